@@ -1,0 +1,36 @@
+"""A training checkpoint: one file that holds everything a run needs to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trm.errors import BadInput, TrmError
+from trm.files import write_atomic
+
+NAME = "checkpoint.pt"
+VERSION = 1
+
+
+def save(folder: Path, content: dict[str, Any]) -> None:
+    """Write `content` (tensors, numbers, strings, dicts, lists) to the run's folder, atomically."""
+    write_atomic(folder / NAME, lambda file: torch.save({"version": VERSION, **content}, file))
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """Read a run's checkpoint. Raises BadInput where there is none, TrmError where it is damaged."""
+    path = folder / NAME
+    if not path.is_file():
+        raise BadInput(f"{folder} holds no {NAME}: nothing to resume; give the --out folder of an earlier run")
+    try:
+        # Tensors and plain containers only: a checkpoint from a stranger must not run code.
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, OSError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise TrmError(f"{path} is damaged ({reason}); start the run again without --resume") from None
+    if content.get("version") != VERSION:
+        raise TrmError(f"{path} is of version {content.get('version')}, this program reads version {VERSION}")
+    return content

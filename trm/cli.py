@@ -1,0 +1,222 @@
+"""The command line. Imports of torch and everything built on it wait until a command needs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trm.errors import BadInput, TrmError
+from trm.version import __version__
+
+if TYPE_CHECKING:
+    from trm.config import RunConfig
+
+app = typer.Typer(
+    name="trm",
+    help="Tiny Recursive Models: train, evaluate and use small networks that solve hard puzzles.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Entry point of the `trm` command: every expected failure is one line on standard error and an exit code."""
+    try:
+        app()
+    except TrmError as error:
+        print(f"trm: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (head, less) has left; Python would complain about the rest of the output at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def options(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    if version:
+        print(f"trm {__version__}")
+        raise typer.Exit
+
+
+WeightsOption = Annotated[str, typer.Option("--weights", help="A shipped model's name, or a run's folder.")]
+ThreadsOption = Annotated[int, typer.Option("--threads", help="Threads a process; 0: the cores shared out.", min=0)]
+
+
+@app.command()
+def train(
+    preset: Annotated[str, typer.Argument(help="A preset's name; `trm train list` shows them.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; may be repeated.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="A CSV of puzzles and answers, embedded, or hub.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Optimiser steps.", min=1)] = None,
+    minutes: Annotated[float | None, typer.Option("--minutes", help="About this long instead.", min=0.01)] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The run's folder [default: runs/PRESET].")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the folder.")] = False,
+    procs: Annotated[int, typer.Option("--procs", help="Local processes; 0: what the preset suits.", min=0)] = 0,
+    threads: ThreadsOption = 0,
+) -> None:
+    """Train a model, or go on with one. Stop it with Ctrl-C whenever you like: --resume goes on from there."""
+    from trm.presets import PRESETS, get_preset, table
+
+    if preset == "list":
+        table(PRESETS)
+        return
+    chosen = get_preset(preset)
+    config = configure(chosen.config, settings or [], data, steps)
+    if steps is not None and minutes is not None:
+        raise BadInput("give --steps or --minutes, not both")
+    folder = out or Path("runs") / preset
+    check_folder(folder, resume)
+
+    ranked = "RANK" in os.environ
+    if not ranked and (count := processes(procs, chosen.procs)) > 1:
+        from trm.launch import launch
+
+        raise typer.Exit(launch(count, sys.argv[1:]))
+
+    import torch
+
+    from trm import ranks
+    from trm.run import run
+
+    set_threads(threads or max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    with ranks.joined() as device:
+        finished = run(
+            None if resume else config, folder, preset, minutes, resume, shlex.join(["trm", *sys.argv[1:]]), device
+        )
+        first = ranks.rank() == 0
+    if first and finished:
+        print(f"trained: {folder} (weights in model.safetensors); next: trm eval {folder}", file=sys.stderr)
+    elif first:
+        print(f"stopped; go on with: trm train {preset} --out {folder} --resume", file=sys.stderr)
+    if torch.distributed.is_available() and not finished:
+        raise typer.Exit(1)
+
+
+def configure(config: RunConfig, settings: list[str], data: str | None, steps: int | None) -> RunConfig:
+    """The preset with the command line's changes."""
+    from trm.config import override
+
+    if data is not None:
+        settings = [*settings, f"data={data}"]
+    if steps is not None:
+        settings = [*settings, f"steps={steps}"]
+    return override(config, settings)
+
+
+def check_folder(folder: Path, resume: bool) -> None:
+    """The errors worth finding before processes are started."""
+    from trm import checkpoint
+
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"--out {folder} is a file; name a folder")
+    there = (folder / checkpoint.NAME).is_file()
+    if resume and not there:
+        raise BadInput(f"{folder} holds no {checkpoint.NAME}: nothing to resume; give the --out of an earlier run")
+    if there and not resume:
+        raise BadInput(f"{folder} already holds a run; go on with --resume, or choose another --out")
+
+
+def processes(asked: int, suited: int) -> int:
+    """How many ranks to start: what was asked for, else what suits the preset on this machine's cores."""
+    if asked:
+        return asked
+    from trm.ranks import pick_device
+
+    return min(suited, os.cpu_count() or 1) if pick_device().type == "cpu" else 1
+
+
+def set_threads(count: int) -> None:
+    import torch
+
+    if count:
+        torch.set_num_threads(count)
+
+
+@app.command("eval")
+def evaluate_command(
+    weights: Annotated[str, typer.Argument(help="A shipped model's name, or the folder of a run.")],
+    data: Annotated[str, typer.Option("--data", help="A CSV, or embedded, minimal.")] = "embedded",
+    steps: Annotated[int, typer.Option("--steps", help="Supervision steps; may exceed those trained.", min=1)] = 16,
+    limit: Annotated[int, typer.Option("--limit", help="Only the first N rows; 0: all.", min=0)] = 0,
+    skip: Annotated[int, typer.Option("--skip", help="Leave out the first N rows.", min=0)] = 0,
+    batch: Annotated[int, typer.Option("--batch", help="Puzzles at once.", min=1)] = 16,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
+    threads: ThreadsOption = 0,
+) -> None:
+    """Accuracy at every supervision step, with 95 % intervals, and with the model's own halting."""
+    set_threads(threads)
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from trm import show, store
+    from trm.evaluate import evaluate
+    from trm.tasks import get_task, load_puzzles
+
+    stored = store.load(weights)
+    task = get_task(stored.spec.name)
+    puzzles = load_puzzles(task, "embedded" if data == "minimal" else data, "minimal" if data == "minimal" else "validation")
+    puzzles = puzzles.take(slice(skip, skip + limit if limit else None))
+    if not len(puzzles):
+        raise BadInput(f"no rows left: --skip {skip} of the data is all of it")
+    with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
+        bar = progress.add_task("evaluating", total=len(puzzles))
+        result = evaluate(stored.model, task, puzzles, steps, batch, progress=lambda n: progress.advance(bar, n))
+    source = data if data in ("embedded", "minimal", "hub") else Path(data).name
+    if as_json:
+        head = {"task": task.spec.name, "weights": stored.name, "data": source}
+        print(json.dumps({**head, **result.as_dict()}))
+        return
+    title = f"{stored.name} on {len(puzzles)} puzzles ({source})"
+    console = Console()
+    console.print(show.accuracy(result, title, halting=True))
+    console.print(f"{len(puzzles) / result.seconds:.1f} puzzles/s at {steps} steps each", highlight=False)
+
+
+@app.command()
+def solve(
+    task_name: Annotated[str, typer.Argument(metavar="TASK", help="sudoku")],
+    puzzle: Annotated[str, typer.Argument(help="The puzzle itself, a file, or - for standard input.")],
+    weights: WeightsOption = "sudoku-mini",
+    steps: Annotated[int, typer.Option("--steps", help="Give up after this many.", min=1)] = 64,
+    trace: Annotated[bool, typer.Option("--trace", help="Show the grid after every step.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="One line an answer and nothing else.")] = False,
+    threads: ThreadsOption = 0,
+) -> None:
+    """Solve puzzles. Exit code 0 when all are solved, 1 when not, 2 when one is malformed."""
+    from trm.solving import read_question, solve_and_print
+
+    if task_name != "sudoku":
+        raise BadInput(f"task {task_name!r} is unknown; choose sudoku")
+    task, question = read_question(puzzle)
+    set_threads(threads)
+    if not solve_and_print(task, question, weights, steps, trace, quiet):
+        raise typer.Exit(1)
+
+
+data_app = typer.Typer(help="Make puzzles.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+@data_app.command("sudoku")
+def data_sudoku(
+    out: Annotated[Path, typer.Argument(help="The CSV to write (source,question,answer,rating).")],
+    kind: Annotated[str, typer.Option("--kind", help="extreme (hard by search effort) or minimal.")] = "extreme",
+    rows: Annotated[int, typer.Option("--rows", help="How many.", min=1)] = 100,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    compare: Annotated[Path | None, typer.Option("--compare", help="Rate this CSV too and print both.")] = None,
+) -> None:
+    """Make Sudokus with one solution and print the quantiles of their search effort."""
+    from trm.tasks.sudoku_data import write_and_report
+
+    write_and_report(out, kind, rows, seed, compare)

@@ -1,0 +1,112 @@
+"""Accuracy at every supervision step, with and without the model's own halting, with confidence intervals."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from trm.models.base import Model
+from trm.tasks.base import Puzzles, Task
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Sums over rows; `exact[k - 1]` counts rows whose answer is entirely right after k supervision steps."""
+
+    rows: int
+    cells: int  # scored cells over all rows
+    exact: npt.NDArray[np.int64]  # [steps]
+    cell: npt.NDArray[np.int64]  # [steps], cells right
+    valid: npt.NDArray[np.int64]  # [steps], rows that obey the rules
+    halted_exact: int  # rows right at the step where the model first said so (or at the last)
+    halted_steps: int  # supervision steps used in doing so
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Shares instead of counts, ready for JSON."""
+        return {
+            "rows": self.rows,
+            "steps": list(range(1, len(self.exact) + 1)),
+            "exact": [round(int(count) / self.rows, 6) for count in self.exact],
+            "cell": [round(int(count) / self.cells, 6) for count in self.cell],
+            "valid": [round(int(count) / self.rows, 6) for count in self.valid],
+            "halted": {
+                "exact": round(self.halted_exact / self.rows, 6),
+                "mean_steps": round(self.halted_steps / self.rows, 4),
+            },
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def interval(right: int, rows: int) -> tuple[float, float]:
+    """95 % Wilson score interval of a share."""
+    z = 1.959964
+    share, spread = right / rows, z * z / rows
+    centre = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * math.sqrt(share * (1 - share) / rows + spread / (4 * rows))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def think(
+    model: Model, question: Tensor, steps: int, ids: Tensor | None = None
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Run `steps` supervision steps on question [batch, cells].
+
+    Yields after each step the answer's tokens [batch, cells], the halting logit [batch] and the probability of each
+    cell's chosen token [batch, cells].
+    """
+    state = model.start(len(question))
+    for _ in range(steps):
+        with torch.inference_mode():
+            output = model(state, question, ids)
+            state = output.state
+            confidence, choice = output.logits.softmax(-1).max(-1)
+        yield choice + model.first_token, output.halt, confidence
+
+
+def evaluate(
+    model: Model,
+    task: Task,
+    puzzles: Puzzles,
+    steps: int,
+    batch: int = 16,
+    device: torch.device | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Evaluation:
+    """Score `model` (already in evaluation mode) on every row of `puzzles`, `steps` supervision steps each."""
+    rows = len(puzzles)
+    began = time.perf_counter()
+    exact, cell, valid = (np.zeros(steps, np.int64) for _ in range(3))
+    halted_exact = halted_steps = 0
+    for start in range(0, rows, batch):
+        part = puzzles.take(slice(start, start + batch))
+        scored = part.answer != 0
+        stop = np.full(len(part), steps)
+        right_at_stop = np.zeros(len(part), bool)
+        question = torch.from_numpy(part.question).to(device)
+        for k, (tokens, halt, _) in enumerate(think(model, question, steps)):
+            tokens_ = tokens.to(torch.uint8).cpu().numpy()
+            hits = (tokens_ == part.answer) & scored
+            right = hits.sum(1) == scored.sum(1)
+            exact[k] += right.sum()
+            cell[k] += hits.sum()
+            valid[k] += task.valid(part.question, tokens_).sum()
+            first = (halt > 0).cpu().numpy() & (stop == steps) if k + 1 < steps else stop == steps
+            stop[first] = k + 1
+            right_at_stop[first] = right[first]
+        halted_exact += int(right_at_stop.sum())
+        halted_steps += int(stop.sum())
+        if progress is not None:
+            progress(len(part))
+    seconds = time.perf_counter() - began
+    return Evaluation(
+        rows, int((puzzles.answer != 0).sum()), exact, cell, valid, halted_exact, halted_steps, seconds
+    )

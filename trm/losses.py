@@ -1,0 +1,46 @@
+"""Losses of one supervision step: cross-entropy on every scored cell, and the halting loss."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trm.models.base import Output
+
+LossName = Literal["softmax", "stablemax"]
+
+
+class StepLoss(NamedTuple):
+    """Per-sequence losses and what they were measured on, [batch] each."""
+
+    answer: Tensor  # mean cross-entropy over the sequence's scored cells
+    halt: Tensor  # binary cross-entropy of the halting logit against `exact`
+    exact: Tensor  # bool: every scored cell right (true where none is scored)
+    correct: Tensor  # share of scored cells that are right
+
+
+def log_stablemax(logits: Tensor) -> Tensor:
+    """log s(x) - log sum s(x), s(x) = x + 1 for x >= 0 and 1 / (1 - x) below, in float64. Any shape, last axis.
+
+    Grows linearly where exp explodes, so confident logits keep a gradient (Prieto et al., arXiv 2501.04697).
+    """
+    x = logits.double()
+    s = torch.where(x < 0, 1 / (1 - x.clamp(max=0)), x + 1)
+    return torch.log(s) - torch.log(s.sum(-1, keepdim=True))
+
+
+def step_loss(output: Output, answer: Tensor, first_token: int, kind: LossName) -> StepLoss:
+    """Losses for `answer` [batch, cells] tokens; token 0 is not scored."""
+    scored = answer != 0
+    # Unscored cells point at class 0 to have a legal index; the mask takes them out again.
+    target = (answer.long() - first_token).clamp(min=0)
+    log_p = log_stablemax(output.logits) if kind == "stablemax" else F.log_softmax(output.logits, dim=-1)
+    nll = -log_p.gather(-1, target.unsqueeze(-1)).squeeze(-1) * scored
+    count = scored.sum(-1).clamp(min=1)
+    right = (output.logits.argmax(-1) == target) & scored
+    exact = right.sum(-1) == scored.sum(-1)
+    halt = F.binary_cross_entropy_with_logits(output.halt, exact.to(output.halt.dtype), reduction="none")
+    return StepLoss(nll.sum(-1) / count, halt, exact, right.sum(-1) / count)

@@ -1,0 +1,37 @@
+"""The models, built by name from a typed configuration and a task's `Spec`."""
+
+from __future__ import annotations
+
+from trm.errors import BadInput
+from trm.models.base import Model, Output, State, select
+from trm.models.config import ModelConfig
+from trm.models.direct import Direct
+from trm.models.hrm import HRM
+from trm.models.memory import ScalesTRM, SingleTRM
+from trm.models.mixers import MIXERS, register_mixer
+from trm.models.trm import TRM
+from trm.tasks.base import Spec
+
+__all__ = ["HRM", "TRM", "Direct", "Model", "ModelConfig", "Output", "Spec", "State"]
+__all__ += ["build", "register_mixer", "select"]
+
+KINDS: dict[str, type[TRM]] = {"trm": TRM, "hrm": HRM, "direct": Direct}
+MEMORIES: dict[str, type[TRM]] = {"yz": TRM, "single": SingleTRM, "scales": ScalesTRM}
+
+
+def build(config: ModelConfig, spec: Spec) -> TRM:
+    """A model with fresh weights. Raises BadInput for a combination that makes no sense."""
+    if config.mixer not in MIXERS:
+        raise BadInput(f"mixer {config.mixer!r} is unknown; choose one of {', '.join(sorted(MIXERS))}")
+    if config.mixer == "groups" and not spec.groups:
+        raise BadInput(f"mixer 'groups' needs constraint groups, and task {spec.name!r} has none")
+    if config.mixer == "attention" and config.width % (2 * config.heads):
+        raise BadInput(f"width {config.width} must be a multiple of twice the heads ({config.heads})")
+    if config.puzzle_ids and config.puzzle_width > config.puzzle_tokens * config.width:
+        room = f"{config.puzzle_tokens} puzzle_tokens of width {config.width}"
+        raise BadInput(f"puzzle_width {config.puzzle_width} does not fit in {room}")
+    if config.memory != "yz" and config.kind != "trm":
+        raise BadInput(f"memory {config.memory!r} is a variant of kind 'trm', not of {config.kind!r}")
+    if config.memory == "single" and config.networks == "separate":
+        raise BadInput("memory 'single' has one update, so networks cannot be 'separate'")
+    return (KINDS[config.kind] if config.memory == "yz" else MEMORIES[config.memory])(config, spec)

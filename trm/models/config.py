@@ -1,0 +1,30 @@
+"""The typed description of a model: everything needed, with a task's `Spec`, to build it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ModelConfig(BaseModel):
+    """Names follow the paper: T recursions a supervision step, n latent updates a recursion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["trm", "hrm", "direct"] = "trm"
+    mixer: str = "attention"  # attention | mlp | groups, or a name given to `trm.models.register_mixer`
+    width: int = Field(512, ge=8)  # D; for `groups` the channels of one (cell, symbol) pair
+    heads: int = Field(8, ge=1)  # attention only
+    layers: int = Field(2, ge=1)  # of each network
+    expansion: float = Field(4.0, gt=0)  # of the SwiGLU
+    multiple: int = Field(256, ge=1)  # the SwiGLU's width is rounded up to a multiple of this
+    T: int = Field(3, ge=1)  # recursions a supervision step; the first T-1 carry no gradient
+    n: int = Field(6, ge=1)  # latent updates a recursion
+    networks: Literal["shared", "separate"] = "shared"  # one f, or f_L for z and f_H for y
+    gradient: Literal["recursion", "one_step"] = "recursion"  # through the last recursion, or its last two updates
+    memory: Literal["yz", "single", "scales"] = "yz"  # y and z; one state for both; y and a z_i for each latent update
+    positions: Literal["none", "rope", "learned"] = "rope"
+    puzzle_ids: int = Field(0, ge=0)  # rows of the puzzle-embedding table; 0: the model has none
+    puzzle_tokens: int = Field(16, ge=1)  # positions that a puzzle embedding fills
+    puzzle_width: int = Field(512, ge=1)  # length of an embedding, zero-padded to puzzle_tokens * width

@@ -1,0 +1,182 @@
+"""Published TRM and HRM checkpoints to our names and back, tensors only (files: `trm/published.py`).
+
+The published names are those of the code of arXiv 2510.04871 and 2506.21734. What a configuration says is read from the
+tensors' shapes where they show it; the rest (`ASSUMED`) is taken from the published settings unless it is given, and the
+caller is told which values were. A tensor that is missing, unknown or of another shape is an error that names it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trm.errors import BadInput
+from trm.models import build
+from trm.models.config import ModelConfig
+from trm.models.layers import gated_width
+from trm.tasks.base import Spec
+
+PREFIXES = ("_orig_mod.", "model.", "inner.")  # left by torch.compile, the loss wrapper and the halting wrapper
+# Parts of our names and of the published ones, applied in this order.
+RENAMES = (
+    ("frame.embedding", "embed_tokens.embedding_weight"),
+    ("frame.positions", "embed_pos.embedding_weight"),
+    ("frame.puzzle.table", "puzzle_emb.weights"),
+    ("frame.head.", "lm_head."),
+    ("frame.halt.", "q_head."),
+    ("frame.start_y", "H_init"),
+    ("frame.start_z", "L_init"),
+    ("answer_blocks.", "H_level.layers."),
+    ("blocks.", "L_level.layers."),
+    ("mixer.attention.w_qkv.", "self_attn.qkv_proj."),
+    ("mixer.attention.w_out.", "self_attn.o_proj."),
+    ("mixer.mlp.w_in.", "mlp_t.gate_up_proj."),
+    ("mixer.mlp.w_out.", "mlp_t.down_proj."),
+    ("mlp.w_in.", "mlp.gate_up_proj."),
+    ("mlp.w_out.", "mlp.down_proj."),
+)
+# Token layouts of the published data sets, by vocabulary: task, side of the square grid, first interchangeable symbol.
+LAYOUTS = {11: ("sudoku", 9, 2), 6: ("maze", 30, 6), 12: ("arc", 30, 2)}
+EMBED, TABLE, FIRST = "embed_tokens.embedding_weight", "puzzle_emb.weights", "L_level.layers.0."
+MAX_STEPS = 16
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A published checkpoint in our terms."""
+
+    config: ModelConfig
+    spec: Spec
+    state: dict[str, Tensor]  # the published tensors, untouched, under our names
+    max_steps: int
+    assumed: dict[str, int | str]  # what no tensor shows and nobody gave: the published value was taken
+
+
+def published_name(ours: str) -> str:
+    """The published name, without prefixes, of the tensor that we call `ours`."""
+    for old, new in RENAMES:
+        ours = re.sub(rf"(^|(?<=\.)){re.escape(old)}", new, ours)
+    return ours
+
+
+def bare(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`tensors` without the prefixes of their names. Raises BadInput where that makes two of them one."""
+    result: dict[str, Tensor] = {}
+    for full, tensor in tensors.items():
+        name = full
+        while name.startswith(PREFIXES):
+            name = name.partition(".")[2]
+        if name in result:
+            raise BadInput(f"checkpoint: tensor {name} is there twice, under different prefixes")
+        if not tensor.is_floating_point():
+            raise BadInput(f"checkpoint: tensor {full} holds {str(tensor.dtype).removeprefix('torch.')}, not weights")
+        result[name] = tensor
+    return result
+
+
+def from_published(tensors: Mapping[str, Tensor], spec: Spec | None = None, **given: int | str) -> Imported:
+    """Read a published state dict.
+
+    Args:
+        tensors: under published names, with or without their prefixes.
+        spec: the task's token layout; without it, the published task with as many tokens.
+        given: what the shapes do not show: heads, T, n, positions, puzzle_tokens, max_steps.
+
+    Raises:
+        BadInput: a tensor that is missing, unknown, or of another shape than the rest implies.
+    """
+    found = bare(tensors)
+    unknown = given.keys() - {"heads", "T", "n", "positions", "puzzle_tokens", "max_steps"}
+    if unknown:
+        raise BadInput(f"import: {sorted(unknown)[0]} is read from the tensors or is no setting; leave it out")
+    vocab, width = shape(found, EMBED, 2)
+    spec = spec or published_spec(vocab)
+    assumed: dict[str, int | str] = {}
+
+    def choose(name: str, usual: int | str) -> Any:
+        if name not in given:
+            assumed[name] = usual
+        return given.get(name, usual)
+
+    config = infer(found, spec, width, choose)
+    max_steps = int(choose("max_steps", MAX_STEPS))
+    with torch.device("meta"):
+        wanted = build(config, spec).state_dict()
+    names = {published_name(ours): ours for ours in wanted}
+    for name in sorted(names.keys() | found.keys()):
+        have = str(tuple(found[name].shape)) if name in found else "missing"
+        want = str(tuple(wanted[names[name]].shape)) if name in names else "no such tensor"
+        if have != want:
+            raise BadInput(f"checkpoint: tensor {name} is {have}; the other tensors and the settings imply {want}")
+    state = {ours: found[name] for name, ours in names.items()}
+    return Imported(config, spec, state, max_steps, assumed)
+
+
+def infer(found: dict[str, Tensor], spec: Spec, width: int, choose: Any) -> ModelConfig:
+    """The configuration that the shapes imply; `choose(name, usual)` supplies what they do not show."""
+    hrm = any(name.startswith("H_level.") for name in found)
+    numbers = [int(match[1]) for name in found if (match := re.match(r"L_level\.layers\.(\d+)\.", name))]
+    across = FIRST + "mlp_t.gate_up_proj.weight"
+    mlp, learned = across in found, "embed_pos.embedding_weight" in found
+    ids, puzzle_width = shape(found, TABLE, 2) if TABLE in found else (0, width)
+    # Sequence length, where a tensor has it: from an MLP over the sequence or from learned positions.
+    tokens = shape(found, across, 2)[1] if mlp else shape(found, "embed_pos.embedding_weight", 2)[0] if learned else None
+    values: dict[str, Any] = {"kind": "hrm" if hrm else "trm", "mixer": "mlp" if mlp else "attention", "width": width}
+    values["layers"] = 1 + max(numbers, default=0)
+    values["positions"] = "learned" if learned else "none" if mlp else choose("positions", "rope")
+    if ids:
+        values.update(puzzle_ids=ids, puzzle_width=puzzle_width)
+        # TRM pads an embedding to 16 tokens; HRM gives it as many as it fills.
+        usual = -(-puzzle_width // width) if hrm else 16
+        longer = None if tokens is None else tokens - spec.cells
+        values["puzzle_tokens"] = longer if longer is not None and longer > 0 else choose("puzzle_tokens", usual)
+    if not mlp:
+        values["heads"] = choose("heads", 8)
+    values["T"] = choose("T", 2 if hrm else 3)
+    values["n"] = choose("n", 2 if hrm else 6 if spec.name.startswith("sudoku") else 4)
+    down, hidden = FIRST + "mlp.down_proj.weight", [(width, shape(found, FIRST + "mlp.down_proj.weight", 2)[1])]
+    if mlp and tokens:
+        hidden.append((tokens, shape(found, FIRST + "mlp_t.down_proj.weight", 2)[1]))
+    values["expansion"], values["multiple"] = expansion(hidden, down)
+    return ModelConfig(**values)
+
+
+def expansion(hidden: list[tuple[int, int]], name: str) -> tuple[float, int]:
+    """SwiGLU settings (expansion, multiple) under which each width has its hidden width, the published first."""
+    width, target = hidden[0]
+    for multiple in (256, 128, 64, 32, 16, 8, 4, 2, 1):
+        for factor in (4.0, 1.0, 2.0, 3.0, 5.0, 6.0, 8.0, 1.5 * target / width):
+            if all(gated_width(a, factor, multiple) == b for a, b in hidden):
+                return factor, multiple
+    raise BadInput(f"checkpoint: tensor {name}: hidden width {target} fits no expansion that suits all of {hidden}")
+
+
+def published_spec(vocab: int) -> Spec:
+    """The token layout of the published task with `vocab` tokens."""
+    if vocab not in LAYOUTS:
+        known = ", ".join(f"{count} ({task})" for count, (task, _, _) in LAYOUTS.items())
+        raise BadInput(f"checkpoint: tensor {EMBED} has {vocab} tokens, as no published task: {known}; give the task")
+    task, side, first = LAYOUTS[vocab]
+    return Spec(task, side, side, vocab, first)
+
+
+def shape(found: dict[str, Tensor], name: str, axes: int) -> tuple[int, ...]:
+    """The shape of a tensor that must be there with that many axes. Raises BadInput naming it."""
+    if name not in found:
+        raise BadInput(f"checkpoint: tensor {name} is missing; this is no published TRM or HRM state dict")
+    if found[name].ndim != axes:
+        raise BadInput(f"checkpoint: tensor {name} is {tuple(found[name].shape)}; it must have {axes} axes")
+    return tuple(found[name].shape)
+
+
+def to_published(config: ModelConfig, state: Mapping[str, Tensor], prefix: str = "model.inner.") -> dict[str, Tensor]:
+    """Our state dict under published names: the inverse of `from_published`. Raises BadInput where there are none."""
+    if config.kind == "direct" or config.memory != "yz" or config.mixer not in ("attention", "mlp"):
+        what = f"kind {config.kind!r}, mixer {config.mixer!r}, memory {config.memory!r}"
+        raise BadInput(f"export: the published code has no model of {what}; it has TRM and HRM, attention and mlp")
+    return {prefix + published_name(ours): tensor for ours, tensor in state.items()}

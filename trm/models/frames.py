@@ -1,0 +1,145 @@
+"""Frames: how a question becomes x, where y and z start, and how y is read as an answer and a halting logit."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trm.models.base import State
+from trm.models.config import ModelConfig
+from trm.models.layers import Linear, truncated_normal
+from trm.models.mixers import token_count
+from trm.tasks.base import Spec
+
+
+class PuzzleEmbedding(nn.Module):
+    """A table of embeddings, one row a puzzle, of which a batch touches few.
+
+    In training the rows of each forward pass are copied to a leaf, kept in `used`, whose gradient `optim.SignSgd`
+    applies to the table; the table itself is a buffer, so neither the dense optimiser nor the weight average sees it.
+    """
+
+    table: Tensor  # [puzzle ids, puzzle width]
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.register_buffer("table", torch.zeros(config.puzzle_ids, config.puzzle_width))
+        self.pad = config.puzzle_tokens * config.width - config.puzzle_width
+        self.shape = (config.puzzle_tokens, config.width)
+        # Since the last optimiser step: ids [batch] and their rows [batch, puzzle width].
+        self.used: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """[batch] -> [batch, puzzle tokens, width]"""
+        rows = self.table[ids]
+        if self.training and torch.is_grad_enabled():
+            rows = rows.detach().requires_grad_()
+            self.used.append((ids, rows))
+        return F.pad(rows, (0, self.pad)).view(-1, *self.shape)
+
+
+class TokenFrame(nn.Module):
+    """The paper's: one vector a token, optional puzzle embedding in front, the halting logit read at position 0."""
+
+    start_y: Tensor
+    start_z: Tensor
+
+    def __init__(self, config: ModelConfig, spec: Spec) -> None:
+        super().__init__()
+        self.tokens = token_count(config, spec)
+        self.cells = spec.cells
+        self.first_token = 0
+        width = config.width
+        self.scale = math.sqrt(width)
+        self.embedding = nn.Parameter(truncated_normal((spec.vocab, width), 1 / self.scale))
+        self.puzzle = PuzzleEmbedding(config) if config.puzzle_ids else None
+        learned = config.positions == "learned"
+        self.positions = nn.Parameter(truncated_normal((self.tokens, width), 1 / self.scale)) if learned else None
+        self.head = Linear(width, spec.vocab)
+        self.halt = halting_head(width, 2)
+        # Drawn once, kept with the weights, never trained.
+        self.register_buffer("start_y", truncated_normal((width,), 1.0))
+        self.register_buffer("start_z", truncated_normal((width,), 1.0))
+
+    def embed(self, question: Tensor, ids: Tensor | None) -> Tensor:
+        """[batch, cells] -> [batch, tokens, width]"""
+        x = self.embedding[question]
+        if self.puzzle is not None:
+            if ids is None:
+                raise ValueError("this model has puzzle embeddings: give the ids of the batch's puzzles")
+            x = torch.cat((self.puzzle(ids), x), dim=1)
+        if self.positions is not None:
+            x = (x + self.positions) / math.sqrt(2)
+        return x * self.scale
+
+    def start(self, batch: int) -> State:
+        shape = (batch, self.tokens, self.start_y.numel())
+        return State(self.start_y.expand(shape), self.start_z.expand(shape))
+
+    def read(self, y: Tensor) -> Tensor:
+        """-> logits [batch, cells, vocab]"""
+        logits: Tensor = self.head(y[:, self.tokens - self.cells :])
+        return logits
+
+    def read_halt(self, y: Tensor) -> Tensor:
+        """-> halt and continue logits [batch, 2]"""
+        logits: Tensor = self.halt(y[:, 0])
+        return logits
+
+
+class SymbolFrame(nn.Module):
+    """One vector a (cell, symbol) pair: the symbol is unknown here, given here, or another one is given here."""
+
+    start_y: Tensor
+    start_z: Tensor
+
+    def __init__(self, config: ModelConfig, spec: Spec) -> None:
+        super().__init__()
+        self.cells, self.symbols, self.first_token = spec.cells, spec.symbols, spec.first_symbol
+        width = config.width
+        self.roles = nn.Parameter(truncated_normal((3, width), 1.0))  # unknown, this symbol, another symbol
+        self.head = Linear(width, 1)
+        self.halt = halting_head(2 * width, 2)
+        self.register_buffer("start_y", truncated_normal((width,), 1.0))
+        self.register_buffer("start_z", truncated_normal((width,), 1.0))
+
+    def embed(self, question: Tensor, ids: Tensor | None) -> Tensor:
+        """[batch, cells] -> [batch, cells, symbols, width]"""
+        symbol = torch.arange(self.first_token, self.first_token + self.symbols, device=question.device)
+        given = (question >= self.first_token).unsqueeze(-1)
+        role = torch.where(question.unsqueeze(-1) == symbol, 1, 2) * given
+        return self.roles[role]
+
+    def start(self, batch: int) -> State:
+        shape = (batch, self.cells, self.symbols, self.start_y.numel())
+        return State(self.start_y.expand(shape), self.start_z.expand(shape))
+
+    def read(self, y: Tensor) -> Tensor:
+        """-> logits [batch, cells, symbols]"""
+        logits: Tensor = self.head(y).squeeze(-1)
+        return logits
+
+    def read_halt(self, y: Tensor) -> Tensor:
+        """-> halt and continue logits [batch, 2]"""
+        # The mean says how settled the grid is, the maximum whether any single place objects.
+        flat = y.flatten(1, 2)
+        logits: Tensor = self.halt(torch.cat((flat.mean(1), flat.amax(1)), dim=-1))
+        return logits
+
+
+def halting_head(width: int, outputs: int) -> Linear:
+    """Starts as "never halt": zero weights, bias -5 (published initialisation)."""
+    head = Linear(width, outputs, bias=True)
+    nn.init.zeros_(head.weight)
+    nn.init.constant_(head.bias, -5.0)
+    return head
+
+
+Frame = TokenFrame | SymbolFrame
+
+
+def make_frame(config: ModelConfig, spec: Spec) -> Frame:
+    return SymbolFrame(config, spec) if config.mixer == "groups" else TokenFrame(config, spec)

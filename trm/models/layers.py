@@ -1,0 +1,91 @@
+"""The parts that every network here is made of: norms, gated layers, attention, rotary positions."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def truncated_normal(shape: tuple[int, ...], std: float) -> Tensor:
+    """Normal draws cut off at two standard deviations, rescaled so that what is left has standard deviation `std`."""
+    # A normal truncated to +-2 has standard deviation 0.8796; dividing by it restores the one asked for.
+    values = nn.init.trunc_normal_(torch.empty(shape), std=1.0, a=-2.0, b=2.0)
+    return values * (std / 0.8796256610342398)
+
+
+def rms_norm(h: Tensor, eps: float = 1e-5) -> Tensor:
+    """Scale the last axis to root mean square 1; no learned gain (TRM, section 2.2). Any shape -> same shape."""
+    return h * torch.rsqrt(h.square().mean(-1, keepdim=True) + eps)
+
+
+class Linear(nn.Linear):
+    """A linear map with truncated-normal weights of variance 1/inputs and a zero bias, none by default."""
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = False) -> None:
+        super().__init__(inputs, outputs, bias=bias)
+        self.weight.data = truncated_normal((outputs, inputs), 1 / math.sqrt(inputs))
+        if bias:
+            nn.init.zeros_(self.bias)
+
+
+def gated_width(width: int, expansion: float, multiple: int) -> int:
+    """Hidden width of a SwiGLU: 2/3 of `expansion * width` (it has three matrices, not two), rounded up."""
+    return -(-round(expansion * width * 2 / 3) // multiple) * multiple
+
+
+class SwiGLU(nn.Module):
+    """`w_out(silu(gate) * up)` with gate and up from one product. [..., width] -> [..., width]"""
+
+    def __init__(self, width: int, expansion: float, multiple: int) -> None:
+        super().__init__()
+        hidden = gated_width(width, expansion, multiple)
+        self.w_in = Linear(width, 2 * hidden)
+        self.w_out = Linear(hidden, width)
+
+    def forward(self, h: Tensor) -> Tensor:
+        gate, up = self.w_in(h).chunk(2, dim=-1)
+        out: Tensor = self.w_out(F.silu(gate) * up)
+        return out
+
+
+class Rotary(nn.Module):
+    """Rotary positions (RoPE) for `length` tokens, applied to queries and keys."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, head_width: int, length: int, base: float = 10_000.0) -> None:
+        super().__init__()
+        rates = base ** (-torch.arange(0, head_width, 2, dtype=torch.float32) / head_width)
+        angles = torch.outer(torch.arange(length, dtype=torch.float32), rates).repeat(1, 2)
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
+
+    def forward(self, heads: Tensor) -> Tensor:
+        """[batch, heads, tokens, head_width] -> same."""
+        first, second = heads.chunk(2, dim=-1)
+        return heads * self.cos.to(heads.dtype) + torch.cat((-second, first), dim=-1) * self.sin.to(heads.dtype)
+
+
+class Attention(nn.Module):
+    """Full (non-causal) multi-head self-attention. [batch, tokens, width] -> same"""
+
+    def __init__(self, width: int, heads: int, rotary: Rotary | None) -> None:
+        super().__init__()
+        self.heads = heads
+        self.w_qkv = Linear(width, 3 * width)
+        self.w_out = Linear(width, width)
+        self.rotary = rotary
+
+    def forward(self, h: Tensor) -> Tensor:
+        batch, tokens, width = h.shape
+        qkv = self.w_qkv(h).view(batch, tokens, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        if self.rotary is not None:
+            q, k = self.rotary(q), self.rotary(k)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        out: Tensor = self.w_out(mixed.transpose(1, 2).reshape(batch, tokens, width))
+        return out

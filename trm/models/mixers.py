@@ -1,0 +1,91 @@
+"""Mixers: the sub-layer through which cells exchange information, chosen by name.
+
+A mixer maps the state h to `norm(h + mixed(h))`: residual and norm are its own, since the axis they run over is part
+of what a mixer is. `register_mixer` adds one from outside the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from trm.models.config import ModelConfig
+from trm.models.fused import add_norm, gated
+from trm.models.layers import Attention, Linear, Rotary, SwiGLU, rms_norm
+from trm.tasks.base import Spec
+
+MixerFactory = Callable[[ModelConfig, Spec], nn.Module]
+
+
+def token_count(config: ModelConfig, spec: Spec) -> int:
+    """Positions of the sequence: the puzzle embedding's, then one a cell."""
+    return spec.cells + (config.puzzle_tokens if config.puzzle_ids else 0)
+
+
+class AttentionMixer(nn.Module):
+    """RoPE self-attention, as published for ARC and Maze. [batch, tokens, width] -> same"""
+
+    def __init__(self, config: ModelConfig, spec: Spec) -> None:
+        super().__init__()
+        rope = config.positions == "rope"
+        rotary = Rotary(config.width // config.heads, token_count(config, spec)) if rope else None
+        self.attention = Attention(config.width, config.heads, rotary)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return rms_norm(h + self.attention(h))
+
+
+class MlpMixer(nn.Module):
+    """An MLP along the sequence, as published for Sudoku; the norm too runs along it. [batch, tokens, width] -> same"""
+
+    def __init__(self, config: ModelConfig, spec: Spec) -> None:
+        super().__init__()
+        self.mlp = SwiGLU(token_count(config, spec), config.expansion, config.multiple)
+
+    def forward(self, h: Tensor) -> Tensor:
+        across = h.transpose(1, 2)
+        return rms_norm(across + self.mlp(across)).transpose(1, 2)
+
+
+class GroupsMixer(nn.Module):
+    """Sums inside each constraint group. [batch, cells, symbols, width] -> same
+
+    Every weight is shared over cells and symbols, and information moves only by sums over the cells of a group (for
+    each symbol) and over the symbols of a cell. So permuting symbols, or cells in a way that maps groups of a kind
+    onto groups of that kind, permutes the output and changes nothing else. Weights do not depend on the puzzle's size.
+    """
+
+    membership: Tensor  # [groups, cells], 1 where the cell belongs to the group
+
+    def __init__(self, config: ModelConfig, spec: Spec) -> None:
+        super().__init__()
+        width = config.width
+        self.w_features = Linear(width, 2 * width)
+        self.w_kind = nn.ModuleList(Linear(width, width) for _ in spec.groups)
+        self.w_cell = Linear(width, width)
+        groups = [group for kind in spec.groups for group in kind]
+        member = torch.zeros(len(groups), spec.cells)
+        for row, group in enumerate(groups):
+            member[row, list(group)] = 1.0
+        self.register_buffer("membership", member, persistent=False)
+        self.kind_sizes = [len(kind) for kind in spec.groups]
+
+    def forward(self, h: Tensor) -> Tensor:
+        batch, cells, symbols, width = h.shape
+        features = gated(h, self.w_features.weight)
+        # Both directions are one matrix product, rows contiguous: pooling never walks memory with a stride.
+        pooled = (self.membership @ features.view(batch, cells, -1)).view(batch, -1, symbols, width)
+        parts = pooled.split(self.kind_sizes, dim=1)
+        groups = torch.cat([linear(part) for linear, part in zip(self.w_kind, parts, strict=True)], dim=1)
+        spread = (self.membership.T @ groups.view(batch, -1, symbols * width)).view_as(h)
+        return add_norm(h, spread, self.w_cell(features.sum(dim=2, keepdim=True)))
+
+
+MIXERS: dict[str, MixerFactory] = {"attention": AttentionMixer, "mlp": MlpMixer, "groups": GroupsMixer}
+
+
+def register_mixer(name: str, factory: MixerFactory) -> None:
+    """Make `factory(config, spec) -> nn.Module` available as `ModelConfig(mixer=name)`."""
+    MIXERS[name] = factory

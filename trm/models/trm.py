@@ -1,0 +1,76 @@
+"""The Tiny Recursive Model (Jolicoeur-Martineau, arXiv 2510.04871, figure 3): one tiny network revises y and z."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from trm.models.base import Output, State
+from trm.models.config import ModelConfig
+from trm.models.frames import Frame, make_frame
+from trm.models.fused import swiglu_norm
+from trm.models.layers import SwiGLU
+from trm.models.mixers import MIXERS
+from trm.tasks.base import Spec
+
+
+class Block(nn.Module):
+    """Mixer, then SwiGLU, each with a residual and a norm after it."""
+
+    def __init__(self, config: ModelConfig, spec: Spec) -> None:
+        super().__init__()
+        self.mixer = MIXERS[config.mixer](config, spec)
+        self.mlp = SwiGLU(config.width, config.expansion, config.multiple)
+
+    def forward(self, h: Tensor) -> Tensor:
+        h = self.mixer(h)
+        return swiglu_norm(h, self.mlp.w_in.weight, self.mlp.w_out.weight)
+
+
+class TRM(nn.Module):
+    """One supervision step: T recursions of n latent updates and one answer update, the last with gradient.
+
+    Args:
+        config: sizes and the mixer's name.
+        spec: the task's token layout.
+    """
+
+    def __init__(self, config: ModelConfig, spec: Spec) -> None:
+        super().__init__()
+        self.config = config
+        self.frame: Frame = make_frame(config, spec)
+        self.first_token = self.frame.first_token
+        self.blocks = nn.Sequential(*(Block(config, spec) for _ in range(config.layers)))  # f, or f_L
+        separate = config.networks == "separate"
+        self.answer_blocks = nn.Sequential(*(Block(config, spec) for _ in range(config.layers))) if separate else None
+        # With the one-step gradient all latent updates but the last are left out of the graph.
+        self.frozen = config.n - 1 if config.gradient == "one_step" else 0
+
+    def start(self, batch: int) -> State:
+        return self.frame.start(batch)
+
+    def recursion(self, x: Tensor, state: State) -> State:
+        """n times z <- f(x + y + z), then y <- f(y + z)."""
+        y, z = state
+        context = x + y
+        with torch.no_grad():
+            for _ in range(self.frozen):
+                z = self.blocks(context + z)
+        for _ in range(self.config.n - self.frozen):
+            z = self.blocks(context + z)
+        return State(self.answer(y + z), z)
+
+    def answer(self, h: Tensor) -> Tensor:
+        """The network that updates y: f, or f_H where the two are separate. [batch, tokens, width] -> same"""
+        out: Tensor = (self.answer_blocks or self.blocks)(h)
+        return out
+
+    def forward(self, state: State, question: Tensor, ids: Tensor | None = None) -> Output:
+        """question [batch, cells] tokens (any integer type), ids [batch] where the model has puzzle embeddings."""
+        x = self.frame.embed(question.long(), ids)
+        with torch.no_grad():
+            for _ in range(self.config.T - 1):
+                state = self.recursion(x, state)
+        state = self.recursion(x, state)
+        halt, resume = self.frame.read_halt(state.y).unbind(-1)
+        return Output(state, self.frame.read(state.y), halt, resume)

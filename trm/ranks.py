@@ -1,0 +1,62 @@
+"""One process or many: the few things that training needs from torch.distributed (torchrun sets the environment)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+@contextmanager
+def joined() -> Iterator[torch.device]:
+    """Join the process group that torchrun announced, if any; leave it at the end. -> this rank's device."""
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    device = pick_device(local)
+    if "RANK" in os.environ and not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        try:
+            yield device
+        finally:
+            dist.destroy_process_group()
+    else:
+        yield device
+
+
+def pick_device(local: int = 0) -> torch.device:
+    """CUDA, then Apple, then CPU; TRM_DEVICE overrides. CUDA and Apple have not been run by the authors."""
+    chosen = os.environ.get("TRM_DEVICE")
+    if chosen:
+        return torch.device(chosen)
+    if torch.cuda.is_available():
+        torch.cuda.set_device(local)
+        return torch.device("cuda", local)
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def gathered(tensor: Tensor) -> Tensor:
+    """Every rank's rows in rank order. [rows, ...] -> [world * rows, ...]"""
+    if world() == 1:
+        return tensor
+    plain = tensor.to(torch.uint8) if tensor.dtype == torch.bool else tensor
+    parts = [torch.empty_like(plain) for _ in range(world())]
+    dist.all_gather(parts, plain.contiguous())
+    return torch.cat(parts).to(tensor.dtype)
+
+
+def summed(tensor: Tensor) -> Tensor:
+    """The sum over ranks, on each of them."""
+    if world() > 1:
+        dist.all_reduce(tensor)
+    return tensor

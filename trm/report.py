@@ -1,0 +1,116 @@
+"""What a training run tells: a live line on a terminal, plain lines elsewhere, and every number in a JSONL log."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from trm.config import RunConfig
+from trm.evaluate import Evaluation, interval
+from trm.train import Totals
+
+PLAIN_EVERY = 10.0  # seconds between lines where there is no terminal
+
+
+class Reporter:
+    """Writes only where `active` (rank 0). A context manager: leaving it ends the live line and closes the log."""
+
+    def __init__(self, log: Path, config: RunConfig, step: int, active: bool) -> None:
+        self.config, self.active = config, active
+        self.start_step, self.began, self.spoke = step, time.monotonic(), 0.0
+        self.console = Console(stderr=True)
+        self.progress: Progress | None = None
+        if not active:
+            return
+        self.log = log.open("a", encoding="utf-8")
+        self.board = tensorboard(log.parent)
+        if self.console.is_terminal:
+            columns = ("training", BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"))
+            self.progress = Progress(*columns, TimeRemainingColumn(), console=self.console)
+            self.bar = self.progress.add_task("", total=config.steps, completed=step, text="")
+            self.progress.start()
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.progress:
+            self.progress.stop()
+        if self.active:
+            self.log.close()
+            if self.board:
+                self.board.close()
+
+    def totals(self, step: int, seconds: float, totals: Totals) -> None:
+        """Losses and the accuracy of sequences that ended since the last call."""
+        if not self.active:
+            return
+        sequences, finished = max(1.0, totals.sequences), max(1.0, totals.finished)
+        here = max(1, step - self.start_step)
+        rate = self.config.batch * here / (time.monotonic() - self.began)
+        record = {
+            "step": step,
+            "seconds": round(seconds, 2),
+            "puzzle_steps_per_second": round(rate, 1),
+            "loss": totals.loss / sequences,
+            "halt_loss": totals.halt_loss / sequences,
+            "exact": totals.exact / finished,
+            "mean_steps": totals.steps / finished,
+            "finished": int(totals.finished),
+        }
+        self.write(record)
+        text = (
+            f"{rate:4.0f} puzzle-steps/s  loss {record['loss']:.3f}  "
+            f"exact {record['exact']:.1%} in {record['mean_steps']:.1f} steps"
+        )
+        if self.progress:
+            self.progress.update(self.bar, completed=step, text=text)
+        elif time.monotonic() - self.spoke > PLAIN_EVERY or step == self.config.steps:
+            self.spoke = time.monotonic()
+            left = (time.monotonic() - self.began) / here * (self.config.steps - step)
+            print(f"step {step}/{self.config.steps}  {text}  {clock(left)} left", file=sys.stderr, flush=True)
+
+    def check(self, step: int, seconds: float, result: Evaluation | None) -> None:
+        """Accuracy of the averaged weights on held-out puzzles."""
+        if not self.active or result is None:
+            return
+        best = int(result.exact[-1])
+        low, high = interval(best, result.rows)
+        record = {"step": step, "seconds": round(seconds, 2), "check": result.as_dict()}
+        self.write(record)
+        self.console.print(
+            f"step {step}: {best / result.rows:.1%} of {result.rows} held-out puzzles exact "
+            f"(95 % {low:.1%}-{high:.1%}) after {len(result.exact)} steps",
+            highlight=False,
+        )
+
+    def write(self, record: dict[str, Any]) -> None:
+        self.log.write(json.dumps(record) + "\n")
+        self.log.flush()
+        if self.board:
+            for key in ("loss", "halt_loss", "exact", "mean_steps", "puzzle_steps_per_second"):
+                if key in record:
+                    self.board.add_scalar(f"train/{key}", record[key], record["step"])
+            if "check" in record:
+                self.board.add_scalar("check/exact", record["check"]["exact"][-1], record["step"])
+
+
+def tensorboard(folder: Path) -> Any:
+    """A TensorBoard writer where the extra is installed, else None."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"))
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

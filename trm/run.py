@@ -1,0 +1,249 @@
+"""A training run in its folder: start or resume, report, look at held-out puzzles, save, stop cleanly."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import platform
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from trm import checkpoint, ranks
+from trm.config import RunConfig
+from trm.errors import BadInput, TrmError
+from trm.evaluate import Evaluation, evaluate
+from trm.files import write_text
+from trm.report import Reporter
+from trm.store import save_model
+from trm.tasks import get_task, load_puzzles
+from trm.tasks.base import Puzzles, Task
+from trm.train import NonFinite, Totals, Trainer
+from trm.version import __version__
+
+LOG = "log.jsonl"
+
+
+def run(
+    config: RunConfig | None,
+    out: Path,
+    name: str,
+    minutes: float | None = None,
+    resume: bool = False,
+    command: str = "",
+    device: torch.device | None = None,
+) -> bool:
+    """Train to the end, or until SIGTERM or Ctrl-C. Call it on every rank.
+
+    Args:
+        config: the run; None to take the one in the checkpoint (with `resume`).
+        out: the run's folder.
+        name: what the trained model is called.
+        minutes: choose `config.steps` to take about this long, after a short measurement.
+        resume: go on from the folder's checkpoint.
+        command: what the user typed, for the record.
+
+    Returns:
+        Whether the run reached its last step.
+
+    Raises:
+        BadInput: a folder in use or already holding a run, or nothing to resume.
+        TrmError: a damaged checkpoint, other data than the run began with, or a loss that is not finite.
+    """
+    device = device or ranks.pick_device()
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / ".lock")
+    try:
+        if ranks.rank() == 0:
+            lock.acquire(timeout=0)
+        return Run.open(config, out, name, minutes, resume, command, device).to_the_end()
+    except Timeout:
+        raise BadInput(f"{out} is in use by another training process; wait for it or choose another --out") from None
+    finally:
+        lock.release()
+
+
+@dataclasses.dataclass
+class Run:
+    """An opened run. `seconds` counts training over all its sessions."""
+
+    trainer: Trainer
+    task: Task
+    out: Path
+    name: str
+    about: dict[str, Any]
+    seconds: float = 0.0
+    stopping: bool = False
+
+    @classmethod
+    def open(
+        cls,
+        config: RunConfig | None,
+        out: Path,
+        name: str,
+        minutes: float | None,
+        resume: bool,
+        command: str,
+        device: torch.device,
+    ) -> Run:
+        """Build the trainer, from the folder's checkpoint if `resume`."""
+        content = checkpoint.load(out) if resume else None
+        if content is not None:
+            config, name = RunConfig.model_validate_json(content["config"]), content["name"]
+        elif (out / checkpoint.NAME).exists():
+            raise BadInput(f"{out} already holds a run; go on with --resume, or choose another --out")
+        assert config is not None
+        task = get_task(config.task)
+        puzzles = load_puzzles(task, config.data, "train")
+        if minutes is not None and content is None:
+            config = config.model_copy(update={"steps": steps_for(minutes, config, task, puzzles, device)})
+        about = {
+            "command": command,
+            "data": {"source": Path(config.data).name, "rows": len(puzzles), "sha256": digest(puzzles)},
+            "trm": __version__,
+            "torch": torch.__version__,
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {device.type}",
+            "processes": ranks.world(),
+            "threads": torch.get_num_threads(),
+        }
+        self = cls(Trainer(config, task, puzzles, device), task, out, name, about)
+        if content is not None:
+            if content["about"]["data"]["sha256"] != about["data"]["sha256"]:
+                raise TrmError(f"{out} was trained on other data than {config.data} now holds; start a new run")
+            self.trainer.load_state_dict(content["trainer"])
+            self.seconds, self.about["command"] = content["seconds"], content["about"]["command"]
+        if ranks.rank() == 0:
+            trim_log(out / LOG, self.trainer.step)
+            write_text(out / "run.json", json.dumps({"name": name, "run": config.model_dump()}, indent=1) + "\n")
+        return self
+
+    def to_the_end(self) -> bool:
+        """The loop: advance, now and then report, check and save."""
+        trainer, config = self.trainer, self.trainer.config
+        parent, saved = os.getppid(), trainer.step
+        restore = catch_signals(self.request_stop)
+        try:
+            with Reporter(self.out / LOG, config, trainer.step, ranks.rank() == 0) as reporter:
+                while trainer.step < config.steps and not self.should_stop(parent):
+                    began = time.perf_counter()
+                    trainer.advance()
+                    self.seconds += time.perf_counter() - began
+                    if trainer.step % config.log_every == 0 or trainer.step == config.steps:
+                        reporter.totals(trainer.step, self.seconds, self.gather_totals())
+                    if config.check_every and trainer.step % config.check_every == 0:
+                        reporter.check(trainer.step, self.seconds, self.check())
+                    if trainer.step % config.save_every == 0 and trainer.step < config.steps:
+                        saved = self.save()
+            self.save()
+        except NonFinite:
+            last = f"the checkpoint of step {saved} in {self.out} is intact" if saved else "no checkpoint was due yet"
+            hint = "lower the learning rate (--set lr=...) or set --set clip=1"
+            raise TrmError(f"the loss is not finite at step {trainer.step + 1}; {last}; {hint}") from None
+        finally:
+            restore()
+        return trainer.step >= config.steps
+
+    def request_stop(self) -> None:
+        self.stopping = True
+
+    def should_stop(self, parent: int) -> bool:
+        """Whether any rank was told to stop, or lost the process that started it. The same answer on every rank."""
+        alone = ranks.world() > 1 and os.getppid() != parent
+        return bool(ranks.summed(torch.tensor([float(self.stopping or alone)])).item())
+
+    def gather_totals(self) -> Totals:
+        """The sums since the last report over all ranks; they start again from zero."""
+        values = ranks.summed(torch.tensor(list(dataclasses.astuple(self.trainer.totals)), dtype=torch.float64))
+        self.trainer.totals = Totals()
+        return Totals(*values.tolist())
+
+    def check(self) -> Evaluation | None:
+        """Averaged weights on held-out puzzles, the rows shared out over ranks. The result is rank 0's to report."""
+        config, model = self.trainer.config, self.trainer.model
+        puzzles = load_puzzles(self.task, "embedded", "validation").take(slice(0, config.check_rows))
+        mine = puzzles.take(slice(ranks.rank(), None, ranks.world()))
+        with self.trainer.ema.applied(model):
+            model.eval()
+            part = evaluate(model, self.task, mine, config.max_steps, device=self.trainer.device)
+            model.train()
+        sums = torch.stack([torch.from_numpy(part.exact), torch.from_numpy(part.cell), torch.from_numpy(part.valid)])
+        rest = torch.tensor([part.rows, part.cells, part.halted_exact, part.halted_steps])
+        exact, cell, valid = ranks.summed(sums).numpy()
+        rows, cells, halted_exact, halted_steps = ranks.summed(rest).tolist()
+        return Evaluation(rows, cells, exact, cell, valid, halted_exact, halted_steps, part.seconds)
+
+    def save(self) -> int:
+        """Write the checkpoint and the averaged model. -> the step saved"""
+        trainer = self.trainer
+        state = trainer.state_dict()
+        if ranks.rank() == 0:
+            about = {**self.about, "step": trainer.step, "seconds": round(self.seconds, 1)}
+            content = {
+                "config": trainer.config.model_dump_json(),
+                "name": self.name,
+                "about": about,
+                "seconds": self.seconds,
+                "trainer": state,
+            }
+            checkpoint.save(self.out, content)
+            about["run"] = trainer.config.model_dump()
+            with trainer.ema.applied(trainer.model):
+                save_model(self.out, trainer.model, trainer.config.model, self.task.spec, self.name, about)
+        return trainer.step
+
+
+def catch_signals(action: Callable[[], None]) -> Callable[[], None]:
+    """Call `action` on SIGTERM and Ctrl-C instead of dying. -> a function that restores the old handlers"""
+    names = (signal.SIGTERM, signal.SIGINT)
+    old = [signal.signal(name, lambda *_: action()) for name in names]
+
+    def restore() -> None:
+        for name, handler in zip(names, old, strict=True):
+            signal.signal(name, handler)
+
+    return restore
+
+
+def steps_for(minutes: float, config: RunConfig, task: Task, puzzles: Puzzles, device: torch.device) -> int:
+    """How many optimiser steps fit in `minutes`, measured on a trainer that is thrown away."""
+    trainer = Trainer(config, task, puzzles, device)
+    for _ in range(3):
+        trainer.advance()  # the first steps compile and allocate
+    began, count = time.perf_counter(), 0
+    budget = min(15.0, 0.1 * minutes * 60)
+    while True:
+        trainer.advance()
+        count += 1
+        # Every rank must stop measuring at the same step: rank 0's clock decides.
+        late = time.perf_counter() - began > budget and ranks.rank() == 0
+        if ranks.summed(torch.tensor([float(late)])).item():
+            break
+    spent = time.perf_counter() - began if ranks.rank() == 0 else 0.0
+    per_step = ranks.summed(torch.tensor([spent], dtype=torch.float64)).item() / count
+    return max(1, round(minutes * 60 / per_step))
+
+
+def digest(puzzles: Puzzles) -> str:
+    """A short fingerprint of the training data, to notice when a run is resumed with other data."""
+    return hashlib.sha256(puzzles.question.tobytes() + puzzles.answer.tobytes()).hexdigest()[:16]
+
+
+def trim_log(path: Path, step: int) -> None:
+    """Drop what was logged after `step`: those steps are about to be done again."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except (ValueError, KeyError, TypeError):
+            continue  # a line cut short by a crash
+    write_text(path, "".join(kept))

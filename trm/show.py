@@ -1,0 +1,74 @@
+"""What `trm solve` and `trm eval` print: grids, traces and tables for a terminal."""
+
+from __future__ import annotations
+
+import re
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from trm.evaluate import Evaluation, interval
+from trm.solver import Answer
+from trm.tasks.base import Task, Tokens
+
+GIVEN, KEPT, CHANGED = "bold", "cyan", "bold black on yellow"
+
+
+def grid(task: Task, question: Tokens, answer: Tokens, before: Tokens | None = None) -> Text:
+    """`answer` drawn, its cells coloured: given by the question, as `before`, or changed since `before`."""
+    drawn = task.draw(answer)
+    text = Text(drawn)
+    # The drawing's characters that stand for cells, in order.
+    places = [match.start() for match in re.finditer(r"[^\W_]|[.#]", drawn)]
+    assert len(places) == len(answer)
+    for cell, place in enumerate(places):
+        if question[cell] >= task.spec.first_symbol:
+            style = GIVEN
+        else:
+            style = CHANGED if before is not None and before[cell] != answer[cell] else KEPT
+        text.stylize(style, place, place + 1)
+    return text
+
+
+def trace(console: Console, task: Task, question: Tokens, answer: Answer) -> None:
+    """The grid after every step; cells that changed since the step before are lit."""
+    before = question
+    for step, tokens in enumerate(answer.trace, 1):
+        changed = int((before != tokens).sum())
+        console.print(Text(f"step {step}: {changed} cells changed", style="dim"))
+        console.print(grid(task, question, tokens, before))
+        before = tokens
+
+
+def verdict(answer: Answer) -> Text:
+    steps = f"{answer.steps} step{'s' if answer.steps != 1 else ''}"
+    if answer.valid:
+        return Text(f"solved in {steps}; every rule is obeyed", style="green")
+    return Text(f"not solved after {steps}: this is the best attempt, and it breaks the rules", style="red")
+
+
+def accuracy(result: Evaluation, title: str, halting: bool) -> Table:
+    """A table of the accuracy at steps 1, 2, 4, ... and with the model's own halting."""
+    table = Table(title=title, title_justify="left")
+    for column in ("step", "exact", "95 % interval", "cells", "obeys rules"):
+        table.add_column(column, justify="right")
+    last = len(result.exact)
+    shown = sorted({2**k for k in range(20) if 2**k <= last} | {last})
+    for k in shown:
+        low, high = interval(int(result.exact[k - 1]), result.rows)
+        table.add_row(
+            str(k),
+            f"{result.exact[k - 1] / result.rows:.1%}",
+            f"{low:.1%} - {high:.1%}",
+            f"{result.cell[k - 1] / result.cells:.1%}",
+            f"{result.valid[k - 1] / result.rows:.1%}",
+        )
+    if halting:
+        low, high = interval(result.halted_exact, result.rows)
+        mean = result.halted_steps / result.rows
+        share = f"{result.halted_exact / result.rows:.1%}"
+        table.add_row(f"own halt, {mean:.1f} on average", share, f"{low:.1%} - {high:.1%}", "", "")
+    return table
+
+

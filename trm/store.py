@@ -1,0 +1,93 @@
+"""Our model format: a folder with `config.json` (all that is needed to rebuild and trust it) and safetensors."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+from trm.errors import BadInput
+from trm.files import write_atomic, write_text
+from trm.models import TRM, ModelConfig, Spec, build
+
+FORMAT = 1
+SHIPPED = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A model with what is known of it."""
+
+    model: TRM
+    spec: Spec
+    name: str
+    about: dict[str, Any] = field(default_factory=dict)  # provenance: command, data, commit, accuracy, ...
+
+
+def save_model(folder: Path, model: nn.Module, config: ModelConfig, spec: Spec, name: str, about: dict[str, Any]) -> None:
+    """Write `config.json` and `model.safetensors` to `folder`, each atomically."""
+    tensors = {key: value.detach().cpu().float().contiguous() for key, value in model.state_dict().items()}
+    write_atomic(folder / "model.safetensors", lambda file: file.write(save(tensors)))
+    content = {"format": FORMAT, "name": name, "task": asdict(spec), "model": config.model_dump(), "about": about}
+    write_text(folder / "config.json", json.dumps(content, indent=1) + "\n")
+
+
+def find(name: str) -> Path:
+    """The folder of a shipped model's name or of a path. Raises BadInput where there is none."""
+    for folder in (Path(name), Path(name) / "model", SHIPPED / name):
+        if (folder / "config.json").is_file():
+            return folder
+    shipped = ", ".join(shipped_names()) or "none"
+    raise BadInput(f"no model {name!r}: give the folder of a training run, or a shipped model's name ({shipped})")
+
+
+def shipped_names() -> list[str]:
+    return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
+
+
+def load(name: str, spec: Spec | None = None) -> Stored:
+    """Rebuild a stored model in evaluation mode.
+
+    Args:
+        name: a shipped model's name, or the folder of a model or of a training run.
+        spec: another size of the task, where the model's weights do not depend on the size.
+
+    Raises:
+        BadInput: no such model, a damaged file, or tensors of the wrong shape (each named).
+    """
+    folder = find(name)
+    try:
+        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = ModelConfig.model_validate(content["model"])
+        stored_spec = read_spec(content["task"])
+        tensors = load_file(folder / "model.safetensors")
+    except (ValidationError, KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
+        raise BadInput(f"model {folder}: {str(error).splitlines()[0]}; copy or train it again") from None
+    model = build(config, spec or stored_spec)
+    check_shapes(folder, tensors, model)
+    model.load_state_dict(tensors)
+    model.eval()
+    return Stored(model, spec or stored_spec, content["name"], content.get("about", {}))
+
+
+def read_spec(values: dict[str, Any]) -> Spec:
+    """A `Spec` from JSON, whose lists become tuples again."""
+    groups = tuple(tuple(tuple(group) for group in kind) for kind in values["groups"])
+    return Spec(**{**values, "groups": groups})
+
+
+def check_shapes(folder: Path, tensors: dict[str, torch.Tensor], model: nn.Module) -> None:
+    """Raise BadInput naming the first tensor that is missing, unknown or of another shape than the model's."""
+    wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    for key in sorted(wanted.keys() | tensors.keys()):
+        have = tuple(tensors[key].shape) if key in tensors else "missing"
+        want = wanted.get(key, "no such tensor")
+        if have != want:
+            raise BadInput(f"model {folder}: tensor {key} is {have}, the configuration needs {want}")

@@ -1,0 +1,83 @@
+"""What a puzzle family offers to the rest: a typed description, token arrays, and a few functions over them.
+
+Models never see a task, only a `Spec`; tasks never see a model. Data, model and metric meet through these types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Tokens = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The shape of a task's tokens: all that a model needs to know to be built for it."""
+
+    name: str
+    height: int
+    width: int
+    vocab: int  # tokens are 0 .. vocab - 1; 0 is padding and is never scored
+    first_symbol: int  # tokens from here on are interchangeable symbols (digits of a Sudoku); vocab if there are none
+    groups: tuple[tuple[tuple[int, ...], ...], ...] = ()  # kind of constraint -> groups of that kind -> cell numbers
+
+    @property
+    def cells(self) -> int:
+        return self.height * self.width
+
+    @property
+    def symbols(self) -> int:
+        return self.vocab - self.first_symbol
+
+
+@dataclass(frozen=True)
+class Puzzles:
+    """Questions and their answers as tokens. Invariant: same shape, row i of one belongs to row i of the other."""
+
+    question: Tokens  # [rows, cells]
+    answer: Tokens  # [rows, cells]
+    ids: Ints | None = None  # [rows], the puzzle-embedding row of each; None: all 0
+
+    def __post_init__(self) -> None:
+        if self.question.shape != self.answer.shape or self.question.ndim != 2:
+            raise ValueError(f"question {self.question.shape} and answer {self.answer.shape} must be [rows, cells]")
+
+    def __len__(self) -> int:
+        return len(self.question)
+
+    def take(self, rows: slice | Sequence[int] | Ints) -> Puzzles:
+        return Puzzles(self.question[rows], self.answer[rows], None if self.ids is None else self.ids[rows])
+
+
+class Task(Protocol):
+    """One puzzle family at one size. Implementations: `trm.tasks.sudoku.Sudoku`."""
+
+    @property
+    def spec(self) -> Spec: ...
+
+    def read(self, text: str) -> Puzzles:
+        """Parse every puzzle in `text` (answer tokens are 0 where none is given). Raises BadInput."""
+        ...
+
+    def augment(self, question: Tokens, answer: Tokens, rng: np.random.Generator) -> tuple[Tokens, Tokens]:
+        """One random symmetry of the task applied to one puzzle ([cells] each)."""
+        ...
+
+    def reveal(self, question: Tokens, answer: Tokens, share: float, rng: np.random.Generator) -> Tokens:
+        """An easier question: `share` of the unknown cells, chosen at random, filled in from the answer."""
+        ...
+
+    def valid(self, question: Tokens, answer: Tokens) -> Bools:
+        """Which rows of `answer` [rows, cells] obey every rule and keep what `question` gives. -> [rows]"""
+        ...
+
+    def draw(self, tokens: Tokens) -> str:
+        """A grid a person can read."""
+        ...

@@ -1,0 +1,350 @@
+"""Sudoku at any size: reading, symmetries, checking and drawing.
+
+Tokens: 0 not given (unscored), 1 blank, digit d is d + 1. Cells are numbered row by row from 0; people see r1c1 first.
+A grid of `size` rows has boxes of `box_height` rows and `box_width` columns, size = box_height * box_width.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from trm.errors import BadInput
+from trm.tasks.base import Bools, Puzzles, Spec, Tokens
+
+Order = npt.NDArray[np.int64]
+
+BLANK = 1
+FIRST = 2  # token of digit 1
+DIGITS = "123456789ABCDEFG"
+BLANKS = ".0_*"
+FRAME = " \t|¦!-+=" + "".join(map(chr, range(0x2500, 0x2580)))  # what people draw boxes with
+RULES = "-=─━═╌╍┄┅┈┉"  # a line with one of these and no digit is part of the drawing
+QUESTION, ANSWER = ("question", "puzzle", "quizzes"), ("answer", "solution", "solutions")  # CSV headings in use
+MAX_BYTES = 256 << 20
+_NO_FRAME = str.maketrans("", "", FRAME)
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """A relabelling of cells and digits that turns Sudokus into Sudokus: new[i] = symbols[old[cells[i]]]."""
+
+    cells: Order  # [cells]
+    symbols: Tokens  # [vocab]; tokens 0 and 1 stay themselves
+
+    def apply(self, tokens: Tokens) -> Tokens:
+        """tokens [..., cells] -> [..., cells]"""
+        return self.symbols[tokens[..., self.cells]]
+
+    def inverse(self) -> Symmetry:
+        return Symmetry(np.argsort(self.cells), np.argsort(self.symbols).astype(np.uint8))
+
+
+@dataclass(frozen=True)
+class Sudoku:
+    """The task `trm.tasks.base.Task` for one size: 2x2, 2x3, 3x3 and 4x4 boxes give sizes 4, 6, 9 and 16."""
+
+    box_height: int = 3
+    box_width: int = 3
+
+    def __post_init__(self) -> None:
+        if min(self.box_height, self.box_width) < 1 or not 2 <= self.size <= len(DIGITS):
+            raise BadInput(f"boxes of {self.box_height}x{self.box_width} cells are not supported (at most 16 digits)")
+
+    @property
+    def size(self) -> int:
+        return self.box_height * self.box_width
+
+    @property
+    def cells(self) -> int:
+        return self.size**2
+
+    @cached_property
+    def spec(self) -> Spec:
+        grid, n = np.arange(self.cells).reshape(self.size, self.size), self.size
+        boxes = grid.reshape(n // self.box_height, self.box_height, n // self.box_width, self.box_width)
+        groups = [np.concatenate([grid, grid.T]), boxes.transpose(0, 2, 1, 3).reshape(n, n)]
+        kinds = tuple(tuple(tuple(map(int, group)) for group in kind) for kind in groups)
+        name = "sudoku" if n == 9 else f"sudoku-{n}x{n}"
+        return Spec(name, n, n, vocab=n + FIRST, first_symbol=FIRST, groups=kinds)
+
+    @cached_property
+    def groups(self) -> Order:
+        """[3 * size, size] cell numbers: rows, columns, boxes."""
+        return np.array([group for kind in self.spec.groups for group in kind])
+
+    # Reading
+
+    @cached_property
+    def _table(self) -> Tokens:
+        """[256] character code -> token, 255 where the character is neither a digit of this size nor a blank."""
+        table = np.full(256, 255, np.uint8)
+        table[[ord(c) for c in BLANKS]] = BLANK
+        for token, digit in enumerate(DIGITS[: self.size], FIRST):
+            table[[ord(digit), ord(digit.lower())]] = token
+        return table
+
+    def read(self, text: str) -> Puzzles:
+        """Every puzzle in `text`: one a line, or grids (drawn or plain), or CSV with a heading. Answers come from CSV
+        only and are 0 elsewhere. Lines that begin with # are comments. Raises BadInput, one line that names the place.
+        """
+        lines = _content(text)
+        if not lines:
+            raise BadInput("no puzzle found: the input is empty")
+        if columns := _heading(lines[0][1]):
+            return self._read_csv(lines, *columns)
+        starts, rows = self._split(lines)
+        question = np.array(rows, np.uint8).reshape(-1, self.cells)
+        self._check_givens(question, starts)
+        return Puzzles(question, np.zeros_like(question))
+
+    def _split(self, lines: list[tuple[int, str]]) -> tuple[list[int], list[Tokens]]:
+        """Lines -> the line where each puzzle starts, and the tokens of the lines in order."""
+        starts: list[int] = []
+        rows: list[Tokens] = []
+        have = 0  # rows of an unfinished grid
+        for number, line in lines:
+            # A dash is part of a frame, except in a one-line puzzle of just the right length, where it must be a blank.
+            row = line.replace("-", ".") if len(line) == self.cells else line
+            cells = row.translate(_NO_FRAME)
+            tokens = self._tokens(cells, row, f"line {number}")
+            if len(cells) == self.size:
+                starts += [number] * (have == 0)
+                have = (have + 1) % self.size
+            elif have:
+                what = f"row {have + 1} has {len(cells)} cells instead of {self.size}"
+                raise BadInput(f"puzzle {len(starts)} (line {number}): {what}")
+            elif len(cells) == self.cells:
+                starts.append(number)
+            else:
+                what = f"{len(cells)} cells instead of {self.cells} for a whole puzzle or {self.size} for one row"
+                raise BadInput(f"puzzle {len(starts) + 1} (line {number}): {what}")
+            rows.append(tokens)
+        if have:
+            what = f"the grid ends after {have} rows instead of {self.size}"
+            raise BadInput(f"puzzle {len(starts)} (line {starts[-1]}): {what}")
+        return starts, [np.concatenate(rows)]
+
+    def _tokens(self, cells: str, line: str, place: str) -> Tokens:
+        """Characters -> tokens; `line` is what the user wrote, for the position of a character that is none of ours."""
+        tokens = self._table[np.frombuffer(cells.encode("latin-1", "replace"), np.uint8)]
+        if (tokens == 255).any():
+            wrong = cells[int((tokens == 255).argmax())]
+            digits = f"1-{DIGITS[self.size - 1]}" if self.size < 10 else f"1-9, A-{DIGITS[self.size - 1]}"
+            what = f"{_show(wrong)} is not a digit ({digits}) or a blank (. 0 _ *)"
+            raise BadInput(f"{place}, character {line.index(wrong) + 1}: {what}")
+        return tokens
+
+    def _read_csv(self, lines: list[tuple[int, str]], question: int, answer: int | None) -> Puzzles:
+        """Rows below a heading whose columns number `question` and `answer` (None: no answers) count from 0."""
+        width, starts, rows = len(_fields(lines[0][1], lines[0][0])), [], []
+        for number, line in lines[1:]:
+            fields = _fields(line, number)
+            if len(fields) != width:
+                raise BadInput(f"line {number}: {len(fields)} columns instead of {width}")
+            for column, name in ((question, "question"), (answer, "answer")):
+                cells = fields[column].strip() if column is not None else ""
+                place = f"line {number}, column {name}"
+                if name == "answer" and not cells:
+                    rows.append(np.zeros(self.cells, np.uint8))
+                    continue
+                if len(cells) != self.cells:
+                    raise BadInput(f"{place}: {len(cells)} cells instead of {self.cells}")
+                rows.append(self._tokens(cells, cells, place))
+            starts.append(number)
+        if not starts:
+            raise BadInput("no puzzle found: the CSV has a heading and no rows")
+        table = np.array(rows).reshape(-1, 2, self.cells)
+        puzzles = Puzzles(np.ascontiguousarray(table[:, 0]), np.ascontiguousarray(table[:, 1]))
+        self._check_givens(puzzles.question, starts)
+        self._check_answers(puzzles, starts)
+        return puzzles
+
+    def _check_givens(self, question: Tokens, starts: Sequence[int], what: str = "") -> None:
+        """BadInput for the first of the puzzles [rows, cells], starting at lines `starts`, that repeats a digit."""
+        seen = np.sort(question[:, self.groups], axis=2)
+        bad = ((seen[..., 1:] == seen[..., :-1]) & (seen[..., 1:] >= FIRST)).any((1, 2))
+        if bad.any():
+            row = int(bad.argmax())
+            raise BadInput(f"puzzle {row + 1} (line {starts[row]}): {what}{self.clash(question[row])}")
+
+    def _check_answers(self, puzzles: Puzzles, starts: Sequence[int]) -> None:
+        """BadInput for the first answer that is given but is not a solution of its question."""
+        bad = ~self.valid(puzzles.question, puzzles.answer) & puzzles.answer.any(1)
+        if not bad.any():
+            return
+        row = int(bad.argmax())
+        question, answer = puzzles.question[row], puzzles.answer[row]
+        if (answer < FIRST).any():
+            what = f"{self.cell_name(int((answer < FIRST).argmax()))} is blank"
+        elif (fault := self.clash(answer)) is not None:
+            what = fault
+        else:
+            cell = int(((question >= FIRST) & (question != answer)).argmax())
+            given, found = self.to_line(question)[cell], self.to_line(answer)[cell]
+            what = f"{self.cell_name(cell)} is {found} where the question gives {given}"
+        raise BadInput(f"puzzle {row + 1} (line {starts[row]}), column answer: {what}")
+
+    def clash(self, tokens: Tokens) -> str | None:
+        """Which two equal digits of [cells] share a row, column or box, in words; None if no two do."""
+        for number, group in enumerate(self.groups.tolist()):
+            seen: dict[int, int] = {}
+            for cell in group:
+                token = int(tokens[cell])
+                if token >= FIRST and token in seen:
+                    kind = ("row", "column", "box")[number // self.size]
+                    names = f"{self.cell_name(seen[token])} and {self.cell_name(cell)}"
+                    return f"two {DIGITS[token - FIRST]}s in {kind} {number % self.size + 1}: {names}"
+                seen[token] = cell
+        return None
+
+    # Symmetries
+
+    def random_symmetry(self, rng: np.random.Generator) -> Symmetry:
+        """Uniform among: permuted digits, bands, rows of a band, stacks, columns of a stack; transposed, if square."""
+
+        def lines(group: int) -> Order:
+            blocks = rng.permutation(self.size // group)
+            return np.concatenate([block * group + rng.permutation(group) for block in blocks])
+
+        grid = np.arange(self.cells).reshape(self.size, self.size)
+        grid = grid[lines(self.box_height)][:, lines(self.box_width)]
+        if self.box_height == self.box_width and rng.integers(2):
+            grid = grid.T
+        symbols = np.concatenate([[0, BLANK], FIRST + rng.permutation(self.size)]).astype(np.uint8)
+        return Symmetry(grid.reshape(-1), symbols)
+
+    def augment(self, question: Tokens, answer: Tokens, rng: np.random.Generator) -> tuple[Tokens, Tokens]:
+        """One random symmetry of both ([cells] each)."""
+        symmetry = self.random_symmetry(rng)
+        return symmetry.apply(question), symmetry.apply(answer)
+
+    def reveal(self, question: Tokens, answer: Tokens, share: float, rng: np.random.Generator) -> Tokens:
+        """Fill in round(share * blanks) random blank cells of [cells] from the answer; 0 <= share <= 1."""
+        if not 0 <= share <= 1:
+            raise ValueError(f"share must be from 0 to 1, not {share}")
+        hidden = np.flatnonzero((question == BLANK) & (answer >= FIRST))
+        shown = rng.permutation(hidden)[: round(share * len(hidden))]
+        easier: Tokens = question.copy()
+        easier[shown] = answer[shown]
+        return easier
+
+    # Checking and showing
+
+    def valid(self, question: Tokens, answer: Tokens) -> Bools:
+        """Which rows [rows, cells] hold every digit once in every row, column and box, and keep every given."""
+        n = self.size
+        kept: Bools = ((question < FIRST) | (question == answer)).all(1)
+        in_range = (answer >= FIRST) & (answer < FIRST + n)
+        # One bit a digit: a group is right exactly when the bits of its `size` cells fill the mask.
+        bits = np.where(in_range, np.uint32(1) << (np.where(in_range, answer, FIRST) - np.uint32(FIRST)), np.uint32(0))
+        grid = bits.reshape(-1, n // self.box_height, self.box_height, n // self.box_width, self.box_width)
+        full = np.uint32((1 << n) - 1)
+        for axes in ((3, 4), (1, 2), (2, 4)):
+            kept &= (np.bitwise_or.reduce(grid, axis=axes) == full).all((1, 2))
+        return kept
+
+    def cell_name(self, cell: int) -> str:
+        """'r2c8' for cell 16 of a 9x9."""
+        return f"r{cell // self.size + 1}c{cell % self.size + 1}"
+
+    def to_line(self, tokens: Tokens) -> str:
+        """[cells] -> the usual one-line form, '.' for a blank; `read` takes it back."""
+        return "".join("." if token < FIRST else DIGITS[token - FIRST] for token in tokens.tolist())
+
+    def draw(self, tokens: Tokens) -> str:
+        """[cells] -> a grid with drawn boxes; `read` takes it back."""
+        line, n, width = self.to_line(tokens), self.size, self.box_width
+        bar = "─" * (2 * width + 1)
+        top, middle, bottom = (a + b.join([bar] * (n // width)) + c for a, b, c in ("┌┬┐", "├┼┤", "└┴┘"))
+        out = [top]
+        for row in range(n):
+            if row and row % self.box_height == 0:
+                out.append(middle)
+            parts = [" ".join(line[row * n + at : row * n + at + width]) for at in range(0, n, width)]
+            out.append("│ " + " │ ".join(parts) + " │")
+        return "\n".join([*out, bottom])
+
+
+SIZES = {16: Sudoku(2, 2), 36: Sudoku(2, 3), 81: Sudoku(3, 3), 256: Sudoku(4, 4)}  # cells -> task
+
+
+def sudoku_for(text: str) -> Sudoku:
+    """The size that the first puzzle of `text` is written in; 9x9 when that is unclear, so that `read` says why."""
+    lines = _content(text)
+    if not lines:
+        return SIZES[81]
+    if columns := _heading(lines[0][1]):
+        fields = lines[1][1].split(",") if len(lines) > 1 else []
+        return SIZES.get(len(fields[columns[0]].strip(' "')) if columns[0] < len(fields) else 0, SIZES[81])
+    line = lines[0][1]
+    bare = set(line) & set(FRAME) == {"-"} and len(line) in SIZES  # dashes for blanks, as in `read`
+    length = len(line) if bare else len(line.translate(_NO_FRAME))
+    if length == 16:  # one 4x4 or a row of a 16x16, which cannot have one solution with only four of its digits
+        rest = "".join(line for _, line in lines).upper()
+        return SIZES[256 if any(digit in rest for digit in DIGITS[4:]) else 16]
+    return SIZES.get({4: 16, 6: 36, 9: 81}.get(length, length), SIZES[81])
+
+
+def decode(data: bytes, name: str) -> str:
+    """Bytes of a file or of standard input, called `name` in messages -> text. Raises BadInput."""
+    if len(data) > MAX_BYTES:
+        raise BadInput(f"{name} is larger than {MAX_BYTES >> 20} MB; cut it into smaller files")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{name} is not UTF-8 text: byte 0x{data[error.start]:02x} at position {error.start}") from None
+    if "\0" in text:
+        raise BadInput(
+            f"{name} is not text: it holds a NUL byte in line {text[: text.index(chr(0))].count(chr(10)) + 1}"
+        )
+    return text
+
+
+def read_file(path: str | Path) -> str:
+    """The text of a file of puzzles, for `sudoku_for` and `read`. Raises BadInput if there is none to be had."""
+    name = _show(str(path))
+    try:
+        with open(path, "rb") as file:
+            return decode(file.read(MAX_BYTES + 1), name)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise BadInput(f"cannot read {name}: {reason}") from None
+
+
+def _content(text: str) -> list[tuple[int, str]]:
+    """Lines with cells or a heading in them and their numbers from 1: no blank lines, comments or ruled lines."""
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    kept = ((number, line.strip()) for number, line in enumerate(lines, 1))
+    return [(number, line) for number, line in kept if line and line[0] != "#" and not _is_rule(line)]
+
+
+def _is_rule(line: str) -> bool:
+    return not line.translate(_NO_FRAME) or (any(c in RULES for c in line) and not any(c.isalnum() for c in line))
+
+
+def _fields(line: str, number: int) -> list[str]:
+    """The fields of CSV line `number`; quotes only where they are used, since `split` is ten times as fast."""
+    try:
+        return next(csv.reader([line])) if '"' in line else line.split(",")
+    except csv.Error as error:
+        raise BadInput(f"line {number}: not CSV: {error}") from None
+
+
+def _heading(line: str) -> tuple[int, int | None] | None:
+    """Where a CSV heading has its question and its answer; None if this line is no heading."""
+    names = [name.strip(' "').lower() for name in line.split(",")]
+    question = next((names.index(name) for name in QUESTION if name in names), None)
+    answer = next((names.index(name) for name in ANSWER if name in names), None)
+    return None if question is None else (question, answer)
+
+
+def _show(text: str) -> str:
+    """Quoted, and safe to print on one line whatever it holds."""
+    return repr(text) if text.isprintable() else ascii(text)

@@ -1,0 +1,208 @@
+"""The training loop: deep supervision over a batch whose finished sequences are replaced as they halt."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits as bce
+from torch.nn.parallel import DistributedDataParallel
+
+from trm import ranks
+from trm.config import RunConfig
+from trm.data import Sampler, halting_draws
+from trm.ema import Ema
+from trm.errors import BadInput
+from trm.halting import exploration, halted
+from trm.losses import step_loss
+from trm.models import Output, State, build, select
+from trm.optim import SignSgd, make_optimizers, schedule
+from trm.tasks.base import Puzzles, Task
+
+
+@dataclass
+class Slots:
+    """This rank's part of the running batch, one puzzle a slot."""
+
+    question: Tensor  # [slots, cells]
+    answer: Tensor  # [slots, cells]
+    ids: Tensor  # [slots], puzzle-embedding rows
+    steps: Tensor  # [slots], supervision steps done on the puzzle
+    taken: Tensor  # [slots], puzzles the slot has taken so far
+    halted: Tensor  # [slots] bool: takes a new puzzle at the next step
+    y: Tensor  # [slots, ...]
+    z: Tensor  # [slots, ...]
+
+
+@dataclass
+class Totals:
+    """Sums since the last report. Accuracy counts sequences that halted, as the published training log does."""
+
+    loss: float = 0.0
+    halt_loss: float = 0.0
+    sequences: float = 0.0
+    finished: float = 0.0
+    exact: float = 0.0
+    steps: float = 0.0
+
+    def add(self, values: Tensor) -> None:
+        for field, value in zip(fields(self), values.tolist(), strict=True):
+            setattr(self, field.name, getattr(self, field.name) + value)
+
+
+class NonFinite(Exception):
+    """The loss is not a number any more."""
+
+
+class Trainer:
+    """Model, optimisers and running batch of one rank. `advance` is the algorithm; the rest is bookkeeping."""
+
+    def __init__(self, config: RunConfig, task: Task, puzzles: Puzzles, device: torch.device) -> None:
+        if config.batch % ranks.world():
+            raise BadInput(f"batch {config.batch} does not divide over {ranks.world()} processes; --set batch=...")
+        self.config, self.device, self.step = config, device, 0
+        self.dtype = torch.float64 if config.precision == "float64" else torch.float32
+        self.sampler = Sampler(puzzles, task, config.batch, config.seed, config.augment, config.reveal)
+        torch.manual_seed(config.seed)  # the same initial weights on every rank
+        self.model = build(config.model, task.spec).to(device, self.dtype)
+        self.ema = Ema(self.model, config.ema)
+        self.optimizers = make_optimizers(
+            self.model, config.optimizer, config.lr, config.betas, config.weight_decay
+        )
+        embedding = self.model.frame.puzzle if hasattr(self.model.frame, "puzzle") else None
+        self.sign_sgd = SignSgd(embedding, config.puzzle_lr, config.puzzle_weight_decay) if embedding else None
+        net: nn.Module = torch.compile(self.model) if config.compile else self.model
+        self.net = DistributedDataParallel(net) if ranks.world() > 1 else net
+        self.slots = self.empty_slots(config.batch // ranks.world(), task.spec.cells)
+        self.totals = Totals()
+
+    def empty_slots(self, count: int, cells: int) -> Slots:
+        """Every slot halted, so that the first step fills it."""
+
+        def zeros(*shape: int, dtype: torch.dtype = torch.long) -> Tensor:
+            return torch.zeros(shape, dtype=dtype, device=self.device)
+
+        start = self.model.start(count)
+        return Slots(
+            question=zeros(count, cells, dtype=torch.uint8),
+            answer=zeros(count, cells, dtype=torch.uint8),
+            ids=zeros(count),
+            steps=zeros(count),
+            taken=zeros(count),
+            halted=torch.ones(count, dtype=torch.bool, device=self.device),
+            y=start.y.contiguous(),
+            z=start.z.contiguous(),
+        )
+
+    # -- one optimiser step ------------------------------------------------------------------------------------------
+
+    def advance(self) -> None:
+        """Refill halted slots, run one supervision step on every slot, learn from it, decide who halts."""
+        config, slots = self.config, self.slots
+        self.refill()
+        factor = schedule(self.step, config.steps, config.warmup, config.lr_floor)
+        measured = torch.zeros(len(fields(Totals)), dtype=torch.float64)
+        count = len(slots.steps)
+        size = config.micro or count
+        for start in range(0, count, size):
+            part = slice(start, min(start + size, count))
+            last = part.stop == count
+            # Gradients are averaged over ranks once, after the last part.
+            wait = contextlib.nullcontext() if last or ranks.world() == 1 else self.net.no_sync()  # type: ignore[operator]
+            with wait:
+                measured += self.learn(part)
+        if not torch.isfinite(ranks.summed(measured[:2].clone())).all():
+            raise NonFinite
+        if config.clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = config.lr * factor
+            optimizer.step()
+            optimizer.zero_grad()
+        if self.sign_sgd:
+            self.sign_sgd.step(config.puzzle_lr * factor)
+        self.ema.update(self.model)
+        self.totals.add(measured)
+        self.step += 1
+
+    def refill(self) -> None:
+        """Give every halted slot its next puzzle and the initial state."""
+        slots = self.slots
+        first_slot = ranks.rank() * len(slots.steps)
+        progress = self.step / self.config.steps
+        for i in slots.halted.nonzero().flatten().tolist():
+            draw = self.sampler.draw(first_slot + i, int(slots.taken[i]), progress)
+            slots.question[i] = torch.from_numpy(draw.question)
+            slots.answer[i] = torch.from_numpy(draw.answer)
+            slots.ids[i] = draw.id
+            slots.taken[i] += 1
+        fresh = select(slots.halted, self.model.start(len(slots.steps)), State(slots.y, slots.z))
+        slots.y, slots.z = fresh
+        slots.steps.masked_fill_(slots.halted, 0)
+        slots.steps += 1
+
+    def learn(self, part: slice) -> Tensor:
+        """Forward and backward for the slots of `part`; stores their new state. -> the sums of `Totals`"""
+        config, slots = self.config, self.slots
+        question, ids, steps = slots.question[part], slots.ids[part], slots.steps[part]
+        output: Output = self.net(State(slots.y[part], slots.z[part]), question, ids)
+        losses = step_loss(output, slots.answer[part], self.model.first_token, config.loss)
+        halt_loss = losses.halt
+        state = State(output.state.y.detach(), output.state.z.detach())
+        if config.continue_loss:
+            assert output.resume is not None
+            target = self.continue_target(state, question, ids, steps)
+            halt_loss = halt_loss + bce(output.resume, target, reduction="none")
+        total = (losses.answer + config.halt_weight * halt_loss).sum() / len(slots.steps)
+        total.backward()
+        with torch.no_grad():
+            least = exploration(self.halting_draws()[part], config.max_steps, config.explore)
+            stop = halted(output, steps, config.max_steps, least, config.continue_loss)
+            slots.halted[part], slots.y[part], slots.z[part] = stop, state.y, state.z
+            values = (losses.answer, halt_loss, torch.ones_like(stop), stop, losses.exact & stop, steps * stop)
+            return torch.stack([value.double().sum().cpu() for value in values])
+
+    @torch.no_grad()
+    def continue_target(self, state: State, question: Tensor, ids: Tensor, steps: Tensor) -> Tensor:
+        """Q-learning's bootstrapped value of going on, from one more step (HRM, section 2.4). -> [slots]"""
+        later: Output = self.model(state, question, ids)
+        assert later.resume is not None
+        best = torch.where(steps >= self.config.max_steps, later.halt, torch.maximum(later.halt, later.resume))
+        return best.sigmoid()
+
+    def halting_draws(self) -> Tensor:
+        """This rank's rows of the step's uniform draws. -> [slots, 2]"""
+        draws = torch.from_numpy(halting_draws(self.config.seed, self.step, self.config.batch)).to(self.device)
+        count = len(self.slots.steps)
+        return draws[ranks.rank() * count : (ranks.rank() + 1) * count]
+
+    # -- saving and restoring ----------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next step depends on, the same whatever the number of ranks. Call it on every rank."""
+        slots = {field.name: ranks.gathered(getattr(self.slots, field.name)) for field in fields(Slots)}
+        return {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "ema": self.ema.average,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "slots": slots,
+            "totals": vars(self.totals),
+        }
+
+    def load_state_dict(self, content: dict[str, Any]) -> None:
+        """Go on from `state_dict()`'s content. Works with another number of ranks."""
+        self.step = content["step"]
+        self.model.load_state_dict(content["model"])
+        for name, value in self.ema.average.items():
+            value.copy_(content["ema"][name])
+        for optimizer, state in zip(self.optimizers, content["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        count = len(self.slots.steps)
+        part = slice(ranks.rank() * count, (ranks.rank() + 1) * count)
+        self.slots = Slots(**{name: value[part].to(self.device).clone() for name, value in content["slots"].items()})
+        self.totals = Totals(**content["totals"])
