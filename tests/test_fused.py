@@ -22,12 +22,12 @@ needs_kernels = pytest.mark.skipif(not fused.available(), reason=f"no C kernels:
 
 
 @pytest.fixture
-def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """A process that has not loaded the kernels yet, with an empty cache; yields the cache folder."""
+def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A process that has not loaded the kernels yet, with an empty cache; gives the cache folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("TRM_FUSED", raising=False)
     monkeypatch.setattr(fused, "_state", None)
-    yield tmp_path / "trm"
+    return tmp_path / "trm"
 
 
 @pytest.fixture
@@ -47,13 +47,21 @@ def block_inputs(rows: int, width: int, hidden: int) -> list[Tensor]:
     return [uniform(rows, width, seed=0, scale=2), w_in, uniform(width, hidden, seed=2, scale=3 / hidden**0.5)]
 
 
+def apply(op: Op, inputs: list[Tensor]) -> Tensor:
+    return op(*inputs)
+
+
+def backward(loss: Tensor) -> None:
+    loss.backward()  # type: ignore[no-untyped-call]
+
+
 def results(op: Op, inputs: list[Tensor], needs: list[bool] | None = None) -> list[Tensor | None]:
     """The output and the gradients of a fixed weighted sum of it."""
     leaves = [x.detach().requires_grad_(needs is None or needs[i]) for i, x in enumerate(inputs)]
     out = op(*leaves)
     if out.requires_grad:
         weights = uniform(out.numel(), seed=9).view(out.shape).to(out.dtype)
-        (out * weights).sum().backward()
+        backward((out * weights).sum())
     return [out.detach(), *(x.grad for x in leaves)]
 
 
@@ -82,10 +90,17 @@ def same_bits(a: list[Tensor | None], b: list[Tensor | None]) -> bool:
 def uses_kernels(monkeypatch: pytest.MonkeyPatch, op: Op, inputs: list[Tensor]) -> bool:
     """Whether the op computes in C on these inputs: whether it never reaches its plain version."""
     plain: list[str] = []
+
+    def watched(name: str, original: Op) -> Op:
+        def call(*args: Tensor) -> Tensor:
+            plain.append(name)
+            return original(*args)
+
+        return call
+
     with monkeypatch.context() as patch:
         for name in ("plain_swiglu_norm", "plain_gated", "plain_add_norm"):
-            original = getattr(fused, name)
-            patch.setattr(fused, name, lambda *a, _f=original, _n=name: (plain.append(_n), _f(*a))[1])
+            patch.setattr(fused, name, watched(name, getattr(fused, name)))
         op(*inputs)
     return not plain
 
@@ -153,9 +168,9 @@ def test_leading_axes_and_strides(monkeypatch: pytest.MonkeyPatch) -> None:
 @needs_kernels
 def test_gradient_that_is_not_contiguous() -> None:
     inputs = [x.requires_grad_() for x in block_inputs(30, 16, 24)]
-    fused.swiglu_norm(*inputs).sum().backward()  # the gradient of a sum is one expanded number
     want = [x.detach().double().requires_grad_() for x in inputs]
-    fused.plain_swiglu_norm(*want).sum().backward()
+    for op, leaves in ((fused.swiglu_norm, inputs), (fused.plain_swiglu_norm, want)):
+        backward(apply(op, leaves).sum())  # the gradient of a sum is one expanded number
     assert_close([x.grad for x in inputs], [x.grad for x in want])
 
 
@@ -194,7 +209,7 @@ def test_deterministic(count: int, threads: Callable[[int], None]) -> None:
     del junk
     assert same_bits(first, results(fused.swiglu_norm, inputs))
     with torch.no_grad():
-        assert same_bits(first[:1], [fused.swiglu_norm(*inputs)])
+        assert same_bits(first[:1], [apply(fused.swiglu_norm, inputs)])
 
 
 @needs_kernels
@@ -224,9 +239,9 @@ def test_calls_from_several_threads() -> None:
 @needs_kernels
 def test_second_derivative_is_refused() -> None:
     inputs = [x.requires_grad_() for x in block_inputs(5, 8, 8)]
-    (grad,) = torch.autograd.grad(fused.swiglu_norm(*inputs).square().sum(), inputs[:1], create_graph=True)
+    (grad,) = torch.autograd.grad(apply(fused.swiglu_norm, inputs).square().sum(), inputs[:1], create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
-        grad.sum().backward()
+        backward(grad.sum())
 
 
 def test_other_sizes_and_types_run_plain(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +285,7 @@ def test_no_compiler(monkeypatch: pytest.MonkeyPatch, fresh: Path, tmp_path: Pat
     assert not fused.available()
     assert "no C compiler" in fused.available().reason
     inputs = block_inputs(10, 16, 16)
-    assert torch.equal(fused.swiglu_norm(*inputs), fused.plain_swiglu_norm(*inputs))
+    assert torch.equal(apply(fused.swiglu_norm, inputs), apply(fused.plain_swiglu_norm, inputs))
     assert not fresh.exists()
 
 
@@ -287,7 +302,12 @@ def test_named_compiler_that_is_missing_or_fails(monkeypatch: pytest.MonkeyPatch
 def test_kept_and_rebuilt_when_damaged(monkeypatch: pytest.MonkeyPatch, fresh: Path) -> None:
     compiled: list[Path] = []
     compile_ = fused._compile
-    monkeypatch.setattr(fused, "_compile", lambda c, s, t: (compiled.append(t), compile_(c, s, t))[1])
+
+    def counted(compiler: list[str], source: bytes, target: Path) -> None:
+        compiled.append(target)
+        compile_(compiler, source, target)
+
+    monkeypatch.setattr(fused, "_compile", counted)
 
     def start() -> int:
         monkeypatch.setattr(fused, "_state", None)

@@ -165,7 +165,9 @@ def evaluate_command(
 
     stored = store.load(weights)
     task = get_task(stored.spec.name)
-    puzzles = load_puzzles(task, "embedded" if data == "minimal" else data, "minimal" if data == "minimal" else "validation")
+    puzzles = load_puzzles(
+        task, "embedded" if data == "minimal" else data, "minimal" if data == "minimal" else "validation"
+    )
     puzzles = puzzles.take(slice(skip, skip + limit if limit else None))
     if not len(puzzles):
         raise BadInput(f"no rows left: --skip {skip} of the data is all of it")

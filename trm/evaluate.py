@@ -107,6 +107,4 @@ def evaluate(
         if progress is not None:
             progress(len(part))
     seconds = time.perf_counter() - began
-    return Evaluation(
-        rows, int((puzzles.answer != 0).sum()), exact, cell, valid, halted_exact, halted_steps, seconds
-    )
+    return Evaluation(rows, int((puzzles.answer != 0).sum()), exact, cell, valid, halted_exact, halted_steps, seconds)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal, overload
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import AdamW, Optimizer
 
 from trm.models.frames import PuzzleEmbedding
@@ -74,7 +74,7 @@ class SignSgd:
             return
         ids = gathered(torch.cat([ids for ids, _ in used]))
         grad = gathered(torch.cat([grad for _, grad in used]))
-        rows, where = ids.unique(return_inverse=True)
+        rows, where = torch.unique(ids, return_inverse=True)
         total = grad.new_zeros(len(rows), grad.shape[1]).index_add_(0, where, grad)
         table = self.embedding.table
         table[rows] = table[rows] * (1 - lr * self.weight_decay) - lr * total.sign()

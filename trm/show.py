@@ -70,5 +70,3 @@ def accuracy(result: Evaluation, title: str, halting: bool) -> Table:
         share = f"{result.halted_exact / result.rows:.1%}"
         table.add_row(f"own halt, {mean:.1f} on average", share, f"{low:.1%} - {high:.1%}", "", "")
     return table
-
-

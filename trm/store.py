@@ -31,7 +31,9 @@ class Stored:
     about: dict[str, Any] = field(default_factory=dict)  # provenance: command, data, commit, accuracy, ...
 
 
-def save_model(folder: Path, model: nn.Module, config: ModelConfig, spec: Spec, name: str, about: dict[str, Any]) -> None:
+def save_model(
+    folder: Path, model: nn.Module, config: ModelConfig, spec: Spec, name: str, about: dict[str, Any]
+) -> None:
     """Write `config.json` and `model.safetensors` to `folder`, each atomically."""
     tensors = {key: value.detach().cpu().float().contiguous() for key, value in model.state_dict().items()}
     write_atomic(folder / "model.safetensors", lambda file: file.write(save(tensors)))

@@ -69,9 +69,7 @@ class Trainer:
         torch.manual_seed(config.seed)  # the same initial weights on every rank
         self.model = build(config.model, task.spec).to(device, self.dtype)
         self.ema = Ema(self.model, config.ema)
-        self.optimizers = make_optimizers(
-            self.model, config.optimizer, config.lr, config.betas, config.weight_decay
-        )
+        self.optimizers = make_optimizers(self.model, config.optimizer, config.lr, config.betas, config.weight_decay)
         embedding = self.model.frame.puzzle if hasattr(self.model.frame, "puzzle") else None
         self.sign_sgd = SignSgd(embedding, config.puzzle_lr, config.puzzle_weight_decay) if embedding else None
         net: nn.Module = torch.compile(self.model) if config.compile else self.model
@@ -163,7 +161,9 @@ class Trainer:
             least = exploration(self.halting_draws()[part], config.max_steps, config.explore)
             stop = halted(output, steps, config.max_steps, least, config.continue_loss)
             slots.halted[part], slots.y[part], slots.z[part] = stop, state.y, state.z
-            values = (losses.answer, halt_loss, torch.ones_like(stop), stop, losses.exact & stop, steps * stop)
+            # A row with nothing to score says nothing of accuracy.
+            counted = stop & (slots.answer[part] != 0).any(-1)
+            values = (losses.answer, halt_loss, torch.ones_like(stop), counted, losses.exact & counted, steps * counted)
             return torch.stack([value.double().sum().cpu() for value in values])
 
     @torch.no_grad()

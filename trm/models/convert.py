@@ -1,18 +1,19 @@
 """Published TRM and HRM checkpoints to our names and back, tensors only (files: `trm/published.py`).
 
-The published names are those of the code of arXiv 2510.04871 and 2506.21734. What a configuration says is read from the
-tensors' shapes where they show it; the rest (`ASSUMED`) is taken from the published settings unless it is given, and the
-caller is told which values were. A tensor that is missing, unknown or of another shape is an error that names it.
+The published names are those of the code of arXiv 2510.04871 and 2506.21734. What a configuration says is read from
+the tensors' shapes where they show it; the rest is taken from the published settings unless it is given, and `assumed`
+says which values were. A tensor that is missing, unknown or of another shape is an error that names it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from trm.errors import BadInput
@@ -42,7 +43,8 @@ RENAMES = (
 )
 # Token layouts of the published data sets, by vocabulary: task, side of the square grid, first interchangeable symbol.
 LAYOUTS = {11: ("sudoku", 9, 2), 6: ("maze", 30, 6), 12: ("arc", 30, 2)}
-EMBED, TABLE, FIRST = "embed_tokens.embedding_weight", "puzzle_emb.weights", "L_level.layers.0."
+EMBED, TABLE, POSITIONS = "embed_tokens.embedding_weight", "puzzle_emb.weights", "embed_pos.embedding_weight"
+FIRST = "L_level.layers.0."
 MAX_STEPS = 16
 
 
@@ -117,15 +119,16 @@ def from_published(tensors: Mapping[str, Tensor], spec: Spec | None = None, **gi
     return Imported(config, spec, state, max_steps, assumed)
 
 
-def infer(found: dict[str, Tensor], spec: Spec, width: int, choose: Any) -> ModelConfig:
+def infer(found: dict[str, Tensor], spec: Spec, width: int, choose: Callable[[str, int | str], Any]) -> ModelConfig:
     """The configuration that the shapes imply; `choose(name, usual)` supplies what they do not show."""
     hrm = any(name.startswith("H_level.") for name in found)
     numbers = [int(match[1]) for name in found if (match := re.match(r"L_level\.layers\.(\d+)\.", name))]
-    across = FIRST + "mlp_t.gate_up_proj.weight"
-    mlp, learned = across in found, "embed_pos.embedding_weight" in found
+    across, down = FIRST + "mlp_t.down_proj.weight", FIRST + "mlp.down_proj.weight"
+    mlp, learned = across in found, POSITIONS in found
     ids, puzzle_width = shape(found, TABLE, 2) if TABLE in found else (0, width)
-    # Sequence length, where a tensor has it: from an MLP over the sequence or from learned positions.
-    tokens = shape(found, across, 2)[1] if mlp else shape(found, "embed_pos.embedding_weight", 2)[0] if learned else None
+    # The sequence's length, where a tensor shows it.
+    tokens = shape(found, across if mlp else POSITIONS, 2)[0] if mlp or learned else None
+    hidden = [shape(found, name, 2) for name in ([down, across] if mlp else [down])]
     values: dict[str, Any] = {"kind": "hrm" if hrm else "trm", "mixer": "mlp" if mlp else "attention", "width": width}
     values["layers"] = 1 + max(numbers, default=0)
     values["positions"] = "learned" if learned else "none" if mlp else choose("positions", "rope")
@@ -133,27 +136,28 @@ def infer(found: dict[str, Tensor], spec: Spec, width: int, choose: Any) -> Mode
         values.update(puzzle_ids=ids, puzzle_width=puzzle_width)
         # TRM pads an embedding to 16 tokens; HRM gives it as many as it fills.
         usual = -(-puzzle_width // width) if hrm else 16
-        longer = None if tokens is None else tokens - spec.cells
-        values["puzzle_tokens"] = longer if longer is not None and longer > 0 else choose("puzzle_tokens", usual)
+        shown = 0 if tokens is None else tokens - spec.cells
+        values["puzzle_tokens"] = shown if shown > 0 else choose("puzzle_tokens", usual)
     if not mlp:
         values["heads"] = choose("heads", 8)
     values["T"] = choose("T", 2 if hrm else 3)
     values["n"] = choose("n", 2 if hrm else 6 if spec.name.startswith("sudoku") else 4)
-    down, hidden = FIRST + "mlp.down_proj.weight", [(width, shape(found, FIRST + "mlp.down_proj.weight", 2)[1])]
-    if mlp and tokens:
-        hidden.append((tokens, shape(found, FIRST + "mlp_t.down_proj.weight", 2)[1]))
     values["expansion"], values["multiple"] = expansion(hidden, down)
-    return ModelConfig(**values)
+    try:
+        return ModelConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(f"setting {first['loc'][0]}={first['input']!r}: {first['msg'].lower()}") from None
 
 
-def expansion(hidden: list[tuple[int, int]], name: str) -> tuple[float, int]:
-    """SwiGLU settings (expansion, multiple) under which each width has its hidden width, the published first."""
+def expansion(hidden: list[tuple[int, ...]], name: str) -> tuple[float, int]:
+    """SwiGLU settings (expansion, multiple) under which each width has its hidden width, the published ones first."""
     width, target = hidden[0]
     for multiple in (256, 128, 64, 32, 16, 8, 4, 2, 1):
         for factor in (4.0, 1.0, 2.0, 3.0, 5.0, 6.0, 8.0, 1.5 * target / width):
-            if all(gated_width(a, factor, multiple) == b for a, b in hidden):
+            if all(gated_width(inner, factor, multiple) == outer for inner, outer in hidden):
                 return factor, multiple
-    raise BadInput(f"checkpoint: tensor {name}: hidden width {target} fits no expansion that suits all of {hidden}")
+    raise BadInput(f"checkpoint: tensor {name} is {hidden[0]}; no expansion fits it and mlp_t's {hidden[1:]}")
 
 
 def published_spec(vocab: int) -> Spec:
@@ -176,7 +180,9 @@ def shape(found: dict[str, Tensor], name: str, axes: int) -> tuple[int, ...]:
 
 def to_published(config: ModelConfig, state: Mapping[str, Tensor], prefix: str = "model.inner.") -> dict[str, Tensor]:
     """Our state dict under published names: the inverse of `from_published`. Raises BadInput where there are none."""
-    if config.kind == "direct" or config.memory != "yz" or config.mixer not in ("attention", "mlp"):
-        what = f"kind {config.kind!r}, mixer {config.mixer!r}, memory {config.memory!r}"
+    # Two networks are HRM's, whatever its configuration says; a TRM with two would come back as an HRM.
+    foreign = config.kind == "direct" or (config.kind == "trm" and config.networks == "separate")
+    if foreign or config.memory != "yz" or config.mixer not in ("attention", "mlp"):
+        what = f"kind {config.kind!r}, mixer {config.mixer!r}, memory {config.memory!r}, networks {config.networks!r}"
         raise BadInput(f"export: the published code has no model of {what}; it has TRM and HRM, attention and mlp")
     return {prefix + published_name(ours): tensor for ours, tensor in state.items()}

@@ -4,9 +4,8 @@
 // its element-wise steps rather than by its matrix products. Here a tile of rows passes through the whole block - both
 // products, gate, residual, norm, and on the way back all gradients - while it sits in the first two cache levels.
 //
-// Vectors run along channels, so no activation is ever transposed: each product is "broadcast one element of A, multiply
-// a vector of B", and a broadcast does not care about A's layout. Only GCC/Clang vector extensions are used.
-//
+// Vectors run along channels, so no activation is ever transposed: each product is "broadcast one element of A,
+// multiply a vector of B", and a broadcast does not care about A's layout. Only GCC/Clang vector extensions are used.
 // Every sum has a fixed order that depends on the sizes and the number of threads alone, never on timing.
 
 #include <math.h>
@@ -14,48 +13,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef float v8 __attribute__((vector_size(32), may_alias));              // scratch: always aligned
-typedef float v8u __attribute__((vector_size(32), may_alias, aligned(4)));  // caller's memory: may be a view at any offset
-typedef int v8i __attribute__((vector_size(32), may_alias));
+// Floats in a vector: a divisor of 8. Not simply 8, since GCC splits vectors the CPU lacks into scalars.
+#ifdef __AVX__
+#define W 8
+#else
+#define W 4
+#endif
+typedef float vec __attribute__((vector_size(4 * W), may_alias));              // scratch: always aligned
+typedef float vecu __attribute__((vector_size(4 * W), may_alias, aligned(4))); // caller's memory: a view at any offset
+typedef int veci __attribute__((vector_size(4 * W), may_alias));
 #define INLINE static inline __attribute__((always_inline))
-#define V(p) (*(v8 *)(p))
-#define U(p) (*(v8u *)(p))
-#define CV(p) (*(const v8 *)(p))
-#define CU(p) (*(const v8u *)(p))
-
+#define V(p) (*(vec *)(p))
+#define U(p) (*(vecu *)(p))
+#define CV(p) (*(const vec *)(p))
+#define CU(p) (*(const vecu *)(p))
 // Rows of a tile: a multiple of 12 so that both micro-kernel heights (4 and 6) divide it. Larger tiles amortise the
 // update of the weight gradients, smaller ones keep the activations in L1/L2.
-#ifndef TILE
 #define TILE 48
-#endif
 #define MAX_THREADS 64
-
 // ---------------------------------------------------------------------------------------------------- matrix products
 
-// c[mr, 8 nv] (+)= a[mr, k] b[k, 8 nv]. With mr and nv constant all 12 accumulators live in registers; 12 independent
+// c[mr, W nv] (+)= a[mr, k] b[k, W nv]. With mr and nv constant all accumulators live in registers; 12 independent
 // chains are enough to hide the latency of two FMA units, and 7..8 loads for 12 FMAs stay below two loads a cycle.
 // Adding to memory at the end (instead of starting from it) sums gradients in two levels, which is more accurate.
-#define MICRO(NAME, MR, NV)                                                                                             \
-    INLINE void NAME(long k, const float *a, long ars, long aks, const float *b, long ldb, float *c, long ldc, int add) \
-    {                                                                                                                   \
-        v8 acc[MR][NV];                                                                                                 \
-        _Pragma("GCC unroll 8") for (int m = 0; m < MR; m++)                                                            \
-            _Pragma("GCC unroll 8") for (int n = 0; n < NV; n++) acc[m][n] = (v8){0};                                   \
-        for (; k > 0; k--, a += aks, b += ldb) {                                                                        \
-            v8 bv[NV];                                                                                                  \
-            _Pragma("GCC unroll 8") for (int n = 0; n < NV; n++) bv[n] = CV(b + 8 * n);                                 \
-            _Pragma("GCC unroll 8") for (int m = 0; m < MR; m++)                                                        \
-                _Pragma("GCC unroll 8") for (int n = 0; n < NV; n++) acc[m][n] += a[m * ars] * bv[n];                   \
-        }                                                                                                               \
-        _Pragma("GCC unroll 8") for (int m = 0; m < MR; m++)                                                            \
-            _Pragma("GCC unroll 8") for (int n = 0; n < NV; n++) {                                                      \
-                if (add) acc[m][n] += V(c + m * ldc + 8 * n);                                                           \
-                V(c + m * ldc + 8 * n) = acc[m][n];                                                                     \
-            }                                                                                                           \
+#define EACH(i, n) _Pragma("GCC unroll 8") for (int i = 0; i < n; i++)
+#define MICRO(NAME, MR, NV)                                                                                            \
+    INLINE void NAME(long k, const float *a, long ars, long aks, const float *b, long ldb, float *c, long ldc, int add)\
+    {                                                                                                                  \
+        vec acc[MR][NV], bv[NV];                                                                                       \
+        EACH(m, MR) EACH(n, NV) acc[m][n] = (vec){0};                                                                  \
+        for (; k > 0; k--, a += aks, b += ldb) {                                                                       \
+            EACH(n, NV) bv[n] = CV(b + W * n);                                                                         \
+            EACH(m, MR) EACH(n, NV) acc[m][n] += a[m * ars] * bv[n];                                                   \
+        }                                                                                                              \
+        EACH(m, MR) EACH(n, NV) {                                                                                      \
+            if (add) acc[m][n] += V(c + m * ldc + W * n);                                                              \
+            V(c + m * ldc + W * n) = acc[m][n];                                                                        \
+        }                                                                                                              \
     }
-MICRO(micro_6x16, 6, 2)
-MICRO(micro_4x24, 4, 3)
-MICRO(micro_6x8, 6, 1)
+MICRO(micro_6x16, 6, 16 / W)
+MICRO(micro_4x24, 4, 24 / W)
+MICRO(micro_6x8, 6, 8 / W)
 
 // Width of the next block of columns when `left` remain: 16s, and a closing 24 rather than 16 + 8, because an 8-wide
 // block has too few accumulators to fill the FMA units.
@@ -68,45 +66,38 @@ INLINE void product(long m, long n, long k, const float *a, long ars, long aks, 
 {
     for (long j = 0, w; j < n; j += w) {
         w = block(n - j);
-        for (long i = 0; i < m; i += w == 24 ? 4 : 6) {
-            const float *ai = a + i * ars, *bj = b + j;
-            float *cij = c + i * ldc + j;
-            if (w == 16) micro_6x16(k, ai, ars, aks, bj, ldb, cij, ldc, add);
-            else if (w == 24) micro_4x24(k, ai, ars, aks, bj, ldb, cij, ldc, add);
-            else micro_6x8(k, ai, ars, aks, bj, ldb, cij, ldc, add);
-        }
+        for (long i = 0; i < m; i += w == 24 ? 4 : 6)
+            if (w == 16) micro_6x16(k, a + i * ars, ars, aks, b + j, ldb, c + i * ldc + j, ldc, add);
+            else if (w == 24) micro_4x24(k, a + i * ars, ars, aks, b + j, ldb, c + i * ldc + j, ldc, add);
+            else micro_6x8(k, a + i * ars, ars, aks, b + j, ldb, c + i * ldc + j, ldc, add);
     }
 }
 
 // Three out-of-line forms, so that the constant stride reaches the micro-kernels but the code stays small.
-#define PRODUCT(NAME, ARS, AKS, ADD)                                                                                    \
-    static __attribute__((noinline)) void NAME(long m, long n, long k, const float *a, long lda, const float *b,        \
-                                               long ldb, float *c, long ldc)                                            \
-    {                                                                                                                   \
-        product(m, n, k, a, ARS, AKS, b, ldb, c, ldc, ADD);                                                             \
+#define PRODUCT(NAME, ARS, AKS, ADD)                                                                                   \
+    static __attribute__((noinline)) void NAME(long m, long n, long k, const float *a, long lda, const float *b,       \
+                                               long ldb, float *c, long ldc)                                           \
+    {                                                                                                                  \
+        product(m, n, k, a, ARS, AKS, b, ldb, c, ldc, ADD);                                                            \
     }
 PRODUCT(set_product, lda, 1, 0)   // c = a b
 PRODUCT(add_product, lda, 1, 1)   // c += a b
 PRODUCT(add_product_t, 1, lda, 1) // c += a^T b
 
-// -------------------------------------------------------------------------------------------------- element-wise parts
-
-INLINE v8 select8(v8i mask, v8 yes, v8 no) { return (v8)((mask & (v8i)yes) | (~mask & (v8i)no)); }
+INLINE vec choose(veci mask, vec yes, vec no) { return (vec)((mask & (veci)yes) | (~mask & (veci)no)); }
 
 // 1 / (1 + exp(-x)) with a relative error of about 1e-7: exp(-x) = 2^n exp(r), |r| <= ln(2)/2. Adding 1.5 * 2^23 rounds
 // to an integer and leaves it in the low bits, from where one shift puts it into the exponent. NaN passes through.
-INLINE v8 sigmoid(v8 x)
+INLINE vec sigmoid(vec x)
 {
-    const v8 top = (v8){0} + 88.0f, magic = (v8){0} + 12582912.0f;
-    v8 t = -x;
-    t = select8(t > top, top, t);
-    t = select8(t < -top + 1.0f, -top + 1.0f, t);
-    v8 n = t * 1.44269504088896341f + magic;
-    v8 scale = (v8)(((v8i)n << 23) + (127 << 23));
+    const vec top = (vec){0} + 88.0f, magic = (vec){0} + 12582912.0f;
+    vec t = -x;
+    t = choose(t > top, top, t);
+    t = choose(t < -top + 1.0f, -top + 1.0f, t);
+    vec n = t * 1.44269504088896341f + magic, scale = (vec)(((veci)n << 23) + (127 << 23));
     n -= magic;
-    v8 r = t - n * 0.693359375f;
-    r = r + n * 2.12194440e-4f;
-    v8 p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+    vec r = (t - n * 0.693359375f) + n * 2.12194440e-4f; // ln(2) in two parts
+    vec p = r * 1.9875691500e-4f + 1.3981999507e-3f;
     p = p * r + 8.3334519073e-3f;
     p = p * r + 4.1665795894e-2f;
     p = p * r + 1.6666665459e-1f;
@@ -115,24 +106,28 @@ INLINE v8 sigmoid(v8 x)
     return 1.0f / (p * scale + 1.0f);
 }
 
-INLINE float total(v8 x) { return ((x[0] + x[4]) + (x[1] + x[5])) + ((x[2] + x[6]) + (x[3] + x[7])); }
+INLINE float total(vec x)
+{
+    return W == 4 ? (x[0] + x[2]) + (x[1] + x[3])
+                  : ((x[0] + x[W - 4]) + (x[1] + x[W - 3])) + ((x[2] + x[W - 2]) + (x[3] + x[W - 1]));
+}
 
 // Gradient of y = u / rms(u) for one row: du = (dy - y mean(y dy)) / rms(u).
 INLINE void norm_grad_row(const float *y, const float *dy, float rinv, float *du, long c)
 {
-    v8 dot = {0};
-    for (long k = 0; k < c; k += 8) dot += CU(y + k) * CU(dy + k);
+    vec dot = {0};
+    for (long k = 0; k < c; k += W) dot += CU(y + k) * CU(dy + k);
     float mean = total(dot) / (float)c;
-    for (long k = 0; k < c; k += 8) U(du + k) = (CU(dy + k) - CU(y + k) * mean) * rinv;
+    for (long k = 0; k < c; k += W) U(du + k) = (CU(dy + k) - CU(y + k) * mean) * rinv;
 }
 
 // y = u / rms(u) for one row; returns 1 / rms(u).
 INLINE float norm_row(const float *u, float *y, float eps, long c)
 {
-    v8 square = {0};
-    for (long k = 0; k < c; k += 8) square += CU(u + k) * CU(u + k);
+    vec square = {0};
+    for (long k = 0; k < c; k += W) square += CU(u + k) * CU(u + k);
     float rinv = 1.0f / sqrtf(total(square) / (float)c + eps);
-    for (long k = 0; k < c; k += 8) U(y + k) = CU(u + k) * rinv;
+    for (long k = 0; k < c; k += W) U(y + k) = CU(u + k) * rinv;
     return rinv;
 }
 
@@ -143,22 +138,19 @@ typedef struct {
     const float *h, *w_in, *w_out, *y, *rinv, *dy;
     float *out, *out_rinv, *dh;
     long first, last, c, hid;
-    float eps;
-    int want_dw;
     float *memory, *acc_in, *acc_out; // scratch; weight gradients of this range, acc_in interleaved, acc_out transposed
-    int failed;
+    float eps;
+    int want_dw, failed;
 } job;
 
 INLINE long min_long(long a, long b) { return a < b ? a : b; }
 INLINE long round_up(long x, long to) { return (x + to - 1) / to * to; }
 
-// Leading dimension for n columns: an odd number of cache lines, so that a column walks through all cache sets even when
-// n is a power of two; 8 spare columns because add_product_t reads up to 5 columns too many.
+// Leading dimension for n columns: an odd number of cache lines, so that a column walks through all cache sets even
+// when n is a power of two; 8 spare columns because add_product_t reads up to 5 columns too many.
 INLINE long leading(long n) { return ((n + 8 + 15) / 16 | 1) * 16; }
 
-// Hidden units are interleaved in groups of 8 gates and 8 ups, so that both halves of a unit come from one product.
-INLINE long gate_of(long j) { return j / 8 * 16 + j % 8; }
-
+// "Interleaved": hidden units in groups of 8 gates and 8 ups, so that both halves of a unit come from one product.
 typedef struct {
     float *w_in_t, *w_in, *w_out_t, *w_out; // [c, 2 hid] and [2 hid, c] interleaved, [hid, c], [c, hid]
     float *x, *du, *g, *dz;                 // a tile's rows of h, of the gradient before the norm, of hidden values
@@ -168,15 +160,27 @@ typedef struct {
 
 static float *take(float **at, long rows, long ld)
 {
-    float *p = *at;
     *at += (rows + 6) * ld; // spare rows: product() may touch 5 beyond the last
-    return p;
+    return *at - (rows + 6) * ld;
+}
+
+// Copies `rows` rows of c floats into a tile; the rows that pad it to `padded` are zero and so add to no gradient.
+static void load_tile(const float *from, long step, long c, float *tile, long ld, long rows, long padded)
+{
+    for (long r = 0; r < padded; r++)
+        for (long k = 0; k < c; k += W) V(tile + r * ld + k) = r < rows ? (vec)CU(from + r * step + k) : (vec){0};
+}
+
+static void store_tile(const float *tile, long ld, float *to, long c, long rows)
+{
+    for (long r = 0; r < rows; r++)
+        for (long k = 0; k < c; k += W) U(to + r * c + k) = CV(tile + r * ld + k);
 }
 
 // Scratch for one thread, with the weights laid out for the products. Returns 0 when memory ran out.
 static int prepare(job *q, buffers *s, int grad)
 {
-    long c = q->c, hid = q->hid, lc = leading(c), lh = leading(hid), lz = leading(2 * hid), row = c * (long)sizeof(float);
+    long c = q->c, hid = q->hid, lc = leading(c), lh = leading(hid), lz = leading(2 * hid);
     long size = (2 * TILE + 6 * hid + 36) * lc + (TILE + c + 12) * lh + (TILE + c + 12) * lz + 2 * (TILE + 6) * 48;
     size *= (long)sizeof(float);
     if (posix_memalign((void **)&q->memory, 64, (size_t)size)) return 0;
@@ -191,165 +195,130 @@ static int prepare(job *q, buffers *s, int grad)
     } else {
         s->w_out_t = take(&at, hid, lc);
     }
-    for (long j = 0; j < hid; j++) {
-        const float *gate = q->w_in + j * c, *up = q->w_in + (hid + j) * c, *out = q->w_out + j;
-        for (long k = 0; k < c; k++) {
-            s->w_in_t[k * lz + gate_of(j)] = gate[k], s->w_in_t[k * lz + gate_of(j) + 8] = up[k];
-            if (q->w_out && grad) s->w_out[k * lh + j] = out[k * hid];
-            if (q->w_out && !grad) s->w_out_t[j * lc + k] = out[k * hid];
-        }
-        if (grad) memcpy(s->w_in + gate_of(j) * lc, gate, row), memcpy(s->w_in + (gate_of(j) + 8) * lc, up, row);
+    for (long j = 0; j < hid; j += 8) { // eight units at a time, so that transposed rows are written in runs
+        const float *gate = q->w_in + j * c, *up = gate + hid * c;
+        for (long k = 0; k < c; k++)
+            for (long i = 0; i < 8; i++)
+                s->w_in_t[k * lz + 2 * j + i] = gate[i * c + k], s->w_in_t[k * lz + 2 * j + 8 + i] = up[i * c + k];
+        if (!grad) continue;
+        load_tile(gate, c, c, s->w_in + 2 * j * lc, lc, 8, 8);
+        load_tile(up, c, c, s->w_in + (2 * j + 8) * lc, lc, 8, 8);
     }
+    if (q->w_out && grad) load_tile(q->w_out, hid, hid, s->w_out, lh, c, c);
+    for (long j = 0; q->w_out && !grad && j < hid; j++)
+        for (long k = 0; k < c; k++) s->w_out_t[j * lc + k] = q->w_out[k * hid + j];
     return 1;
 }
 
-// Copies `rows` rows of c floats from the caller into a tile and zeroes the rows that pad it to `padded`.
-static void load_tile(const float *from, long c, float *tile, long ld, long rows, long padded)
+// Hidden units j .. j + w of a tile: their values g and, given the gradient dg, the gradient dz of the pre-activations.
+INLINE void gate(const buffers *s, long j, long w, long rows, int grad)
 {
     for (long r = 0; r < rows; r++)
-        for (long k = 0; k < c; k += 8) V(tile + r * ld + k) = CU(from + r * c + k);
-    for (long r = rows; r < padded; r++)
-        for (long k = 0; k < c; k += 8) V(tile + r * ld + k) = (v8){0};
+        for (long i = 0; i < w; i += W) {
+            long at = i / 8 * 16 + i % 8; // interleaved
+            vec gate = CV(s->z + r * 48 + at), up = CV(s->z + r * 48 + at + 8), sig = sigmoid(gate), silu = gate * sig;
+            V(s->g + r * s->lh + j + i) = silu * up;
+            if (!grad) continue;
+            vec dg = CV(s->dg + r * 48 + i);
+            V(s->dz + r * s->lz + 2 * j + at) = dg * up * (sig + silu * (1.0f - sig));
+            V(s->dz + r * s->lz + 2 * j + at + 8) = dg * silu;
+        }
 }
 
-static void store_tile(const float *tile, long ld, float *to, long c, long rows)
-{
-    for (long r = 0; r < rows; r++)
-        for (long k = 0; k < c; k += 8) U(to + r * c + k) = CV(tile + r * ld + k);
-}
-
-static void *forward_range(void *arg)
+// One thread's work. The way back recomputes the pre-activations from h: in a chain of blocks that is faster than to
+// write and read them (four times the size of h), and it saves that memory.
+static void *block_range(void *arg)
 {
     job *q = arg;
     buffers s;
     long c = q->c, hid = q->hid;
-    if (!prepare(q, &s, 0)) return q->failed = 1, NULL;
+    int grad = q->dy != NULL;
+    if (!prepare(q, &s, grad)) return q->failed = 1, NULL;
     for (long r0 = q->first; r0 < q->last; r0 += TILE) {
         long rows = min_long(TILE, q->last - r0), padded = round_up(rows, 12);
-        load_tile(q->h + r0 * c, c, s.x, s.lc, rows, padded);
+        load_tile(q->h + r0 * c, c, c, s.x, s.lc, rows, padded);
+        if (grad) load_tile(NULL, 0, c, s.du, s.lc, 0, padded);
+        for (long r = 0; grad && q->w_out && r < rows; r++)
+            norm_grad_row(q->y + (r0 + r) * c, q->dy + (r0 + r) * c, q->rinv[r0 + r], s.du + r * s.lc, c);
         for (long j = 0, w; j < hid; j += w) {
             w = block(hid - j);
             set_product(padded, 2 * w, c, s.x, s.lc, s.w_in_t + 2 * j, s.lz, s.z, 48);
-            for (long r = 0; r < padded; r++)
-                for (long i = 0; i < w; i += 8) {
-                    v8 gate = V(s.z + r * 48 + 2 * i), up = V(s.z + r * 48 + 2 * i + 8);
-                    V(s.g + r * s.lh + j + i) = gate * sigmoid(gate) * up;
-                }
+            if (grad && q->w_out) set_product(padded, w, c, s.du, s.lc, s.w_out + j, s.lh, s.dg, 48);
+            else if (grad) load_tile(q->dy + r0 * hid + j, hid, w, s.dg, 48, rows, padded);
+            grad ? gate(&s, j, w, padded, 1) : gate(&s, j, w, padded, 0);
         }
-        if (q->w_out) add_product(padded, c, hid, s.g, s.lh, s.w_out_t, s.lc, s.x, s.lc); // on top of h: the residual
-        for (long r = 0; r < rows && q->w_out; r++) {
+        if (q->want_dw) add_product_t(2 * hid, c, padded, s.dz, s.lz, s.x, s.lc, q->acc_in, s.lc);
+        if (q->want_dw && q->w_out) add_product_t(hid, c, padded, s.g, s.lh, s.du, s.lc, q->acc_out, s.lc);
+        if (q->dh) { // on top of du, which is the residual's part
+            add_product(padded, c, 2 * hid, s.dz, s.lz, s.w_in, s.lc, s.du, s.lc);
+            store_tile(s.du, s.lc, q->dh + r0 * c, c, rows);
+        }
+        if (!grad && !q->w_out) store_tile(s.g, s.lh, q->out + r0 * hid, hid, rows);
+        if (grad || !q->w_out) continue;
+        add_product(padded, c, hid, s.g, s.lh, s.w_out_t, s.lc, s.x, s.lc); // on top of h: the residual
+        for (long r = 0; r < rows; r++) {
             float rinv = norm_row(s.x + r * s.lc, q->out + (r0 + r) * c, q->eps, c);
             if (q->out_rinv) q->out_rinv[r0 + r] = rinv;
         }
-        if (!q->w_out) store_tile(s.g, s.lh, q->out + r0 * hid, hid, rows);
     }
     return NULL;
 }
 
-// The pre-activations are recomputed from h: cheaper than writing and reading twice as many hidden values as channels.
-static void *backward_range(void *arg)
-{
-    job *q = arg;
-    buffers s;
-    long c = q->c, hid = q->hid;
-    if (!prepare(q, &s, 1)) return q->failed = 1, NULL;
-    for (long r0 = q->first; r0 < q->last; r0 += TILE) {
-        long rows = min_long(TILE, q->last - r0), padded = round_up(rows, 12);
-        load_tile(q->h + r0 * c, c, s.x, s.lc, rows, padded);
-        load_tile(q->h, c, s.du, s.lc, 0, padded);
-        for (long r = r0; q->w_out && r < r0 + rows; r++)
-            norm_grad_row(q->y + r * c, q->dy + r * c, q->rinv[r], s.du + (r - r0) * s.lc, c);
-        for (long j = 0, w; j < hid; j += w) {
-            w = block(hid - j);
-            set_product(padded, 2 * w, c, s.x, s.lc, s.w_in_t + 2 * j, s.lz, s.z, 48);
-            if (q->w_out)
-                set_product(padded, w, c, s.du, s.lc, s.w_out + j, s.lh, s.dg, 48);
-            else
-                for (long r = 0; r < padded; r++)
-                    for (long i = 0; i < w; i += 8)
-                        V(s.dg + r * 48 + i) = r < rows ? CU(q->dy + (r0 + r) * hid + j + i) : (v8){0};
-            for (long r = 0; r < padded; r++)
-                for (long i = 0; i < w; i += 8) {
-                    v8 gate = V(s.z + r * 48 + 2 * i), up = V(s.z + r * 48 + 2 * i + 8), dg = V(s.dg + r * 48 + i);
-                    v8 sig = sigmoid(gate), silu = gate * sig;
-                    V(s.g + r * s.lh + j + i) = silu * up;
-                    V(s.dz + r * s.lz + 2 * (j + i)) = dg * up * (sig + silu * (1.0f - sig));
-                    V(s.dz + r * s.lz + 2 * (j + i) + 8) = dg * silu;
-                }
-        }
-        if (q->want_dw) {
-            add_product_t(2 * hid, c, padded, s.dz, s.lz, s.x, s.lc, q->acc_in, s.lc);
-            if (q->w_out) add_product_t(hid, c, padded, s.g, s.lh, s.du, s.lc, q->acc_out, s.lc);
-        }
-        if (q->dh) {
-            add_product(padded, c, 2 * hid, s.dz, s.lz, s.w_in, s.lc, s.du, s.lc); // du itself is the residual's part
-            store_tile(s.du, s.lc, q->dh + r0 * c, c, rows);
-        }
-    }
-    return NULL;
-}
-
-// Runs `body` on contiguous row ranges, whole tiles each; the caller's thread takes the first range. A thread that
-// cannot be started has its range done by the caller: the ranges, and so the result's bits, stay the same.
-static int run(void *(*body)(void *), const job *all, job *part, int threads)
+// Splits the rows into ranges of whole tiles, one a thread (for a few hundred rows a thread costs more than it saves).
+// The caller takes the first, and those of threads that cannot be started: so the ranges and the result's bits stay the
+// same. Returns the number of ranges, or 0 when memory ran out.
+static int run(const job *all, job *part, int threads)
 {
     pthread_t id[MAX_THREADS];
     int started[MAX_THREADS], failed = 0;
-    long tiles = (all->last + TILE - 1) / TILE;
+    long tiles = (all->last + TILE - 1) / TILE, most = min_long(MAX_THREADS, tiles / 8);
+    threads = threads < 1 || most < 1 ? 1 : (int)min_long(threads, most);
     for (int t = 0; t < threads; t++) {
         part[t] = *all;
         part[t].first = min_long(all->last, tiles * t / threads * TILE);
         part[t].last = min_long(all->last, tiles * (t + 1) / threads * TILE);
     }
-    for (int t = 1; t < threads; t++) started[t] = !pthread_create(&id[t], NULL, body, &part[t]);
-    body(&part[0]);
-    for (int t = 1; t < threads; t++) started[t] ? pthread_join(id[t], NULL) : (void)body(&part[t]);
+    for (int t = 1; t < threads; t++) started[t] = !pthread_create(&id[t], NULL, block_range, &part[t]);
+    block_range(&part[0]);
+    for (int t = 1; t < threads; t++)
+        if (started[t]) pthread_join(id[t], NULL);
+        else block_range(&part[t]);
     for (int t = 0; t < threads; t++) failed |= part[t].failed;
-    return failed;
-}
-
-static int clamp_threads(long rows, int threads)
-{
-    long most = rows / (8 * TILE); // below some hundred rows a thread costs more than it saves
-    most = most < 1 ? 1 : most > MAX_THREADS ? MAX_THREADS : most;
-    return threads < 1 ? 1 : threads > most ? (int)most : threads;
+    for (int t = 0; failed && t < threads; t++) free(part[t].memory);
+    return failed ? 0 : threads;
 }
 
 // Each entry returns 0, or 1 when memory ran out. out_rinv, dh and the weight gradients may be NULL.
 int trm_block(const float *h, const float *w_in, const float *w_out, float *out, float *out_rinv, long rows, long c,
               long hid, float eps, int threads)
 {
-    job part[MAX_THREADS];
-    job all = {.h = h, .w_in = w_in, .w_out = w_out, .out = out, .out_rinv = out_rinv, .last = rows, .c = c, .hid = hid};
-    all.eps = eps;
-    threads = clamp_threads(rows, threads);
-    int failed = run(forward_range, &all, part, threads);
+    job part[MAX_THREADS], all = {.h = h, .w_in = w_in, .w_out = w_out, .out = out, .out_rinv = out_rinv, .eps = eps};
+    all.last = rows, all.c = c, all.hid = hid;
+    threads = run(&all, part, threads);
     for (int t = 0; t < threads; t++) free(part[t].memory);
-    return failed;
+    return threads == 0;
 }
 
 int trm_block_grad(const float *h, const float *w_in, const float *w_out, const float *y, const float *rinv,
                    const float *dy, float *dh, float *dw_in, float *dw_out, long rows, long c, long hid, int threads)
 {
-    job part[MAX_THREADS];
-    job all = {.h = h, .w_in = w_in, .w_out = w_out, .y = y, .rinv = rinv, .dy = dy, .dh = dh, .last = rows};
-    all.c = c, all.hid = hid, all.want_dw = dw_in || dw_out;
-    threads = clamp_threads(rows, threads);
-    int failed = run(backward_range, &all, part, threads);
-    long lc = leading(c);
-    for (long j = 0; !failed && j < hid; j++)
+    job part[MAX_THREADS], all = {.h = h, .w_in = w_in, .w_out = w_out, .y = y, .rinv = rinv, .dy = dy, .dh = dh};
+    all.last = rows, all.c = c, all.hid = hid, all.want_dw = dw_in || dw_out;
+    threads = run(&all, part, threads);
+    for (long j = 0; threads && j < hid; j++)
         for (long k = 0; k < c; k++) {
+            long at_gate = (j / 8 * 16 + j % 8) * leading(c) + k;
             float gate = 0, up = 0, out = 0;
             for (int t = 0; t < threads; t++) {
-                gate += part[t].acc_in[gate_of(j) * lc + k];
-                up += part[t].acc_in[(gate_of(j) + 8) * lc + k];
-                out += part[t].acc_out[j * lc + k];
+                gate += part[t].acc_in[at_gate];
+                up += part[t].acc_in[at_gate + 8 * leading(c)];
+                out += part[t].acc_out[j * leading(c) + k];
             }
             if (dw_in) dw_in[j * c + k] = gate, dw_in[(hid + j) * c + k] = up;
             if (dw_out) dw_out[k * hid + j] = out;
         }
     for (int t = 0; t < threads; t++) free(part[t].memory);
-    return failed;
+    return threads == 0;
 }
 
 // y = rms_norm(a + b + third); third (or NULL) has one row for each `group` consecutive rows of a and b.
@@ -357,12 +326,8 @@ void trm_add_norm(const float *a, const float *b, const float *third, float *y, 
                   long c, float eps)
 {
     for (long r = 0; r < rows; r++) {
-        const float *t = third ? third + r / group * c : NULL;
-        for (long k = 0; k < c; k += 8) {
-            v8 sum = CU(a + r * c + k) + CU(b + r * c + k);
-            if (t) sum += CU(t + k);
-            U(y + r * c + k) = sum;
-        }
+        for (long k = 0; k < c; k += W) U(y + r * c + k) = CU(a + r * c + k) + CU(b + r * c + k);
+        for (long k = 0; third && k < c; k += W) U(y + r * c + k) += CU(third + r / group * c + k);
         float rinv = norm_row(y + r * c, y + r * c, eps, c);
         if (out_rinv) out_rinv[r] = rinv;
     }
@@ -377,6 +342,6 @@ void trm_add_norm_grad(const float *y, const float *rinv, const float *dy, float
         if (!dthird) continue;
         float *t = dthird + r / group * c;
         if (r % group == 0) memset(t, 0, (size_t)c * sizeof(float));
-        for (long k = 0; k < c; k += 8) U(t + k) += CU(du + r * c + k);
+        for (long k = 0; k < c; k += W) U(t + k) += CU(du + r * c + k);
     }
 }

@@ -70,7 +70,7 @@ def plain_add_norm(a: Tensor, b: Tensor, c: Tensor | None = None, eps: float = E
     return _rms_norm(a + b if c is None else a + b + c, eps)
 
 
-# ------------------------------------------------------------------------------------------------- building the C library
+# ----------------------------------------------------------------------------------------------- building the C library
 
 
 @dataclass(frozen=True)
@@ -297,7 +297,7 @@ class _Block(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         h, w_in, w_out, out, rinv = ctx.saved_tensors
         grad = grad.contiguous()
@@ -318,7 +318,7 @@ def _wants_grad(*tensors: Tensor | None) -> bool:
 
 def _apply_block(lib: ctypes.CDLL, h: Tensor, w_in: Tensor, w_out: Tensor | None, eps: float) -> Tensor:
     if _wants_grad(h, w_in, w_out):
-        return cast(Tensor, _Block.apply(h, w_in, w_out, eps, lib))
+        return cast(Tensor, _Block.apply(h, w_in, w_out, eps, lib))  # type: ignore[no-untyped-call]
     last = None if w_out is None else w_out.contiguous()
     return _block(lib, h.contiguous(), w_in.contiguous(), last, eps, keep=False)[0]
 
@@ -391,7 +391,7 @@ class _AddNorm(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         out, rinv = ctx.saved_tensors
         grad = grad.contiguous()
@@ -421,7 +421,7 @@ def add_norm(a: Tensor, b: Tensor, c: Tensor | None = None, eps: float = EPS) ->
         lib = _library(a, b, *(() if c is None else (c,))) if fits else None
         if lib is not None:
             if _wants_grad(a, b, c):
-                return cast(Tensor, _AddNorm.apply(a, b, c, eps, lib))
+                return cast(Tensor, _AddNorm.apply(a, b, c, eps, lib))  # type: ignore[no-untyped-call]
             third = None if c is None else c.contiguous()
             return _add_norm(lib, a.contiguous(), b.contiguous(), third, eps, keep=False)[0]
     return plain_add_norm(a, b, c, eps)

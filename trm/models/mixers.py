@@ -76,10 +76,11 @@ class GroupsMixer(nn.Module):
         batch, cells, symbols, width = h.shape
         features = gated(h, self.w_features.weight)
         # Both directions are one matrix product, rows contiguous: pooling never walks memory with a stride.
-        pooled = (self.membership @ features.view(batch, cells, -1)).view(batch, -1, symbols, width)
+        member = self.membership.expand(batch, -1, -1)
+        pooled = torch.bmm(member, features.view(batch, cells, -1)).view(batch, -1, symbols, width)
         parts = pooled.split(self.kind_sizes, dim=1)
         groups = torch.cat([linear(part) for linear, part in zip(self.w_kind, parts, strict=True)], dim=1)
-        spread = (self.membership.T @ groups.view(batch, -1, symbols * width)).view_as(h)
+        spread = torch.bmm(member.mT, groups.view(batch, -1, symbols * width)).view_as(h)
         return add_norm(h, spread, self.w_cell(features.sum(dim=2, keepdim=True)))
 
 

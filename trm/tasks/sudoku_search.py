@@ -8,9 +8,11 @@ solve). Random choices are all made outside of them, so a seed gives the same pu
 from __future__ import annotations
 
 import importlib.util
+import math
+from collections.abc import Iterator
 from functools import cache
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +20,15 @@ from trm.errors import TrmError
 from trm.tasks.base import Tokens
 from trm.tasks.sudoku import BLANK, FIRST, Order, Sudoku
 
-MAX_NODES = 100_000  # branch nodes of one search; the hardest puzzles known need a few thousand
+MAX_NODES = 100_000  # branch nodes of one search; the hardest 9x9 puzzles known need a few thousand
+KEEP = 100  # solutions that a solver keeps
+
+# The walk of `extreme_puzzle`. Of a dozen settings tried these reached 80 and 150 branch nodes soonest.
+NEAR = 0.06  # accepted distance to the target, in log(1 + effort)
+PROPOSALS = 8
+TEMPERATURE = 0.3  # in log(1 + effort)
+PATIENCE = 60  # steps without coming closer before it starts again
+APART = 50  # moves between two puzzles of one walk
 
 
 class TooHard(TrmError):
@@ -107,8 +117,8 @@ def _search(
     limit: int, max_nodes: int,
 ) -> tuple[int, int]:  # fmt: skip
     """Count solutions up to `limit` from a state made by `_place`. -> (solutions, branch nodes); more nodes than
-    `max_nodes` mean that it gave up. found [rows * cells] gets the first `rows` solutions. frames [3 * cells] is the stack of open
-    branches: the number of cells filled before it, its cell, and the digits not yet tried.
+    `max_nodes` mean that it gave up. found [rows * cells] gets the first `rows` solutions. frames [3 * cells] is the
+    stack of open branches: the number of cells filled before it, its cell, and the digits not yet tried.
     """
     count, nodes, depth = 0, 0, 0
     while True:
@@ -180,7 +190,8 @@ class Solver:
         for number, group in enumerate(sudoku.groups):
             unit[group, number // size] = number
         self._unit = self._array(unit.reshape(-1))
-        self._value, self._order, self._found = (self._array(np.zeros(cells, np.int64)) for _ in range(3))
+        self._value, self._order = (self._array(np.zeros(cells, np.int64)) for _ in range(2))
+        self._found = self._array(np.zeros(KEEP * cells, np.int64))
         self._free, self._once, self._twice = (self._array(np.zeros(3 * size, np.int64)) for _ in range(3))
         self._frames = self._array(np.zeros(3 * cells, np.int64))
 
@@ -197,7 +208,7 @@ class Solver:
         return np.array([bit.bit_length() - 1 + FIRST if bit else BLANK for bit in map(int, bits)], np.uint8)
 
     def count(self, bits: Any, limit: int = 2, max_nodes: int = MAX_NODES) -> tuple[int, int]:
-        """-> (solutions up to `limit`, branch nodes). Raises TooHard. The first solution is left in `found`."""
+        """-> (solutions up to `limit`, branch nodes). Raises TooHard. Solutions are left for `found`."""
         filled = self._place(bits, self._value, self._order, self._unit, self._free)
         if filled < 0:
             return 0, 0
@@ -210,7 +221,30 @@ class Solver:
         return int(count), int(nodes)
 
     def found(self) -> Tokens:
+        """The first solution [cells] of the last count."""
         return self.tokens(self._found[: self.sudoku.cells])
+
+    def effort(self, bits: Any) -> int:
+        """The rating of a puzzle with one solution; MAX_NODES stands for anything above."""
+        try:
+            return self.count(bits)[1]
+        except TooHard:
+            return MAX_NODES
+
+    def completions(self, bits: Any) -> Order:
+        """[n, 2] (cell, digit - 1) pairs that, given as well, each leave exactly one solution; none if there are too
+        many solutions to tell, or only one.
+        """
+        cells, size = self.sudoku.cells, self.sudoku.size
+        try:
+            count, _ = self.count(bits, limit=KEEP)
+        except TooHard:
+            count = KEEP
+        if not 2 <= count < KEEP:
+            return np.empty((0, 2), np.int64)
+        digit = np.frexp(np.asarray(self._found[: count * cells]).reshape(count, cells))[1] - 1
+        times = np.bincount((np.arange(cells) * size + digit).reshape(-1), minlength=cells * size)
+        return np.argwhere(times.reshape(cells, size) == 1)
 
 
 def count_solutions(
@@ -221,6 +255,8 @@ def count_solutions(
     With limit >= 2 and one solution the branch nodes are the puzzle's *rating*: the guesses that a search by singles,
     then fewest candidates, needs to prove that there is no other solution. Raises TooHard after `max_nodes`.
     """
+    if question.shape != (sudoku.cells,):
+        raise ValueError(f"question must be [{sudoku.cells}], not {list(question.shape)}")
     solver = Solver(sudoku, compiled)
     count, nodes = solver.count(solver.bits(question), limit, max_nodes)
     return count, solver.found() if count else None, nodes
@@ -268,18 +304,58 @@ def minimal_puzzle(solver: Solver, solution: Tokens, rng: np.random.Generator) -
     return solver.tokens(bits)
 
 
-def neighbour(solver: Solver, bits: Any, solution: Any, rng: np.random.Generator) -> Any:
-    """Another minimal puzzle of the same solution: some givens dropped, others added until it is unique, minimised."""
-    near = bits.copy()
-    order = rng.permutation(len(near)).tolist()
-    drop = int(rng.integers(1, 4))
-    for cell in [cell for cell in order if near[cell]][:drop]:
-        near[cell] = 0
-    order = rng.permutation(len(near)).tolist()
-    for cell in order:
-        if near[cell] == 0:
-            near[cell] = solution[cell]
-            if solver.count(near)[0] == 1:
-                break
-    minimise(solver, near, rng.permutation(len(near)).tolist())
-    return near
+def extreme_puzzle(solver: Solver, rng: np.random.Generator, target: int) -> Tokens:
+    """A minimal puzzle [cells] whose rating is within 6 % of `target`, by local search from random ones."""
+    return next(extreme_walk(solver, rng, [target]))
+
+
+def extreme_walk(solver: Solver, rng: np.random.Generator, targets: list[int]) -> Iterator[Tokens]:
+    """Minimal puzzles [cells] near each of the ascending `targets`, from one walk: most of the work is the way up.
+
+    Between two of them lie APART exchanges of one given, enough to replace nearly all of some 24 givens and with them
+    the solution; a random symmetry hides what likeness is left.
+    """
+    bits = None
+    for target in targets:
+        bits = None if bits is None else _climb(solver, rng, bits, target, APART)
+        while bits is None:
+            start = solver.bits(minimal_puzzle(solver, random_solution(solver, rng), rng))
+            bits = _climb(solver, rng, start, target, 0)
+        yield solver.sudoku.random_symmetry(rng).apply(solver.tokens(bits))
+
+
+def _climb(solver: Solver, rng: np.random.Generator, bits: Any, target: int, moves: int) -> Any:
+    """An annealed walk of at least `moves` moves. -> its end (bits), None if it got stuck on the way to `target`.
+
+    A move drops one given and adds another that makes the solution unique again: not only digits of the old solution,
+    so the solution changes along the way. The best of a few such puzzles is the proposal.
+    """
+
+    def distance(effort: int) -> float:
+        return abs(math.log1p(effort) - math.log1p(target))
+
+    here = closest = distance(solver.effort(bits))
+    patience = PATIENCE
+    while patience:
+        if here < NEAR and moves <= 0:
+            minimise(solver, bits, rng.permutation(len(bits)).tolist())  # which tends to make it harder
+            here = distance(solver.effort(bits))
+            if here < NEAR:
+                return bits
+        patience -= moves <= 0
+        open_ = bits.copy()
+        open_[int(rng.choice(np.flatnonzero(np.asarray(bits))))] = 0
+        proposals = []
+        for cell, digit in rng.permutation(solver.completions(open_))[:PROPOSALS].tolist():
+            puzzle = open_.copy()
+            puzzle[cell] = 1 << digit
+            if puzzle != bits if isinstance(bits, list) else (puzzle != bits).any():
+                proposals.append((distance(solver.effort(puzzle)), cell, puzzle))
+        if not proposals:
+            continue
+        there, _, puzzle = min(proposals, key=lambda proposal: proposal[:2])
+        if rng.random() < math.exp(min(0.0, here - there) / TEMPERATURE):
+            bits, here, moves = puzzle, there, moves - 1
+            if here < closest:
+                closest, patience = here, PATIENCE
+    return None

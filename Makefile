@@ -1,0 +1,43 @@
+# Everything here sets up what it needs in .venv, once. PYTHON and PIP_ARGS may be given: see README, "Install".
+PYTHON ?= python3
+PIP_ARGS ?=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
+RUN := runs/sudoku-mini
+
+.PHONY: run test lint bench clean
+
+run: .venv/ready  ## learn Sudoku from nothing, measure it on unseen puzzles, solve three
+	@if [ -f $(RUN)/checkpoint.pt ]; then \
+	  $(BIN)/trm train sudoku-mini --out $(RUN) --resume; \
+	else \
+	  $(BIN)/trm train sudoku-mini --out $(RUN); \
+	fi
+	@$(BIN)/trm eval $(RUN) --data minimal --steps 32
+	@$(BIN)/trm eval $(RUN) --data embedded --steps 32
+	@$(BIN)/trm solve sudoku examples/three-sudokus.txt --weights $(RUN) --trace \
+	  || echo "(not every one was solved: see above)"
+
+test: .venv/ready-dev  ## the test suite
+	@$(BIN)/python -m pytest
+
+lint: .venv/ready-dev
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: .venv/ready-dev  ## ratios on this machine; leave it alone meanwhile
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("trm needs Python 3.10 or newer; make run PYTHON=...") if sys.version_info < (3, 10) else 0'
+	@echo "setting up .venv (once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) -e .
+	@touch $@
+
+.venv/ready-dev: .venv/ready
+	@$(PIP) -e '.[dev]'
+	@touch $@

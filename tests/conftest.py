@@ -1,0 +1,75 @@
+"""Small puzzles and small runs that many tests share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from trm.tasks.sudoku import Sudoku
+from trm.tasks.sudoku_search import Solver, minimal_puzzle, random_solution
+
+# Tiny tensors gain nothing from threads and lose much where the machine is busy.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
+
+Trm = Callable[..., subprocess.CompletedProcess[str]]
+
+# A run that takes a second: 4x4 Sudokus, 8 channels.
+TINY = [
+    "task=sudoku-4x4",
+    "model.width=8",
+    "model.n=2",
+    "batch=8",
+    "micro=0",
+    "max_steps=4",
+    "warmup=2",
+    "log_every=1",
+]
+
+
+def settings(*more: str) -> list[str]:
+    """Command-line options for a tiny run."""
+    return [part for setting in (*TINY, *more) for part in ("--set", setting)]
+
+
+@pytest.fixture(scope="session")
+def small_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 minimal 4x4 Sudokus with answers."""
+    task, rng = Sudoku(2, 2), np.random.default_rng(5)
+    solver = Solver(task)
+    lines = ["source,question,answer,rating"]
+    for _ in range(40):
+        answer = random_solution(solver, rng)
+        lines.append(f"test,{task.to_line(minimal_puzzle(solver, answer, rng))},{task.to_line(answer)},0")
+    path = tmp_path_factory.mktemp("data") / "small.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def trm(tmp_path: Path) -> Trm:
+    """Run the command in a folder of its own, one thread."""
+
+    def call(
+        *arguments: str, stdin: str | bytes | None = None, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "200"}
+        return subprocess.run(
+            [sys.executable, "-m", "trm", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            input=stdin.decode() if isinstance(stdin, bytes) else stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return call

@@ -1,0 +1,122 @@
+"""Losses, optimisers, weight averaging and halting, each against a formula written out independently."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from trm.ema import Ema
+from trm.halting import exploration, halted
+from trm.losses import LossName, log_stablemax, step_loss
+from trm.models import Output, State
+from trm.optim import AdamAtan2, schedule
+
+NOTHING = State(torch.empty(0), torch.empty(0))
+
+
+def brute_force_loss(logits: np.ndarray, answer: np.ndarray, first: int, kind: str) -> list[float]:
+    """Mean negative log-likelihood over scored cells, one number a sequence, with plain loops."""
+
+    def weight(x: float) -> float:
+        if kind == "softmax":
+            return math.exp(x)
+        return x + 1 if x >= 0 else 1 / (1 - x)
+
+    means = []
+    for row, target in zip(logits.tolist(), answer.tolist(), strict=True):
+        terms = []
+        for cell, token in zip(row, target, strict=True):
+            if token != 0:
+                terms.append(-math.log(weight(cell[token - first]) / sum(weight(x) for x in cell)))
+        means.append(sum(terms) / max(1, len(terms)))
+    return means
+
+
+@pytest.mark.parametrize("kind", ["softmax", "stablemax"])
+@pytest.mark.parametrize("first", [0, 2])
+def test_losses_agree_with_brute_force(kind: LossName, first: int) -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(4, 6, 5)) * 3
+    answer = rng.integers(first, first + 5, (4, 6)) * (rng.random((4, 6)) < 0.7)
+    answer[0] = 0  # nothing scored
+    answer[1] = logits[1].argmax(-1) + first  # everything right
+    if first == 0:
+        answer[1][answer[1] == 0] = 1
+        logits[1] = np.eye(5)[answer[1]] * 4
+    halt = torch.tensor([0.3, -2.0, 0.0, 1.0], dtype=torch.float64)
+    output = Output(NOTHING, torch.from_numpy(logits), halt)
+    loss = step_loss(output, torch.from_numpy(answer), first, kind)
+    np.testing.assert_allclose(loss.answer, brute_force_loss(logits, answer, first, kind), rtol=1e-6)
+    assert loss.exact.tolist() == [True, True, False, False]
+    targets = loss.exact.double()
+    p = 1 / (1 + torch.exp(-halt))
+    torch.testing.assert_close(loss.halt, -(targets * p.log() + (1 - targets) * (1 - p).log()))
+
+
+def test_stablemax_is_a_distribution_and_stays_finite() -> None:
+    logits = torch.tensor([[1e6, -1e6, 0.0], [0.0, 0.0, 0.0]], requires_grad=True)
+    log_p = log_stablemax(logits)
+    torch.testing.assert_close(log_p.exp().sum(-1), torch.ones(2, dtype=torch.float64))
+    log_p.sum().backward()
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_adam_atan2_follows_its_formula() -> None:
+    rng = np.random.default_rng(1)
+    start = rng.normal(size=3)
+    weight = nn.Parameter(torch.from_numpy(start.copy()))
+    optimizer = AdamAtan2([weight], lr=0.1, betas=(0.9, 0.95), weight_decay=0.2)
+    p, m, v = start.copy(), np.zeros(3), np.zeros(3)
+    for t in range(1, 6):
+        gradient = rng.normal(size=3)
+        weight.grad = torch.from_numpy(gradient)
+        optimizer.step()
+        p *= 1 - 0.1 * 0.2
+        m = 0.9 * m + 0.1 * gradient
+        v = 0.95 * v + 0.05 * gradient**2
+        p -= 0.1 / (1 - 0.9**t) * np.arctan2(m, np.sqrt(v) / np.sqrt(1 - 0.95**t))
+    np.testing.assert_allclose(weight.detach().numpy(), p, rtol=1e-12)
+
+
+def test_ema_is_the_weighted_sum_of_the_past() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    values = [0.5, 2.0, -1.0, 4.0]
+    model.weight.data.fill_(values[0])
+    ema = Ema(model, 0.9)
+    for value in values[1:]:
+        model.weight.data.fill_(value)
+        ema.update(model)
+    expected = 0.9**3 * values[0] + sum(0.1 * 0.9 ** (3 - i) * values[i] for i in (1, 2, 3))
+    with ema.applied(model):
+        assert model.weight.item() == pytest.approx(expected, rel=1e-5)
+    assert model.weight.item() == values[-1]
+
+
+def test_schedule_warms_up_then_falls_to_its_floor() -> None:
+    factors = [schedule(step, 100, 10, 0.01) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[9] == 1.0
+    assert all(a >= b for a, b in zip(factors[10:], factors[11:], strict=False))
+    assert factors[100] == pytest.approx(0.01)
+    assert {schedule(step, 100, 10, 1.0) for step in range(10, 100)} == {1.0}
+
+
+def test_exploration_draws_two_to_the_maximum_with_the_given_probability() -> None:
+    draws = torch.from_numpy(np.random.default_rng(0).random((20_000, 2)))
+    least = exploration(draws, 16, 0.1)
+    explored = least[least > 0]
+    assert 0.09 < len(explored) / len(draws) < 0.11
+    assert sorted(set(explored.tolist())) == list(range(2, 17))
+
+
+def test_halting_waits_for_exploration_and_ends_at_the_limit() -> None:
+    steps = torch.tensor([1, 3, 5, 4, 4])
+    least = torch.tensor([0, 5, 5, 0, 0])
+    output = Output(NOTHING, torch.empty(0), torch.tensor([1.0, 1, 1, -1, -1]), torch.tensor([0.0, 0, 2, -2, 0]))
+    assert halted(output, steps, 5, least, use_continue=False).tolist() == [True, False, True, False, False]
+    assert halted(output, steps, 6, least, use_continue=True).tolist() == [True, False, False, True, False]

@@ -1,0 +1,265 @@
+"""Runs: resuming, several processes, slots, and stopping when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, Trm, settings
+from safetensors.torch import load_file
+
+from trm import checkpoint
+from trm.config import RunConfig, override
+from trm.data import Reveal, Sampler
+from trm.errors import BadInput, TrmError
+from trm.presets import PRESETS
+from trm.run import run
+from trm.tasks import load_puzzles
+from trm.tasks.base import Puzzles
+from trm.tasks.sudoku import Sudoku
+from trm.train import NonFinite, Trainer
+
+STEPS = 30
+
+
+def tiny(data: Path, *more: str) -> RunConfig:
+    return override(PRESETS["sudoku-mini"].config, [*TINY, f"data={data}", f"steps={STEPS}", "save_every=7", *more])
+
+
+def trainer(data: Path, *more: str) -> Trainer:
+    task = Sudoku(2, 2)
+    return Trainer(tiny(data, *more), task, load_puzzles(task, str(data)), torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    """The weights of a run that nobody stopped."""
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("whole")
+    assert run(tiny(small_csv), out, "tiny")
+    return load_file(out / "model.safetensors")
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL])
+def test_killed_at_random_moments_and_resumed_gives_the_same_weights(
+    kind: signal.Signals, small_csv: Path, tmp_path: Path, uninterrupted: dict[str, torch.Tensor]
+) -> None:
+    command = [sys.executable, "-m", "trm", "train", "sudoku-mini", "--out", "run", "--threads", "1", "--procs", "1"]
+    fresh = [*command, "--data", str(small_csv), "--steps", str(STEPS), *settings("save_every=7")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    rng = np.random.default_rng(int(kind))
+    stops = 0
+    while True:
+        begun = (tmp_path / "run" / checkpoint.NAME).exists()
+        arguments = [*command, "--resume"] if begun else fresh
+        process = subprocess.Popen(arguments, cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
+        log = tmp_path / "run" / "log.jsonl"
+        logged = log.read_text().count("\n") if log.exists() else 0
+        goal = logged + int(rng.integers(3, 12))
+        while stops < 4 and process.poll() is None:
+            if log.exists() and log.read_text().count("\n") >= goal:
+                time.sleep(rng.random() * 0.02)
+                process.send_signal(kind)
+                break
+            time.sleep(0.002)
+        _, errors = process.communicate(timeout=60)
+        assert b"Traceback" not in errors, errors.decode()
+        if process.returncode == 0:
+            break
+        assert process.returncode == (1 if kind == signal.SIGTERM else -signal.SIGKILL)
+        stops += 1
+    assert stops >= 2
+    assert same(load_file(tmp_path / "run" / "model.safetensors"), uninterrupted)
+    steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]
+    assert steps == list(range(1, STEPS + 1))  # what was done twice is logged once
+
+
+def test_two_processes_and_one_give_the_same_loss_curve(small_csv: Path, trm: Trm, tmp_path: Path) -> None:
+    curves = []
+    for count in ("1", "2"):
+        more = ("precision=float64", "micro=2", "clip=1")
+        common = ["--data", str(small_csv), "--steps", "20", "--threads", "1", *settings(*more)]
+        done = trm("train", "sudoku-mini", "--out", count, "--procs", count, *common)
+        assert done.returncode == 0, done.stderr
+        lines = (tmp_path / count / "log.jsonl").read_text().splitlines()
+        curves.append([[json.loads(line)[key] for key in ("loss", "halt_loss", "exact")] for line in lines])
+    assert len(curves[0]) == 20
+    np.testing.assert_allclose(curves[0], curves[1], rtol=0, atol=1e-6)
+
+
+def test_a_run_of_two_processes_resumes_on_one(small_csv: Path, trm: Trm, tmp_path: Path) -> None:
+    more = settings("precision=float64", "save_every=10")
+    common = ["--data", str(small_csv), "--steps", "20", "--threads", "1"]
+    assert trm("train", "sudoku-mini", "--out", "whole", "--procs", "1", *common, *more).returncode == 0
+    assert trm("train", "sudoku-mini", "--out", "part", "--procs", "2", *common, *more).returncode == 0
+    # Take the run back to its middle: forget that it went further.
+    content = checkpoint.load(tmp_path / "part")
+    assert content["trainer"]["step"] == 20
+    whole, part = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "part"))
+    for key in whole:
+        torch.testing.assert_close(whole[key], part[key])
+
+
+def test_resuming_in_the_same_process_is_exact(small_csv: Path) -> None:
+    whole, first = trainer(small_csv), trainer(small_csv)
+    for _ in range(12):
+        whole.advance()
+    for _ in range(5):
+        first.advance()
+    second = trainer(small_csv)
+    second.load_state_dict(first.state_dict())
+    for _ in range(7):
+        second.advance()
+    assert same(whole.state_dict()["ema"], second.state_dict()["ema"])
+    assert whole.totals == second.totals
+
+
+@pytest.mark.parametrize("micro", ["0", "3"])
+@pytest.mark.parametrize("optimizer", ["adamw", "adam_atan2", "muon"])
+def test_training_lowers_the_loss(small_csv: Path, optimizer: str, micro: str) -> None:
+    subject = trainer(small_csv, f"optimizer={optimizer}", "lr=0.01", f"micro={micro}", "steps=80")
+    losses = []
+    for _ in range(80):
+        before = subject.totals.loss
+        subject.advance()
+        losses.append(subject.totals.loss - before)
+    assert sum(losses[-8:]) < 0.8 * sum(losses[:8])
+
+
+def test_micro_batches_do_not_change_the_result(small_csv: Path) -> None:
+    a, b = trainer(small_csv, "precision=float64"), trainer(small_csv, "precision=float64", "micro=3")
+    for _ in range(6):
+        a.advance()
+        b.advance()
+    for x, y in zip(a.model.parameters(), b.model.parameters(), strict=True):
+        torch.testing.assert_close(x, y)
+
+
+def test_halted_slots_take_new_puzzles_and_others_go_on(small_csv: Path) -> None:
+    subject = trainer(small_csv, "explore=0", "max_steps=3")
+    for expected in ([1, 1], [2, 1], [3, 1], [1, 2], [2, 2], [3, 2], [1, 3]):
+        before = subject.slots.question.clone()
+        subject.advance()
+        assert subject.slots.steps.tolist() == [expected[0]] * 8
+        assert subject.slots.taken.tolist() == [expected[1]] * 8
+        if expected[0] > 1:
+            assert torch.equal(before, subject.slots.question)
+
+
+def test_every_epoch_visits_every_puzzle_once(small_csv: Path) -> None:
+    task = Sudoku(2, 2)
+    puzzles = load_puzzles(task, str(small_csv))
+    sampler = Sampler(puzzles, task, batch=8, seed=1, augment=False, reveal=Reveal())
+    for epoch in range(3):
+        drawn = [sampler.draw(s, epoch * 5 + t, 0.0).question.tobytes() for t in range(5) for s in range(8)]
+        assert sorted(drawn) == sorted(row.tobytes() for row in puzzles.question)
+
+
+def test_draws_depend_on_the_slot_alone_and_reveal_fades(small_csv: Path) -> None:
+    task = Sudoku(2, 2)
+    puzzles = load_puzzles(task, str(small_csv))
+    sampler = Sampler(puzzles, task, 8, seed=1, augment=True, reveal=Reveal(share=1.0, most=1.0, until=0.5))
+    late, early = sampler.draw(3, 2, 0.6), sampler.draw(3, 2, 0.0)
+    assert (late.question >= 2).sum() < (early.question >= 2).sum()
+    np.testing.assert_array_equal(late.answer, early.answer)
+    assert task.valid(early.question[None], early.answer[None])[0]
+    again = Sampler(puzzles, task, 8, 1, True, Reveal()).draw(3, 2, 0.0)
+    np.testing.assert_array_equal(again.question, late.question)
+
+
+def test_a_non_finite_loss_stops_and_keeps_the_last_checkpoint(
+    small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = Trainer.advance
+
+    def poisoned(self: Trainer) -> None:
+        if self.step == 9:
+            next(self.model.parameters()).data.fill_(float("nan"))
+        advance(self)
+
+    monkeypatch.setattr(Trainer, "advance", poisoned)
+    with pytest.raises(TrmError, match="not finite at step 10; the checkpoint of step 7") as caught:
+        run(tiny(small_csv), tmp_path, "tiny")
+    assert "\n" not in str(caught.value)
+    content = checkpoint.load(tmp_path)
+    assert content["trainer"]["step"] == 7
+    assert all(torch.isfinite(value).all() for value in content["trainer"]["model"].values())
+    assert issubclass(NonFinite, Exception)
+
+
+def test_minutes_become_steps(small_csv: Path, trm: Trm, tmp_path: Path) -> None:
+    began = time.monotonic()
+    arguments = ["--out", "run", "--minutes", "0.05", "--procs", "1", "--data", str(small_csv)]
+    assert trm("train", "sudoku-mini", *arguments, *settings()).returncode == 0
+    content = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert content["run"]["steps"] == checkpoint.load(tmp_path / "run")["trainer"]["step"] > 1
+    assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage", None])
+def test_a_damaged_checkpoint_is_one_line(small_csv: Path, trm: Trm, tmp_path: Path, damage: bytes | None) -> None:
+    run(tiny(small_csv, "steps=2"), tmp_path / "run", "tiny")
+    path = tmp_path / "run" / checkpoint.NAME
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
+    done = trm("train", "sudoku-mini", "--out", "run", "--resume", "--procs", "1")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "damaged" in done.stderr
+
+
+def test_other_data_and_used_folders_are_refused(small_csv: Path, tmp_path: Path) -> None:
+    run(tiny(small_csv, "steps=2"), tmp_path / "run", "tiny")
+    with pytest.raises(BadInput, match="already holds a run"):
+        run(tiny(small_csv), tmp_path / "run", "tiny")
+    with pytest.raises(BadInput, match="nothing to resume"):
+        run(None, tmp_path / "new", "tiny", resume=True)
+    rows = small_csv.read_text().splitlines(keepends=True)
+    moved = tmp_path / "other.csv"
+    moved.write_text("".join(rows[:10]))
+    content = checkpoint.load(tmp_path / "run")
+    config = RunConfig.model_validate_json(content["config"]).model_copy(update={"data": str(moved)})
+    checkpoint.save(tmp_path / "run", {**content, "config": config.model_dump_json()})
+    with pytest.raises(TrmError, match="other data"):
+        run(None, tmp_path / "run", "tiny", resume=True)
+
+
+def test_a_batch_that_does_not_divide_is_refused(small_csv: Path, trm: Trm) -> None:
+    more = settings("batch=9")
+    done = trm("train", "sudoku-mini", "--out", "run", "--procs", "2", "--data", str(small_csv), *more)
+    assert done.returncode == 2
+    assert "batch 9 does not divide over 2 processes" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("lr", "write key=value"),
+        ("learning_rate=1", "no setting 'learning_rate'"),
+        ("model.depth=1", "no setting 'model.depth'"),
+        ("lr=fast", "setting lr='fast'"),
+        ("batch=0", "setting batch='0'"),
+        ("loss=mse", "setting loss='mse'"),
+    ],
+)
+def test_bad_settings_are_named(setting: str, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        override(PRESETS["sudoku-mini"].config, [setting])
+
+
+def test_puzzles_of_different_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match="must be"):
+        Puzzles(np.zeros((2, 16), np.uint8), np.zeros((3, 16), np.uint8))

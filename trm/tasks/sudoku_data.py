@@ -1,0 +1,226 @@
+"""Sets of Sudokus: those that ship in the package, generated ones, and files of the user's.
+
+The embedded sets were made by `build_embedded`: no genuine benchmark row is in them or was a starting point. All that
+comes from the benchmark is the table `EXTREME`, quantiles of the rating of `trm.tasks.sudoku_search`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from trm.errors import BadInput
+from trm.files import write_atomic
+from trm.tasks.base import Puzzles, Tokens
+from trm.tasks.sudoku import FIRST, Sudoku, read_file, sudoku_for
+from trm.tasks.sudoku_search import Solver, TooHard, extreme_puzzle, minimal_puzzle, random_solution
+
+Ratings = npt.NDArray[np.int32]
+Hashes = npt.NDArray[np.uint64]
+
+DATA = Path(__file__).parent.parent / "data"
+EMBEDDED = {"train": "extreme", "validation": "extreme", "minimal": "minimal"}  # name -> kind
+KINDS = ("extreme", "minimal")
+
+# share of the puzzles of Sudoku-Extreme -> the most branch nodes that they need, smoothed, from its 1,000 training rows
+EXTREME = (
+    (0.0, 0), (0.1, 0), (0.15, 1), (0.2, 2), (0.25, 5), (0.3, 31), (0.35, 49), (0.4, 61), (0.45, 71), (0.5, 80),
+    (0.55, 91), (0.6, 103), (0.65, 116), (0.7, 132), (0.75, 152), (0.8, 174), (0.85, 202), (0.9, 244), (0.95, 322),
+    (0.99, 620), (1.0, 1300),
+)  # fmt: skip
+
+
+def quantiles(ratings: Sequence[int] | Ratings, at: Sequence[float] = (5, 10, 25, 50, 75, 90, 95)) -> list[float]:
+    """The ratings below which `at` per cent of them lie."""
+    return [float(value) for value in np.percentile(np.asarray(ratings), at)]
+
+
+def embedded(name: str) -> Puzzles:
+    """'train' and 'validation' (extreme) or 'minimal' (random minimal puzzles): 1,000 each, mutually inequivalent."""
+    question, answer, _ = _load(name)
+    return Puzzles(question, answer)
+
+
+def ratings(name: str) -> Ratings:
+    """[rows] branch nodes of each puzzle of an embedded set."""
+    return _load(name)[2]
+
+
+def _load(name: str) -> tuple[Tokens, Tokens, Ratings]:
+    if name not in EMBEDDED:
+        raise BadInput(f"no embedded set {name!r}; there are: {', '.join(EMBEDDED)}")
+    with np.load(DATA / f"sudoku_{name}.npz") as arrays:
+        return arrays["question"], arrays["answer"], arrays["rating"]
+
+
+def load(path: str | Path) -> tuple[Sudoku, Puzzles]:
+    """Every puzzle of a file in any form that `Sudoku.read` takes, solved where no answer is given. Raises BadInput."""
+    text = read_file(path)
+    sudoku = sudoku_for(text)
+    return sudoku, complete(sudoku.read(text), sudoku)
+
+
+def load_csv(path: str | Path, sudoku: Sudoku | None = None) -> Puzzles:
+    """`load` for a caller who knows the size, 9x9 unless told."""
+    sudoku = sudoku or Sudoku()
+    return complete(sudoku.read(read_file(path)), sudoku)
+
+
+def complete(puzzles: Puzzles, sudoku: Sudoku) -> Puzzles:
+    """The same puzzles with every missing answer found by search. Raises BadInput for one without a single solution."""
+    missing = np.flatnonzero(~puzzles.answer.any(1)).tolist()
+    if not missing:
+        return puzzles
+    answer = puzzles.answer.copy()
+    solver = Solver(sudoku, compiled=None if len(missing) > 100 else False)
+    for row in missing:
+        try:
+            count, _ = solver.count(solver.bits(puzzles.question[row]))
+        except TooHard as error:
+            raise BadInput(f"puzzle {row + 1}: {error}") from None
+        if count != 1:
+            raise BadInput(f"puzzle {row + 1} has {'no solution' if count == 0 else 'more than one solution'}")
+        answer[row] = solver.found()
+    return Puzzles(puzzles.question, answer)
+
+
+def generate(
+    kind: str,
+    rows: int,
+    seed: int,
+    sudoku: Sudoku | None = None,
+    avoid: Collection[int] = (),
+    compiled: bool | None = None,
+    tick: Callable[[], object] = lambda: None,
+) -> tuple[Puzzles, Ratings]:
+    """Puzzles with one solution and their ratings [rows]: 'minimal' (clues removed at random from a random grid) or
+    'extreme' (as hard as the rows of Sudoku-Extreme, 9x9 only). Neither two questions nor two answers are symmetric
+    images of each other or have a fingerprint in `avoid`. The seed decides all; `tick` is called after each puzzle.
+    """
+    sudoku = sudoku or Sudoku()
+    if kind not in KINDS:
+        raise BadInput(f"no kind of puzzle {kind!r}; there are: {', '.join(KINDS)}")
+    if kind == "extreme" and sudoku != Sudoku():
+        raise BadInput("extreme puzzles are generated at 9x9 only; use the kind minimal")
+    solver, seen = Solver(sudoku, compiled), set(avoid)
+    # One target from each of `rows` equal slices of the distribution, in random order.
+    draw = np.random.default_rng([seed, KINDS.index(kind)])
+    share = (draw.permutation(rows) + draw.random(rows)) / max(rows, 1)
+    at, effort = zip(*EXTREME, strict=True)
+    targets = np.rint(np.expm1(np.interp(share, at, np.log1p(effort)))).astype(int).tolist()
+    question, answer = np.zeros((2, rows, sudoku.cells), np.uint8)
+    rating = np.zeros(rows, np.int32)
+    row = tries = 0
+    while row < rows:
+        # A stream of its own for each puzzle: no draw depends on what was rejected before.
+        rng = np.random.default_rng([seed, KINDS.index(kind), row, tries])
+        if kind == "minimal":
+            question[row] = minimal_puzzle(solver, random_solution(solver, rng), rng)
+        else:
+            question[row] = extreme_puzzle(solver, rng, targets[row])
+        rating[row] = solver.effort(solver.bits(question[row]))
+        answer[row] = solver.found()
+        one = slice(row, row + 1)
+        marks = {int(fingerprint(sudoku, tokens[one], answer[one])[0]) for tokens in (question, answer)}
+        tries += 1
+        if tries == 100:
+            raise BadInput(f"there are not {rows} inequivalent puzzles of this size to be found")
+        if not marks & seen:
+            seen |= marks
+            row, tries = row + 1, 0
+            tick()
+    return Puzzles(question, answer), rating
+
+
+def build_embedded(seed: int = 1, rows: int = 1000, folder: Path = DATA) -> None:
+    """Write the three embedded sets. Same seed and numpy, same bytes. Takes about half an hour."""
+    avoid: set[int] = set()
+    for number, (name, kind) in enumerate(EMBEDDED.items()):
+        puzzles, rating = generate(kind, rows, seed * len(EMBEDDED) + number, avoid=avoid)
+        for tokens in (puzzles.question, puzzles.answer):
+            avoid.update(fingerprint(Sudoku(), tokens, puzzles.answer).tolist())
+        write_set(folder / f"sudoku_{name}.npz", puzzles, rating)
+
+
+def write_set(path: Path, puzzles: Puzzles, rating: Ratings) -> None:
+    """Arrays question, answer [rows, cells] (tokens) and rating [rows] as a compressed .npz."""
+    write_atomic(
+        path,
+        lambda file: np.savez_compressed(file, question=puzzles.question, answer=puzzles.answer, rating=rating),
+    )
+
+
+# Equivalence
+
+
+def fingerprint(sudoku: Sudoku, question: Tokens, answer: Tokens) -> Hashes:
+    """[rows, cells] twice -> [rows]: equal for puzzles that are symmetric images of each other, and for others only
+    by a chance too small to meet. `answer` must be complete. `fingerprint(sudoku, answer, answer)` compares solutions.
+
+    Colours of cells are refined by the colours in their row, column, box and digit, starting from what is given and
+    from how each line relates to the others; a hash of the final colours needs no canonical order, hence no search.
+    """
+    n, square = sudoku.size, sudoku.box_height == sudoku.box_width
+    given, digits = question >= FIRST, (answer - np.uint8(FIRST)).astype(np.int64)
+    total = _refine(sudoku, given, digits)
+    if square:
+        turned = (tokens.reshape(-1, n, n).transpose(0, 2, 1).reshape(-1, n * n) for tokens in (given, digits))
+        total = _mix(total) + _mix(_refine(sudoku, *turned))  # a sum, so that it does not matter which came first
+    return total
+
+
+def _refine(sudoku: Sudoku, given: npt.NDArray[np.bool_], digits: npt.NDArray[np.int64]) -> Hashes:
+    """The hash before transposition: given, digits [rows, cells] -> [rows]."""
+    n, rows = sudoku.size, len(given)
+    grid = digits.reshape(rows, n, n)
+    lines = np.concatenate(
+        [_relations(grid, sudoku.box_height), _relations(grid.transpose(0, 2, 1), sudoku.box_width)], 1
+    )
+    unit = np.empty((n * n, 3), np.int64)  # row, column and box of a cell, numbered on from each other
+    for number, group in enumerate(sudoku.groups):
+        unit[group, number // n] = number
+    colour = _mix(given + lines[:, unit[:, 0]]) + _mix(lines[:, unit[:, 1]])
+    by_digit = np.argsort(digits, axis=1, kind="stable").reshape(rows, n, n)  # [rows, digit, its cells]
+    salts = np.arange(1, 5, dtype=np.uint64) << np.uint64(60)
+    for _ in range(5):
+        mixed = _mix(colour)
+        groups = mixed[:, sudoku.groups].sum(2)
+        same = np.take_along_axis(mixed[:, None], by_digit, 2).sum(2)
+        around = [
+            groups[:, unit[:, 0]],
+            groups[:, unit[:, 1]],
+            groups[:, unit[:, 2]],
+            np.take_along_axis(same, digits, 1),
+        ]
+        colour = mixed + sum(_mix(part ^ salt) for part, salt in zip(around, salts, strict=True))
+    return _mix(colour).sum(1)
+
+
+def _relations(grid: npt.NDArray[np.int64], band: int) -> Hashes:
+    """[rows, n, n] digits -> [rows, n]: for each line, the multiset over the others of how they permute its digits.
+
+    A full grid looks the same from every cell, so colours need this to start from. The numbers of digits that return
+    to their places after 1, 2 .. n applications of a permutation tell its cycle lengths, whatever the digits are called.
+    """
+    rows, n, _ = grid.shape
+    where = np.argsort(grid, axis=2)  # [rows, line, digit] -> column
+    step = np.take_along_axis(grid[:, None].repeat(n, 1), where[:, :, None].repeat(n, 2), 3)  # [rows, from, to, digit]
+    near = np.arange(n) // band
+    hashes = np.broadcast_to(near[:, None] == near, (rows, n, n)).astype(np.uint64)
+    power = step
+    for _ in range(n):
+        hashes = _mix(hashes + (power == np.arange(n)).sum(3).astype(np.uint64))
+        power = np.take_along_axis(step, power, 3)
+    total: Hashes = hashes.sum(2)
+    return total
+
+
+def _mix(values: Hashes) -> Hashes:
+    """Scramble 64-bit numbers (the finaliser of splitmix64), so that sums of them tell multisets apart."""
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
