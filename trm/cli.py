@@ -30,9 +30,12 @@ app = typer.Typer(
 def main() -> None:
     """Entry point of the `trm` command: every expected failure is one line on standard error and an exit code."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where a reader that has left can still be dealt with, and not at exit
     except TrmError as error:
-        print(f"trm: {error}", file=sys.stderr)
+        print("trm:", " ".join(str(error).splitlines()), file=sys.stderr)  # a file's name may hold anything
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -61,9 +61,10 @@ def override(config: RunConfig, settings: list[str]) -> RunConfig:
         key, sign, value = setting.partition("=")
         if not sign:
             raise BadInput(f"--set {setting}: write key=value, for example --set lr=0.001")
-        node, *parts = values, *key.split(".")
+        node: Any = values
+        parts = key.split(".")
         for part in parts[:-1]:
-            node = node.get(part, None) if isinstance(node, dict) else None
+            node = node.get(part) if isinstance(node, dict) else None
         if not isinstance(node, dict) or parts[-1] not in node:
             known = ", ".join(sorted(flat_keys(config.model_dump())))
             raise BadInput(f"--set {setting}: no setting {key!r}; there are {known}")

@@ -92,7 +92,8 @@ def evaluate(
         stop = np.full(len(part), steps)
         right_at_stop = np.zeros(len(part), bool)
         question = torch.from_numpy(part.question).to(device)
-        for k, (tokens, halt, _) in enumerate(think(model, question, steps)):
+        ids = None if part.ids is None else torch.from_numpy(part.ids).to(device)
+        for k, (tokens, halt, _) in enumerate(think(model, question, steps, ids)):
             tokens_ = tokens.to(torch.uint8).cpu().numpy()
             hits = (tokens_ == part.answer) & scored
             right = hits.sum(1) == scored.sum(1)

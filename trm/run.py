@@ -104,7 +104,7 @@ class Run:
         puzzles = load_puzzles(task, config.data, "train")
         if minutes is not None and content is None:
             config = config.model_copy(update={"steps": steps_for(minutes, config, task, puzzles, device)})
-        about = {
+        about: dict[str, Any] = {
             "command": command,
             "data": {"source": Path(config.data).name, "rows": len(puzzles), "sha256": digest(puzzles)},
             "trm": __version__,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -13,6 +15,7 @@ from trm.solver import Answer
 from trm.tasks.base import Task, Tokens
 
 GIVEN, KEPT, CHANGED = "bold", "cyan", "bold black on yellow"
+FRAME_SECONDS = 0.15  # how long --trace shows a step on a terminal
 
 
 def grid(task: Task, question: Tokens, answer: Tokens, before: Tokens | None = None) -> Text:
@@ -32,13 +35,24 @@ def grid(task: Task, question: Tokens, answer: Tokens, before: Tokens | None = N
 
 
 def trace(console: Console, task: Task, question: Tokens, answer: Answer) -> None:
-    """The grid after every step; cells that changed since the step before are lit."""
-    before = question
+    """The grid after every step; cells that changed since the step before are lit.
+
+    On a terminal one grid changes in place, slowly enough to be watched; elsewhere (a file, a pipe) all are printed.
+    """
+    before, frames = question, []
     for step, tokens in enumerate(answer.trace, 1):
         changed = int((before != tokens).sum())
-        console.print(Text(f"step {step}: {changed} cells changed", style="dim"))
-        console.print(grid(task, question, tokens, before))
+        head = Text(f"step {step}: {changed} cell{'s' if changed != 1 else ''} changed", style="dim")
+        frames.append(Group(head, grid(task, question, tokens, before)))
         before = tokens
+    if not console.is_terminal:
+        for frame in frames:
+            console.print(frame)
+        return
+    with Live(console=console, auto_refresh=False) as live:
+        for frame in frames:
+            live.update(frame, refresh=True)
+            time.sleep(FRAME_SECONDS)
 
 
 def verdict(answer: Answer) -> Text:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from trm.errors import BadInput
 from trm.halting import exploration, halted
 from trm.losses import step_loss
 from trm.models import Output, State, build, select
+from trm.models.frames import TokenFrame
 from trm.optim import SignSgd, make_optimizers, schedule
 from trm.tasks.base import Puzzles, Task
 
@@ -70,10 +71,12 @@ class Trainer:
         self.model = build(config.model, task.spec).to(device, self.dtype)
         self.ema = Ema(self.model, config.ema)
         self.optimizers = make_optimizers(self.model, config.optimizer, config.lr, config.betas, config.weight_decay)
-        embedding = self.model.frame.puzzle if hasattr(self.model.frame, "puzzle") else None
+        frame = self.model.frame
+        embedding = frame.puzzle if isinstance(frame, TokenFrame) else None
         self.sign_sgd = SignSgd(embedding, config.puzzle_lr, config.puzzle_weight_decay) if embedding else None
-        net: nn.Module = torch.compile(self.model) if config.compile else self.model
-        self.net = DistributedDataParallel(net) if ranks.world() > 1 else net
+        net = cast(nn.Module, torch.compile(self.model)) if config.compile else self.model
+        # Buffers (an embedding table may be large) are kept equal by every rank doing the same to them.
+        self.net = DistributedDataParallel(net, broadcast_buffers=False) if ranks.world() > 1 else net
         self.slots = self.empty_slots(config.batch // ranks.world(), task.spec.cells)
         self.totals = Totals()
 
@@ -156,7 +159,7 @@ class Trainer:
             target = self.continue_target(state, question, ids, steps)
             halt_loss = halt_loss + bce(output.resume, target, reduction="none")
         total = (losses.answer + config.halt_weight * halt_loss).sum() / len(slots.steps)
-        total.backward()
+        torch.autograd.backward(total)
         with torch.no_grad():
             least = exploration(self.halting_draws()[part], config.max_steps, config.explore)
             stop = halted(output, steps, config.max_steps, least, config.continue_loss)

@@ -57,31 +57,29 @@ class GroupsMixer(nn.Module):
     onto groups of that kind, permutes the output and changes nothing else. Weights do not depend on the puzzle's size.
     """
 
-    membership: Tensor  # [groups, cells], 1 where the cell belongs to the group
-
     def __init__(self, config: ModelConfig, spec: Spec) -> None:
         super().__init__()
         width = config.width
         self.w_features = Linear(width, 2 * width)
         self.w_kind = nn.ModuleList(Linear(width, width) for _ in spec.groups)
         self.w_cell = Linear(width, width)
-        groups = [group for kind in spec.groups for group in kind]
-        member = torch.zeros(len(groups), spec.cells)
-        for row, group in enumerate(groups):
-            member[row, list(group)] = 1.0
-        self.register_buffer("membership", member, persistent=False)
-        self.kind_sizes = [len(kind) for kind in spec.groups]
+        for number, kind in enumerate(spec.groups):
+            member = torch.zeros(len(kind), spec.cells)  # 1 where the cell belongs to the group
+            for row, group in enumerate(kind):
+                member[row, list(group)] = 1.0
+            self.register_buffer(f"member{number}", member, persistent=False)
 
     def forward(self, h: Tensor) -> Tensor:
         batch, cells, symbols, width = h.shape
         features = gated(h, self.w_features.weight)
-        # Both directions are one matrix product, rows contiguous: pooling never walks memory with a stride.
-        member = self.membership.expand(batch, -1, -1)
-        pooled = torch.bmm(member, features.view(batch, cells, -1)).view(batch, -1, symbols, width)
-        parts = pooled.split(self.kind_sizes, dim=1)
-        groups = torch.cat([linear(part) for linear, part in zip(self.w_kind, parts, strict=True)], dim=1)
-        spread = torch.bmm(member.mT, groups.view(batch, -1, symbols * width)).view_as(h)
-        return add_norm(h, spread, self.w_cell(features.sum(dim=2, keepdim=True)))
+        flat = features.view(batch, cells, symbols * width)
+        total = self.w_cell(features.sum(dim=2, keepdim=True)).expand_as(h).reshape(flat.shape)
+        for number, linear in enumerate(self.w_kind):
+            # Pooling and its way back are matrix products over contiguous rows: nothing walks memory with a stride.
+            member: Tensor = getattr(self, f"member{number}").expand(batch, -1, -1)
+            pooled = linear(torch.bmm(member, flat).view(batch, -1, symbols, width))
+            total = torch.baddbmm(total, member.mT, pooled.view(batch, -1, symbols * width))
+        return add_norm(h, total.view_as(h))
 
 
 MIXERS: dict[str, MixerFactory] = {"attention": AttentionMixer, "mlp": MlpMixer, "groups": GroupsMixer}

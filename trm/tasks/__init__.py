@@ -35,7 +35,7 @@ def load_puzzles(task: Task, source: str, part: Part = "train") -> Puzzles:
     Args:
         task: whose puzzles.
         source: `embedded` (our own, shipped in the package), `hub` (the public set, downloaded), or a file's path.
-        part: which of the embedded sets.
+        part: which of the embedded sets; of the public set, its training rows or else its test rows.
 
     Raises:
         BadInput: no such file, a bad puzzle, or a file without answers.
@@ -46,7 +46,7 @@ def load_puzzles(task: Task, source: str, part: Part = "train") -> Puzzles:
     if source == "hub":
         from trm.tasks import hub
 
-        return hub.download()
+        return hub.download(task, file="train.csv" if part == "train" else "test.csv")
     puzzles = task.read(read_file(source))
     unanswered = ~puzzles.answer.any(axis=1)
     if unanswered.any():
@@ -55,8 +55,9 @@ def load_puzzles(task: Task, source: str, part: Part = "train") -> Puzzles:
 
 
 def embedded(task: Task, part: Part) -> Puzzles:
-    from trm.tasks.sudoku_search import embedded as sudoku_sets
+    """One of the sets that ship in the package. Raises BadInput for a task that has none."""
+    from trm.tasks import sudoku_data
 
     if task != Sudoku():
         raise BadInput(f"task {task.spec.name!r} has no embedded puzzles; give a file with --data PATH")
-    return sudoku_sets(part)
+    return sudoku_data.embedded(part)

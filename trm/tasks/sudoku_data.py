@@ -16,7 +16,8 @@ from trm.errors import BadInput
 from trm.files import write_atomic
 from trm.tasks.base import Puzzles, Tokens
 from trm.tasks.sudoku import FIRST, Sudoku, read_file, sudoku_for
-from trm.tasks.sudoku_search import Solver, TooHard, extreme_puzzle, minimal_puzzle, random_solution
+from trm.tasks.sudoku_extreme import extreme_walk
+from trm.tasks.sudoku_search import Solver, TooHard, minimal_puzzle, random_solution
 
 Ratings = npt.NDArray[np.int32]
 Hashes = npt.NDArray[np.uint64]

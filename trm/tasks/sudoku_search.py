@@ -8,9 +8,7 @@ solve). Random choices are all made outside of them, so a seed gives the same pu
 from __future__ import annotations
 
 import importlib.util
-import math
-from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from types import FunctionType
 from typing import Any
 
@@ -22,13 +20,7 @@ from trm.tasks.sudoku import BLANK, FIRST, Order, Sudoku
 
 MAX_NODES = 100_000  # branch nodes of one search; the hardest 9x9 puzzles known need a few thousand
 KEEP = 100  # solutions that a solver keeps
-
-# The walk of `extreme_puzzle`. Of a dozen settings tried these reached 80 and 150 branch nodes soonest.
-NEAR = 0.06  # accepted distance to the target, in log(1 + effort)
-PROPOSALS = 8
-TEMPERATURE = 0.3  # in log(1 + effort)
-PATIENCE = 60  # steps without coming closer before it starts again
-APART = 50  # moves between two puzzles of one walk
+ORDERS = 16  # reading orders that a rating is the mean of
 
 
 class TooHard(TrmError):
@@ -102,7 +94,10 @@ def _singles(filled: int, value: Any, order: Any, unit: Any, free: Any, once: An
                 free[c] ^= bit
                 free[b] ^= bit
                 continue
-            digits = 0
+            left &= left - 1
+            if fewest == 2 and left & (left - 1):
+                continue
+            digits = 1
             while left:
                 left &= left - 1
                 digits += 1
@@ -224,27 +219,48 @@ class Solver:
         """The first solution [cells] of the last count."""
         return self.tokens(self._found[: self.sudoku.cells])
 
-    def effort(self, bits: Any) -> int:
-        """The rating of a puzzle with one solution; MAX_NODES stands for anything above."""
+    def effort(self, bits: Any, order: Any = None) -> int:
+        """Branch nodes to prove that there is one solution; MAX_NODES stands for anything above. With `order` [cells]
+        (of a symmetry) the cells are taken in that order: among many it tells luck with the branches from hardness.
+        """
         try:
-            return self.count(bits)[1]
+            return self.count(bits if order is None else self.reorder(bits, order))[1]
         except TooHard:
             return MAX_NODES
 
+    def reorder(self, bits: Any, order: Any) -> Any:
+        return bits[order] if self.compiled else [bits[cell] for cell in order]
+
+    @cached_property
+    def _orders(self) -> list[Any]:
+        rng = np.random.default_rng(0)
+        return [self._array(self.sudoku.random_symmetry(rng).cells) for _ in range(ORDERS)]
+
+    def log_rating(self, bits: Any) -> float:
+        """Mean of log(1 + effort) over ORDERS fixed orders."""
+        return float(np.mean([np.log1p(self.effort(bits, order)) for order in self._orders]))
+
+    def rating(self, bits: Any) -> int:
+        """The hardness of a puzzle with one solution: the geometric mean over orders of its branch nodes, 0 if singles
+        solve it. A single order is not enough: it varies by half, and a generator that raised it would only find
+        puzzles in which this one order is unlucky.
+        """
+        return round(float(np.expm1(self.log_rating(bits))))
+
     def completions(self, bits: Any) -> Order:
-        """[n, 2] (cell, digit - 1) pairs that, given as well, each leave exactly one solution; none if there are too
-        many solutions to tell, or only one.
+        """[n, 2] pairs of a blank cell and a digit - 1 that, given as well, each leave exactly one solution; none if
+        there are too many solutions to tell.
         """
         cells, size = self.sudoku.cells, self.sudoku.size
         try:
             count, _ = self.count(bits, limit=KEEP)
         except TooHard:
             count = KEEP
-        if not 2 <= count < KEEP:
+        if not 1 <= count < KEEP:
             return np.empty((0, 2), np.int64)
         digit = np.frexp(np.asarray(self._found[: count * cells]).reshape(count, cells))[1] - 1
         times = np.bincount((np.arange(cells) * size + digit).reshape(-1), minlength=cells * size)
-        return np.argwhere(times.reshape(cells, size) == 1)
+        return np.argwhere((times.reshape(cells, size) == 1) & (np.asarray(bits) == 0)[:, None])
 
 
 def count_solutions(
@@ -252,8 +268,8 @@ def count_solutions(
 ) -> tuple[int, Tokens | None, int]:
     """question [cells] -> (solutions up to `limit`, the first of them, branch nodes).
 
-    With limit >= 2 and one solution the branch nodes are the puzzle's *rating*: the guesses that a search by singles,
-    then fewest candidates, needs to prove that there is no other solution. Raises TooHard after `max_nodes`.
+    Branch nodes are the guesses of a search by singles, then by the cell with fewest candidates. Raises TooHard after
+    `max_nodes` of them.
     """
     if question.shape != (sudoku.cells,):
         raise ValueError(f"question must be [{sudoku.cells}], not {list(question.shape)}")
@@ -302,60 +318,3 @@ def minimal_puzzle(solver: Solver, solution: Tokens, rng: np.random.Generator) -
     bits = solver.bits(solution)
     minimise(solver, bits, rng.permutation(len(solution)).tolist())
     return solver.tokens(bits)
-
-
-def extreme_puzzle(solver: Solver, rng: np.random.Generator, target: int) -> Tokens:
-    """A minimal puzzle [cells] whose rating is within 6 % of `target`, by local search from random ones."""
-    return next(extreme_walk(solver, rng, [target]))
-
-
-def extreme_walk(solver: Solver, rng: np.random.Generator, targets: list[int]) -> Iterator[Tokens]:
-    """Minimal puzzles [cells] near each of the ascending `targets`, from one walk: most of the work is the way up.
-
-    Between two of them lie APART exchanges of one given, enough to replace nearly all of some 24 givens and with them
-    the solution; a random symmetry hides what likeness is left.
-    """
-    bits = None
-    for target in targets:
-        bits = None if bits is None else _climb(solver, rng, bits, target, APART)
-        while bits is None:
-            start = solver.bits(minimal_puzzle(solver, random_solution(solver, rng), rng))
-            bits = _climb(solver, rng, start, target, 0)
-        yield solver.sudoku.random_symmetry(rng).apply(solver.tokens(bits))
-
-
-def _climb(solver: Solver, rng: np.random.Generator, bits: Any, target: int, moves: int) -> Any:
-    """An annealed walk of at least `moves` moves. -> its end (bits), None if it got stuck on the way to `target`.
-
-    A move drops one given and adds another that makes the solution unique again: not only digits of the old solution,
-    so the solution changes along the way. The best of a few such puzzles is the proposal.
-    """
-
-    def distance(effort: int) -> float:
-        return abs(math.log1p(effort) - math.log1p(target))
-
-    here = closest = distance(solver.effort(bits))
-    patience = PATIENCE
-    while patience:
-        if here < NEAR and moves <= 0:
-            minimise(solver, bits, rng.permutation(len(bits)).tolist())  # which tends to make it harder
-            here = distance(solver.effort(bits))
-            if here < NEAR:
-                return bits
-        patience -= moves <= 0
-        open_ = bits.copy()
-        open_[int(rng.choice(np.flatnonzero(np.asarray(bits))))] = 0
-        proposals = []
-        for cell, digit in rng.permutation(solver.completions(open_))[:PROPOSALS].tolist():
-            puzzle = open_.copy()
-            puzzle[cell] = 1 << digit
-            if puzzle != bits if isinstance(bits, list) else (puzzle != bits).any():
-                proposals.append((distance(solver.effort(puzzle)), cell, puzzle))
-        if not proposals:
-            continue
-        there, _, puzzle = min(proposals, key=lambda proposal: proposal[:2])
-        if rng.random() < math.exp(min(0.0, here - there) / TEMPERATURE):
-            bits, here, moves = puzzle, there, moves - 1
-            if here < closest:
-                closest, patience = here, PATIENCE
-    return None

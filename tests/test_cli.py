@@ -1,0 +1,360 @@
+"""The command line from end to end, and that whatever is wrong with the input is one line and exit code 2."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, Trm
+from hypothesis import HealthCheck, assume, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from rich.console import Console
+from safetensors.torch import load_file, save_file
+
+from trm import cli, show, solver, store
+from trm.config import override
+from trm.errors import BadInput
+from trm.presets import PRESETS
+from trm.run import run
+from trm.solver import Answer
+from trm.solving import read_question
+from trm.tasks import load_puzzles
+from trm.tasks.base import Task, Tokens
+from trm.tasks.sudoku import Sudoku
+
+TASK = Sudoku(2, 2)
+SOLVED = "1234341221434321"
+OPEN = "................"  # any 4x4 solves it
+IMPOSSIBLE = "123............4"  # r1c4 has to be 4 and cannot
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def tiny(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of three steps, whose model knows next to nothing."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("tiny")
+    assert run(override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}", "steps=3"]), folder, "tiny")
+    return folder
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """The command in this process: as `trm`, without the seconds that importing torch takes."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def main(*arguments: str, stdin: bytes = b"") -> Result:
+        monkeypatch.setattr(sys, "argv", ["trm", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return Result(int(caught.value.code or 0), *capsys.readouterr())
+
+    return main
+
+
+def refused(result: Result, *words: str) -> None:
+    """Exit code 2 and one line on standard error that holds every one of `words`."""
+    assert (result.code, result.out) == (2, "")
+    assert len(result.err.splitlines()) == 1
+    assert result.err.startswith("trm: ")
+    for word in words:
+        assert word in result.err
+
+
+# Help and usage
+
+
+@pytest.mark.parametrize("command", ["", "train", "eval", "solve", "data", "data sudoku"])
+def test_help(call: Call, command: str) -> None:
+    result = call(*command.split(), "--help")
+    assert result.code == 0
+    assert f"Usage: trm {command}".strip() in result.out
+    assert result.err == ""
+
+
+def test_version_is_quick(trm: Trm) -> None:
+    done = trm("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("trm ")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["eval"], ["solve", "sudoku"], ["eval", "x", "--nonsense"], ["eval", "x", "--steps", "0"], ["nothing"]]
+)
+def test_usage_errors(call: Call, arguments: list[str]) -> None:
+    result = call(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert "Usage: trm" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_presets(call: Call) -> None:
+    result = call("train", "list")
+    assert result.code == 0
+    assert all(name in result.out for name in PRESETS)
+    refused(call("train", "sudoku-mimi"), "sudoku-mimi", "did you mean sudoku-mini", "trm train list")
+    refused(call("train", "sudoku-mini", "--steps", "1", "--minutes", "1"), "--steps or --minutes")
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["train", "list"]])
+def test_a_reader_that_leaves(arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "trm", *arguments], stdout=pipe, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+# Evaluation
+
+
+def test_eval_json_from_outside(trm: Trm, tiny: Path, small_csv: Path) -> None:
+    done = trm("eval", str(tiny), "--data", str(small_csv), "--steps", "2", "--limit", "5", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["rows"] == 5
+
+
+@pytest.mark.parametrize(("skip", "limit", "rows"), [(0, 0, slice(0, 40)), (3, 18, slice(3, 21)), (35, 9, slice(35, 40))])
+def test_eval_json_is_what_the_model_does(
+    call: Call, tiny: Path, small_csv: Path, skip: int, limit: int, rows: slice
+) -> None:
+    steps = 7  # three more than it was trained for
+    where = ["--data", str(small_csv), "--skip", str(skip), "--limit", str(limit)]
+    result = call("eval", str(tiny), *where, "--steps", str(steps), "--json")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.count("\n") == 1
+    found = json.loads(result.out)
+    keys = ["task", "weights", "data", "rows", "steps", "exact", "cell", "valid", "halted", "seconds"]
+    assert list(found) == keys
+    assert list(found["halted"]) == ["exact", "mean_steps"]
+    assert (found["task"], found["weights"], found["data"]) == ("sudoku-4x4", "tiny", "small.csv")
+    assert found["steps"] == list(range(1, steps + 1))
+    assert found["seconds"] > 0
+
+    model, puzzles = store.load(str(tiny)).model, load_puzzles(TASK, str(small_csv)).take(rows)
+    assert found["rows"] == len(puzzles)
+    question, state = torch.from_numpy(puzzles.question), model.start(len(puzzles))
+    exact, cell, valid, halts = [], [], [], []
+    with torch.inference_mode():
+        for _ in range(steps):
+            output = model(state, question)
+            state = output.state
+            tokens = (output.logits.argmax(-1) + model.first_token).numpy().astype(np.uint8)
+            exact.append((tokens == puzzles.answer).all(1))
+            cell.append((tokens == puzzles.answer).mean())
+            valid.append(TASK.valid(puzzles.question, tokens).mean())
+            halts.append((output.halt > 0).numpy())
+    halts[-1][:] = True
+    stop = np.argmax(halts, axis=0)
+    np.testing.assert_allclose(found["exact"], np.mean(exact, axis=1), atol=1e-6)
+    np.testing.assert_allclose(found["cell"], cell, atol=1e-6)
+    np.testing.assert_allclose(found["valid"], valid, atol=1e-6)
+    assert found["halted"]["mean_steps"] == pytest.approx((stop + 1).mean(), abs=1e-4)
+    assert found["halted"]["exact"] == pytest.approx(np.array(exact)[stop, np.arange(len(stop))].mean(), abs=1e-6)
+
+
+def test_eval_table(call: Call, tiny: Path, small_csv: Path) -> None:
+    result = call("eval", str(tiny), "--data", str(small_csv), "--steps", "6")
+    assert result.code == 0
+    for word in ("tiny on 40 puzzles (small.csv)", "95 % interval", "own halt", "puzzles/s at 6 steps"):
+        assert word in result.out
+
+
+def test_eval_of_what_is_not_there(call: Call, tiny: Path, small_csv: Path, tmp_path: Path) -> None:
+    refused(call("eval", str(tmp_path / "no")), "no model")
+    refused(call("eval", str(tmp_path)), "no model")
+    refused(call("eval", "a\nb"), "no model")
+    refused(call("eval", str(tiny), "--data", "no\n.csv"), "cannot read", "No such file")
+    refused(call("eval", str(tiny), "--data", str(tmp_path)), "cannot read", "directory")
+    refused(call("eval", str(tiny)), "no embedded puzzles")
+    refused(call("eval", str(tiny), "--data", str(small_csv), "--skip", "40"), "no rows left")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"{}", b"\xff\xfe", "half"])
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_eval_of_damaged_files(call: Call, tiny: Path, tmp_path: Path, name: str, content: bytes | str | None) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(tiny, folder)
+    whole = (folder / name).read_bytes()
+    if content is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(content if isinstance(content, bytes) else whole[: len(whole) // 2])
+    refused(call("eval", str(folder), "--data", "none.csv"), str(folder))
+
+
+def test_eval_of_other_tensors_names_the_tensor(call: Call, tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny, tmp_path / "run")
+    path = tmp_path / "run" / "model.safetensors"
+    tensors = load_file(path)
+    for key, value in tensors.items():
+        save_file({**tensors, key: torch.zeros(*value.shape, 2)}, path)
+        refused(call("eval", str(path.parent)), f"tensor {key} is ", str((*value.shape, 2)))
+    save_file({**tensors, "surplus": torch.zeros(1)}, path)
+    refused(call("eval", str(path.parent)), "tensor surplus", "no such tensor")
+
+
+# Solving
+
+
+@pytest.fixture
+def oracle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that knows one answer and takes two steps to find it."""
+    right = TASK.read(SOLVED).question[0]
+
+    def solve(stored: store.Stored, task: Task, question: Tokens, steps: int, trace: bool) -> list[Answer]:
+        first = np.where(question == 1, 2, question).astype(np.uint8)
+        return [Answer(right, True, 2, 0.9, [start, right] if trace else []) for start in first]
+
+    monkeypatch.setattr(solver, "solve", solve)
+
+
+@pytest.mark.usefixtures("oracle")
+def test_solve_prints_the_answer(call: Call, tiny: Path) -> None:
+    options = ["--weights", str(tiny)]
+    result = call("solve", "sudoku", "12..341.2143432.", *options)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines()[-1] == SOLVED
+    assert TASK.draw(TASK.read(SOLVED).question[0]) in result.out
+    assert "solved in 2 steps; every rule is obeyed" in result.out
+    assert "note" not in result.out
+    assert call("solve", "sudoku", "12..341.2143432.", *options, "-q") == (0, SOLVED + "\n", "")
+    traced = call("solve", "sudoku", "12..341.2143432.", *options, "--trace")
+    assert "step 1: 4 cells changed" in traced.out
+    assert "step 2: 3 cells changed" in traced.out
+
+
+@pytest.mark.usefixtures("oracle")
+def test_solve_takes_files_and_standard_input(call: Call, tiny: Path, tmp_path: Path, small_csv: Path) -> None:
+    options = ["--weights", str(tiny), "--quiet"]
+    drawn = TASK.draw(TASK.read(OPEN).question[0]).encode()
+    path = tmp_path / "drawn.txt"
+    path.write_bytes(drawn)
+    assert call("solve", "sudoku", str(path), *options) == (0, SOLVED + "\n", "")
+    two = Result(0, f"{SOLVED}\n" * 2, "2 of 2 solved\n")
+    assert call("solve", "sudoku", "-", *options, stdin=drawn + b"\n\n" + drawn) == two
+    assert call("solve", "sudoku", f"{OPEN}\n{OPEN}", *options) == two
+    assert call("solve", "sudoku", str(small_csv), *options).err == "40 of 40 solved\n"
+
+
+def test_solve_fails_and_says_so(trm: Trm, tiny: Path) -> None:
+    done = trm("solve", "sudoku", "-", "--weights", str(tiny), "--steps", "3", "--trace", stdin=f"{OPEN}\n{IMPOSSIBLE}")
+    assert done.returncode == 1
+    assert done.stderr == "0 of 2 solved\n"
+    assert done.stdout.count("step 3: ") == 2
+    assert "puzzle 2 of 2: not solved after 3 steps" in done.stdout
+    assert "puzzle 1 of 2: note: it has more than one solution" in done.stdout
+    assert "puzzle 2 of 2: note: it has no solution" in done.stdout
+
+
+def test_a_trace_on_a_terminal_changes_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(show, "FRAME_SECONDS", 0)
+    written = io.StringIO()
+    rows = TASK.read(f"{OPEN}\n{IMPOSSIBLE}\n{SOLVED}").question
+    console = Console(file=written, force_terminal=True, width=80, height=40, legacy_windows=False)
+    show.trace(console, TASK, rows[0], Answer(rows[2], True, 2, 0.5, [rows[1], rows[2]]))
+    first, _, second = written.getvalue().partition("step 2: 12 cells changed")
+    assert "step 1: 4 cells changed" in first
+    assert "\x1b[1A" in first  # back up
+    assert second
+
+
+@pytest.mark.parametrize(
+    ("puzzle", "words"),
+    [
+        ("12", ["puzzle 1 (line 1): 2 cells instead of 81"]),
+        ("11..............", ["puzzle 1 (line 1): two 1s in row 1: r1c1 and r1c2"]),
+        ("1234x...........", ["line 1, character 5: 'x' is not a digit"]),
+        ("no/such/file", ["cannot read 'no/such/file'"]),
+        ("none.csv", ["cannot read 'none.csv'"]),
+        (".", ["cannot read '.'", "directory"]),
+        ("-", ["no puzzle found"]),
+        ("", ["''"]),
+        ("\udcff\0", []),
+    ],
+)
+def test_malformed_puzzles(call: Call, puzzle: str, words: list[str]) -> None:
+    refused(call("solve", "sudoku", puzzle), *words)
+
+
+def test_other_tasks_and_models_are_refused(call: Call, tmp_path: Path) -> None:
+    refused(call("solve", "chess", OPEN), "task 'chess' is unknown")
+    refused(call("solve", "sudoku", OPEN, "--weights", str(tmp_path)), "no model")
+
+
+def test_a_malformed_puzzle_is_refused_before_torch_is_loaded() -> None:
+    code = (
+        "import sys; from trm.cli import main; sys.argv = ['trm', 'solve', 'sudoku', '12']\n"
+        "try: main()\nexcept SystemExit as error: print(error.code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "2 False\n"
+
+
+# Whatever is wrong
+
+CHARACTERS = st.one_of(st.sampled_from(".0123456789ABCG_*|-+=#,\"' \t\r\n\0\ufeff─│é²😀\u2028"), st.characters())
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> str:
+    """A good puzzle or CSV with some characters replaced, taken out or put in; or anything at all."""
+    heading = "source,question,answer,rating\n"
+    whole = [SOLVED, OPEN, "." * 81, TASK.draw(TASK.read(OPEN).question[0]), f"{heading}a,{OPEN},{SOLVED},0\n" * 2]
+    text = draw(st.one_of(st.sampled_from(whole), st.text(CHARACTERS, max_size=90)))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(text)))
+        text = text[:at] + draw(st.text(CHARACTERS, max_size=2)) + text[at + draw(st.integers(0, 3)) :]
+    return text
+
+
+def check_refusal(read: Callable[[], object]) -> None:
+    """`read` raises BadInput with one line; an input that turns out well does not count as an example."""
+    try:
+        read()
+    except BadInput as error:
+        assert len(str(error).splitlines()) == 1
+    else:
+        assume(False)
+
+
+THOROUGH = examples(
+    max_examples=500, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@THOROUGH
+@given(damaged())
+def test_500_malformed_puzzles(text: str) -> None:
+    check_refusal(lambda: read_question(text))
+
+
+@THOROUGH
+@given(st.one_of(damaged().map(lambda text: text.encode("utf-8", "surrogatepass")), st.binary(max_size=200)))
+def test_500_malformed_files(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "malformed.csv"
+    path.write_bytes(content)
+    check_refusal(lambda: load_puzzles(TASK, str(path)))

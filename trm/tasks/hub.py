@@ -1,0 +1,88 @@
+"""The public puzzle sets of the Hugging Face hub, a random part of one at a time."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from trm.errors import BadInput, TrmError
+from trm.tasks.base import Puzzles, Task
+from trm.tasks.sudoku import decode
+
+
+def download(
+    task: Task, repo: str = "sapientinc/sudoku-extreme", file: str = "train.csv", rows: int = 1000, seed: int = 0
+) -> Puzzles:
+    """`rows` random rows of a hub dataset's CSV, in random order; all of them if it has no more.
+
+    The whole file is downloaded once and kept in the hub's cache. The same file, rows and seed give the same puzzles.
+    HF_ENDPOINT and HF_HUB_CACHE work as they do elsewhere.
+
+    Raises:
+        TrmError: huggingface_hub is not installed, the file cannot be had, or it does not hold puzzles with answers.
+    """
+    path = fetch(repo, file)
+    lines, text = sample(path, rows, seed)
+    try:
+        puzzles = task.read(decode(text, file))
+    except BadInput as error:
+        # `read` counts the lines it was given; people look them up in the file.
+        message = re.sub(
+            r"\bline (\d+)", lambda match: f"line {lines[min(int(match[1]), len(lines)) - 1]}", str(error)
+        )
+        raise TrmError(f"dataset {repo}, {file}: {message}") from None
+    if not puzzles.answer.any(axis=1).all():
+        raise TrmError(f"dataset {repo}, {file}: a puzzle has no answer; choose a file with both")
+    return puzzles
+
+
+def fetch(repo: str, file: str) -> Path:
+    """The file in the local cache, downloaded if it is not there or out of date. Raises TrmError."""
+    try:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, RepositoryNotFoundError
+    except ImportError:
+        raise TrmError("downloading puzzles needs huggingface_hub: pip install 'trm[hub]'") from None
+    # Its own constants are read at import, which may have been long ago.
+    endpoint, cache = os.environ.get("HF_ENDPOINT"), os.environ.get("HF_HUB_CACHE")
+    try:
+        return Path(hf_hub_download(repo, file, repo_type="dataset", endpoint=endpoint, cache_dir=cache))
+    except LocalEntryNotFoundError as error:
+        cause = error.__cause__ or error
+        reason = f"{endpoint or 'the hub'} cannot be reached and the file is not in the cache ({first_line(cause)})"
+    except EntryNotFoundError:
+        reason = "there is no such file in it"
+    except RepositoryNotFoundError:
+        reason = "there is no such dataset, or it is private"
+    except Exception as error:  # of requests, httpx or httpx2, depending on the version of huggingface_hub
+        reason = first_line(error)
+    raise TrmError(f"cannot download {file} of dataset {repo}: {reason}")
+
+
+def first_line(error: BaseException) -> str:
+    """An exception in one line."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def sample(path: Path, rows: int, seed: int) -> tuple[list[int], bytes]:
+    """The heading and `rows` random lines of a CSV. -> their line numbers from 1, and the lines.
+
+    The published file has millions of lines, so it is read through twice (to count, then to pick) and never held.
+    """
+    with path.open("rb") as file:
+        count = sum(1 for _ in file) - 1
+    if count < 1:
+        return [1], path.read_bytes()
+    chosen = np.random.default_rng(seed).choice(count, min(rows, count), replace=False).tolist()
+    place = {number: at for at, number in enumerate(chosen, 1)}  # row from 0 -> line of the result
+    picked = [b""] * (len(chosen) + 1)
+    with path.open("rb") as file:
+        picked[0] = next(file)
+        for number, line in enumerate(file):
+            if (at := place.get(number)) is not None:
+                picked[at] = line
+    # The last line of a file may lack its end.
+    return [1, *(number + 2 for number in chosen)], b"".join(line.rstrip(b"\r\n") + b"\n" for line in picked)
