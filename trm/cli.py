@@ -31,7 +31,7 @@ def main() -> None:
     """Entry point of the `trm` command: every expected failure is one line on standard error and an exit code."""
     try:
         try:
-            app()
+            app(prog_name="trm")  # `python -m trm` too
         finally:
             sys.stdout.flush()  # here, where a reader that has left can still be dealt with, and not at exit
     except TrmError as error:
@@ -209,6 +209,42 @@ def solve(
         raise typer.Exit(1)
 
 
+@app.command("import")
+def import_command(
+    file: Annotated[Path, typer.Argument(help="A published TRM or HRM state dict (.safetensors or a torch file).")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write.")],
+    task: Annotated[str | None, typer.Option("--task", help="A task's name, where the tokens do not tell.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="heads, T, n, positions, puzzle_tokens or max_steps=VALUE.")
+    ] = None,
+) -> None:
+    """Read a published checkpoint into our format. Says what the file does not show and was assumed."""
+    from trm.published import import_file
+
+    given: dict[str, int | str] = {}
+    for setting in settings or []:
+        key, sign, value = setting.partition("=")
+        if not sign:
+            raise BadInput(f"--set {setting}: write key=value, for example --set n=6")
+        given[key] = int(value) if value.isdigit() else value
+    result = import_file(file, out, task, **given)
+    print(f"imported to {out}", file=sys.stderr)
+    if result.assumed:
+        listed = ", ".join(f"{key}={value}" for key, value in result.assumed.items())
+        print(f"not in the file, so assumed as published: {listed}; change with --set", file=sys.stderr)
+
+
+@app.command("export")
+def export_command(
+    weights: Annotated[str, typer.Argument(help="A shipped model's name, or the folder of a run.")],
+    to: Annotated[Path, typer.Option("--to", help="The file to write; a torch file unless it ends in .safetensors.")],
+) -> None:
+    """Write a TRM or HRM as a published state dict, which `trm import` and the published code read."""
+    from trm.published import export_file
+
+    export_file(weights, to)
+
+
 data_app = typer.Typer(help="Make puzzles.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
@@ -222,6 +258,6 @@ def data_sudoku(
     compare: Annotated[Path | None, typer.Option("--compare", help="Rate this CSV too and print both.")] = None,
 ) -> None:
     """Make Sudokus with one solution and print the quantiles of their search effort."""
-    from trm.tasks.sudoku_data import write_and_report
+    from trm.making import make_sudokus
 
-    write_and_report(out, kind, rows, seed, compare)
+    make_sudokus(out, kind, rows, seed, compare)

@@ -68,15 +68,17 @@ def load(name: str, spec: Spec | None = None) -> Stored:
     try:
         content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         config = ModelConfig.model_validate(content["model"])
-        stored_spec = read_spec(content["task"])
+        stored_spec, name = read_spec(content["task"]), str(content["name"])
         tensors = load_file(folder / "model.safetensors")
-    except (ValidationError, KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
+    except KeyError as error:
+        raise BadInput(f"model {folder}: config.json lacks {error}; copy or train it again") from None
+    except (ValidationError, TypeError, ValueError, AttributeError, OSError, SafetensorError) as error:
         raise BadInput(f"model {folder}: {str(error).splitlines()[0]}; copy or train it again") from None
     model = build(config, spec or stored_spec)
     check_shapes(folder, tensors, model)
     model.load_state_dict(tensors)
     model.eval()
-    return Stored(model, spec or stored_spec, content["name"], content.get("about", {}))
+    return Stored(model, spec or stored_spec, name, content.get("about", {}))
 
 
 def read_spec(values: dict[str, Any]) -> Spec:

@@ -30,9 +30,7 @@ def download(
         puzzles = task.read(decode(text, file))
     except BadInput as error:
         # `read` counts the lines it was given; people look them up in the file.
-        message = re.sub(
-            r"\bline (\d+)", lambda match: f"line {lines[min(int(match[1]), len(lines)) - 1]}", str(error)
-        )
+        message = re.sub(r"\bline (\d+)", lambda match: f"line {lines[min(int(match[1]), len(lines)) - 1]}", str(error))
         raise TrmError(f"dataset {repo}, {file}: {message}") from None
     if not puzzles.answer.any(axis=1).all():
         raise TrmError(f"dataset {repo}, {file}: a puzzle has no answer; choose a file with both")
