@@ -78,6 +78,8 @@ def train(
     config = configure(chosen.config, settings or [], data, steps)
     if steps is not None and minutes is not None:
         raise BadInput("give --steps or --minutes, not both")
+    if resume and (settings or data or steps or minutes):
+        raise BadInput("--resume goes on with the run's own settings: leave out --set, --data, --steps and --minutes")
     folder = out or Path("runs") / preset
     check_folder(folder, resume)
 
@@ -85,9 +87,9 @@ def train(
     if not ranked and (count := processes(procs, chosen.procs)) > 1:
         from trm.launch import launch
 
+        if not resume and config.batch % count:
+            raise BadInput(f"batch {config.batch} does not divide over {count} processes; --set batch=... or --procs 1")
         raise typer.Exit(launch(count, sys.argv[1:]))
-
-    import torch
 
     from trm import ranks
     from trm.run import run
@@ -102,7 +104,7 @@ def train(
         print(f"trained: {folder} (weights in model.safetensors); next: trm eval {folder}", file=sys.stderr)
     elif first:
         print(f"stopped; go on with: trm train {preset} --out {folder} --resume", file=sys.stderr)
-    if torch.distributed.is_available() and not finished:
+    if not finished:
         raise typer.Exit(1)
 
 

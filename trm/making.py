@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -11,7 +13,7 @@ from rich.table import Table
 from trm.errors import BadInput
 from trm.files import write_text
 from trm.tasks.sudoku import Sudoku
-from trm.tasks.sudoku_data import KINDS, Ratings, generate, load_csv, quantiles
+from trm.tasks.sudoku_data import KINDS, generate, load_csv, quantiles
 from trm.tasks.sudoku_search import Solver
 
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
@@ -37,9 +39,10 @@ def make_sudokus(out: Path, kind: str, rows: int, seed: int, compare: Path | Non
     add(table, f"{out.name} ({rows})", rating)
     if other is not None and compare is not None:
         solver = Solver(task, compiled=None)
-        add(table, f"{compare.name} ({len(other)})", solver.ratings(other.question))
+        theirs = np.array([solver.rating(solver.bits(question)) for question in other.question])
+        add(table, f"{compare.name} ({len(other)})", theirs)
     Console().print(table)
 
 
-def add(table: Table, name: str, rating: Ratings) -> None:
+def add(table: Table, name: str, rating: npt.NDArray[np.signedinteger]) -> None:
     table.add_row(name, *(f"{value:.0f}" for value in quantiles(rating.tolist(), PERCENTILES)))

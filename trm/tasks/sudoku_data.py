@@ -16,7 +16,7 @@ from trm.errors import BadInput
 from trm.files import write_atomic
 from trm.tasks.base import Puzzles, Tokens
 from trm.tasks.sudoku import FIRST, Sudoku, read_file, sudoku_for
-from trm.tasks.sudoku_extreme import extreme_walk
+from trm.tasks.sudoku_extreme import Walk
 from trm.tasks.sudoku_search import Solver, TooHard, minimal_puzzle, random_solution
 
 Ratings = npt.NDArray[np.int32]
@@ -26,11 +26,13 @@ DATA = Path(__file__).parent.parent / "data"
 EMBEDDED = {"train": "extreme", "validation": "extreme", "minimal": "minimal"}  # name -> kind
 KINDS = ("extreme", "minimal")
 
-# share of the puzzles of Sudoku-Extreme -> the most branch nodes that they need, smoothed, from its 1,000 training rows
+CHAIN = 250  # extreme puzzles from one walk
+
+# share of the puzzles of Sudoku-Extreme -> the highest rating among them, smoothed, from its 1,000 training rows
 EXTREME = (
-    (0.0, 0), (0.1, 0), (0.15, 1), (0.2, 2), (0.25, 5), (0.3, 31), (0.35, 49), (0.4, 61), (0.45, 71), (0.5, 80),
-    (0.55, 91), (0.6, 103), (0.65, 116), (0.7, 132), (0.75, 152), (0.8, 174), (0.85, 202), (0.9, 244), (0.95, 322),
-    (0.99, 620), (1.0, 1300),
+    (0.0, 0), (0.1, 0), (0.15, 2), (0.2, 3), (0.25, 4), (0.3, 41), (0.35, 60), (0.4, 73), (0.45, 83), (0.5, 93),
+    (0.55, 101), (0.6, 109), (0.65, 119), (0.7, 129), (0.75, 140), (0.8, 154), (0.85, 174), (0.9, 202), (0.95, 247),
+    (0.99, 346), (1.0, 560),
 )  # fmt: skip
 
 
@@ -107,33 +109,57 @@ def generate(
     if kind == "extreme" and sudoku != Sudoku():
         raise BadInput("extreme puzzles are generated at 9x9 only; use the kind minimal")
     solver, seen = Solver(sudoku, compiled), set(avoid)
-    # One target from each of `rows` equal slices of the distribution, in random order.
-    draw = np.random.default_rng([seed, KINDS.index(kind)])
-    share = (draw.permutation(rows) + draw.random(rows)) / max(rows, 1)
-    at, effort = zip(*EXTREME, strict=True)
-    targets = np.rint(np.expm1(np.interp(share, at, np.log1p(effort)))).astype(int).tolist()
     question, answer = np.zeros((2, rows, sudoku.cells), np.uint8)
     rating = np.zeros(rows, np.int32)
-    row = tries = 0
-    while row < rows:
-        # A stream of its own for each puzzle: no draw depends on what was rejected before.
-        rng = np.random.default_rng([seed, KINDS.index(kind), row, tries])
-        if kind == "minimal":
-            question[row] = minimal_puzzle(solver, random_solution(solver, rng), rng)
-        else:
-            question[row] = extreme_puzzle(solver, rng, targets[row])
-        rating[row] = solver.effort(solver.bits(question[row]))
-        answer[row] = solver.found()
-        one = slice(row, row + 1)
-        marks = {int(fingerprint(sudoku, tokens[one], answer[one])[0]) for tokens in (question, answer)}
-        tries += 1
-        if tries == 100:
-            raise BadInput(f"there are not {rows} inequivalent puzzles of this size to be found")
-        if not marks & seen:
-            seen |= marks
-            row, tries = row + 1, 0
-            tick()
+    refused = 0
+
+    def take(row: int, tokens: Tokens) -> bool:
+        """Store a question, unless its like has been seen."""
+        nonlocal refused
+        bits = solver.bits(tokens)
+        solver.count(bits)
+        solution = solver.found()
+        marks = {int(fingerprint(sudoku, part[None], solution[None])[0]) for part in (tokens, solution)}
+        if marks & seen:
+            refused += 1
+            if refused > 100 * rows:
+                raise BadInput(f"there are not {rows} inequivalent puzzles of this size to be found")
+            return False
+        seen.update(marks)
+        question[row], answer[row], rating[row] = tokens, solution, solver.rating(bits)
+        tick()
+        return True
+
+    if kind == "extreme":
+        _fill_extreme(solver, rows, seed, take)
+    else:
+        _fill_minimal(solver, rows, seed, take)
     return Puzzles(question, answer), rating
+
+
+def _fill_minimal(solver: Solver, rows: int, seed: int, take: Callable[[int, Tokens], bool]) -> None:
+    for row in range(rows):
+        # A stream of its own, so that no row depends on what was refused before.
+        rng = np.random.default_rng([seed, 0, row])
+        while not take(row, minimal_puzzle(solver, random_solution(solver, rng), rng)):
+            pass
+
+
+def _fill_extreme(solver: Solver, rows: int, seed: int, take: Callable[[int, Tokens], bool]) -> None:
+    rng = np.random.default_rng([seed, 1])
+    # One target from each of `rows` equal slices of the distribution, in random order.
+    share = (rng.permutation(rows) + rng.random(rows)) / max(rows, 1)
+    at, highest = zip(*EXTREME, strict=True)
+    # Whole numbers: no puzzle has a rating between 0 and 1.
+    targets = np.log1p(np.rint(np.expm1(np.interp(share, at, np.log1p(highest)))))
+    for start in range(0, rows, CHAIN):
+        walk = Walk(solver, np.random.default_rng([seed, 1, start]))
+        wanted = dict(enumerate(targets[start : start + CHAIN].tolist(), start))
+        while wanted:
+            row, tokens = walk.reach(wanted)
+            # A random symmetry hides what likeness is left between the puzzles of a walk.
+            if take(row, solver.sudoku.random_symmetry(walk.rng).apply(tokens)):
+                del wanted[row]
 
 
 def build_embedded(seed: int = 1, rows: int = 1000, folder: Path = DATA) -> None:
@@ -196,15 +222,18 @@ def _refine(sudoku: Sudoku, given: npt.NDArray[np.bool_], digits: npt.NDArray[np
             groups[:, unit[:, 2]],
             np.take_along_axis(same, digits, 1),
         ]
-        colour = mixed + sum(_mix(part ^ salt) for part, salt in zip(around, salts, strict=True))
-    return _mix(colour).sum(1)
+        for part, salt in zip(around, salts, strict=True):
+            mixed = mixed + _mix(part ^ salt)
+        colour = mixed
+    total: Hashes = _mix(colour).sum(1)
+    return total
 
 
 def _relations(grid: npt.NDArray[np.int64], band: int) -> Hashes:
     """[rows, n, n] digits -> [rows, n]: for each line, the multiset over the others of how they permute its digits.
 
-    A full grid looks the same from every cell, so colours need this to start from. The numbers of digits that return
-    to their places after 1, 2 .. n applications of a permutation tell its cycle lengths, whatever the digits are called.
+    A full grid looks the same from every cell, so colours need this to start from. How many digits return to their
+    places after 1, 2 .. n applications of a permutation tells its cycle lengths, whatever the digits are called.
     """
     rows, n, _ = grid.shape
     where = np.argsort(grid, axis=2)  # [rows, line, digit] -> column
@@ -224,4 +253,5 @@ def _mix(values: Hashes) -> Hashes:
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    mixed: Hashes = values ^ (values >> np.uint64(31))
+    return mixed

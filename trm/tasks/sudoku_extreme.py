@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,17 @@ from trm.tasks.sudoku_search import Solver, minimal_puzzle, minimise, random_sol
 
 # Hardness is measured in log(1 + branch nodes), the mean over reading orders.
 POOL = 256  # orders that the walk draws from, other than those of the rating, lest it climb on their luck
-TRIES = 8  # orders that a proposal is compared in
-DOUBT = 0.7  # a proposal this much worse after one order (after n: divided by sqrt n) is dropped without the others
+TRIES = 4  # orders that a proposal is compared in
+DOUBT = 0.35  # a proposal this much worse after one order (after n: divided by sqrt n) is dropped without the others
 TEMPERATURE = 0.1
-NEAR = 0.08  # accepted distance between rating and target
+NEAR = 0.12  # accepted distance between rating and target
 CLUES = 28  # givens during the walk; minimal puzzles have fewer, but their neighbours are few and slow to find
 PROPOSALS = 8  # for each given dropped
-APART = 25  # moves between two puzzles of one walk
-PATIENCE = 4000  # steps without a puzzle before the walk starts again
+APART = 5  # moves between two puzzles of one walk
+SURE = 24  # orders that tell whether the walk has come closer
+GAIN = 0.05  # by how much closer that must be to be a place to come back to
+PATIENCE = 150  # steps without coming closer before it goes back there
+RETURNS = 12  # times it does so before it starts again elsewhere
 
 
 class Walk:
@@ -46,6 +49,14 @@ class Walk:
             self.bits[cell] = answer[cell]
         self.known: dict[int, float] = {}  # number of an order in the pool -> log effort of `bits`
         self.moves = APART  # since the last puzzle taken
+        self.anchor = self.state()
+
+    def state(self) -> tuple[Any, dict[int, float], int]:
+        return self.bits, self.known, self.moves  # replaced and never changed in place, save for more of what is known
+
+    def distance(self, target: float, orders: int) -> float:
+        chosen = self.rng.permutation(POOL)[:orders].tolist()
+        return abs(sum(map(self.here, chosen)) / orders - target)
 
     def effort(self, bits: Any, order: int) -> float:
         return math.log1p(self.solver.effort(bits, self.pool[order]))
@@ -83,33 +94,43 @@ class Walk:
                 break
         return level
 
-    def reach(self, target: float) -> Tokens:
-        """Walk until a puzzle [cells], made minimal, has a log rating near `target`."""
-        steps = 0
+    def reach(self, targets: Mapping[int, float]) -> tuple[int, Tokens]:
+        """Walk toward the highest target until a puzzle, made minimal, has a log rating near any of them. -> the key of
+        that target, the puzzle [cells]. Most of the work is the way up, so the others are met on it.
+        """
+        aim = max(targets.values())
+        closest, self.anchor = self.distance(aim, SURE), self.state()
+        steps = returns = 0
         while True:
-            level = self.step(target)
+            level = self.step(aim)
             steps += 1
-            if self.moves >= APART and abs(level - target) < 2 * NEAR:
-                bits = self.bits.copy()
-                minimise(self.solver, bits, self.rng.permutation(len(bits)).tolist())
-                if abs(self.solver.log_rating(bits) - target) < NEAR:
-                    self.moves = 0
-                    return self.solver.tokens(bits)
-            if steps == PATIENCE:
-                self.restart()
-                steps = 0
+            if self.moves >= APART and (found := self.take(targets, level)):
+                return found
+            here = abs(level - aim)
+            if here < closest - GAIN and (surely := self.distance(aim, SURE)) < closest - GAIN:
+                closest, self.anchor = surely, self.state()
+                steps = returns = 0
+            elif steps == PATIENCE:
+                self.bits, self.known, self.moves = self.anchor
+                steps, returns = 0, returns + 1
+                if returns == RETURNS:
+                    self.restart()
+                    closest, returns = self.distance(aim, SURE), 0
 
-
-def extreme_walk(solver: Solver, rng: np.random.Generator, targets: Sequence[float]) -> Iterator[Tokens]:
-    """Minimal puzzles [cells] with ratings near each of the `targets`, best ascending: most of the work is the way up.
-
-    Successive ones are APART moves from each other; a random symmetry hides what likeness is left.
-    """
-    walk = Walk(solver, rng)
-    for target in targets:
-        yield solver.sudoku.random_symmetry(rng).apply(walk.reach(math.log1p(target)))
+    def take(self, targets: Mapping[int, float], level: float) -> tuple[int, Tokens] | None:
+        """The puzzle as it is, made minimal, if it then meets a target; `level` is an estimate of its hardness."""
+        if min(abs(level - target) for target in targets.values()) > 2 * NEAR:
+            return None
+        bits = self.bits.copy()
+        minimise(self.solver, bits, self.rng.permutation(len(bits)).tolist())
+        rating = self.solver.log_rating(bits)
+        key = min(targets, key=lambda key: abs(rating - targets[key]))
+        if abs(rating - targets[key]) > NEAR:
+            return None
+        self.moves = 0
+        return key, self.solver.tokens(bits)
 
 
 def extreme_puzzle(solver: Solver, rng: np.random.Generator, target: float) -> Tokens:
-    """One puzzle from a walk of its own: seconds, for the usual ratings of 80 and more, when compiled."""
-    return next(extreme_walk(solver, rng, [target]))
+    """One minimal puzzle [cells] of a rating near `target`; compiled, half a minute for the usual 100."""
+    return Walk(solver, rng).reach({0: math.log1p(target)})[1]
