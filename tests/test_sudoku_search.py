@@ -132,7 +132,8 @@ def test_the_search_agrees_with_exact_cover(task: Sudoku) -> None:
             assert answer is None
         else:
             assert answer is not None
-            assert any((answer == other).all() for other in expected)
+            if count < 20:  # of more, each may have found others
+                assert any((answer == other).all() for other in expected)
             assert task.valid(question[None], answer[None])[0]
     assert counts == {0, 1, 2}
 

@@ -33,7 +33,7 @@ GROUPS = ModelConfig(mixer="groups", width=48, layers=1, expansion=3, multiple=1
 SUDOKU_MINI = Preset(
     name="sudoku-mini",
     hardware="two CPU cores",
-    time="7 minutes",
+    time="8 minutes",
     score="to be measured",
     procs=2,
     config=RunConfig(
@@ -41,16 +41,16 @@ SUDOKU_MINI = Preset(
         model=GROUPS,
         loss="softmax",
         max_steps=24,
-        optimizer="adamw",
-        lr=2e-3,
+        optimizer="muon",
+        lr=4e-3,
         lr_floor=0.01,
-        warmup=100,
+        warmup=50,
         weight_decay=0.01,
-        ema=0.99,
-        batch=32,
-        micro=16,
-        steps=3000,
-        reveal=Reveal(share=0.6, most=0.5, until=0.6),
+        ema=0.995,
+        batch=16,
+        micro=8,
+        steps=4000,
+        reveal=Reveal(share=0.9, most=0.5, until=1.0),
     ),
 )
 

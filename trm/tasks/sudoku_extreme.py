@@ -95,10 +95,11 @@ class Walk:
         return level
 
     def reach(self, targets: Mapping[int, float]) -> tuple[int, Tokens]:
-        """Walk toward the highest target until a puzzle, made minimal, has a log rating near any of them. -> the key of
-        that target, the puzzle [cells]. Most of the work is the way up, so the others are met on it.
+        """Walk toward the nearest target until a puzzle, made minimal, has a log rating near any of them. -> the key of
+        that target, the puzzle [cells]. Most of the work is the way up, so walk to many targets in turn.
         """
-        aim = max(targets.values())
+        level = sum(map(self.here, range(SURE))) / SURE
+        aim = min(targets.values(), key=lambda target: abs(target - level))
         closest, self.anchor = self.distance(aim, SURE), self.state()
         steps = returns = 0
         while True:
