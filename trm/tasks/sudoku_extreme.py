@@ -23,7 +23,7 @@ APART = 5  # moves between two puzzles of one walk
 SURE = 24  # orders that tell whether the walk has come closer
 GAIN = 0.05  # by how much closer that must be to be a place to come back to
 PATIENCE = 150  # steps without coming closer before it goes back there
-RETURNS = 12  # times it does so before it starts again elsewhere
+RETURNS = 4  # times it does so before it starts again elsewhere
 
 
 class Walk:
@@ -98,8 +98,7 @@ class Walk:
         """Walk toward the nearest target until a puzzle, made minimal, has a log rating near any of them. -> the key of
         that target, the puzzle [cells]. Most of the work is the way up, so walk to many targets in turn.
         """
-        level = sum(map(self.here, range(SURE))) / SURE
-        aim = min(targets.values(), key=lambda target: abs(target - level))
+        aim = self.nearest(targets)
         closest, self.anchor = self.distance(aim, SURE), self.state()
         steps = returns = 0
         while True:
@@ -116,7 +115,13 @@ class Walk:
                 steps, returns = 0, returns + 1
                 if returns == RETURNS:
                     self.restart()
+                    aim = self.nearest(targets)
                     closest, returns = self.distance(aim, SURE), 0
+
+    def nearest(self, targets: Mapping[int, float]) -> float:
+        """The target that is closest to where the walk is."""
+        level = sum(map(self.here, range(SURE))) / SURE
+        return min(targets.values(), key=lambda target: abs(target - level))
 
     def take(self, targets: Mapping[int, float], level: float) -> tuple[int, Tokens] | None:
         """The puzzle as it is, made minimal, if it then meets a target; `level` is an estimate of its hardness."""
