@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -101,7 +102,7 @@ def test_schedule_warms_up_then_falls_to_its_floor() -> None:
     factors = [schedule(step, 100, 10, 0.01) for step in range(101)]
     assert factors[0] == pytest.approx(0.1)
     assert factors[9] == 1.0
-    assert all(a >= b for a, b in zip(factors[10:], factors[11:], strict=False))
+    assert all(a >= b for a, b in pairwise(factors[10:]))
     assert factors[100] == pytest.approx(0.01)
     assert {schedule(step, 100, 10, 1.0) for step in range(10, 100)} == {1.0}
 
