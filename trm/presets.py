@@ -33,8 +33,8 @@ GROUPS = ModelConfig(mixer="groups", width=48, layers=1, expansion=3, multiple=1
 SUDOKU_MINI = Preset(
     name="sudoku-mini",
     hardware="two CPU cores",
-    time="8 minutes",
-    score="to be measured",
+    time="7 minutes",
+    score="76.4 % of 1,000 random minimal, 40.9 % of 1,000 extreme embedded puzzles, 32 steps",
     procs=2,
     config=RunConfig(
         task="sudoku",
