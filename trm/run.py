@@ -108,7 +108,7 @@ class Run:
             "command": command,
             "data": {"source": Path(config.data).name, "rows": len(puzzles), "sha256": digest(puzzles)},
             "trm": __version__,
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, {device.type}",
             "processes": ranks.world(),
             "threads": torch.get_num_threads(),
