@@ -28,6 +28,7 @@ def joined() -> Iterator[torch.device]:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         try:
             yield device
+            dist.barrier()  # a rank that leaves early would break the connections of one still at work
         finally:
             dist.destroy_process_group()
     else:

@@ -76,7 +76,7 @@ class Trainer:
         self.sign_sgd = SignSgd(embedding, config.puzzle_lr, config.puzzle_weight_decay) if embedding else None
         net = cast(nn.Module, torch.compile(self.model)) if config.compile else self.model
         # Buffers (an embedding table may be large) are kept equal by every rank doing the same to them.
-        self.net = DistributedDataParallel(net, broadcast_buffers=False) if ranks.world() > 1 else net
+        self.net = DistributedDataParallel(net, forward_sync_buffers=False) if ranks.world() > 1 else net
         self.slots = self.empty_slots(config.batch // ranks.world(), task.spec.cells)
         self.totals = Totals()
 
