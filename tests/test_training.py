@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +51,41 @@ def uninterrupted(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL])
+def test_killed_at_random_moments_and_resumed_gives_the_same_weights(
+    kind: signal.Signals, small_csv: Path, tmp_path: Path, uninterrupted: dict[str, torch.Tensor]
+) -> None:
+    command = [sys.executable, "-m", "trm", "train", "sudoku-mini", "--out", "run", "--threads", "1", "--procs", "1"]
+    fresh = [*command, "--data", str(small_csv), "--steps", str(STEPS), *settings("save_every=7")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    rng = np.random.default_rng(int(kind))
+    stops = 0
+    for _ in range(8):  # three stops at most, so a run that cannot go on ends the test
+        begun = (tmp_path / "run" / checkpoint.NAME).exists()
+        arguments = [*command, "--resume"] if begun else fresh
+        process = subprocess.Popen(arguments, cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
+        log = tmp_path / "run" / "log.jsonl"
+        logged = log.read_text().count("\n") if log.exists() else 0
+        goal = logged + int(rng.integers(3, 12))
+        while stops < 3 and process.poll() is None:
+            if log.exists() and log.read_text().count("\n") >= goal:
+                time.sleep(rng.random() * 0.02)
+                process.send_signal(kind)
+                break
+            time.sleep(0.002)
+        _, errors = process.communicate(timeout=60)
+        assert b"Traceback" not in errors, errors.decode()
+        if process.returncode == 0:
+            break
+        assert process.returncode == (1 if kind == signal.SIGTERM else -signal.SIGKILL)
+        stops += 1
+    assert process.returncode == 0, errors.decode()
+    assert stops >= 2
+    assert same(load_file(tmp_path / "run" / "model.safetensors"), uninterrupted)
+    steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]
+    assert steps == list(range(1, STEPS + 1))  # what was done twice is logged once
 
 
 def test_two_processes_and_one_give_the_same_loss_curve(small_csv: Path, trm: Trm, tmp_path: Path) -> None:
