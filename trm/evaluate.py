@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,13 @@ import torch
 from torch import Tensor
 
 from trm.models.base import Model
-from trm.tasks.base import Puzzles, Task
+from trm.tasks.base import Bools, Ints, Puzzles, Task
+
+
+class Rowwise(NamedTuple):
+    exact: Bools  # [steps, rows]
+    valid: Bools  # [steps, rows]
+    halted: Ints  # [rows], the step at which the model first said it was done, else the last
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class Evaluation:
     halted_exact: int  # rows right at the step where the model first said so (or at the last)
     halted_steps: int  # supervision steps used in doing so
     seconds: float
+    rowwise: Rowwise | None = None  # None where the sums are over several processes
 
     def as_dict(self) -> dict[str, Any]:
         """Shares instead of counts, ready for JSON."""
@@ -84,28 +91,33 @@ def evaluate(
     """Score `model` (already in evaluation mode) on every row of `puzzles`, `steps` supervision steps each."""
     rows = len(puzzles)
     began = time.perf_counter()
-    exact, cell, valid = (np.zeros(steps, np.int64) for _ in range(3))
-    halted_exact = halted_steps = 0
+    exact, valid = np.zeros((steps, rows), bool), np.zeros((steps, rows), bool)
+    cell = np.zeros(steps, np.int64)
+    stop = np.full(rows, steps)
     for start in range(0, rows, batch):
-        part = puzzles.take(slice(start, start + batch))
+        here = slice(start, min(start + batch, rows))
+        part = puzzles.take(here)
         scored = part.answer != 0
-        stop = np.full(len(part), steps)
-        right_at_stop = np.zeros(len(part), bool)
         question = torch.from_numpy(part.question).to(device)
         ids = None if part.ids is None else torch.from_numpy(part.ids).to(device)
         for k, (tokens, halt, _) in enumerate(think(model, question, steps, ids)):
             tokens_ = tokens.to(torch.uint8).cpu().numpy()
             hits = (tokens_ == part.answer) & scored
-            right = hits.sum(1) == scored.sum(1)
-            exact[k] += right.sum()
+            exact[k, here] = hits.sum(1) == scored.sum(1)
+            valid[k, here] = task.valid(part.question, tokens_)
             cell[k] += hits.sum()
-            valid[k] += task.valid(part.question, tokens_).sum()
-            first = (halt > 0).cpu().numpy() & (stop == steps) if k + 1 < steps else stop == steps
-            stop[first] = k + 1
-            right_at_stop[first] = right[first]
-        halted_exact += int(right_at_stop.sum())
-        halted_steps += int(stop.sum())
+            stop[here] = np.where((halt > 0).cpu().numpy(), np.minimum(stop[here], k + 1), stop[here])
         if progress is not None:
             progress(len(part))
     seconds = time.perf_counter() - began
-    return Evaluation(rows, int((puzzles.answer != 0).sum()), exact, cell, valid, halted_exact, halted_steps, seconds)
+    return Evaluation(
+        rows=rows,
+        cells=int((puzzles.answer != 0).sum()),
+        exact=exact.sum(1),
+        cell=cell,
+        valid=valid.sum(1),
+        halted_exact=int(exact[stop - 1, np.arange(rows)].sum()),
+        halted_steps=int(stop.sum()),
+        seconds=seconds,
+        rowwise=Rowwise(exact, valid, stop),
+    )
