@@ -46,7 +46,7 @@ def pack(flags: npt.NDArray[np.bool_] | Iterable[bool]) -> str:
 
 
 def unpack(flags: str) -> Bools:
-    return np.array(list(flags)) == "1"
+    return np.array([flag == "1" for flag in flags])
 
 
 def digests(question: Tokens) -> tuple[str, ...]:
