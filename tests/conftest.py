@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 
+from trm import cli
 from trm.tasks.sudoku import Sudoku
 from trm.tasks.sudoku_search import Solver, minimal_puzzle, random_solution
 
@@ -20,6 +23,16 @@ os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
 Trm = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Result]
+
 
 # A run that takes a second: 4x4 Sudokus, 8 channels.
 TINY = [
@@ -73,3 +86,19 @@ def trm(tmp_path: Path) -> Trm:
         )
 
     return call
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """The command in this process: as `trm`, without the seconds that importing torch takes."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def main(*arguments: str, stdin: bytes = b"") -> Result:
+        monkeypatch.setattr(sys, "argv", ["trm", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return Result(int(caught.value.code or 0), *capsys.readouterr())
+
+    return main

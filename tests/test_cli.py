@@ -12,19 +12,18 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, Trm
+from conftest import TINY, Call, Result, Trm
 from hypothesis import HealthCheck, assume, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
-from trm import cli, show, solver, store
+from trm import show, solver, store
 from trm.config import override
 from trm.errors import BadInput
 from trm.presets import PRESETS
@@ -41,15 +40,6 @@ OPEN = "................"  # any 4x4 solves it
 IMPOSSIBLE = "123............4"  # r1c4 has to be 4 and cannot
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Result]
-
-
 @pytest.fixture(scope="session")
 def tiny(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of three steps, whose model knows next to nothing."""
@@ -57,22 +47,6 @@ def tiny(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     assert run(override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}", "steps=3"]), folder, "tiny")
     return folder
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """The command in this process: as `trm`, without the seconds that importing torch takes."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def main(*arguments: str, stdin: bytes = b"") -> Result:
-        monkeypatch.setattr(sys, "argv", ["trm", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        return Result(int(caught.value.code or 0), *capsys.readouterr())
-
-    return main
 
 
 def refused(result: Result, *words: str) -> None:

@@ -11,9 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from huggingface_hub import close_session
 
-from trm.errors import TrmError
+import trm
+from trm.errors import BadInput, TrmError
+from trm.models import ModelConfig, build
+from trm.store import save_model
 from trm.tasks import hub, load_puzzles
 from trm.tasks.sudoku import Sudoku
 
@@ -23,13 +27,14 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(ThreadingHTTPServer):
-    """Serves `files`, name -> content, as the dataset REPO; anything else is not found, in the hub's words."""
+    """Serves `files`, name -> content, as the repository `place`; anything else is not found, in the hub's words."""
 
     daemon_threads = True
 
     def __init__(self, files: dict[str, bytes]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.files = files
+        self.place = f"datasets/{REPO}"
         self.status = 0  # answer everything with this, if not 0
         self.got: list[str] = []  # names that were downloaded
 
@@ -51,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, body: bool) -> None:
         server = self.server
-        prefix, name = f"/datasets/{REPO}/resolve/", self.path.rpartition("/")[2]
+        prefix, name = f"/{server.place}/resolve/", self.path.rpartition("/")[2]
         if server.status:
             return self.reply(server.status, b"", {})
         if not self.path.startswith(prefix):
@@ -186,3 +191,19 @@ def test_a_malformed_file_is_said_with_its_line(served: Hub, content: bytes, mes
     served.files["train.csv"] = content
     fails(message)
     fails(f"dataset {REPO}, train.csv: ")
+
+
+def test_a_model_of_the_hub_loads_by_its_name(served: Hub, tmp_path: Path) -> None:
+    config = ModelConfig(mixer="groups", width=8, layers=1, multiple=8, T=1, n=1)
+    saved = build(config, TASK.spec)
+    save_model(tmp_path / "saved", saved, config, TASK.spec, "tiny", {"by": "a test"})
+    served.files = {path.name: path.read_bytes() for path in (tmp_path / "saved").iterdir()}
+    served.place = "someone/tiny-4x4"
+    loaded = trm.load("someone/tiny-4x4")
+    assert (loaded.name, loaded.about, loaded.spec) == ("tiny", {"by": "a test"}, TASK.spec)
+    for name, value in saved.state_dict().items():
+        torch.testing.assert_close(loaded.model.state_dict()[name], value, rtol=0, atol=0)
+    with pytest.raises(TrmError, match="model nobody/nothing: there is no such model"):
+        trm.load("nobody/nothing")
+    with pytest.raises(BadInput, match=r"no model .*none/here"):  # a path, even if it could be a name of the hub's
+        trm.load(str(tmp_path / "none/here"))

@@ -1,5 +1,28 @@
 """Tiny Recursive Models: small networks that solve hard structured puzzles by revising their own answer."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from trm.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from trm.store import Stored
+
+__all__ = ["__version__", "load"]
+
+
+def load(name: str) -> Stored:
+    """A model in evaluation mode: `.model`, `.spec` (its task's board), `.name` and `.about` (where it comes from).
+
+    Args:
+        name: a shipped model's name, the folder of a model or of a training run, or OWNER/NAME of a model on the
+            Hugging Face hub.
+
+    Raises:
+        trm.errors.BadInput: no such model, a damaged file, or tensors of the wrong shape (each named).
+        trm.errors.TrmError: a model of the hub cannot be downloaded.
+    """
+    from trm import store  # torch takes a second to import, so not before it is needed
+
+    return store.load(name)

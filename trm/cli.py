@@ -148,6 +148,31 @@ def set_threads(count: int) -> None:
         torch.set_num_threads(count)
 
 
+@app.command()
+def describe(
+    preset: Annotated[str, typer.Argument(help="A preset's name; `trm train list` shows them.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; may be repeated.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
+    threads: ThreadsOption = 0,
+) -> None:
+    """What a preset is, what it costs, and how long it would take on this machine."""
+    from trm.presets import get_preset
+
+    chosen = get_preset(preset)
+    run = configure(chosen.config, settings or [], None, None)
+    set_threads(threads)
+    from rich.console import Console
+
+    from trm import describe as about
+    from trm.ranks import pick_device
+
+    found = about.facts(chosen, run, about.matrix_rate(pick_device()))
+    if as_json:
+        print(json.dumps(found))
+    else:
+        about.show(found, Console(highlight=False))
+
+
 @app.command("eval")
 def evaluate_command(
     weights: Annotated[str, typer.Argument(help="A shipped model's name, or the folder of a run.")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from torch import nn
 
 from trm.errors import BadInput
 from trm.files import write_atomic, write_text
+from trm.hub import fetch
 from trm.models import TRM, ModelConfig, Spec, build
 
 FORMAT = 1
 SHIPPED = Path(__file__).parent / "weights"
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,23 @@ def save_model(
 
 
 def find(name: str) -> Path:
-    """The folder of a shipped model's name or of a path. Raises BadInput where there is none."""
+    """The folder of a model: a path, a shipped model's name, or OWNER/NAME on the Hugging Face hub, downloaded.
+
+    Raises:
+        BadInput: there is no such folder, and the name cannot be one of the hub's.
+        TrmError: the hub has no such model, or cannot be reached.
+    """
     for folder in (Path(name), Path(name) / "model", SHIPPED / name):
         if (folder / "config.json").is_file():
             return folder
+    if HUB_NAME.fullmatch(name) and not Path(name).parent.exists():
+        fetch(name, "model.safetensors", "model")
+        return fetch(name, "config.json", "model").parent
     shipped = ", ".join(shipped_names()) or "none"
-    raise BadInput(f"no model {name!r}: give the folder of a training run, or a shipped model's name ({shipped})")
+    raise BadInput(
+        f"no model {name!r}: give the folder of a training run, a shipped model's name ({shipped}), or OWNER/NAME of a "
+        "model on the hub"
+    )
 
 
 def shipped_names() -> list[str]:
@@ -58,11 +72,12 @@ def load(name: str, spec: Spec | None = None) -> Stored:
     """Rebuild a stored model in evaluation mode.
 
     Args:
-        name: a shipped model's name, or the folder of a model or of a training run.
+        name: a shipped model's name, the folder of a model or of a training run, or OWNER/NAME of a model on the hub.
         spec: another size of the task, where the model's weights do not depend on the size.
 
     Raises:
         BadInput: no such model, a damaged file, or tensors of the wrong shape (each named).
+        TrmError: a model of the hub cannot be downloaded.
     """
     folder = find(name)
     try:

@@ -10,11 +10,24 @@ from trm.errors import BadInput
 from trm.tasks.base import Puzzles, Spec, Task, Tokens
 from trm.tasks.sudoku import SIZES, Sudoku, read_file
 
-__all__ = ["Puzzles", "Spec", "Task", "Tokens", "get_task", "load_puzzles", "register_task"]
+__all__ = ["Puzzles", "Spec", "Task", "Tokens", "get_task", "load_puzzles", "register_task", "spec_of"]
 
 Part = Literal["train", "validation", "minimal"]
 
 TASKS: dict[str, Callable[[], Task]] = {task.spec.name: lambda task=task: task for task in SIZES.values()}  # type: ignore[misc]
+
+# Boards whose puzzles cannot be read yet, for building and describing models. Tokens: field order of the benchmarks'
+# published encodings (maze: padding, `# SGo`; ARC: padding, end marker, ten colours).
+BOARDS = {
+    "maze": Spec("maze", 30, 30, vocab=6, first_symbol=6),
+    "arc-agi-1": Spec("arc-agi-1", 30, 30, vocab=12, first_symbol=12),
+    "arc-agi-2": Spec("arc-agi-2", 30, 30, vocab=12, first_symbol=12),
+}
+
+
+def spec_of(name: str) -> Spec:
+    """The board of a task. Raises BadInput for a name that is not registered."""
+    return BOARDS[name] if name in BOARDS and name not in TASKS else get_task(name).spec
 
 
 def register_task(name: str, make: Callable[[], Task]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import numpy as np
 
 from trm.errors import BadInput, TrmError
+from trm.hub import fetch
 from trm.tasks.base import Puzzles, Task
 from trm.tasks.sudoku import decode
 
@@ -35,34 +35,6 @@ def download(
     if not puzzles.answer.any(axis=1).all():
         raise TrmError(f"dataset {repo}, {file}: a puzzle has no answer; choose a file with both")
     return puzzles
-
-
-def fetch(repo: str, file: str) -> Path:
-    """The file in the local cache, downloaded if it is not there or out of date. Raises TrmError."""
-    try:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, RepositoryNotFoundError
-    except ImportError:
-        raise TrmError("downloading puzzles needs huggingface_hub: pip install 'trm[hub]'") from None
-    # Its own constants are read at import, which may have been long ago.
-    endpoint, cache = os.environ.get("HF_ENDPOINT"), os.environ.get("HF_HUB_CACHE")
-    try:
-        return Path(hf_hub_download(repo, file, repo_type="dataset", endpoint=endpoint, cache_dir=cache))
-    except LocalEntryNotFoundError as error:
-        cause = error.__cause__ or error
-        reason = f"{endpoint or 'the hub'} cannot be reached and the file is not in the cache ({first_line(cause)})"
-    except EntryNotFoundError:
-        reason = "there is no such file in it"
-    except RepositoryNotFoundError:
-        reason = "there is no such dataset, or it is private"
-    except Exception as error:  # of requests, httpx or httpx2, depending on the version of huggingface_hub
-        reason = first_line(error)
-    raise TrmError(f"cannot download {file} of dataset {repo}: {reason}")
-
-
-def first_line(error: BaseException) -> str:
-    """An exception in one line."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def sample(path: Path, rows: int, seed: int) -> tuple[list[int], bytes]:

@@ -1,0 +1,109 @@
+"""Costs against what can be counted by hand, and `trm describe` of every preset."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from conftest import Call
+
+from trm.config import override
+from trm.cost import forward_cost, memory, parameters, published_count, training_cost
+from trm.models import ModelConfig, build, fused
+from trm.presets import PRESETS
+from trm.tasks import spec_of
+
+D, TOKENS, HIDDEN = 512, 97, 1536
+
+
+def by_hand(mixer: int) -> int:
+    """FLOPs of a paper-size forward step on Sudoku; `mixer` are those of one layer's mixing."""
+    call = 2 * (mixer + 2 * TOKENS * D * 3 * HIDDEN)  # two layers, each with a SwiGLU of three matrices
+    return 3 * 7 * call + 2 * 81 * D * 11 + 2 * D * 2  # T (n + 1) calls, the answer's head, the halting head
+
+
+def test_flops_of_the_published_models() -> None:
+    attention = 2 * TOKENS * D * 4 * D + 2 * 2 * TOKENS * TOKENS * D
+    tokens_hidden = 512  # 97 * 4 * 2 / 3 rounded up to a multiple of 256
+    mlp = 2 * D * TOKENS * 3 * tokens_hidden
+    sudoku = spec_of("sudoku")
+    assert forward_cost(PRESETS["sudoku-extreme-trm-attention"].config.model, sudoku).flops == by_hand(attention)
+    assert forward_cost(PRESETS["sudoku-extreme-trm-mlp"].config.model, sudoku).flops == by_hand(mlp)
+
+
+def test_training_adds_a_backward_pass_through_the_last_recursion() -> None:
+    run = PRESETS["sudoku-extreme-trm-mlp"].config
+    sudoku = spec_of("sudoku")
+    forward, training = forward_cost(run.model, sudoku).flops, training_cost(run, sudoku).flops
+    # Two products for each of the forward's, in one recursion of three; none toward the first input.
+    assert training == pytest.approx(forward * (1 + 2 / 3), rel=1e-3)
+    hrm = PRESETS["sudoku-extreme-hrm"].config
+    without = training_cost(override(hrm, ["continue_loss=false"]), sudoku).flops
+    assert training_cost(hrm, sudoku).flops == without + forward_cost(hrm.model, sudoku).flops
+
+
+def test_rows_of_a_table_that_nobody_asks_for_are_not_moved() -> None:
+    sudoku = spec_of("sudoku")
+    few, many = (forward_cost(ModelConfig(width=64, heads=4, puzzle_ids=count), sudoku) for count in (1, 100_000))
+    assert few == many
+    assert few.bytes < forward_cost(ModelConfig(width=128, heads=4, puzzle_ids=1), sudoku).bytes
+
+
+def test_memory_counts_what_training_holds() -> None:
+    run = override(PRESETS["sudoku-extreme-trm-mlp"].config, ["batch=6", "model.puzzle_ids=1000"])
+    sudoku = spec_of("sudoku")
+    held = memory(run, sudoku)
+    assert held.embeddings == 1000 * 512 * 4
+    assert held.weights == parameters(run.model, sudoku) * 4 * 5  # weights, gradients, two moments, the average
+    assert memory(override(run, ["ema=0"]), sudoku).weights == parameters(run.model, sudoku) * 4 * 4
+    assert memory(run, sudoku, processes=2).activations == held.activations // 2
+    assert memory(override(run, ["micro=2"]), sudoku).activations == held.activations // 3
+
+
+def test_saved_activations_are_what_autograd_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the storages that a real forward pass of plain torch keeps, on a model small enough to run."""
+    monkeypatch.setattr(fused, "_library", lambda *tensors: None)
+    small = ["model.width=16", "model.multiple=16", "model.T=1", "model.puzzle_ids=0"]
+    run = override(PRESETS["sudoku-extreme-trm-mlp"].config, small)
+    sudoku = spec_of("sudoku")
+    model = build(run.model, sudoku)
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if not isinstance(tensor, torch.nn.Parameter):
+            kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = model(model.start(1), torch.ones(1, 81, dtype=torch.uint8))
+        assert output.logits.requires_grad
+    real = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    assert training_cost(run, sudoku).saved == pytest.approx(real, rel=0.02)  # the loss keeps a little more
+
+
+PUBLISHED_MILLIONS = {"mlp": 5.03, "attention": 6.83, "hrm": 27.3, "direct": 27.3}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_describes_itself(call: Call, name: str) -> None:
+    done = call("describe", name, "--json")
+    about = json.loads(done.out)
+    assert (done.code, about["preset"], about["command"]) == (0, name, f"trm train {name}")
+    run, spec = PRESETS[name].config, spec_of(PRESETS[name].config.task)
+    assert about["training"]["total_flops"] == run.steps * run.batch * training_cost(run, spec).flops
+    assert about["seconds"]["training"] == pytest.approx(about["training"]["total_flops"] / about["rate"])
+    if name != "sudoku-mini":
+        kind = run.model.kind if run.model.kind != "trm" else run.model.mixer
+        assert published_count(run.model, spec) / 1e6 == pytest.approx(PUBLISHED_MILLIONS[kind], abs=0.05)
+
+
+def test_describe_in_words(call: Call) -> None:
+    shown = " ".join(call("describe", "arc-agi-1-trm").out.split())
+    for words in ("width 512, 2 layers, T=3, n=4", "6,829,058 trained", "492,012,032 numbers", "4 H100", "44.6 %"):
+        assert words in shown
+    changed = call("describe", "sudoku-mini", "--set", "model.width=64").out
+    assert "width 64" in changed
+    refused = call("describe", "sudoku-mini", "--set", "width=64")
+    assert (refused.code, refused.out) == (2, "")
+    assert call("describe", "sudoku-maxi").err.startswith("trm: no preset 'sudoku-maxi'; did you mean sudoku-mini")

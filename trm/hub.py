@@ -1,0 +1,42 @@
+"""Files of the Hugging Face hub, through its own library."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from trm.errors import TrmError
+
+Kind = Literal["dataset", "model"]
+
+
+def fetch(repo: str, file: str, kind: Kind = "dataset") -> Path:
+    """A file of a repository, in the local cache; downloaded if it is not there or out of date.
+
+    HF_ENDPOINT and HF_HUB_CACHE work as they do elsewhere. Raises TrmError.
+    """
+    try:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, RepositoryNotFoundError
+    except ImportError:
+        raise TrmError("downloading from the hub needs huggingface_hub: pip install 'trm[hub]'") from None
+    # Its own constants are read at import, which may have been long ago.
+    endpoint, cache = os.environ.get("HF_ENDPOINT"), os.environ.get("HF_HUB_CACHE")
+    try:
+        return Path(hf_hub_download(repo, file, repo_type=kind, endpoint=endpoint, cache_dir=cache))
+    except LocalEntryNotFoundError as error:
+        cause = error.__cause__ or error
+        reason = f"{endpoint or 'the hub'} cannot be reached and the file is not in the cache ({first_line(cause)})"
+    except EntryNotFoundError:
+        reason = "there is no such file in it"
+    except RepositoryNotFoundError:
+        reason = f"there is no such {kind}, or it is private"
+    except Exception as error:  # of requests, httpx or httpx2, depending on the version of huggingface_hub
+        reason = first_line(error)
+    raise TrmError(f"cannot download {file} of {kind} {repo}: {reason}")
+
+
+def first_line(error: BaseException) -> str:
+    """An exception in one line."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
