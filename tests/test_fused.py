@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from trm.models import fused
+from trm.models import fused, kernels
 
 Op = Callable[..., Tensor]
 TOLERANCE = 1e-5  # relative to the largest value of the compared tensor
 
-needs_kernels = pytest.mark.skipif(not fused.available(), reason=f"no C kernels: {fused.available().reason}")
+needs_kernels = pytest.mark.skipif(not kernels.available(), reason=f"no C kernels: {kernels.available().reason}")
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A process that has not loaded the kernels yet, with an empty cache; gives the cache folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("TRM_FUSED", raising=False)
-    monkeypatch.setattr(fused, "_state", None)
+    monkeypatch.setattr(kernels, "_state", None)
     return tmp_path / "trm"
 
 
@@ -99,7 +99,7 @@ def uses_kernels(monkeypatch: pytest.MonkeyPatch, op: Op, inputs: list[Tensor]) 
         return call
 
     with monkeypatch.context() as patch:
-        for name in ("plain_swiglu_norm", "plain_gated", "plain_add_norm"):
+        for name in ("plain_swiglu_norm", "plain_gate", "plain_gated", "plain_add_norm"):
             patch.setattr(fused, name, watched(name, getattr(fused, name)))
         op(*inputs)
     return not plain
@@ -129,6 +129,29 @@ def test_many_rows(count: int, threads: Callable[[int], None]) -> None:
     inputs = block_inputs(729 * 3 + 5, 48, 96)
     check(fused.swiglu_norm, fused.plain_swiglu_norm, inputs)
     check(fused.gated, fused.plain_gated, inputs[:2])
+
+
+@needs_kernels
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_wide_blocks(count: int, threads: Callable[[int], None]) -> None:
+    """Torch's products with a fused gate, from a width of WIDE on."""
+    threads(count)
+    inputs = block_inputs(150, fused.WIDE, 512)
+    check(fused.swiglu_norm, fused.plain_swiglu_norm, inputs)
+    check(fused.swiglu_norm, fused.plain_swiglu_norm, [inputs[0].view(3, 50, -1), *inputs[1:]])
+    first = results(fused.swiglu_norm, inputs)
+    assert same_bits(first, results(fused.swiglu_norm, inputs))
+    for needs in ([True, False, False], [False, True, False], [False, False, True]):
+        check(fused.swiglu_norm, fused.plain_swiglu_norm, inputs, needs)
+
+
+@needs_kernels
+@pytest.mark.parametrize("shape", [(1, 16), (7, 48), (3, 5, 64), (300, 1024)])
+@pytest.mark.parametrize("count", [1, 3])
+def test_gate_matches_float64(shape: tuple[int, ...], count: int, threads: Callable[[int], None]) -> None:
+    threads(count)
+    check(fused.gate, fused.plain_gate, [uniform(*shape, seed=0, scale=4)])
+    check(fused.gate, fused.plain_gate, [uniform(2, *shape, seed=0, scale=4)[1]])
 
 
 @needs_kernels
@@ -252,6 +275,7 @@ def test_other_sizes_and_types_run_plain(monkeypatch: pytest.MonkeyPatch) -> Non
         (fused.swiglu_norm, [x.double() for x in block_inputs(10, 16, 16)]),
         (fused.swiglu_norm, [x.bfloat16() for x in block_inputs(10, 16, 16)]),
         (fused.gated, [x.double() for x in block_inputs(10, 16, 16)[:2]]),
+        (fused.gate, [uniform(3, 24, seed=0)]),
         (fused.add_norm, [uniform(3, 9, 16, seed=0), uniform(3, 1, 16, seed=1)]),
         (fused.add_norm, [uniform(3, 9, 16, seed=0), uniform(3, 9, 16, seed=1), uniform(3, 9, 16, seed=2)]),
         (fused.add_norm, [uniform(3, 9, 12, seed=0), uniform(3, 9, 12, seed=1)]),
@@ -274,16 +298,16 @@ def test_wrong_shapes_raise_torchs_error() -> None:
 
 def test_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRM_FUSED", "0")
-    assert not fused.available()
-    assert "TRM_FUSED" in fused.available().reason
+    assert not kernels.available()
+    assert "TRM_FUSED" in kernels.available().reason
     assert not uses_kernels(monkeypatch, fused.swiglu_norm, block_inputs(10, 16, 16))
 
 
 def test_no_compiler(monkeypatch: pytest.MonkeyPatch, fresh: Path, tmp_path: Path) -> None:
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert not fused.available()
-    assert "no C compiler" in fused.available().reason
+    assert not kernels.available()
+    assert "no C compiler" in kernels.available().reason
     inputs = block_inputs(10, 16, 16)
     assert torch.equal(apply(fused.swiglu_norm, inputs), apply(fused.plain_swiglu_norm, inputs))
     assert not fresh.exists()
@@ -291,28 +315,28 @@ def test_no_compiler(monkeypatch: pytest.MonkeyPatch, fresh: Path, tmp_path: Pat
 
 def test_named_compiler_that_is_missing_or_fails(monkeypatch: pytest.MonkeyPatch, fresh: Path) -> None:
     monkeypatch.setenv("CC", "no-such-compiler")
-    assert "CC=no-such-compiler" in fused.available().reason
-    monkeypatch.setattr(fused, "_state", None)
+    assert "CC=no-such-compiler" in kernels.available().reason
+    monkeypatch.setattr(kernels, "_state", None)
     monkeypatch.setenv("CC", f"{sys.executable} -c 'raise SystemExit(3)'")
-    assert "failed" in fused.available().reason
-    assert not fused.available()
+    assert "failed" in kernels.available().reason
+    assert not kernels.available()
 
 
 @needs_kernels
 def test_kept_and_rebuilt_when_damaged(monkeypatch: pytest.MonkeyPatch, fresh: Path) -> None:
     compiled: list[Path] = []
-    compile_ = fused._compile
+    compile_ = kernels._compile
 
     def counted(compiler: list[str], source: bytes, target: Path) -> None:
         compiled.append(target)
         compile_(compiler, source, target)
 
-    monkeypatch.setattr(fused, "_compile", counted)
+    monkeypatch.setattr(kernels, "_compile", counted)
 
     def start() -> int:
-        monkeypatch.setattr(fused, "_state", None)
+        monkeypatch.setattr(kernels, "_state", None)
         compiled.clear()
-        assert fused.available()
+        assert kernels.available()
         check(fused.swiglu_norm, fused.plain_swiglu_norm, block_inputs(10, 16, 16))
         return len(compiled)
 
@@ -336,14 +360,14 @@ def test_kept_and_rebuilt_when_damaged(monkeypatch: pytest.MonkeyPatch, fresh: P
 def test_cache_others_can_write_to_is_not_trusted(fresh: Path) -> None:
     fresh.mkdir()
     fresh.chmod(0o777)
-    assert fused.available()
+    assert kernels.available()
     assert not list(fresh.iterdir())
     check(fused.swiglu_norm, fused.plain_swiglu_norm, block_inputs(10, 16, 16))
 
 
 @needs_kernels
 def test_two_processes_build_at_once(fresh: Path) -> None:
-    code = "from trm.models import fused; assert fused.available(), fused.available().reason"
+    code = "from trm.models import kernels; assert kernels.available(), kernels.available().reason"
     running = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
     assert [process.wait(120) for process in running] == [0, 0]
     assert len(list(fresh.glob("*.so"))) == 1

@@ -321,27 +321,117 @@ int trm_block_grad(const float *h, const float *w_in, const float *w_out, const 
     return threads == 0;
 }
 
-// y = rms_norm(a + b + third); third (or NULL) has one row for each `group` consecutive rows of a and b.
-void trm_add_norm(const float *a, const float *b, const float *third, float *y, float *out_rinv, long rows, long group,
-                  long c, float eps)
+// ------------------------------------------------------------------------------------------------- element by element
+
+// One call's arguments, and one thread's range of units [first, last): rows, or groups of rows that belong together.
+typedef struct {
+    const float *a, *b, *third, *rinv;
+    float *out, *other;
+    long first, last, group, c;
+    float eps;
+} rows_job;
+
+// Runs `work` over all units, in ranges of at least SHARE floats a thread. Every unit is computed alike in any range.
+#define SHARE 65536
+static void spread(void *(*work)(void *), rows_job all, long units, long floats, int threads)
 {
-    for (long r = 0; r < rows; r++) {
-        for (long k = 0; k < c; k += W) U(y + r * c + k) = CU(a + r * c + k) + CU(b + r * c + k);
-        for (long k = 0; third && k < c; k += W) U(y + r * c + k) += CU(third + r / group * c + k);
-        float rinv = norm_row(y + r * c, y + r * c, eps, c);
-        if (out_rinv) out_rinv[r] = rinv;
+    pthread_t id[MAX_THREADS];
+    rows_job part[MAX_THREADS];
+    int started[MAX_THREADS];
+    long most = min_long(min_long(MAX_THREADS, units), units * floats / SHARE);
+    threads = threads < 1 || most < 1 ? 1 : (int)min_long(threads, most);
+    for (int t = 0; t < threads; t++) {
+        part[t] = all;
+        part[t].first = units * t / threads, part[t].last = units * (t + 1) / threads;
+        started[t] = t && !pthread_create(&id[t], NULL, work, &part[t]);
     }
+    work(&part[0]);
+    for (int t = 1; t < threads; t++)
+        if (started[t]) pthread_join(id[t], NULL);
+        else work(&part[t]);
 }
 
-// du is the gradient of a and of b; dthird (or NULL) that of the third term, whose rows are summed in order.
-void trm_add_norm_grad(const float *y, const float *rinv, const float *dy, float *du, float *dthird, long rows,
-                       long group, long c)
+// a = rows of c gates and c ups; out = silu(gate) * up.
+static void *gate_rows(void *arg)
 {
-    for (long r = 0; r < rows; r++) {
-        norm_grad_row(y + r * c, dy + r * c, rinv[r], du + r * c, c);
-        if (!dthird) continue;
-        float *t = dthird + r / group * c;
-        if (r % group == 0) memset(t, 0, (size_t)c * sizeof(float));
-        for (long k = 0; k < c; k += W) U(t + k) += CU(du + r * c + k);
+    rows_job *q = arg;
+    for (long r = q->first; r < q->last; r++) {
+        const float *gate = q->a + r * 2 * q->c, *up = gate + q->c;
+        float *out = q->out + r * q->c;
+        for (long k = 0; k < q->c; k += W) U(out + k) = CU(gate + k) * sigmoid(CU(gate + k)) * CU(up + k);
     }
+    return NULL;
+}
+
+// b = gradient of gate_rows' result; out = gradient of its input; other = its result again, which the caller needs.
+static void *gate_grad_rows(void *arg)
+{
+    rows_job *q = arg;
+    for (long r = q->first; r < q->last; r++) {
+        const float *gate = q->a + r * 2 * q->c, *up = gate + q->c, *grad = q->b + r * q->c;
+        float *dgate = q->out + r * 2 * q->c, *dup = dgate + q->c, *again = q->other + r * q->c;
+        for (long k = 0; k < q->c; k += W) {
+            vec x = CU(gate + k), sig = sigmoid(x), silu = x * sig, dg = CU(grad + k), factor = CU(up + k);
+            U(again + k) = silu * factor;
+            U(dup + k) = dg * silu;
+            U(dgate + k) = dg * factor * (sig + silu * (1.0f - sig));
+        }
+    }
+    return NULL;
+}
+
+// out = rms_norm(a + b + third), other (or NULL) = 1 / rms.
+static void *add_norm_rows(void *arg)
+{
+    rows_job *q = arg;
+    long c = q->c;
+    for (long r = q->first * q->group; r < q->last * q->group; r++) {
+        float *y = q->out + r * c;
+        for (long k = 0; k < c; k += W) U(y + k) = CU(q->a + r * c + k) + CU(q->b + r * c + k);
+        for (long k = 0; q->third && k < c; k += W) U(y + k) += CU(q->third + r / q->group * c + k);
+        float rinv = norm_row(y, y, q->eps, c);
+        if (q->other) q->other[r] = rinv;
+    }
+    return NULL;
+}
+
+// a = y, b = dy; out = du, other (or NULL) = gradient of the third term, whose rows are summed in order.
+static void *add_norm_grad_rows(void *arg)
+{
+    rows_job *q = arg;
+    long c = q->c;
+    for (long r = q->first * q->group; r < q->last * q->group; r++) {
+        float *du = q->out + r * c, *t = q->other + r / q->group * c;
+        norm_grad_row(q->a + r * c, q->b + r * c, q->rinv[r], du, c);
+        if (!q->other) continue;
+        if (r % q->group == 0) memset(t, 0, (size_t)c * sizeof(float));
+        for (long k = 0; k < c; k += W) U(t + k) += CU(du + k);
+    }
+    return NULL;
+}
+
+void trm_gate(const float *z, float *out, long rows, long hid, int threads)
+{
+    spread(gate_rows, (rows_job){.a = z, .out = out, .c = hid}, rows, 2 * hid, threads);
+}
+
+void trm_gate_grad(const float *z, const float *dg, float *dz, float *g, long rows, long hid, int threads)
+{
+    spread(gate_grad_rows, (rows_job){.a = z, .b = dg, .out = dz, .other = g, .c = hid}, rows, 4 * hid, threads);
+}
+
+// third (or NULL) has one row for each `group` consecutive rows of a and b.
+void trm_add_norm(const float *a, const float *b, const float *third, float *y, float *out_rinv, long rows, long group,
+                  long c, float eps, int threads)
+{
+    rows_job all = {.a = a, .b = b, .third = third, .out = y, .other = out_rinv, .group = group, .c = c, .eps = eps};
+    spread(add_norm_rows, all, rows / group, group * c, threads);
+}
+
+// du is the gradient of a and of b; dthird (or NULL) that of the third term.
+void trm_add_norm_grad(const float *y, const float *rinv, const float *dy, float *du, float *dthird, long rows,
+                       long group, long c, int threads)
+{
+    rows_job all = {.a = y, .b = dy, .rinv = rinv, .out = du, .other = dthird, .group = group, .c = c};
+    spread(add_norm_grad_rows, all, rows / group, group * c, threads);
 }

@@ -1,16 +1,15 @@
 """Fused CPU kernels for the small dense blocks a recursive model applies to every row of its state.
 
-Three operations, each with the same meaning on every device and dtype:
+Four operations, each with the same meaning on every device and dtype:
 
 * :func:`swiglu_norm` - SwiGLU with residual and normalisation,
 * :func:`gated` - the bare gated unit,
+* :func:`gate` - what lies between its two products,
 * :func:`add_norm` - a sum with normalisation.
 
-On a CPU, in float32, they run in C (``fused.c``, next to this file), which is compiled once on first use with the C
-compiler found on the machine and kept in the user's cache folder. Everywhere else - other devices and dtypes,
-autocast, ``torch.compile``, widths that are not multiples of 8, no compiler - they run as ordinary torch operations
-(the functions named ``plain_*``). :func:`available` says which, and why. Setting the environment variable
-``TRM_FUSED=0`` turns the C kernels off.
+On a CPU, in float32, they run in C (``fused.c``, next to this file; ``kernels.py`` compiles it). Everywhere else -
+other devices and dtypes, autocast, ``torch.compile``, widths that are not multiples of 8, no compiler - they run as
+ordinary torch operations (the functions named ``plain_*``).
 
 The kernels are deterministic: equal inputs and equal ``torch.get_num_threads()`` give equal bits. They agree with the
 plain functions up to float32 rounding, not bit for bit. They can be differentiated once, and only backwards.
@@ -19,17 +18,6 @@ plain functions up to float32 rounding, not bit for bit. They can be differentia
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import os
-import platform
-import shlex
-import shutil
-import subprocess
-import sys
-import tempfile
-import threading
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -37,14 +25,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-__all__ = ["Availability", "add_norm", "available", "gated", "plain_add_norm", "plain_gated", "plain_swiglu_norm"]
-__all__ += ["swiglu_norm"]
+from trm.models.kernels import library
+
+__all__ = ["add_norm", "gate", "gated", "plain_add_norm", "plain_gated", "plain_swiglu_norm", "swiglu_norm"]
 
 EPS = 1e-5
-_SOURCE = Path(__file__).with_name("fused.c")
-_FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-pthread")
-_NATIVE = ("-march=native", "-mcpu=native", "")  # the first one the compiler accepts: x86, then some ARM compilers
-_TIMEOUT = 120  # seconds for one run of the compiler
 
 
 # ---------------------------------------------------------------------------------------------------------- plain torch
@@ -54,10 +39,15 @@ def _rms_norm(u: Tensor, eps: float) -> Tensor:
     return u * torch.rsqrt(u.square().mean(-1, keepdim=True) + eps)
 
 
+def plain_gate(z: Tensor) -> Tensor:
+    """:func:`gate` in torch operations."""
+    half, up = z.chunk(2, -1)
+    return F.silu(half) * up
+
+
 def plain_gated(h: Tensor, w: Tensor) -> Tensor:
     """:func:`gated` in torch operations."""
-    gate, up = F.linear(h, w).chunk(2, -1)
-    return F.silu(gate) * up
+    return plain_gate(F.linear(h, w))
 
 
 def plain_swiglu_norm(h: Tensor, w_in: Tensor, w_out: Tensor, eps: float = EPS) -> Tensor:
@@ -68,195 +58,6 @@ def plain_swiglu_norm(h: Tensor, w_in: Tensor, w_out: Tensor, eps: float = EPS) 
 def plain_add_norm(a: Tensor, b: Tensor, c: Tensor | None = None, eps: float = EPS) -> Tensor:
     """:func:`add_norm` in torch operations."""
     return _rms_norm(a + b if c is None else a + b + c, eps)
-
-
-# ----------------------------------------------------------------------------------------------- building the C library
-
-
-@dataclass(frozen=True)
-class Availability:
-    """Whether the C kernels can be used in this process; true in a condition when they can."""
-
-    usable: bool
-    reason: str
-
-    def __bool__(self) -> bool:
-        return self.usable
-
-
-class _Unavailable(Exception):
-    """Why the C kernels cannot be used."""
-
-
-_lock = threading.Lock()
-_state: ctypes.CDLL | _Unavailable | None = None  # None: not tried yet
-
-
-def _compiler() -> list[str]:
-    """The C compiler's command: ``$CC`` when set, else the first of cc, gcc and clang."""
-    wanted = os.environ.get("CC", "").strip()
-    for command in [shlex.split(wanted)] if wanted else [["cc"], ["gcc"], ["clang"]]:
-        path = shutil.which(command[0])
-        if path:
-            return [path, *command[1:]]
-    raise _Unavailable(f"no C compiler: {f'CC={wanted}' if wanted else 'none of cc, gcc, clang'} found on the PATH")
-
-
-def _cpu() -> str:
-    """Text that differs between CPUs with different instruction sets, since the library is built for this one."""
-    text = f"{platform.machine()} {platform.processor()}"
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return text
-    keys = ("model name", "flags", "features", "cpu part", "isa")
-    return "\n".join([text, *sorted({line for line in lines if line.lower().startswith(keys)})])
-
-
-def _run(command: list[str]) -> str:
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise _Unavailable(f"the C compiler does not run: {error}") from None
-    if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
-        message = next((line for line in lines if "error" in line), lines[0])
-        raise _Unavailable(f"the C compiler {command[0]} failed: {message.strip()}")
-    return done.stdout
-
-
-def _compile(compiler: list[str], source: bytes, target: Path) -> None:
-    """Compile ``source`` to the shared library ``target``, for this machine's CPU where the compiler can."""
-    unit = target.with_suffix(".c")
-    unit.write_bytes(source)
-    failure: _Unavailable | None = None
-    for native in _NATIVE:
-        try:
-            _run([*compiler, *_FLAGS, *filter(None, [native]), str(unit), "-o", str(target), "-lm"])
-            return
-        except _Unavailable as error:
-            failure = failure or error
-    assert failure is not None
-    raise failure
-
-
-def _cache_folder() -> Path | None:
-    """A folder that only this user can write to, or None."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    try:
-        folder = (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "trm"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-    except (OSError, RuntimeError):  # RuntimeError: no home folder
-        return None
-    # A library someone else could have put there is code we must not run.
-    return folder if status.st_uid == os.getuid() and not status.st_mode & 0o022 else None
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _intact(library: Path, record: Path) -> bool:
-    """Whether the library is the one whose digest was recorded: loading a damaged one could crash the process."""
-    try:
-        return _digest(library.read_bytes()) == record.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError):
-        return False
-
-
-def _open(library: Path) -> ctypes.CDLL:
-    """Load the library and declare its functions."""
-    pointer, size, integer, real = ctypes.c_void_p, ctypes.c_long, ctypes.c_int, ctypes.c_float
-    signatures: dict[str, tuple[Any, list[Any]]] = {
-        "trm_block": (integer, [pointer] * 5 + [size] * 3 + [real, integer]),
-        "trm_block_grad": (integer, [pointer] * 9 + [size] * 3 + [integer]),
-        "trm_add_norm": (None, [pointer] * 5 + [size] * 3 + [real]),
-        "trm_add_norm_grad": (None, [pointer] * 5 + [size] * 3),
-    }
-    try:
-        loaded = ctypes.CDLL(str(library))
-        for name, (result, arguments) in signatures.items():
-            function = getattr(loaded, name)
-            function.restype, function.argtypes = result, arguments
-    except (OSError, AttributeError) as error:
-        raise _Unavailable(f"the compiled kernels do not load: {error}") from None
-    return loaded
-
-
-def _build() -> ctypes.CDLL:
-    """The library from the cache, compiled first when it is not there or damaged."""
-    if sys.platform == "win32":
-        raise _Unavailable("the C kernels are not supported on Windows")
-    compiler = _compiler()
-    try:
-        source = _SOURCE.read_bytes()
-    except OSError as error:
-        raise _Unavailable(f"the kernels' source is missing: {error}") from None
-    parts = [*compiler, _run([*compiler, "--version"]), *_FLAGS, *_NATIVE, _cpu()]
-    key = _digest(source + "\0".join(parts).encode())[:32]
-    folder = _cache_folder()
-    try:
-        if folder is None:  # nowhere to keep it: compile for this process alone
-            with tempfile.TemporaryDirectory(prefix="trm-") as scratch:
-                library = Path(scratch) / "fused.so"
-                _compile(compiler, source, library)
-                return _open(library)
-        library, record = folder / f"fused-{key}.so", folder / f"fused-{key}.sha256"
-        if _intact(library, record):
-            return _open(library)
-        # Another process may be doing the same: each builds in a folder of its own and moves the result into place.
-        # Should the two files come from different processes, the digest tells and the next start builds again.
-        with tempfile.TemporaryDirectory(prefix="build-", dir=folder) as scratch:
-            built, note = Path(scratch) / "fused.so", Path(scratch) / "fused.sha256"
-            _compile(compiler, source, built)
-            note.write_text(_digest(built.read_bytes()), encoding="ascii")
-            loaded = _open(built)
-            built.replace(library)
-            note.replace(record)
-            return loaded
-    except OSError as error:
-        raise _Unavailable(f"the kernels cannot be compiled: {error}") from None
-
-
-def _load() -> ctypes.CDLL | _Unavailable:
-    """The library, or why there is none; tried once in a process."""
-    global _state
-    if _state is None:
-        with _lock:
-            if _state is None:
-                try:
-                    _state = _build()
-                except _Unavailable as error:
-                    _state = error
-    return _state
-
-
-def available() -> Availability:
-    """Whether the C kernels can be used here, and why not. The first call may compile them (about a second)."""
-    if os.environ.get("TRM_FUSED", "").strip() == "0":
-        return Availability(False, "turned off by TRM_FUSED=0")
-    state = _load()
-    if isinstance(state, _Unavailable):
-        return Availability(False, str(state))
-    return Availability(True, "compiled C kernels for CPU float32")
-
-
-def _library(*tensors: Tensor) -> ctypes.CDLL | None:
-    """The library if it can compute on these tensors, else None."""
-    if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
-        return None
-    for x in tensors:
-        if type(x) is not Tensor and type(x) is not torch.nn.Parameter:
-            return None  # a subclass may give the operations another meaning
-        if x.device.type != "cpu" or x.dtype != torch.float32 or x.layout != torch.strided or x.is_neg():
-            return None
-    if not available():
-        return None
-    state = _load()
-    return state if isinstance(state, ctypes.CDLL) else None
 
 
 # ------------------------------------------------------------------------------------------------------- gated products
@@ -335,7 +136,7 @@ def gated(h: Tensor, w: Tensor) -> Tensor:
     """
     if h.dim() and h.numel() and w.dim() == 2 and w.shape[0] and w.shape[0] % 16 == 0:
         fits = h.shape[-1] == w.shape[1] and w.shape[1] % 8 == 0
-        lib = _library(h, w) if fits else None
+        lib = library(h, w) if fits else None
         if lib is not None:
             return _apply_block(lib, h, w, None, 0.0)
     return plain_gated(h, w)
@@ -358,10 +159,91 @@ def swiglu_norm(h: Tensor, w_in: Tensor, w_out: Tensor, eps: float = EPS) -> Ten
     if h.dim() and h.numel() and w_in.dim() == w_out.dim() == 2 and w_in.shape[0] and w_in.shape[0] % 16 == 0:
         width, hidden = h.shape[-1], w_in.shape[0] // 2
         fits = width % 8 == 0 and w_in.shape[1] == width and w_out.shape == (width, hidden)
-        lib = _library(h, w_in, w_out) if fits else None
+        lib = library(h, w_in, w_out) if fits else None
+        if lib is not None and width >= WIDE:
+            return _apply_wide(lib, h, w_in, w_out, eps)
         if lib is not None:
             return _apply_block(lib, h, w_in, w_out, eps)
     return plain_swiglu_norm(h, w_in, w_out, eps)
+
+
+# --------------------------------------------------------------------------------------------------------- wide blocks
+
+# From this width on the weights outgrow the caches that a fused block lives in: there the products are torch's,
+# and only what lies between them is fused.
+WIDE = 128
+
+
+class _Gate(torch.autograd.Function):
+    """``gate``. Keeps its input and no result."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, lib: ctypes.CDLL) -> Tensor:
+        ctx.lib = lib
+        ctx.save_for_backward(z)
+        return _gate(lib, z)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (z,) = ctx.saved_tensors
+        return _gate_grad(ctx.lib, z, grad.contiguous())[0], None
+
+
+def _gate(lib: ctypes.CDLL, z: Tensor) -> Tensor:
+    """On a contiguous tensor."""
+    hidden = z.shape[-1] // 2
+    out = z.new_empty(*z.shape[:-1], hidden)
+    lib.trm_gate(*map(_address, (z, out)), out.numel() // hidden, hidden, torch.get_num_threads())
+    return out
+
+
+def _gate_grad(lib: ctypes.CDLL, z: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+    """On contiguous tensors: the gradient of z, and the gate's result once more."""
+    dz, again = torch.empty_like(z), torch.empty_like(grad)
+    hidden = grad.shape[-1]
+    pointers = map(_address, (z, grad, dz, again))
+    lib.trm_gate_grad(*pointers, grad.numel() // hidden, hidden, torch.get_num_threads())
+    return dz, again
+
+
+class _Wide(torch.autograd.Function):
+    """``swiglu_norm`` with torch's matrix products. Keeps the pre-activations; the gate is computed again."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, w_in: Tensor, w_out: Tensor, eps: float, lib: ctypes.CDLL) -> Tensor:
+        h = h.contiguous()
+        z = F.linear(h, w_in)
+        out, rinv = _add_norm(lib, h, F.linear(_gate(lib, z), w_out), None, eps, keep=True)
+        ctx.lib = lib
+        ctx.save_for_backward(h, w_in, w_out, z, out, rinv)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        h, w_in, w_out, z, out, rinv = ctx.saved_tensors
+        du = _add_norm_grad(ctx.lib, out, rinv, grad.contiguous())
+        flat, du = h.flatten(0, -2), du.flatten(0, -2)
+        dz, gates = _gate_grad(ctx.lib, z.flatten(0, -2), du @ w_out)
+        dh = torch.addmm(du, dz, w_in).view_as(h) if ctx.needs_input_grad[0] else None
+        return dh, dz.mT @ flat, du.mT @ gates, None, None
+
+
+def _apply_wide(lib: ctypes.CDLL, h: Tensor, w_in: Tensor, w_out: Tensor, eps: float) -> Tensor:
+    if _wants_grad(h, w_in, w_out):
+        return cast(Tensor, _Wide.apply(h, w_in, w_out, eps, lib))  # type: ignore[no-untyped-call]
+    h = h.contiguous()
+    return _add_norm(lib, h, F.linear(_gate(lib, F.linear(h, w_in)), w_out), None, eps, keep=False)[0]
+
+
+def gate(z: Tensor) -> Tensor:
+    """``silu(z1) * z2`` for the two halves of the last axis: [..., 2H] -> [..., H]."""
+    if z.dim() and z.numel() and z.shape[-1] % 16 == 0 and (lib := library(z)) is not None:
+        if _wants_grad(z):
+            return cast(Tensor, _Gate.apply(z.contiguous(), lib))  # type: ignore[no-untyped-call]
+        return _gate(lib, z.contiguous())
+    return plain_gate(z)
 
 
 # ------------------------------------------------------------------------------------------------------------ add, norm
@@ -376,8 +258,18 @@ def _add_norm(
     out = torch.empty_like(a)
     rinv = a.new_empty(rows) if keep else None
     group = 1 if c is None else a.shape[-2]
-    lib.trm_add_norm(*map(_address, (a, b, c, out, rinv)), rows, group, width, eps)
+    lib.trm_add_norm(*map(_address, (a, b, c, out, rinv)), rows, group, width, eps, torch.get_num_threads())
     return out, rinv
+
+
+def _add_norm_grad(lib: ctypes.CDLL, out: Tensor, rinv: Tensor, grad: Tensor, third: Tensor | None = None) -> Tensor:
+    """On contiguous tensors: the gradient of a and of b; that of c is written to ``third``."""
+    width = out.shape[-1]
+    du = torch.empty_like(out)
+    group = 1 if third is None else out.shape[-2]
+    pointers = map(_address, (out, rinv, grad, du, third))
+    lib.trm_add_norm_grad(*pointers, rinv.numel(), group, width, torch.get_num_threads())
+    return du
 
 
 class _AddNorm(torch.autograd.Function):
@@ -394,13 +286,9 @@ class _AddNorm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         out, rinv = ctx.saved_tensors
-        grad = grad.contiguous()
-        width = out.shape[-1]
         need_a, need_b, need_c = ctx.needs_input_grad[:3]
-        du = torch.empty_like(out)
         dc = out.new_empty(ctx.third_shape) if need_c else None
-        group = 1 if dc is None else out.shape[-2]
-        ctx.lib.trm_add_norm_grad(*map(_address, (out, rinv, grad, du, dc)), rinv.numel(), group, width)
+        du = _add_norm_grad(ctx.lib, out, rinv, grad.contiguous(), dc)
         return (du if need_a else None, du if need_b else None, dc, None, None)
 
 
@@ -418,7 +306,7 @@ def add_norm(a: Tensor, b: Tensor, c: Tensor | None = None, eps: float = EPS) ->
     """
     if a.dim() and a.numel() and a.shape == b.shape and a.shape[-1] % 8 == 0:
         fits = c is None or (a.dim() > 1 and c.shape == (*a.shape[:-2], 1, a.shape[-1]))
-        lib = _library(a, b, *(() if c is None else (c,))) if fits else None
+        lib = library(a, b, *(() if c is None else (c,))) if fits else None
         if lib is not None:
             if _wants_grad(a, b, c):
                 return cast(Tensor, _AddNorm.apply(a, b, c, eps, lib))  # type: ignore[no-untyped-call]

@@ -16,9 +16,9 @@ def truncated_normal(shape: tuple[int, ...], std: float) -> Tensor:
     return values * (std / 0.8796256610342398)
 
 
-def rms_norm(h: Tensor, eps: float = 1e-5) -> Tensor:
-    """Scale the last axis to root mean square 1; no learned gain (TRM, section 2.2). Any shape -> same shape."""
-    return h * torch.rsqrt(h.square().mean(-1, keepdim=True) + eps)
+def rms_norm(h: Tensor, eps: float = 1e-5, dim: int = -1) -> Tensor:
+    """Scale an axis to root mean square 1; no learned gain (TRM, section 2.2). Any shape -> same shape."""
+    return h * torch.rsqrt(h.square().mean(dim, keepdim=True) + eps)
 
 
 class Linear(nn.Linear):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from trm.models.config import ModelConfig
-from trm.models.fused import add_norm, gated
+from trm.models.fused import add_norm, gate, gated
 from trm.models.layers import Attention, Linear, Rotary, SwiGLU, rms_norm
 from trm.tasks.base import Spec
 
@@ -34,7 +34,7 @@ class AttentionMixer(nn.Module):
         self.attention = Attention(config.width, config.heads, rotary)
 
     def forward(self, h: Tensor) -> Tensor:
-        return rms_norm(h + self.attention(h))
+        return add_norm(h, self.attention(h))
 
 
 class MlpMixer(nn.Module):
@@ -45,8 +45,11 @@ class MlpMixer(nn.Module):
         self.mlp = SwiGLU(token_count(config, spec), config.expansion, config.multiple)
 
     def forward(self, h: Tensor) -> Tensor:
-        across = h.transpose(1, 2)
-        return rms_norm(across + self.mlp(across)).transpose(1, 2)
+        # Weights stand to the left of the state, so that nothing is transposed: [hidden, tokens] [tokens, width].
+        batch, _, width = h.shape
+        w_in, w_out = self.mlp.w_in.weight.expand(batch, -1, -1), self.mlp.w_out.weight.expand(batch, -1, -1)
+        hidden = gate(torch.bmm(w_in, h).flatten(1)).view(batch, -1, width)
+        return rms_norm(torch.baddbmm(h, w_out, hidden), dim=1)
 
 
 class GroupsMixer(nn.Module):

@@ -1,0 +1,135 @@
+"""The paper-size TRM (width 512, two layers, T=3): share of this machine's matrix rate, and against plain torch.
+
+Every figure is from one run, all of the machine's cores, the best of several rounds. FLOPs are those of the matrix
+products of the mathematics (trm/cost.py), so work done twice does not count. The reference computes with the same
+weights, from the paper's description alone (benchmarks/reference.py).
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from reference import ReferenceTRM, stablemax_loss
+from torch import Tensor
+
+from trm.cost import forward_cost, training_cost
+from trm.describe import matrix_rate
+from trm.losses import step_loss
+from trm.models import State, build
+from trm.models.trm import TRM
+from trm.presets import PRESETS
+from trm.tasks import spec_of
+
+# name -> preset, puzzles at once
+CASES = {
+    "mlp, 97 tokens, n=6": ("sudoku-extreme-trm-mlp", 8),
+    "attention, 97 tokens, n=6": ("sudoku-extreme-trm-attention", 8),
+    "attention, 916 tokens, n=4": ("maze-hard-trm", 1),
+}
+ROUNDS = 3
+
+
+class Case:
+    """Our model and the reference with the same weights, and one batch."""
+
+    def __init__(self, preset: str, batch: int) -> None:
+        self.run, self.spec = PRESETS[preset].config, spec_of(PRESETS[preset].config.task)
+        self.batch, config = batch, self.run.model
+        torch.manual_seed(0)
+        self.ours: TRM = build(config, self.spec)
+        tokens = self.spec.cells + config.puzzle_tokens
+        self.reference = ReferenceTRM(config.mixer, tokens, self.spec.vocab, config.T, config.n)
+        ours = self.ours.state_dict()
+        names = {name: name if name.startswith("blocks") else f"frame.{name}" for name in self.reference.state_dict()}
+        self.reference.load_state_dict({name: ours[source] for name, source in names.items()})
+        self.question = torch.randint(1, self.spec.vocab, (batch, self.spec.cells))
+        self.answer = torch.randint(1, self.spec.vocab, (batch, self.spec.cells))
+        self.x = self.ours.frame.embed(self.question, None).detach()
+        start = self.ours.start(batch)
+        self.state = State(start.y.contiguous(), start.z.contiguous())
+
+    def our_forward(self) -> tuple[Tensor, Tensor]:
+        with torch.inference_mode():
+            output = self.ours(self.state, self.question)
+        return output.logits, output.halt
+
+    def reference_forward(self) -> tuple[Tensor, Tensor]:
+        with torch.inference_mode():
+            _, _, logits, halt = self.reference(self.x, *self.state)
+        return logits[:, -self.spec.cells :], halt
+
+    def our_training(self) -> dict[str, Tensor]:
+        self.ours.zero_grad()
+        output = self.ours(self.state, self.question)
+        torch.autograd.backward(step_loss(output, self.answer, 0, "stablemax").answer.mean())
+        return {name: p.grad for name, p in self.ours.named_parameters() if p.grad is not None}
+
+    def reference_training(self) -> dict[str, Tensor]:
+        self.reference.zero_grad()
+        _, _, logits, _ = self.reference(self.x, *self.state)
+        torch.autograd.backward(stablemax_loss(logits[:, -self.spec.cells :], self.answer))
+        return {name: p.grad for name, p in self.reference.named_parameters() if p.grad is not None}
+
+
+def fastest(works: list[Callable[[], object]]) -> list[float]:
+    """Seconds of each, the best of ROUNDS, taking turns so that all see the same machine."""
+    best = [float("inf")] * len(works)
+    for turn in range(ROUNDS + 1):  # the first warms up
+        for number, work in enumerate(works):
+            began = time.perf_counter()
+            work()
+            if turn:
+                best[number] = min(best[number], time.perf_counter() - began)
+    return best
+
+
+def peak(side: str, name: str) -> int:
+    """Bytes that a training step adds to the most memory ever in use, in a process of its own."""
+    done = subprocess.run([sys.executable, __file__, side, name], capture_output=True, text=True, check=True)
+    return int(json.loads(done.stdout))
+
+
+def measure_peak(side: str, name: str) -> None:
+    case = Case(*CASES[name])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    case.our_training() if side == "ours" else case.reference_training()
+    print(json.dumps((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024))
+
+
+def agree(case: Case) -> float:
+    """The largest difference between the two in outputs and in gradients, relative to the largest value of each."""
+    pairs = list(zip(case.our_forward(), case.reference_forward(), strict=True))
+    ours, theirs = case.our_training(), case.reference_training()
+    pairs += [(ours[name], grad) for name, grad in theirs.items() if name in ours]
+    return max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs if b.abs().max() > 0)
+
+
+def main() -> None:
+    limit = matrix_rate(torch.device("cpu"), 3.0)
+    print(f"matrix products: {limit / 1e9:.1f} GFLOP/s on {torch.get_num_threads()} threads")
+    for name, (preset, batch) in CASES.items():
+        case = Case(preset, batch)
+        flops = forward_cost(case.run.model, case.spec).flops * batch
+        learning = training_cost(case.run, case.spec).flops * batch
+        print(f"{name}, {batch} at once: largest relative difference {agree(case):.1e}")
+        for what, count, works in (
+            ("evaluation", flops, [case.our_forward, case.reference_forward]),
+            ("training", learning, [case.our_training, case.reference_training]),
+        ):
+            ours, theirs = fastest(works)
+            share = [
+                f"{count / seconds / 1e9:5.1f} GFLOP/s, {count / seconds / limit:4.0%}" for seconds in (ours, theirs)
+            ]
+            print(f"  {what:10s}  ours {share[0]}   reference {share[1]}   ratio {theirs / ours:.2f}", flush=True)
+        held = [peak(side, name) / 2**20 for side in ("ours", "reference")]
+        print(f"  memory of a training step: ours {held[0]:.0f} MB, reference {held[1]:.0f} MB")
+
+
+if __name__ == "__main__":
+    measure_peak(*sys.argv[1:]) if len(sys.argv) > 1 else main()

@@ -1,0 +1,218 @@
+"""The C kernels of ``fused.c``: compiled once on first use, kept in the user's cache folder, loaded through ctypes.
+
+:func:`available` says whether they can be used, and why not. ``TRM_FUSED=0`` in the environment turns them off.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["Availability", "available", "library"]
+
+_SOURCE = Path(__file__).with_name("fused.c")
+_FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-pthread")
+_NATIVE = ("-march=native", "-mcpu=native", "")  # the first one the compiler accepts: x86, then some ARM compilers
+_TIMEOUT = 120  # seconds for one run of the compiler
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether the C kernels can be used in this process; true in a condition when they can."""
+
+    usable: bool
+    reason: str
+
+    def __bool__(self) -> bool:
+        return self.usable
+
+
+class _Unavailable(Exception):
+    """Why the C kernels cannot be used."""
+
+
+_lock = threading.Lock()
+_state: ctypes.CDLL | _Unavailable | None = None  # None: not tried yet
+
+
+def _compiler() -> list[str]:
+    """The C compiler's command: ``$CC`` when set, else the first of cc, gcc and clang."""
+    wanted = os.environ.get("CC", "").strip()
+    for command in [shlex.split(wanted)] if wanted else [["cc"], ["gcc"], ["clang"]]:
+        path = shutil.which(command[0])
+        if path:
+            return [path, *command[1:]]
+    raise _Unavailable(f"no C compiler: {f'CC={wanted}' if wanted else 'none of cc, gcc, clang'} found on the PATH")
+
+
+def _cpu() -> str:
+    """Text that differs between CPUs with different instruction sets, since the library is built for this one."""
+    text = f"{platform.machine()} {platform.processor()}"
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return text
+    keys = ("model name", "flags", "features", "cpu part", "isa")
+    return "\n".join([text, *sorted({line for line in lines if line.lower().startswith(keys)})])
+
+
+def _run(command: list[str]) -> str:
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise _Unavailable(f"the C compiler does not run: {error}") from None
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
+        message = next((line for line in lines if "error" in line), lines[0])
+        raise _Unavailable(f"the C compiler {command[0]} failed: {message.strip()}")
+    return done.stdout
+
+
+def _compile(compiler: list[str], source: bytes, target: Path) -> None:
+    """Compile ``source`` to the shared library ``target``, for this machine's CPU where the compiler can."""
+    unit = target.with_suffix(".c")
+    unit.write_bytes(source)
+    failure: _Unavailable | None = None
+    for native in _NATIVE:
+        try:
+            _run([*compiler, *_FLAGS, *filter(None, [native]), str(unit), "-o", str(target), "-lm"])
+            return
+        except _Unavailable as error:
+            failure = failure or error
+    assert failure is not None
+    raise failure
+
+
+def _cache_folder() -> Path | None:
+    """A folder that only this user can write to, or None."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        folder = (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "trm"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+    except (OSError, RuntimeError):  # RuntimeError: no home folder
+        return None
+    # A library someone else could have put there is code we must not run.
+    return folder if status.st_uid == os.getuid() and not status.st_mode & 0o022 else None
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _intact(library: Path, record: Path) -> bool:
+    """Whether the library is the one whose digest was recorded: loading a damaged one could crash the process."""
+    try:
+        return _digest(library.read_bytes()) == record.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _open(library: Path) -> ctypes.CDLL:
+    """Load the library and declare its functions."""
+    pointer, size, integer, real = ctypes.c_void_p, ctypes.c_long, ctypes.c_int, ctypes.c_float
+    signatures: dict[str, tuple[Any, list[Any]]] = {
+        "trm_block": (integer, [pointer] * 5 + [size] * 3 + [real, integer]),
+        "trm_block_grad": (integer, [pointer] * 9 + [size] * 3 + [integer]),
+        "trm_gate": (None, [pointer] * 2 + [size] * 2 + [integer]),
+        "trm_gate_grad": (None, [pointer] * 4 + [size] * 2 + [integer]),
+        "trm_add_norm": (None, [pointer] * 5 + [size] * 3 + [real, integer]),
+        "trm_add_norm_grad": (None, [pointer] * 5 + [size] * 3 + [integer]),
+    }
+    try:
+        loaded = ctypes.CDLL(str(library))
+        for name, (result, arguments) in signatures.items():
+            function = getattr(loaded, name)
+            function.restype, function.argtypes = result, arguments
+    except (OSError, AttributeError) as error:
+        raise _Unavailable(f"the compiled kernels do not load: {error}") from None
+    return loaded
+
+
+def _build() -> ctypes.CDLL:
+    """The library from the cache, compiled first when it is not there or damaged."""
+    if sys.platform == "win32":
+        raise _Unavailable("the C kernels are not supported on Windows")
+    compiler = _compiler()
+    try:
+        source = _SOURCE.read_bytes()
+    except OSError as error:
+        raise _Unavailable(f"the kernels' source is missing: {error}") from None
+    parts = [*compiler, _run([*compiler, "--version"]), *_FLAGS, *_NATIVE, _cpu()]
+    key = _digest(source + "\0".join(parts).encode())[:32]
+    folder = _cache_folder()
+    try:
+        if folder is None:  # nowhere to keep it: compile for this process alone
+            with tempfile.TemporaryDirectory(prefix="trm-") as scratch:
+                library = Path(scratch) / "fused.so"
+                _compile(compiler, source, library)
+                return _open(library)
+        library, record = folder / f"fused-{key}.so", folder / f"fused-{key}.sha256"
+        if _intact(library, record):
+            return _open(library)
+        # Another process may be doing the same: each builds in a folder of its own and moves the result into place.
+        # Should the two files come from different processes, the digest tells and the next start builds again.
+        with tempfile.TemporaryDirectory(prefix="build-", dir=folder) as scratch:
+            built, note = Path(scratch) / "fused.so", Path(scratch) / "fused.sha256"
+            _compile(compiler, source, built)
+            note.write_text(_digest(built.read_bytes()), encoding="ascii")
+            loaded = _open(built)
+            built.replace(library)
+            note.replace(record)
+            return loaded
+    except OSError as error:
+        raise _Unavailable(f"the kernels cannot be compiled: {error}") from None
+
+
+def _load() -> ctypes.CDLL | _Unavailable:
+    """The library, or why there is none; tried once in a process."""
+    global _state
+    if _state is None:
+        with _lock:
+            if _state is None:
+                try:
+                    _state = _build()
+                except _Unavailable as error:
+                    _state = error
+    return _state
+
+
+def available() -> Availability:
+    """Whether the C kernels can be used here, and why not. The first call may compile them (about a second)."""
+    if os.environ.get("TRM_FUSED", "").strip() == "0":
+        return Availability(False, "turned off by TRM_FUSED=0")
+    state = _load()
+    if isinstance(state, _Unavailable):
+        return Availability(False, str(state))
+    return Availability(True, "compiled C kernels for CPU float32")
+
+
+def library(*tensors: Tensor) -> ctypes.CDLL | None:
+    """The library if it can compute on these tensors, else None."""
+    if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+        return None
+    for x in tensors:
+        if type(x) is not Tensor and type(x) is not torch.nn.Parameter:
+            return None  # a subclass may give the operations another meaning
+        if x.device.type != "cpu" or x.dtype != torch.float32 or x.layout != torch.strided or x.is_neg():
+            return None
+    if not available():
+        return None
+    state = _load()
+    return state if isinstance(state, ctypes.CDLL) else None
