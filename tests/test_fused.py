@@ -327,9 +327,9 @@ def test_kept_and_rebuilt_when_damaged(monkeypatch: pytest.MonkeyPatch, fresh: P
     compiled: list[Path] = []
     compile_ = kernels._compile
 
-    def counted(compiler: list[str], source: bytes, target: Path) -> None:
+    def counted(compiler: list[str], target: Path) -> None:
         compiled.append(target)
-        compile_(compiler, source, target)
+        compile_(compiler, target)
 
     monkeypatch.setattr(kernels, "_compile", counted)
 

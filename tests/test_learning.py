@@ -14,7 +14,7 @@ from trm.ema import Ema
 from trm.halting import exploration, halted
 from trm.losses import LossName, log_stablemax, step_loss
 from trm.models import Output, State
-from trm.optim import AdamAtan2, schedule
+from trm.optim import AdamAtan2, Muon, schedule
 
 NOTHING = State(torch.empty(0), torch.empty(0))
 
@@ -121,3 +121,31 @@ def test_halting_waits_for_exploration_and_ends_at_the_limit() -> None:
     output = Output(NOTHING, torch.empty(0), torch.tensor([1.0, 1, 1, -1, -1]), torch.tensor([0.0, 0, 2, -2, 0]))
     assert halted(output, steps, 5, least, use_continue=False).tolist() == [True, False, True, False, False]
     assert halted(output, steps, 6, least, use_continue=True).tolist() == [True, False, False, True, False]
+
+
+def test_muon_agrees_with_torchs() -> None:
+    """Which computes in bfloat16: so up to its rounding, on matrices of every shape, over several steps."""
+    shapes = [(48, 48), (48, 48), (96, 48), (48, 96), (24, 8)]
+    drawn = torch.Generator().manual_seed(0)
+    ours = [torch.randn(shape, generator=drawn).requires_grad_() for shape in shapes]
+    theirs = [p.detach().clone().requires_grad_() for p in ours]
+    first = Muon(ours, lr=0.02, weight_decay=0.1)
+    second = torch.optim.Muon(theirs, lr=0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    began = [p.detach().clone() for p in ours]
+    for _ in range(4):
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = torch.randn(a.shape, generator=drawn)
+            b.grad = a.grad.clone()
+        first.step()
+        second.step()  # type: ignore[no-untyped-call]
+    for a, b, start in zip(ours, theirs, began, strict=True):
+        assert (a - b).norm() < 0.03 * (b - start).norm()
+
+
+def test_muon_makes_updates_orthogonal() -> None:
+    p = torch.zeros(20, 60, requires_grad=True)
+    p.grad = torch.randn(20, 60, generator=torch.Generator().manual_seed(1))
+    Muon([p], lr=1.0, weight_decay=0.0).step()
+    values = torch.linalg.svdvals(p.detach()) / (0.2 * 60**0.5)
+    assert values.min() > 0.65
+    assert values.max() < 1.25  # the iteration's fixed band

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal, overload
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from trm.models.frames import PuzzleEmbedding
@@ -57,6 +57,54 @@ class AdamAtan2(Optimizer):
         return loss
 
 
+class Muon(Optimizer):
+    """Momentum whose update of a matrix is made orthogonal (Jordan et al., 2024), of AdamW's size (arXiv 2502.16982).
+
+    What `torch.optim.Muon` computes with `adjust_lr_fn="match_rms_adamw"`, but in the precision of the weights instead
+    of bfloat16, which most CPUs emulate, and for all matrices of a shape at once: many times faster on small ones.
+    """
+
+    COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the Newton-Schulz iteration, as everywhere
+    ITERATIONS = 5
+
+    def __init__(self, params: Iterable[Any], lr: float, weight_decay: float, momentum: float = 0.95) -> None:
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            by_shape: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = {}
+            for p in params:
+                if not self.state[p]:
+                    self.state[p]["m"] = torch.zeros_like(p)
+                m = self.state[p]["m"].lerp_(p.grad, 1 - group["momentum"])
+                update = p.grad.lerp(m, group["momentum"])  # Nesterov
+                tall = len(p) > p.shape[1]
+                by_shape.setdefault(tuple(sorted(p.shape)), []).append((p, update.T if tall else update))
+            for shape, pairs in by_shape.items():
+                updates = self.orthogonal(torch.stack([update for _, update in pairs]))
+                for (p, _), update in zip(pairs, updates, strict=True):
+                    p.mul_(1 - group["lr"] * group["weight_decay"])
+                    size = 0.2 * math.sqrt(max(shape))
+                    p.add_(update.T if update.shape != p.shape else update, alpha=-group["lr"] * size)
+        return loss
+
+    def orthogonal(self, x: Tensor) -> Tensor:
+        """x [matrices, rows, columns], rows <= columns -> the same with singular values near 1."""
+        a, b, c = self.COEFFICIENTS
+        x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+        for _ in range(self.ITERATIONS):
+            gram = x @ x.mT
+            x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+        return x
+
+
 class SignSgd:
     """Sign-SGD with decoupled decay on the rows of a puzzle-embedding table that the batch used.
 
@@ -88,8 +136,7 @@ def make_optimizers(
     if name == "muon":
         matrices = [p for key, p in params if p.ndim == 2 and "blocks." in key]
         rest = [p for key, p in params if not (p.ndim == 2 and "blocks." in key)]
-        muon = torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
-        return [muon, AdamW(rest, lr=lr, betas=betas, weight_decay=weight_decay)]
+        return [Muon(matrices, lr, weight_decay), AdamW(rest, lr=lr, betas=betas, weight_decay=weight_decay)]
     if name == "adam_atan2":
         return [AdamAtan2([p for _, p in params], lr=lr, betas=betas, weight_decay=weight_decay)]
     return [AdamW([p for _, p in params], lr=lr, betas=betas, weight_decay=weight_decay)]

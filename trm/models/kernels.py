@@ -1,4 +1,4 @@
-"""The C kernels of ``fused.c``: compiled once on first use, kept in the user's cache folder, loaded through ctypes.
+"""The C kernels of ``fused.c`` and ``groups.c``: compiled on first use, kept in the user's cache, used through ctypes.
 
 :func:`available` says whether they can be used, and why not. ``TRM_FUSED=0`` in the environment turns them off.
 """
@@ -24,7 +24,7 @@ from torch import Tensor
 
 __all__ = ["Availability", "available", "library"]
 
-_SOURCE = Path(__file__).with_name("fused.c")
+_SOURCES = tuple(Path(__file__).with_name(name) for name in ("fused.c", "groups.c", "fused.h"))
 _FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-pthread")
 _NATIVE = ("-march=native", "-mcpu=native", "")  # the first one the compiler accepts: x86, then some ARM compilers
 _TIMEOUT = 120  # seconds for one run of the compiler
@@ -84,14 +84,13 @@ def _run(command: list[str]) -> str:
     return done.stdout
 
 
-def _compile(compiler: list[str], source: bytes, target: Path) -> None:
-    """Compile ``source`` to the shared library ``target``, for this machine's CPU where the compiler can."""
-    unit = target.with_suffix(".c")
-    unit.write_bytes(source)
+def _compile(compiler: list[str], target: Path) -> None:
+    """Compile the sources to the shared library ``target``, for this machine's CPU where the compiler can."""
+    units = [str(path) for path in _SOURCES if path.suffix == ".c"]
     failure: _Unavailable | None = None
     for native in _NATIVE:
         try:
-            _run([*compiler, *_FLAGS, *filter(None, [native]), str(unit), "-o", str(target), "-lm"])
+            _run([*compiler, *_FLAGS, *filter(None, [native]), *units, "-o", str(target), "-lm"])
             return
         except _Unavailable as error:
             failure = failure or error
@@ -130,6 +129,8 @@ def _open(library: Path) -> ctypes.CDLL:
     signatures: dict[str, tuple[Any, list[Any]]] = {
         "trm_block": (integer, [pointer] * 5 + [size] * 3 + [real, integer]),
         "trm_block_grad": (integer, [pointer] * 9 + [size] * 3 + [integer]),
+        "trm_mix": (integer, [pointer] * 9 + [size] * 5 + [real, integer]),
+        "trm_mix_grad": (integer, [pointer] * 13 + [size] * 5 + [integer]),
         "trm_gate": (None, [pointer] * 2 + [size] * 2 + [integer]),
         "trm_gate_grad": (None, [pointer] * 4 + [size] * 2 + [integer]),
         "trm_add_norm": (None, [pointer] * 5 + [size] * 3 + [real, integer]),
@@ -151,7 +152,7 @@ def _build() -> ctypes.CDLL:
         raise _Unavailable("the C kernels are not supported on Windows")
     compiler = _compiler()
     try:
-        source = _SOURCE.read_bytes()
+        source = b"".join(path.read_bytes() for path in _SOURCES)
     except OSError as error:
         raise _Unavailable(f"the kernels' source is missing: {error}") from None
     parts = [*compiler, _run([*compiler, "--version"]), *_FLAGS, *_NATIVE, _cpu()]
@@ -161,7 +162,7 @@ def _build() -> ctypes.CDLL:
         if folder is None:  # nowhere to keep it: compile for this process alone
             with tempfile.TemporaryDirectory(prefix="trm-") as scratch:
                 library = Path(scratch) / "fused.so"
-                _compile(compiler, source, library)
+                _compile(compiler, library)
                 return _open(library)
         library, record = folder / f"fused-{key}.so", folder / f"fused-{key}.sha256"
         if _intact(library, record):
@@ -170,7 +171,7 @@ def _build() -> ctypes.CDLL:
         # Should the two files come from different processes, the digest tells and the next start builds again.
         with tempfile.TemporaryDirectory(prefix="build-", dir=folder) as scratch:
             built, note = Path(scratch) / "fused.so", Path(scratch) / "fused.sha256"
-            _compile(compiler, source, built)
+            _compile(compiler, built)
             note.write_text(_digest(built.read_bytes()), encoding="ascii")
             loaded = _open(built)
             built.replace(library)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from trm.models.config import ModelConfig
-from trm.models.fused import add_norm, gate, gated
+from trm.models.fused import add_norm, gate
+from trm.models.groups import Layout, mix
 from trm.models.layers import Attention, Linear, Rotary, SwiGLU, rms_norm
 from trm.tasks.base import Spec
 
@@ -66,23 +67,11 @@ class GroupsMixer(nn.Module):
         self.w_features = Linear(width, 2 * width)
         self.w_kind = nn.ModuleList(Linear(width, width) for _ in spec.groups)
         self.w_cell = Linear(width, width)
-        for number, kind in enumerate(spec.groups):
-            member = torch.zeros(len(kind), spec.cells)  # 1 where the cell belongs to the group
-            for row, group in enumerate(kind):
-                member[row, list(group)] = 1.0
-            self.register_buffer(f"member{number}", member, persistent=False)
+        self.layout = Layout(spec)
 
     def forward(self, h: Tensor) -> Tensor:
-        batch, cells, symbols, width = h.shape
-        features = gated(h, self.w_features.weight)
-        flat = features.view(batch, cells, symbols * width)
-        total = self.w_cell(features.sum(dim=2, keepdim=True)).expand_as(h).reshape(flat.shape)
-        for number, linear in enumerate(self.w_kind):
-            # Pooling and its way back are matrix products over contiguous rows: nothing walks memory with a stride.
-            member: Tensor = getattr(self, f"member{number}").expand(batch, -1, -1)
-            pooled = linear(torch.bmm(member, flat).view(batch, -1, symbols, width))
-            total = torch.baddbmm(total, member.mT, pooled.view(batch, -1, symbols * width))
-        return add_norm(h, total.view_as(h))
+        maps = torch.stack([linear.weight for linear in (*self.w_kind, self.w_cell)])
+        return mix(h, self.w_features.weight, maps, self.layout)
 
 
 MIXERS: dict[str, MixerFactory] = {"attention": AttentionMixer, "mlp": MlpMixer, "groups": GroupsMixer}

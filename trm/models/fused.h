@@ -1,0 +1,227 @@
+#pragma once
+// What the float32 kernels share: vectors, small matrix products, and a tile of rows on its way through a gated layer.
+//
+// A state has many rows (puzzles * 729) of few channels (32..64), so an eager implementation is bound by the traffic of
+// its element-wise steps rather than by its matrix products. Here a tile of rows passes through the whole block - both
+// products, gate, residual, norm, and on the way back all gradients - while it sits in the first two cache levels.
+//
+// Vectors run along channels, so no activation is ever transposed: each product is "broadcast one element of A,
+// multiply a vector of B", and a broadcast does not care about A's layout. Only GCC/Clang vector extensions are used.
+// Every sum has a fixed order that depends on the sizes and the number of threads alone, never on timing.
+
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Floats in a vector: a divisor of 8. Not simply 8, since GCC splits vectors the CPU lacks into scalars.
+#ifdef __AVX__
+#define W 8
+#else
+#define W 4
+#endif
+typedef float vec __attribute__((vector_size(4 * W), may_alias));              // scratch: always aligned
+typedef float vecu __attribute__((vector_size(4 * W), may_alias, aligned(4))); // caller's memory: a view at any offset
+typedef int veci __attribute__((vector_size(4 * W), may_alias));
+#define INLINE static inline __attribute__((always_inline))
+#define V(p) (*(vec *)(p))
+#define U(p) (*(vecu *)(p))
+#define CV(p) (*(const vec *)(p))
+#define CU(p) (*(const vecu *)(p))
+// Rows of a tile: a multiple of 12 so that both micro-kernel heights (4 and 6) divide it. Larger tiles amortise the
+// update of the weight gradients, smaller ones keep the activations in L1/L2.
+#define TILE 48
+#define MAX_THREADS 64
+// ---------------------------------------------------------------------------------------------------- matrix products
+
+// c[mr, W nv] (+)= a[mr, k] b[k, W nv]. With mr and nv constant all accumulators live in registers; 12 independent
+// chains are enough to hide the latency of two FMA units, and 7..8 loads for 12 FMAs stay below two loads a cycle.
+// Adding to memory at the end (instead of starting from it) sums gradients in two levels, which is more accurate.
+#define EACH(i, n) _Pragma("GCC unroll 8") for (int i = 0; i < n; i++)
+#define MICRO(NAME, MR, NV)                                                                                            \
+    INLINE void NAME(long k, const float *a, long ars, long aks, const float *b, long ldb, float *c, long ldc, int add)\
+    {                                                                                                                  \
+        vec acc[MR][NV], bv[NV];                                                                                       \
+        EACH(m, MR) EACH(n, NV) acc[m][n] = (vec){0};                                                                  \
+        for (; k > 0; k--, a += aks, b += ldb) {                                                                       \
+            EACH(n, NV) bv[n] = CV(b + W * n);                                                                         \
+            EACH(m, MR) EACH(n, NV) acc[m][n] += a[m * ars] * bv[n];                                                   \
+        }                                                                                                              \
+        EACH(m, MR) EACH(n, NV) {                                                                                      \
+            if (add) acc[m][n] += V(c + m * ldc + W * n);                                                              \
+            V(c + m * ldc + W * n) = acc[m][n];                                                                        \
+        }                                                                                                              \
+    }
+MICRO(micro_6x16, 6, 16 / W)
+MICRO(micro_4x24, 4, 24 / W)
+MICRO(micro_6x8, 6, 8 / W)
+
+// Width of the next block of columns when `left` remain: 16s, and a closing 24 rather than 16 + 8, because an 8-wide
+// block has too few accumulators to fill the FMA units.
+INLINE long block(long left) { return left == 24 ? 24 : left >= 16 ? 16 : 8; }
+
+// c[m, n] (+)= a[m, k] b[k, n]; a's element (i, l) is a[i * ars + l * aks]. n is a multiple of 8. Up to 5 rows beyond m
+// are read and written: the caller pads. Columns are the outer loop, so that a panel of b stays in L1.
+INLINE void product(long m, long n, long k, const float *a, long ars, long aks, const float *b, long ldb, float *c,
+                    long ldc, int add)
+{
+    for (long j = 0, w; j < n; j += w) {
+        w = block(n - j);
+        for (long i = 0; i < m; i += w == 24 ? 4 : 6)
+            if (w == 16) micro_6x16(k, a + i * ars, ars, aks, b + j, ldb, c + i * ldc + j, ldc, add);
+            else if (w == 24) micro_4x24(k, a + i * ars, ars, aks, b + j, ldb, c + i * ldc + j, ldc, add);
+            else micro_6x8(k, a + i * ars, ars, aks, b + j, ldb, c + i * ldc + j, ldc, add);
+    }
+}
+
+// Three out-of-line forms, so that the constant stride reaches the micro-kernels but the code stays small.
+#define PRODUCT(NAME, ARS, AKS, ADD)                                                                                   \
+    static __attribute__((noinline)) void NAME(long m, long n, long k, const float *a, long lda, const float *b,       \
+                                               long ldb, float *c, long ldc)                                           \
+    {                                                                                                                  \
+        product(m, n, k, a, ARS, AKS, b, ldb, c, ldc, ADD);                                                            \
+    }
+PRODUCT(set_product, lda, 1, 0)   // c = a b
+PRODUCT(add_product, lda, 1, 1)   // c += a b
+PRODUCT(add_product_t, 1, lda, 1) // c += a^T b
+
+INLINE vec choose(veci mask, vec yes, vec no) { return (vec)((mask & (veci)yes) | (~mask & (veci)no)); }
+
+// 1 / (1 + exp(-x)) with a relative error of about 1e-7: exp(-x) = 2^n exp(r), |r| <= ln(2)/2. Adding 1.5 * 2^23 rounds
+// to an integer and leaves it in the low bits, from where one shift puts it into the exponent. NaN passes through.
+INLINE vec sigmoid(vec x)
+{
+    const vec top = (vec){0} + 88.0f, magic = (vec){0} + 12582912.0f;
+    vec t = -x;
+    t = choose(t > top, top, t);
+    t = choose(t < -top + 1.0f, -top + 1.0f, t);
+    vec n = t * 1.44269504088896341f + magic, scale = (vec)(((veci)n << 23) + (127 << 23));
+    n -= magic;
+    vec r = (t - n * 0.693359375f) + n * 2.12194440e-4f; // ln(2) in two parts
+    vec p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * (r * r) + r + 1.0f;
+    return 1.0f / (p * scale + 1.0f);
+}
+
+INLINE float total(vec x)
+{
+    return W == 4 ? (x[0] + x[2]) + (x[1] + x[3])
+                  : ((x[0] + x[W - 4]) + (x[1] + x[W - 3])) + ((x[2] + x[W - 2]) + (x[3] + x[W - 1]));
+}
+
+// Gradient of y = u / rms(u) for one row: du = (dy - y mean(y dy)) / rms(u).
+INLINE void norm_grad_row(const float *y, const float *dy, float rinv, float *du, long c)
+{
+    vec dot = {0};
+    for (long k = 0; k < c; k += W) dot += CU(y + k) * CU(dy + k);
+    float mean = total(dot) / (float)c;
+    for (long k = 0; k < c; k += W) U(du + k) = (CU(dy + k) - CU(y + k) * mean) * rinv;
+}
+
+// y = u / rms(u) for one row; returns 1 / rms(u).
+INLINE float norm_row(const float *u, float *y, float eps, long c)
+{
+    vec square = {0};
+    for (long k = 0; k < c; k += W) square += CU(u + k) * CU(u + k);
+    float rinv = 1.0f / sqrtf(total(square) / (float)c + eps);
+    for (long k = 0; k < c; k += W) U(y + k) = CU(u + k) * rinv;
+    return rinv;
+}
+
+// ------------------------------------------------------------------------------------------------------------- blocks
+
+// One call's arguments, and one thread's range of rows [first, last). w_out == NULL means the bare gate (op `gated`).
+typedef struct {
+    const float *h, *w_in, *w_out, *y, *rinv, *dy;
+    float *out, *out_rinv, *dh;
+    long first, last, c, hid;
+    float *memory, *acc_in, *acc_out; // scratch; weight gradients of this range, acc_in interleaved, acc_out transposed
+    float eps;
+    int want_dw, failed;
+} job;
+
+INLINE long min_long(long a, long b) { return a < b ? a : b; }
+INLINE long round_up(long x, long to) { return (x + to - 1) / to * to; }
+
+// Leading dimension for n columns: an odd number of cache lines, so that a column walks through all cache sets even
+// when n is a power of two; 8 spare columns because add_product_t reads up to 5 columns too many.
+INLINE long leading(long n) { return ((n + 8 + 15) / 16 | 1) * 16; }
+
+// "Interleaved": hidden units in groups of 8 gates and 8 ups, so that both halves of a unit come from one product.
+typedef struct {
+    float *w_in_t, *w_in, *w_out_t, *w_out; // [c, 2 hid] and [2 hid, c] interleaved, [hid, c], [c, hid]
+    float *x, *du, *g, *dz;                 // a tile's rows of h, of the gradient before the norm, of hidden values
+    float *z, *dg;                          // one block of columns of a tile, 48 wide
+    long lc, lh, lz;                        // leading dimensions for c, hid, 2 hid columns
+} buffers;
+
+static float *take(float **at, long rows, long ld)
+{
+    *at += (rows + 6) * ld; // spare rows: product() may touch 5 beyond the last
+    return *at - (rows + 6) * ld;
+}
+
+// Copies `rows` rows of c floats into a tile; the rows that pad it to `padded` are zero and so add to no gradient.
+static void load_tile(const float *from, long step, long c, float *tile, long ld, long rows, long padded)
+{
+    for (long r = 0; r < padded; r++)
+        for (long k = 0; k < c; k += W) V(tile + r * ld + k) = r < rows ? (vec)CU(from + r * step + k) : (vec){0};
+}
+
+static void store_tile(const float *tile, long ld, float *to, long c, long rows)
+{
+    for (long r = 0; r < rows; r++)
+        for (long k = 0; k < c; k += W) U(to + r * c + k) = CV(tile + r * ld + k);
+}
+
+// Scratch for one thread, with the weights laid out for the products. Returns 0 when memory ran out.
+static int prepare(job *q, buffers *s, int grad)
+{
+    long c = q->c, hid = q->hid, lc = leading(c), lh = leading(hid), lz = leading(2 * hid);
+    long size = (2 * TILE + 6 * hid + 36) * lc + (TILE + c + 12) * lh + (TILE + c + 12) * lz + 2 * (TILE + 6) * 48;
+    size *= (long)sizeof(float);
+    if (posix_memalign((void **)&q->memory, 64, (size_t)size)) return 0;
+    memset(q->memory, 0, (size_t)size);
+    float *at = q->memory;
+    *s = (buffers){.lc = lc, .lh = lh, .lz = lz};
+    s->x = take(&at, TILE, lc), s->g = take(&at, TILE, lh), s->z = take(&at, TILE, 48), s->w_in_t = take(&at, c, lz);
+    if (grad) {
+        s->du = take(&at, TILE, lc), s->dg = take(&at, TILE, 48), s->dz = take(&at, TILE, lz);
+        s->w_out = take(&at, c, lh), s->w_in = take(&at, 2 * hid, lc);
+        q->acc_in = take(&at, 2 * hid, lc), q->acc_out = take(&at, hid, lc);
+    } else {
+        s->w_out_t = take(&at, hid, lc);
+    }
+    for (long j = 0; j < hid; j += 8) { // eight units at a time, so that transposed rows are written in runs
+        const float *gate = q->w_in + j * c, *up = gate + hid * c;
+        for (long k = 0; k < c; k++)
+            for (long i = 0; i < 8; i++)
+                s->w_in_t[k * lz + 2 * j + i] = gate[i * c + k], s->w_in_t[k * lz + 2 * j + 8 + i] = up[i * c + k];
+        if (!grad) continue;
+        load_tile(gate, c, c, s->w_in + 2 * j * lc, lc, 8, 8);
+        load_tile(up, c, c, s->w_in + (2 * j + 8) * lc, lc, 8, 8);
+    }
+    if (q->w_out && grad) load_tile(q->w_out, hid, hid, s->w_out, lh, c, c);
+    for (long j = 0; q->w_out && !grad && j < hid; j++)
+        for (long k = 0; k < c; k++) s->w_out_t[j * lc + k] = q->w_out[k * hid + j];
+    return 1;
+}
+
+// Hidden units j .. j + w of a tile: their values g and, given the gradient dg, the gradient dz of the pre-activations.
+INLINE void gate(const buffers *s, long j, long w, long rows, int grad)
+{
+    for (long r = 0; r < rows; r++)
+        for (long i = 0; i < w; i += W) {
+            long at = i / 8 * 16 + i % 8; // interleaved
+            vec gate = CV(s->z + r * 48 + at), up = CV(s->z + r * 48 + at + 8), sig = sigmoid(gate), silu = gate * sig;
+            V(s->g + r * s->lh + j + i) = silu * up;
+            if (!grad) continue;
+            vec dg = CV(s->dg + r * 48 + i);
+            V(s->dz + r * s->lz + 2 * j + at) = dg * up * (sig + silu * (1.0f - sig));
+            V(s->dz + r * s->lz + 2 * j + at + 8) = dg * silu;
+        }
+}
