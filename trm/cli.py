@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -173,18 +173,60 @@ def describe(
         about.show(found, Console(highlight=False))
 
 
+LLM_PANEL = "Asking a language model"
+WEIGHTS_ONLY = ("steps", "batch", "threads")
+LLM_ONLY = ("model", "max_tokens", "budget", "temperature", "timeout", "retries", "concurrency", "out")
+
+
+def llm_option(name: str, help: str, min: float | None = None, max: float | None = None) -> Any:
+    return typer.Option(name, help=help, min=min, max=max, rich_help_panel=LLM_PANEL)
+
+
 @app.command("eval")
 def evaluate_command(
-    weights: Annotated[str, typer.Argument(help="A shipped model's name, or the folder of a run.")],
+    ctx: typer.Context,
+    weights: Annotated[str | None, typer.Argument(help="A shipped model's name, or the folder of a run.")] = None,
     data: Annotated[str, typer.Option("--data", help="A CSV, or embedded, minimal.")] = "embedded",
     steps: Annotated[int, typer.Option("--steps", help="Supervision steps; may exceed those trained.", min=1)] = 16,
-    limit: Annotated[int, typer.Option("--limit", help="Only the first N rows; 0: all.", min=0)] = 0,
+    limit: Annotated[
+        int | None, typer.Option("--limit", help="Only the first N rows; 0: all. With --llm 20.", min=0)
+    ] = None,
     skip: Annotated[int, typer.Option("--skip", help="Leave out the first N rows.", min=0)] = 0,
     batch: Annotated[int, typer.Option("--batch", help="Puzzles at once.", min=1)] = 16,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
     threads: ThreadsOption = 0,
+    llm: Annotated[str | None, llm_option("--llm", "Base URL; the key, if any, from OPENAI_API_KEY.")] = None,
+    model: Annotated[str | None, llm_option("--model", "As the endpoint calls it.")] = None,
+    max_tokens: Annotated[int, llm_option("--max-tokens", "At most, for one answer.", 1)] = 8192,
+    budget: Annotated[int, llm_option("--budget", "Tokens for all that --out holds; 0: no limit.", 0)] = 0,
+    temperature: Annotated[float | None, llm_option("--temperature", "Else the server's own.", 0, 2)] = None,
+    timeout: Annotated[float, llm_option("--timeout", "Seconds for one attempt.", 0.1, 86400)] = 600,
+    retries: Annotated[int, llm_option("--retries", "Further attempts at a row.", 0, 20)] = 5,
+    concurrency: Annotated[int, llm_option("--concurrency", "Requests at once.", 1, 64)] = 4,
+    out: Annotated[Path | None, llm_option("--out", "Where replies are kept; else runs/llm-MODEL-DATA.")] = None,
 ) -> None:
-    """Accuracy at every supervision step, with 95 % intervals, and with the model's own halting."""
+    """Accuracy at every supervision step, with 95 % intervals and own halting; with --llm, a language model's.
+
+    A language model is asked for the same rows in words. What it says is kept, and asking again goes on from there.
+    """
+    if (weights is None) == (llm is None):
+        raise BadInput("a model or --llm, one of them. Usage: trm eval WEIGHTS, or trm eval --llm URL --model NAME")
+    for name in LLM_ONLY if llm is None else WEIGHTS_ONLY:
+        if (source := ctx.get_parameter_source(name)) is not None and source.name == "COMMANDLINE":
+            whom = "only for language models (--llm)" if llm is None else "not for language models"
+            raise BadInput(f"--{name.replace('_', '-')} is {whom}")
+    if llm is not None:
+        from trm.llm_cli import Options, evaluate_llm
+
+        return evaluate_llm(Options(**{name: ctx.params[name] for name in Options.__dataclass_fields__}))
+    assert weights is not None
+    evaluate_weights(weights, data, steps, limit or 0, skip, batch, as_json, threads)
+
+
+def evaluate_weights(
+    weights: str, data: str, steps: int, limit: int, skip: int, batch: int, as_json: bool, threads: int
+) -> None:
+    """Run a model of ours on the rows and print what came of it."""
     set_threads(threads)
     from rich.console import Console
     from rich.progress import Progress
