@@ -1,0 +1,102 @@
+"""A local server that speaks the protocol of language models and knows the answers; fixtures around it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trm.tasks.sudoku import Sudoku
+
+TASK = Sudoku(2, 2)
+SECRET = "sk-secret/0123456789-abcdef"
+Answer = tuple[int, dict[str, str], bytes]
+Behaviour = Callable[[str, int], Answer]  # of the question (16 characters) and how often it was asked before
+
+
+class Model(ThreadingHTTPServer):
+    """Answers `POST /v1/chat/completions` as `behaviour` says; by default with the right grid in prose."""
+
+    daemon_threads = True
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        with path.open() as file:
+            self.known = {row["question"]: row["answer"] for row in csv.DictReader(file)}
+        self.behaviour: Behaviour = self.right
+        self.asked: list[str] = []  # questions, as they came
+        self.bodies: list[dict[str, Any]] = []
+        self.keys: set[str | None] = set()
+        self.times: list[float] = []
+        self.closing = threading.Event()  # for behaviours that hang
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+    def right(self, question: str, before: int) -> Answer:
+        rows = "\n".join(re.findall("....", self.known[question]))
+        return completion(f"Row 1 must hold a 1 and a 2.\n\nANSWER:\n```\n{rows}\n```\nThat was fun!")
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Model
+
+    def do_POST(self) -> None:
+        server = self.server
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        rows = re.findall(r"^[.\d](?: [.\d]){3}$", body["messages"][0]["content"], re.MULTILINE)
+        question = "".join(rows).replace(" ", "")
+        before = server.asked.count(question)
+        server.times.append(time.monotonic())
+        server.asked.append(question)
+        server.bodies.append(body)
+        server.keys.add(self.headers["Authorization"])
+        status, headers, content = server.behaviour(question, before)
+        if self.path != "/v1/chat/completions":
+            status, headers, content = 404, {}, b""
+        try:
+            self.send_response(status)
+            for key, value in {"Content-Length": str(len(content)), **headers}.items():
+                self.send_header(key, value)
+            self.end_headers()
+            self.wfile.write(content)
+        except OSError:  # the other side has given up waiting
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Not into the tests' output."""
+
+
+def completion(text: Any, finish: str = "stop", usage: Any = (70, 30), **message: Any) -> Answer:
+    data: dict[str, Any] = {"choices": [{"message": {"content": text, **message}, "finish_reason": finish}]}
+    if usage:
+        data["usage"] = dict(zip(("prompt_tokens", "completion_tokens"), usage, strict=True))
+    return 200, {"Content-Type": "application/json"}, json.dumps(data).encode()
+
+
+@contextmanager
+def serving(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
+    """A running server that knows the puzzles in a CSV, the key in the environment, and a proxy that is not there."""
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    server = Model(path)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.closing.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert server.keys <= {f"Bearer {SECRET}"}

@@ -1,0 +1,432 @@
+"""Comparing models: the statistics against brute force, and what `trm compare` reads, keeps and shows."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import shutil
+import struct
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY
+from rich.console import Console
+from safetensors.torch import load_file, save_file
+
+from trm import compare_read, records, store
+from trm.compare import Comparison, Entry, compare, mcnemar, paired, share, sign_flips
+from trm.compare_read import collect, short_names
+from trm.compare_show import as_dict, as_markdown, compare_and_print, count, show, time_taken
+from trm.config import override
+from trm.cost import forward_cost, training_cost
+from trm.errors import BadInput, TrmError
+from trm.evaluate import evaluate, interval
+from trm.presets import PRESETS
+from trm.records import Record, pack
+from trm.run import run
+from trm.tasks import load_puzzles
+from trm.tasks.base import Bools
+from trm.tasks.sudoku import Sudoku
+
+TASK = Sudoku(2, 2)
+STEPS = 3
+
+
+# Statistics
+
+
+@pytest.mark.parametrize("both", range(11))
+def test_mcnemar_enumerated(both: int) -> None:
+    """Every way in which the rows that only one of them has right can fall to the two, all as likely."""
+    wins = [sum(ways) for ways in itertools.product((0, 1), repeat=both)]
+    for mine in range(both + 1):
+        far = [win for win in wins if abs(2 * win - both) >= abs(2 * mine - both)]
+        assert mcnemar(mine, both - mine) == pytest.approx(len(far) / len(wins), rel=1e-12)
+
+
+def test_mcnemar_of_many_rows() -> None:
+    exact = 2 * sum(math.comb(2000, k) for k in range(901)) / 2**2000
+    assert mcnemar(1100, 900) == mcnemar(900, 1100) == pytest.approx(exact, rel=1e-9)
+    assert mcnemar(100_000, 0) == 0
+
+
+@pytest.mark.parametrize("gaps", [[3, 1, -1, 2, 0, 2, 1, -2, 3], [1] * 8, [2, -2], [0, 0], [5, 1, 1, 1, -1, -1, 3]])
+def test_sign_flips_enumerated(gaps: list[int]) -> None:
+    sums = [int(np.dot(signs, gaps)) for signs in itertools.product((1, -1), repeat=len(gaps))]
+    exact = np.mean([abs(total) >= abs(sum(gaps)) for total in sums])
+    assert sign_flips(np.array(gaps)) == pytest.approx(exact, abs=0.015)
+    assert sign_flips(np.array(gaps)) == sign_flips(-np.array(gaps))
+
+
+def flags(*rows: str) -> Bools:
+    return np.array([records.unpack(row) for row in rows])
+
+
+def test_which_test_is_used() -> None:
+    one, other = flags("1111111000"), flags("1000000001")
+    single = paired(one, other)
+    assert (single.p, single.name) == (mcnemar(6, 1), "McNemar")
+    assert single.difference == pytest.approx(0.5)
+    assert paired(one, one) == (0.0, 1.0, "McNemar")
+    pooled = paired(flags("1111111000", "1111110000"), other)
+    assert pooled.name == "sign flips"
+    assert pooled.difference == pytest.approx(0.45)
+    assert pooled.p == sign_flips(np.array([0, 2, 2, 2, 2, 2, 1, 0, 0, -2]))
+    assert paired(flags("10", "01"), flags("01", "10")).p == 1
+    # Groups of two and of three seeds: means are compared, not sums.
+    assert paired(np.repeat(one, 2, 0), np.repeat(one, 3, 0)) == (0.0, 1.0, "sign flips")
+
+
+def test_intervals() -> None:
+    rng = np.random.default_rng(1)
+    right = rng.random((3, 80)) < rng.random(80)
+    assert share(right[:1]) == (right[0].mean(), *interval(int(right[0].sum()), 80))
+    found = share(right)
+    drawn = rng.integers(80, size=(20_000, 80))
+    means = right.mean(0)[drawn].mean(1)
+    assert tuple(found) == pytest.approx((right.mean(), *np.quantile(means, (0.025, 0.975))), abs=0.006)
+    # The same rows over again tell no more than once: an interval for seeds * rows would be narrower by sqrt(3).
+    same = share(np.repeat(right[:1], 3, 0))
+    assert same[1:] == pytest.approx(share(right[:1])[1:], abs=0.02)
+    assert share(np.ones((3, 80), bool)) == (1, *interval(80, 80))
+    assert share(flags("1010", "0101")) == (0.5, *interval(2, 4))
+
+
+def test_the_bootstrap_covers() -> None:
+    """About 95 of 100 intervals hold the truth, for seeds that mostly fail on the same rows."""
+    rng, hits = np.random.default_rng(2), 0
+    for _ in range(200):
+        found = share(rng.random((3, 100)) < rng.beta(1, 2, 100))  # mean 1/3
+        hits += found.low <= 1 / 3 <= found.high
+    assert 0.9 <= hits / 200 <= 0.985
+
+
+# Matching and pooling
+
+
+def record(exact: Sequence[str], rows: str, halted: Sequence[int] | None = None, **more: Any) -> Record:
+    """Rows are named by letters."""
+    given: dict[str, Any] = {"name": "m", "task": "sudoku-4x4", "data": "d", "seconds": 1.0, **more}
+    steps = tuple(halted or [len(exact)] * len(rows))
+    return Record(rows=tuple(rows), exact=tuple(exact), valid=tuple(exact), halted=steps, **given)
+
+
+def entry(name: str, found: Record, pool: str = "", **more: Any) -> Entry:
+    return Entry(name, f"runs/{name}", found, pool or name, **more)
+
+
+def test_rows_are_matched_by_what_they_ask() -> None:
+    first = entry("a", record(["0000", "1100"], "abcd", [1, 1, 2, 2]), weights=5)
+    second = entry("b", record(["10101"], "xdcca"))  # c is there twice: the first counts
+    found = compare([first, second])
+    assert (found.rows, found.most, found.steps, found.task, found.data) == (3, 5, 2, "sudoku-4x4", ("d",))
+    one, other = found.lines
+    assert one.exact.tolist() == [[[False] * 3, [True, False, False]]]  # rows a, c, d
+    assert one.at_halt().tolist() == [[False, False, False]]
+    assert other.exact.tolist() == [[[True, True, False]]]
+    assert found.tests == (None, paired(flags("110"), flags("100")))
+    with pytest.raises(BadInput, match="no row is in all"):
+        compare([first, entry("c", record(["1"], "z"))])
+
+
+def test_seeds_are_pooled() -> None:
+    seeds = [entry(f"wide-s{seed}", record([row], "abcd"), "w", seed=seed) for seed, row in ((3, "1100"), (11, "0100"))]
+    found = compare([seeds[0], entry("other", record(["0111"], "abcd")), seeds[1]])
+    assert [line.name for line in found.lines] == ["wide (2 seeds)", "other"]
+    assert found.lines[0].last().tolist() == [[True, True, False, False], [False, True, False, False]]
+    assert as_dict(found)["lines"][0]["exact_by_seed"] == [0.5, 0.25]
+    assert as_dict(found)["lines"][1]["test"]["name"] == "sign flips"
+
+
+@pytest.mark.parametrize(
+    ("names", "name"),
+    [
+        (["0", "1"], "m (2 seeds)"),
+        (["seed1", "seed12"], "m (2 seeds)"),
+        (["mini-seed-1", "mini-seed-2"], "mini (2 seeds)"),
+        (["runs_1", "runs_2"], "runs (2 seeds)"),
+        (["width64-0", "width64-1"], "width64 (2 seeds)"),
+    ],
+)
+def test_names_of_pools(names: list[str], name: str) -> None:
+    entries = [entry(one, record(["1"], "a"), "pool", seed=at) for at, one in enumerate(names)]
+    assert compare(entries).lines[0].name == name
+
+
+def test_equal_names_are_told_apart() -> None:
+    again = [entry(f"x{at}", record(["1"], "a"), "pool", seed=0) for at in (0, 1)]
+    model = [Entry("llm", folder, record(["1"], "a"), folder) for folder in ("p", "q")]
+    names = [line.name for line in compare([*again, *model]).lines]
+    assert names == ["x (2 runs)", "llm (p)", "llm (q)"]
+    assert short_names(["runs/a/", "runs/b/model", "x/c", "y/c", "mini"]) == ["a", "b", "x/c", "y/c", "mini"]
+
+
+# Reading
+
+
+@pytest.fixture(scope="session")
+def made(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of runs of two steps: two seeds of one model, one of another learning rate."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("made")
+    for name, setting in (("same-0", "seed=0"), ("same-1", "seed=1"), ("fast", "lr=0.1")):
+        settings = [*TINY, f"data={small_csv}", "steps=2", setting]
+        assert run(override(PRESETS["sudoku-mini"].config, settings), folder / name, "tiny")
+    return folder
+
+
+@pytest.fixture
+def runs(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh copy of `made`, where we are."""
+    shutil.copytree(made, tmp_path / "runs")
+    monkeypatch.chdir(tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def evaluations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Rows of every evaluation that is made."""
+    made: list[int] = []
+
+    def counted(model: Any, task: Any, puzzles: Any, *rest: Any) -> Any:
+        made.append(len(puzzles))
+        return evaluate(model, task, puzzles, *rest)
+
+    monkeypatch.setattr(compare_read, "evaluate", counted)
+    return made
+
+
+def test_runs_are_evaluated_and_pooled(runs: Path, small_csv: Path) -> None:
+    entries = collect(["fast", "same-0", "same-1"], str(small_csv), STEPS, slice(2, 30))
+    found = compare(entries)
+    assert [line.name for line in found.lines] == ["fast", "same (2 seeds)"]
+    assert [entry.seed for entry in found.lines[1].entries] == [0, 1]
+    stored, puzzles = store.load("same-0"), load_puzzles(TASK, str(small_csv)).take(slice(2, 30))
+    result = evaluate(stored.model, TASK, puzzles, STEPS)
+    assert result.rowwise is not None
+    pool = found.lines[1]
+    for mine, right in zip((pool.exact, pool.valid, pool.halted), result.rowwise, strict=True):
+        np.testing.assert_array_equal(mine[0], right)
+    config = override(PRESETS["sudoku-mini"].config, [*TINY])
+    assert entries[0].weights == sum(value.numel() for value in stored.model.parameters())
+    assert entries[0].flops == forward_cost(config.model, TASK.spec).flops
+    assert entries[0].training_flops == 2 * 8 * training_cost(config, TASK.spec).flops
+    assert entries[0].seconds == store.load("fast").about["seconds"]
+
+
+@pytest.mark.parametrize("change", [{"step": 1}, {"data": {"sha256": "of other data"}}])
+def test_what_is_not_pooled(runs: Path, small_csv: Path, change: dict[str, Any]) -> None:
+    path = runs / "same-1" / "config.json"
+    content = json.loads(path.read_text())
+    content["about"].update(change)
+    path.write_text(json.dumps(content))
+    entries = collect(["same-0", "same-1"], str(small_csv), STEPS, slice(0, 5))
+    assert [line.name for line in compare(entries).lines] == ["same-0", "same-1"]
+
+
+def test_a_record_is_used_again(runs: Path, small_csv: Path, evaluations: list[int]) -> None:
+    def again(rows: int = 9, steps: int = STEPS) -> Record:
+        return collect(["fast"], str(small_csv), steps, slice(0, rows))[0].record
+
+    first = again()
+    kept = next((runs / "fast" / "evaluations").iterdir())
+    assert (kept.name.startswith("small.csv-"), kept.name.endswith(f"-{STEPS}.json")) == (True, True)
+    assert (again(), evaluations) == (first, [9])
+    again(8)
+    again(9, STEPS + 1)
+    assert evaluations == [9, 8, 9]
+    # Damaged, or another's: evaluated again.
+    for content in ("{", first.model_copy(update={"rows": first.rows[::-1]}).model_dump_json()):
+        kept.write_text(content)
+        assert again().exact == first.exact
+    assert evaluations == [9, 8, 9, 9, 9]
+    # Other weights, then the same weights with another setting.
+    tensors = load_file(runs / "fast" / "model.safetensors")
+    save_file({key: value + 0.1 for key, value in tensors.items()}, runs / "fast" / "model.safetensors")
+    assert again() != first
+    config = json.loads((runs / "fast" / "config.json").read_text())
+    config["model"]["n"] = 1
+    (runs / "fast" / "config.json").write_text(json.dumps(config))
+    again()
+    assert evaluations[5:] == [9, 9]
+
+
+def test_the_package_is_not_written_to(
+    runs: Path, small_csv: Path, evaluations: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "SHIPPED", runs)
+    monkeypatch.chdir(runs.parent)
+    for name in ("fast", "fast", str(runs / "fast")):
+        collect([name], str(small_csv), STEPS, slice(0, 3))
+    assert (evaluations, (runs / "fast" / "evaluations").exists()) == ([3, 3, 3], False)
+
+
+def asked(folder: Path, small_csv: Path, rows: slice) -> None:
+    """A folder such as a language model's evaluation leaves; it has every second row right."""
+    part = load_puzzles(TASK, str(small_csv)).take(rows)
+    right = pack(at % 2 == 0 for at in range(len(part)))
+    given: dict[str, Any] = {"name": "llm-7b", "task": "sudoku-4x4", "data": "small.csv", "seconds": 9.0}
+    found = Record(
+        rows=records.digests(part.question), exact=(right,), valid=(right,), halted=(1,) * len(part), **given
+    )
+    records.save(folder / "evaluation.json", found)
+
+
+def test_a_language_model_beside_ours(runs: Path, small_csv: Path, evaluations: list[int]) -> None:
+    asked(runs / "asked", small_csv, slice(4, 14))
+    found = compare(collect(["asked", "fast"], str(small_csv), STEPS, slice(0, 12)))
+    first, second = as_dict(found)["lines"]
+    assert (found.rows, found.most, evaluations) == (8, 12, [12])
+    assert (first["name"], first["exact"], first["weights"], first["flops"]) == ("llm-7b", 0.5, None, None)
+    assert second["test"]["difference"] == pytest.approx(second["exact"] - 0.5)
+    # By itself it needs no data.
+    assert collect(["asked"], "none.csv")[0].name == "llm-7b"
+    # Where there is a model too, that is what the folder holds.
+    shutil.copy(runs / "asked" / "evaluation.json", runs / "fast")
+    assert collect(["fast"], str(small_csv), STEPS, slice(0, 2))[0].weights
+
+
+def test_what_cannot_be_compared(runs: Path, small_csv: Path) -> None:
+    shutil.copytree(runs / "fast", runs / "copy")
+    with pytest.raises(BadInput, match="fast and copy are the same model"):
+        collect(["fast", "copy"], str(small_csv))
+    with pytest.raises(BadInput, match="fast solves sudoku-4x4 and sudoku-mini sudoku:"):
+        collect(["fast", "sudoku-mini"], str(small_csv))
+    with pytest.raises(BadInput, match="no rows left"):
+        collect(["fast"], str(small_csv), rows=slice(40, None))
+    with pytest.raises(BadInput, match="no model"):
+        collect(["fast", "nothing"], str(small_csv))
+    (runs / "asked").mkdir()
+    bad = record(["1"], "a", [2]).model_dump_json()
+    for content in (
+        "{}",
+        "",
+        bad,
+        bad.replace('["1"]', '["2"]').replace("[2]", "[1]"),
+        record([""], "").model_dump_json(),
+    ):
+        (runs / "asked" / "evaluation.json").write_text(content)
+        with pytest.raises(BadInput, match=r"evaluation\.json"):
+            collect(["asked"], str(small_csv))
+
+
+# Showing
+
+
+@pytest.fixture
+def found() -> Comparison:
+    """A run, a pool of two and a language model, of which the run has a row more."""
+    known: dict[str, Any] = {"weights": 6_830_000, "flops": 1_500_000, "seconds": 480.0, "training_flops": 10**12}
+    rows = "abcdefgh"
+    one = entry("a-model-of-twenty-letters", record(["000000000", "111111101"], rows + "i", [2] * 8 + [1]), **known)
+    two = [
+        entry(f"wide-{seed}", record(["00000000", text], rows, [1, 2] * 4), "w", seed=seed, **known)
+        for seed, text in enumerate(("11110000", "11100000"))
+    ]
+    return compare([one, *two, entry("qwen2.5-7b-instruct|x", record(["10000000"], rows))])
+
+
+def test_markdown(found: Comparison) -> None:
+    table, told = as_markdown(found).split("\n\n")
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()]
+    heads, _, one, two, llm = cells
+    assert len({len(line.replace("\\|", "").strip("|").split("|")) for line in table.splitlines()}) == 1
+    low, high = (f"{100 * limit:.1f}" for limit in interval(7, 8))
+    assert dict(zip(heads, one, strict=True)) == {
+        "model": "a-model-of-twenty-letters",
+        "weights": "6.83M",
+        "exact %": "87.5",
+        "95 %": f"{low}-{high}",
+        "seeds": "-",
+        "own halt": "87.5",
+        "valid": "87.5",
+        "steps": "2.0/2",
+        "FLOPs a puzzle": "3M",
+        "training": "8.0 min",
+        "training FLOPs": "1T",
+        "points": "-",
+        "p": "-",
+    }
+    again = dict(zip(heads, two, strict=True))
+    assert (again["model"], again["exact %"], again["seeds"]) == ("wide (2 seeds)", "43.8", "37.5-50.0")
+    assert (again["own halt"], again["steps"], again["points"]) == ("18.8", "1.5/2", "-43.8")
+    assert llm[:3] == ["qwen2.5-7b-instruct\\|x", "-", "12.5"]
+    assert llm[-1] == f"{mcnemar(0, 6):.2f}"
+    for words in ("Rows: 8 of up to 9", "d (sudoku-4x4)", "McNemar", "sign-flip", "bootstrap", "for 2 comparisons"):
+        assert words in told
+
+
+def test_notes_tell_only_what_was_done(found: Comparison) -> None:
+    alone = as_markdown(compare(found.lines[0].entries))
+    assert "Rows: 9; d (sudoku-4x4)." in alone
+    assert [word for word in ("seeds", "bootstrap", "McNemar", "points", "up to") if word in alone] == []
+    pools = as_markdown(compare([*found.lines[1].entries, *found.lines[2].entries]))
+    assert "McNemar" not in pools
+
+
+@pytest.mark.parametrize(("width", "missing"), [(100, []), (80, ["training"]), (60, ["weights", "steps"])])
+def test_the_table_fits(found: Comparison, width: int, missing: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    show(found, Console(width=width, highlight=False))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    assert lines[3].startswith("a-model-of-twenty-letters "[: 16 if width < 100 else None])
+    assert any("Left out" in line for line in lines) == bool(missing)
+    heads = " ".join(lines[:2]).split()
+    assert [name for name in missing if name in heads] == []
+    assert heads[-2:] == ["points", "p"]
+
+
+def test_numbers_as_text() -> None:
+    assert [count(value) for value in (None, 950, 25_730, 6_829_058, 3.09e9)] == ["-", "950", "25.7k", "6.83M", "3.09G"]
+    assert [time_taken(value) for value in (None, 9, 482, 36_000, 260_000)] == [
+        "-",
+        "9 s",
+        "8.0 min",
+        "10.0 h",
+        "3.0 days",
+    ]
+
+
+def test_the_command(runs: Path, small_csv: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked(runs / "asked", small_csv, slice(0, 10))
+
+    def command(*names: str, as_json: bool = False, markdown: str | None = None) -> str:
+        file = None if markdown is None else runs / markdown
+        compare_and_print(names, str(small_csv), STEPS, slice(0, 10), 16, file, None, as_json)
+        return capsys.readouterr().out
+
+    found = json.loads(command("fast", "same-0", "same-1", "asked", as_json=True, markdown="out/table.md"))
+    assert " ".join(found) == "task data rows most_rows steps lines"
+    assert [line["name"] for line in found["lines"]] == ["fast", "same (2 seeds)", "llm-7b"]
+    assert found["lines"][1]["sources"] == ["same-0", "same-1"]
+    assert len(found["lines"][0]["exact_by_step"]) == STEPS
+    assert (runs / "out" / "table.md").read_text().startswith("| model | weights |")
+    assert "llm-7b" in command("fast", "asked")
+    for wrong, words in (("out", "is a folder"), ("out/table.md/x", "cannot write")):
+        with pytest.raises(BadInput, match=words):
+            command("fast", markdown=wrong)
+
+
+def test_a_picture(runs: Path, small_csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked(runs / "asked", small_csv, slice(0, 10))
+    path = runs / "plot.png"
+
+    def picture(*names: str) -> None:
+        compare_and_print(names, str(small_csv), STEPS, slice(0, 10), 16, None, path, True)
+
+    pytest.importorskip("matplotlib")
+    picture("fast", "same-0", "same-1", "asked")
+    content = path.read_bytes()
+    assert (content[:8], struct.unpack(">II", content[16:24])) == (b"\x89PNG\r\n\x1a\n", (1200, 750))
+    with pytest.raises(BadInput, match="name one of ours too"):
+        picture("asked")
+    assert path.read_bytes() == content
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(TrmError, match=r"pip install 'trm\[plot\]'"):
+        picture("nothing")

@@ -1,0 +1,212 @@
+"""What a language model is asked, and the grid found in its prose. Neither raises for any text."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from trm.errors import BadInput
+from trm.tasks.base import Spec, Task, Tokens
+from trm.tasks.sudoku import Sudoku
+
+UNKNOWN = "?"  # stands for token 0
+CELL = re.compile(r"[^\W_]|[.#]")  # the characters of a task's drawing that stand for cells
+BLANKS = "._0?"  # ways to leave a cell of a symbol puzzle open; * and - are decoration in prose
+# Everything that people and models put around and between cells, box drawings and emoji's invisible parts included.
+DECORATION = (
+    " \t|¦!,;'\"`()[]{}+-=*~/\\&$:><"
+    "\xa0\u202f\u3000\ufeff\u2060\ufe0f\u20e3"  # wide and invisible ones
+    + "".join(map(chr, [*range(0x2000, 0x200E), *range(0x2500, 0x2580)]))
+)
+FENCE = re.compile(r"\s*(`{3,}|~{3,})\s*\w*\s*")
+LABEL = re.compile(r"[^:=]{0,60}?[:=]|\W*(?:row|r)\s*\d+\b|\s*\d+[.)]\s", re.IGNORECASE)  # `Row 3:`, `| r3 |`, `3.`
+# Lists of the digits in a column or a box are checks, not rows of the answer.
+OTHER_LINES = re.compile(r"\b(?:col\w*|c|box\w*|b|block\w*|sub\w*|region\w*|square\w*)\W*\d", re.IGNORECASE)
+REFUSAL = re.compile(
+    r"\W*(?:i['’]?m (?:very )?sorry|sorry|i (?:can(?:not|['’]t)|won['’]t|am (?:unable|not able)))", re.IGNORECASE
+)
+
+
+# The question
+
+
+def alphabet(task: Task) -> str:
+    """[vocab] the character that the task draws for each token, `.` for one drawn as a space.
+
+    Raises BadInput for a task that draws otherwise.
+    """
+    spec = task.spec
+    found = UNKNOWN
+    for token in range(1, spec.vocab):
+        text = task.draw(np.full(spec.cells, token, np.uint8))
+        drawn = CELL.findall(text.replace(" ", ".") if text.isspace() else text)
+        if len(drawn) != spec.cells or drawn[0] in found:
+            raise BadInput(f"task {spec.name!r} cannot be put in words: a token has no character of its own")
+        found += drawn[0]
+    return found
+
+
+def sudoku_rules(task: Task) -> str:
+    assert isinstance(task, Sudoku)
+    symbols = alphabet(task)[task.spec.first_symbol :]
+    return (
+        f"Solve this Sudoku of {task.size} rows and {task.size} columns. Fill in the empty cells, written as '.', so "
+        f"that every row, every column and every box holds each of the symbols {' '.join(symbols)} exactly once. The "
+        f"boxes are {task.box_height} rows high and {task.box_width} columns wide. Given symbols stay as they are."
+    )
+
+
+def other_rules(task: Task) -> str:
+    symbols = alphabet(task)[1:]
+    return (
+        f"This is a puzzle of the kind {task.spec.name!r}: a grid of {task.spec.height} rows and {task.spec.width} "
+        f"columns in the symbols {' '.join(symbols)}. Its solution is a grid of the same shape in the same symbols."
+    )
+
+
+RULES: dict[str, Callable[[Task], str]] = {"sudoku": sudoku_rules}  # by family: a task's name up to the first dash
+
+
+def make_prompt(task: Task, question: Tokens) -> str:
+    """What is asked about question [cells]: rules, the grid as rows of text, and how to answer."""
+    spec, symbols = task.spec, alphabet(task)
+    rules = RULES.get(spec.name.split("-")[0], other_rules)(task)
+    # Cells apart, or a model's tokens would hold several of them.
+    rows = "\n".join(" ".join(symbols[token] for token in row) for row in question.reshape(spec.height, spec.width))
+    return (
+        f"{rules}\n\n{rows}\n\nThink step by step. Finish with a line that says ANSWER: and below it the whole "
+        f"solution in a fenced block: exactly {spec.height} lines of {spec.width} symbols, and nothing after it."
+    )
+
+
+def version(task: Task) -> str:
+    """A digest of the wording, which changes whenever the prompt of this task does."""
+    return hashlib.sha256(make_prompt(task, np.ones(task.spec.cells, np.uint8)).encode()).hexdigest()[:12]
+
+
+# The answer
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Finds the last grid of a task in prose. Build one for many replies."""
+
+    spec: Spec
+    characters: str  # [vocab] one for each token
+    token: dict[str, int]  # character -> token
+    named: dict[str, str]  # numbers beyond 9 -> the character of that symbol
+    drop: dict[int, None] = field(repr=False)  # for str.translate: what is decoration and no symbol
+
+    @staticmethod
+    def of(task: Task) -> Reader:
+        """Raises BadInput for a task that cannot be written as text."""
+        spec, characters = task.spec, alphabet(task)
+        token = {character: number for number, character in enumerate(characters) if number}
+        if spec.first_symbol == 2:  # token 1 is the blank of a symbol puzzle
+            token = dict.fromkeys(BLANKS, 1) | token
+        for character in characters[1:]:
+            for other in (character.lower(), character.upper()):
+                token.setdefault(other, token[character])
+        symbols = characters[spec.first_symbol :]
+        named = {str(number): character for number, character in enumerate(symbols, 1) if number > 9}
+        return Reader(spec, characters, token, named, {ord(c): None for c in DECORATION if c not in token})
+
+    def find(self, text: str) -> Tokens | None:
+        """The last grid in `text`, [cells]; 1 where it leaves a cell of a symbol puzzle open. None: there is none.
+
+        A grid is consecutive lines of as many symbols as it is wide, drawn, spaced, labelled, in a table or as JSON; or
+        all its cells in one run of symbols.
+        """
+        found = None
+        for candidate in self.candidates(text):
+            found = candidate
+        return None if found is None else self.read(found)
+
+    def read(self, characters: str) -> Tokens | None:
+        """A character for each cell -> [cells]; None for anything else."""
+        if len(characters) != self.spec.cells or not self.known(characters):
+            return None
+        return np.array([self.token[character] for character in characters], np.uint8)
+
+    def write(self, tokens: Tokens) -> str:
+        """[cells] -> a character for each, which `read` takes back."""
+        return "".join(self.characters[token] for token in tokens)
+
+    def known(self, characters: str) -> bool:
+        return set(characters) <= self.token.keys()
+
+    def candidates(self, text: str) -> Iterator[str]:
+        """The cells of every grid in `text`, in order."""
+        blocks: list[list[str]] = [[]]  # cells of lines that hold nothing else, in blocks that ruled or empty lines end
+        for line in [*text.splitlines(), "```"]:
+            cells = None if FENCE.fullmatch(line) else self.cells(line)
+            if cells is None:  # prose or a fence, which no grid runs across
+                yield from self.grid(blocks)
+                yield from self.runs(line)
+                blocks = [[]]
+                continue
+            if blocks[-1] and (not cells or LABEL.match(line)):
+                blocks.append([])
+            if cells:
+                blocks[-1].append(cells)
+
+    def cells(self, line: str) -> str | None:
+        """The symbols of a line that holds nothing else, decoration and a label apart; None for any other line."""
+        line = line.replace("\\hline", "")
+        whole = line.translate(self.drop)
+        if not whole or (len(whole) == self.spec.width and self.known(whole)):
+            return whole
+        if row := self.numbers(line):
+            return row
+        if not (label := LABEL.match(line)):
+            return whole if self.known(whole) else None
+        if OTHER_LINES.search(label[0]):
+            return None
+        cells = line[label.end() :].translate(self.drop)
+        if len(cells) in (self.spec.width, self.spec.cells) and self.known(cells):
+            return cells
+        return self.numbers(line[label.end() :])
+
+    def numbers(self, line: str) -> str | None:
+        """A row, or all, with symbols beyond 9 written as numbers, such as 10 for A."""
+        if not self.named:
+            return None
+        cells = "".join(self.named.get(field, field) for field in re.findall(r"\w+|[.?]", line))
+        return cells if len(cells) in (self.spec.width, self.spec.cells) and self.known(cells) else None
+
+    def grid(self, blocks: list[list[str]]) -> Iterator[str]:
+        """The last grid in consecutive blocks of lines: whole blocks that make one, else whatever lines do."""
+        height, width, total = self.spec.height, self.spec.width, self.spec.cells
+        for end in range(len(blocks), 0, -1):
+            rows: list[str] = []
+            for block in reversed(blocks[max(0, end - height) : end]):
+                if len(rows) < height:
+                    rows = block + rows
+            if len(rows) == height and all(len(row) == width for row in rows):
+                return (yield "".join(rows))
+            if rows and len(rows[-1]) == total:  # all in one line
+                return (yield rows[-1])
+        lines = [line for block in blocks for line in block]
+        for first in range(len(lines) - height, -1, -1):
+            if all(len(row) == width for row in lines[first : first + height]):
+                return (yield "".join(lines[first : first + height]))
+        if sum(map(len, lines)) == total:  # broken at other places, such as JSON with a number a line
+            yield "".join(lines)
+
+    def runs(self, line: str) -> Iterator[str]:
+        """Words of prose, or what it has in brackets, that are a whole grid."""
+        for word in (*line.split(), line[line.find("[") : line.rfind("]") + 1]):
+            cells = word.translate(self.drop)
+            if len(cells) == self.spec.cells + 1:
+                cells = cells.removesuffix(".")
+            if len(cells) == self.spec.cells and self.known(cells):
+                yield cells
+
+
+def refuses(text: str) -> bool:
+    """Whether prose without a grid begins as refusals do."""
+    return REFUSAL.match(text) is not None
