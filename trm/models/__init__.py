@@ -9,6 +9,7 @@ from trm.models.direct import Direct
 from trm.models.hrm import HRM
 from trm.models.memory import ScalesTRM, SingleTRM
 from trm.models.mixers import MIXERS, register_mixer
+from trm.models.open import OpenTRM
 from trm.models.trm import TRM
 from trm.tasks.base import Spec
 
@@ -34,4 +35,8 @@ def build(config: ModelConfig, spec: Spec) -> TRM:
         raise BadInput(f"memory {config.memory!r} is a variant of kind 'trm', not of {config.kind!r}")
     if config.memory == "single" and config.networks == "separate":
         raise BadInput("memory 'single' has one update, so networks cannot be 'separate'")
+    if config.places == "open":
+        if (config.mixer, config.kind, config.memory, config.networks) != ("groups", "trm", "yz", "shared"):
+            raise BadInput("places 'open' is for mixer 'groups', kind 'trm', memory 'yz' and networks 'shared'")
+        return OpenTRM(config, spec)
     return (KINDS[config.kind] if config.memory == "yz" else MEMORIES[config.memory])(config, spec)

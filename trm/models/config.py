@@ -21,6 +21,7 @@ class ModelConfig(BaseModel):
     multiple: int = Field(256, ge=1)  # the SwiGLU's width is rounded up to a multiple of this
     T: int = Field(3, ge=1)  # recursions a supervision step; the first T-1 carry no gradient
     n: int = Field(6, ge=1)  # latent updates a recursion
+    places: Literal["all", "open"] = "all"  # of `groups`: every (cell, symbol), or those that no given rules out
     networks: Literal["shared", "separate"] = "shared"  # one f, or f_L for z and f_H for y
     gradient: Literal["recursion", "one_step"] = "recursion"  # through the last recursion, or its last two updates
     memory: Literal["yz", "single", "scales"] = "yz"  # y and z; one state for both; y and a z_i for each latent update

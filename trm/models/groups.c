@@ -12,6 +12,7 @@ typedef struct {
     float *out, *out_rinv, *out_pool, *dh;
     const int *start, *group; // the groups of cell i are group[start[i]] .. group[start[i + 1] - 1]
     const int *rows_of;
+    const int *place, *begin; // the rows of h that there are: see place_of; NULL if all of every puzzle
     long first, last, cells, symbols, c, count; // count of maps
     float eps;
     int failed;
@@ -44,9 +45,19 @@ static int prepare_mix(mix_job *q, mix_buffers *m, job *gates, buffers *s)
     return 1;
 }
 
-// Adds one row (cell, symbol) to the sums it belongs to.
-INLINE void scatter(const mix_job *q, const float *row, long cell, long symbol, float *pool, long ld)
+// A puzzle's rows of h: where they begin and how many there are.
+INLINE long rows_at(const mix_job *q, long puzzle)
 {
+    return q->begin ? q->begin[puzzle] : puzzle * q->cells * q->symbols;
+}
+
+// cell * symbols + symbol of row r of the puzzle whose rows begin at `from`.
+INLINE long place_of(const mix_job *q, long from, long r) { return q->place ? q->place[from + r] : r; }
+
+// Adds one row (cell, symbol) to the sums it belongs to.
+INLINE void scatter(const mix_job *q, const float *row, long place, float *pool, long ld)
+{
+    long cell = place / q->symbols, symbol = place % q->symbols;
     float *own = pool + (q->rows_of[q->count - 1] + cell) * ld;
     for (long k = 0; k < q->c; k += W) V(own + k) += CV(row + k);
     for (int i = q->start[cell]; i < q->start[cell + 1]; i++) {
@@ -56,8 +67,9 @@ INLINE void scatter(const mix_job *q, const float *row, long cell, long symbol, 
 }
 
 // row = from + the sums that (cell, symbol) belongs to; `from` may be anywhere.
-INLINE void gather(const mix_job *q, const float *pool, long ld, long cell, long symbol, const float *from, float *row)
+INLINE void gather(const mix_job *q, const float *pool, long ld, long place, const float *from, float *row)
 {
+    long cell = place / q->symbols, symbol = place % q->symbols;
     const float *own = pool + (q->rows_of[q->count - 1] + cell) * ld;
     for (long k = 0; k < q->c; k += W) U(row + k) = (from ? (vec)CU(from + k) : (vec){0}) + CV(own + k);
     for (int i = q->start[cell]; i < q->start[cell + 1]; i++) {
@@ -78,8 +90,8 @@ static void turn(const mix_job *q, const mix_buffers *m, const float *from, floa
 
 static void mix_forward(const mix_job *q, const mix_buffers *m, const buffers *s, long puzzle)
 {
-    long c = q->c, symbols = q->symbols, all = q->cells * symbols, ld = m->ld;
-    const float *h = q->h + puzzle * all * c;
+    long c = q->c, ld = m->ld, from = rows_at(q, puzzle), all = rows_at(q, puzzle + 1) - from;
+    const float *h = q->h + from * c;
     memset(m->pool, 0, (size_t)(m->rows * ld) * sizeof(float));
     for (long r0 = 0; r0 < all; r0 += TILE) {
         long rows = min_long(TILE, all - r0), padded = round_up(rows, 12);
@@ -89,33 +101,34 @@ static void mix_forward(const mix_job *q, const mix_buffers *m, const buffers *s
             set_product(padded, 2 * w, c, s->x, s->lc, s->w_in_t + 2 * j, s->lz, s->z, 48);
             gate(s, j, w, padded, 0);
         }
-        for (long r = 0; r < rows; r++) scatter(q, s->g + r * s->lh, (r0 + r) / symbols, (r0 + r) % symbols, m->pool, ld);
+        for (long r = 0; r < rows; r++) scatter(q, s->g + r * s->lh, place_of(q, from, r0 + r), m->pool, ld);
     }
     if (q->out_pool) store_tile(m->pool, ld, q->out_pool + puzzle * m->rows * c, c, m->rows);
     turn(q, m, m->pool, m->turned);
     for (long r = 0; r < all; r++) {
-        float *y = q->out + (puzzle * all + r) * c;
-        gather(q, m->turned, ld, r / symbols, r % symbols, h + r * c, y);
+        float *y = q->out + (from + r) * c;
+        gather(q, m->turned, ld, place_of(q, from, r), h + r * c, y);
         float rinv = norm_row(y, y, q->eps, c);
-        if (q->out_rinv) q->out_rinv[puzzle * all + r] = rinv;
+        if (q->out_rinv) q->out_rinv[from + r] = rinv;
     }
 }
 
 // The pre-activations are recomputed from h, as in fused.c; the sums were kept, being small.
 static void mix_backward(const mix_job *q, const mix_buffers *m, const buffers *s, long puzzle)
 {
-    long c = q->c, symbols = q->symbols, all = q->cells * symbols, ld = m->ld;
-    const float *h = q->h + puzzle * all * c;
+    long c = q->c, ld = m->ld, from = rows_at(q, puzzle), all = rows_at(q, puzzle + 1) - from;
+    const float *h = q->h + from * c;
     memset(m->grad, 0, (size_t)(m->rows * ld) * sizeof(float));
     for (long r = 0; r < all; r++) {
-        long at = puzzle * all + r;
+        long at = from + r;
         norm_grad_row(q->y + at * c, q->dy + at * c, q->rinv[at], m->du + r * ld, c);
-        scatter(q, m->du + r * ld, r / symbols, r % symbols, m->grad, ld);
+        scatter(q, m->du + r * ld, place_of(q, from, r), m->grad, ld);
     }
     load_tile(q->pool_in + puzzle * m->rows * c, c, c, m->pool, ld, m->rows, m->rows);
     for (long i = 0; i < q->count; i++) {
         long first = q->rows_of[i], rows = q->rows_of[i + 1] - first;
-        add_product_t(c, c, rows, m->grad + first * ld, ld, m->pool + first * ld, ld, q->acc_maps + i * (c + 6) * ld, ld);
+        float *acc = q->acc_maps + i * (c + 6) * ld;
+        add_product_t(c, c, rows, m->grad + first * ld, ld, m->pool + first * ld, ld, acc, ld);
     }
     turn(q, m, m->grad, m->turned);
     for (long r0 = 0; r0 < all; r0 += TILE) {
@@ -123,7 +136,7 @@ static void mix_backward(const mix_job *q, const mix_buffers *m, const buffers *
         load_tile(h + r0 * c, c, c, s->x, s->lc, rows, padded);
         load_tile(NULL, 0, c, s->du, s->lc, 0, padded);
         for (long r = 0; r < rows; r++)
-            gather(q, m->turned, ld, (r0 + r) / symbols, (r0 + r) % symbols, NULL, s->du + r * s->lc);
+            gather(q, m->turned, ld, place_of(q, from, r0 + r), NULL, s->du + r * s->lc);
         for (long j = 0, w; j < c; j += w) {
             w = block(c - j);
             set_product(padded, 2 * w, c, s->x, s->lc, s->w_in_t + 2 * j, s->lz, s->z, 48);
@@ -133,7 +146,7 @@ static void mix_backward(const mix_job *q, const mix_buffers *m, const buffers *
         add_product_t(2 * c, c, padded, s->dz, s->lz, s->x, s->lc, q->acc_in, s->lc);
         load_tile(m->du + r0 * ld, ld, c, s->du, s->lc, rows, padded);
         add_product(padded, c, 2 * c, s->dz, s->lz, s->w_in, s->lc, s->du, s->lc);
-        store_tile(s->du, s->lc, q->dh + (puzzle * all + r0) * c, c, rows);
+        store_tile(s->du, s->lc, q->dh + (from + r0) * c, c, rows);
     }
 }
 
@@ -171,11 +184,12 @@ static int run_mix(const mix_job *all, mix_job *part, long puzzles, int threads)
 
 // Both return 0, or 1 when memory ran out. out_rinv and out_pool may be NULL.
 int trm_mix(const float *h, const float *w_in, const float *maps, float *out, float *out_rinv, float *out_pool,
-            const int *start, const int *group, const int *rows_of, long puzzles, long cells, long symbols, long c,
-            long count, float eps, int threads)
+            const int *start, const int *group, const int *rows_of, const int *place, const int *begin, long puzzles,
+            long cells, long symbols, long c, long count, float eps, int threads)
 {
     mix_job part[MAX_THREADS], all = {.h = h, .w_in = w_in, .maps = maps, .out = out, .out_rinv = out_rinv};
     all.out_pool = out_pool, all.start = start, all.group = group, all.rows_of = rows_of, all.eps = eps;
+    all.place = place, all.begin = begin;
     all.cells = cells, all.symbols = symbols, all.c = c, all.count = count;
     threads = run_mix(&all, part, puzzles, threads);
     for (int t = 0; t < threads; t++) free(part[t].memory), free(part[t].gate_memory);
@@ -184,11 +198,12 @@ int trm_mix(const float *h, const float *w_in, const float *maps, float *out, fl
 
 int trm_mix_grad(const float *h, const float *w_in, const float *maps, const float *y, const float *rinv,
                  const float *pool, const float *dy, float *dh, float *dw_in, float *dmaps, const int *start,
-                 const int *group, const int *rows_of, long puzzles, long cells, long symbols, long c, long count,
-                 int threads)
+                 const int *group, const int *rows_of, const int *place, const int *begin, long puzzles, long cells,
+                 long symbols, long c, long count, int threads)
 {
     mix_job part[MAX_THREADS], all = {.h = h, .w_in = w_in, .maps = maps, .y = y, .rinv = rinv, .pool_in = pool};
     all.dy = dy, all.dh = dh, all.start = start, all.group = group, all.rows_of = rows_of;
+    all.place = place, all.begin = begin;
     all.cells = cells, all.symbols = symbols, all.c = c, all.count = count;
     threads = run_mix(&all, part, puzzles, threads);
     long ld = c % 32 ? c : c + 8;

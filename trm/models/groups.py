@@ -6,7 +6,8 @@ What :mod:`trm.models.fused` says of its kernels holds for this one.
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,41 +18,80 @@ from trm.models.kernels import library
 from trm.tasks.base import Spec
 
 
+class Places(NamedTuple):
+    """The (cell, symbol) pairs of a batch that a model looks at, puzzle by puzzle."""
+
+    rows: Tensor  # [places], their numbers in a flattened [batch, cells, symbols]
+    place: Tensor  # [places] int32 on the CPU: cell * symbols + symbol
+    begin: Tensor  # [batch + 1] int32 on the CPU: where each puzzle's begin
+
+
 class Layout(nn.Module):
     """Which cell belongs to which constraint group. `count` maps: one a kind of group, and one for the cells."""
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()
+        self.cells, self.symbols = spec.cells, spec.symbols
         self.count = len(spec.groups) + 1
-        for number, kind in enumerate(spec.groups):
-            member = torch.zeros(len(kind), spec.cells)  # 1 where the cell belongs to the group
-            for row, group in enumerate(kind):
-                member[row, list(group)] = 1.0
-            self.register_buffer(f"member{number}", member, persistent=False)
-        # The same for the kernel, which is only for the CPU: no buffers, so that they stay there.
-        member = torch.cat(self.members())
-        sizes = [len(kind) * spec.symbols for kind in spec.groups] + [spec.cells]
-        self.rows_of = torch.tensor([0, *sizes]).cumsum(0).int()
-        self.start = torch.cat((torch.zeros(1), member.sum(0).cumsum(0))).int()
-        self.group = member.T.nonzero()[:, 1].int()
+        here = torch.empty(0).device  # "meta" where costs are counted
+        with torch.device("cpu"):
+            members = []
+            for kind in spec.groups:
+                member = torch.zeros(len(kind), spec.cells)  # 1 where the cell belongs to the group
+                for row, group in enumerate(kind):
+                    member[row, list(group)] = 1.0
+                members.append(member)
+            # The same for the kernel, which is only for the CPU: no buffers, so that they stay there.
+            every = torch.cat(members)
+            sizes = [len(kind) * spec.symbols for kind in spec.groups] + [spec.cells]
+            self.rows_of = torch.tensor([0, *sizes]).cumsum(0).int()
+            self.start = torch.cat((torch.zeros(1), every.sum(0).cumsum(0))).int()
+            self.group = every.T.nonzero()[:, 1].int()
+        for number, member in enumerate(members):
+            self.register_buffer(f"member{number}", member.to(here), persistent=False)
 
     def members(self) -> list[Tensor]:
         """Of each kind, [groups, cells]."""
         return [getattr(self, f"member{number}") for number in range(self.count - 1)]
 
+    def open_places(self, given: Tensor) -> tuple[Places, Tensor]:
+        """given [batch, cells, symbols], 1 for a given symbol -> the pairs that none of them rules out, where a symbol
+        stands once in a cell and once in a group; and the same as a mask [batch, cells, symbols].
+        """
+        taken = given.sum(-1, keepdim=True).expand_as(given)
+        for member in self.members():
+            taken = taken + member.T @ (member @ given)
+        mask = taken == 0
+        rows = mask.flatten().nonzero().squeeze(1)
+        counts = mask.flatten(1).sum(1).cpu()
+        begin = torch.cat((counts.new_zeros(1), counts.cumsum(0))).int()
+        return Places(rows, (rows % (self.cells * self.symbols)).int().cpu(), begin), mask
 
-def plain_mix(h: Tensor, w_features: Tensor, maps: Tensor, layout: Layout, eps: float = EPS) -> Tensor:
+
+def plain_mix(
+    h: Tensor, w_features: Tensor, maps: Tensor, layout: Layout, places: Places | None = None, eps: float = EPS
+) -> Tensor:
     """:func:`mix` in torch operations."""
-    batch, cells, symbols, width = h.shape
-    features = gated(h, w_features)
+    features, width = gated(h, w_features), h.shape[-1]
+    if places is not None:
+        shape = (len(places.begin) - 1, layout.cells, layout.symbols, width)
+        spread = features.new_zeros(shape).view(-1, width).index_copy(0, places.rows, features)
+        back = mixed(spread.view(shape), maps, layout).reshape(-1, width)[places.rows]
+        return plain_add_norm(h, back, eps=eps)
+    return plain_add_norm(h, mixed(features, maps, layout), eps=eps)
+
+
+def mixed(features: Tensor, maps: Tensor, layout: Layout) -> Tensor:
+    """What comes back from the sums of features [batch, cells, symbols, C] -> the same shape."""
+    batch, cells, symbols, width = features.shape
     flat = features.view(batch, cells, symbols * width)
-    total = (features.sum(dim=2, keepdim=True) @ maps[-1].T).expand_as(h).reshape(flat.shape)
+    total = (features.sum(dim=2, keepdim=True) @ maps[-1].T).expand_as(features).reshape(flat.shape)
     for number, member in enumerate(layout.members()):
         # Pooling and its way back are matrix products over contiguous rows: nothing walks memory with a stride.
-        member = member.to(h.dtype).expand(batch, -1, -1)
+        member = member.to(features.dtype).expand(batch, -1, -1)
         pooled = torch.bmm(member, flat).view(batch, -1, symbols, width) @ maps[number].T
         total = torch.baddbmm(total, member.mT, pooled.view(batch, -1, symbols * width))
-    return plain_add_norm(h, total.view_as(h), eps=eps)
+    return total.view_as(features)
 
 
 class _Mix(torch.autograd.Function):
@@ -59,11 +99,18 @@ class _Mix(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, h: Tensor, w_features: Tensor, maps: Tensor, layout: Layout, eps: float, lib: ctypes.CDLL
+        ctx: Any,
+        h: Tensor,
+        w_features: Tensor,
+        maps: Tensor,
+        layout: Layout,
+        places: Places | None,
+        eps: float,
+        lib: ctypes.CDLL,
     ) -> Tensor:
         h = h.contiguous()
-        out, rinv, pool = _mix(lib, h, w_features, maps, layout, eps, keep=True)
-        ctx.lib, ctx.layout = lib, layout
+        out, rinv, pool = _mix(lib, h, w_features, maps, layout, places, eps, keep=True)
+        ctx.lib, ctx.layout, ctx.places = lib, layout, places
         ctx.save_for_backward(h, w_features, maps, out, rinv, pool)
         return out
 
@@ -71,37 +118,56 @@ class _Mix(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         h, w_features, maps, out, rinv, pool = ctx.saved_tensors
-        layout = ctx.layout
         grads = [torch.empty_like(x) for x in (h, w_features, maps)]
         tensors = (h, w_features, maps, out, rinv, pool, grad.contiguous(), *grads)
-        pointers = [x.data_ptr() for x in (*tensors, layout.start, layout.group, layout.rows_of)]
-        if ctx.lib.trm_mix_grad(*pointers, *h.shape, layout.count, torch.get_num_threads()):
-            raise MemoryError("the fused kernels could not allocate their scratch memory")
-        return (*grads, None, None, None)
+        call(ctx.lib.trm_mix_grad, tensors, ctx.layout, ctx.places)
+        return (*grads, None, None, None, None)
+
+
+def call(kernel: Any, tensors: Sequence[Tensor | None], layout: Layout, places: Places | None, *more: float) -> None:
+    """Run a kernel on tensors, the first of which is h."""
+    structure = (layout.start, layout.group, layout.rows_of, *((None, None) if places is None else places[1:]))
+    pointers = [None if x is None else x.data_ptr() for x in (*tensors, *structure)]
+    h = tensors[0]
+    assert h is not None
+    sizes = (batch_of(h, places), layout.cells, layout.symbols, h.shape[-1], layout.count)
+    if kernel(*pointers, *sizes, *more, torch.get_num_threads()):
+        raise MemoryError("the fused kernels could not allocate their scratch memory")
+
+
+def batch_of(h: Tensor, places: Places | None) -> int:
+    return len(h) if places is None else len(places.begin) - 1
 
 
 def _mix(
-    lib: ctypes.CDLL, h: Tensor, w_features: Tensor, maps: Tensor, layout: Layout, eps: float, keep: bool
+    lib: ctypes.CDLL,
+    h: Tensor,
+    w_features: Tensor,
+    maps: Tensor,
+    layout: Layout,
+    places: Places | None,
+    eps: float,
+    keep: bool,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """On contiguous tensors: the output, and with `keep` each row's inverse rms and the sums of the groups."""
     out = torch.empty_like(h)
     rinv = h.new_empty(h.shape[:-1]) if keep else None
-    pool = h.new_empty(len(h), int(layout.rows_of[-1]), h.shape[-1]) if keep else None
-    tensors = (h, w_features, maps, out, rinv, pool, layout.start, layout.group, layout.rows_of)
-    pointers = [None if x is None else x.data_ptr() for x in tensors]
-    if lib.trm_mix(*pointers, *h.shape, layout.count, eps, torch.get_num_threads()):
-        raise MemoryError("the fused kernels could not allocate their scratch memory")
+    pool = h.new_empty(batch_of(h, places), int(layout.rows_of[-1]), h.shape[-1]) if keep else None
+    call(lib.trm_mix, (h, w_features, maps, out, rinv, pool), layout, places, eps)
     return out, rinv, pool
 
 
-def mix(h: Tensor, w_features: Tensor, maps: Tensor, layout: Layout, eps: float = EPS) -> Tensor:
+def mix(
+    h: Tensor, w_features: Tensor, maps: Tensor, layout: Layout, places: Places | None = None, eps: float = EPS
+) -> Tensor:
     """``rms_norm(h + sum over the groups of a cell of map(sum over the group of features) + the same over symbols)``.
 
     Args:
-        h: state, shape [batch, cells, symbols, C].
+        h: state, shape [batch, cells, symbols, C]; or [places, C], the rows of `places` alone.
         w_features: of the gated features, shape [2C, C] (see :func:`trm.models.fused.gated`).
         maps: from sums to what the members get, shape [kinds + 1, C, C]; the last is for the sums over symbols.
         layout: which cell belongs to which group.
+        places: the rows that there are; all others count as zero.
         eps: added to the mean square.
 
     Returns:
@@ -110,7 +176,7 @@ def mix(h: Tensor, w_features: Tensor, maps: Tensor, layout: Layout, eps: float 
     if h.numel() and h.shape[-1] % 8 == 0 and (lib := library(h, w_features, maps)) is not None:
         w_features, maps = w_features.contiguous(), maps.contiguous()
         if torch.is_grad_enabled() and any(x.requires_grad for x in (h, w_features, maps)):
-            out: Tensor = _Mix.apply(h, w_features, maps, layout, eps, lib)  # type: ignore[no-untyped-call]
+            out: Tensor = _Mix.apply(h, w_features, maps, layout, places, eps, lib)  # type: ignore[no-untyped-call]
             return out
-        return _mix(lib, h.contiguous(), w_features, maps, layout, eps, keep=False)[0]
-    return plain_mix(h, w_features, maps, layout, eps)
+        return _mix(lib, h.contiguous(), w_features, maps, layout, places, eps, keep=False)[0]
+    return plain_mix(h, w_features, maps, layout, places, eps)

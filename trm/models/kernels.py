@@ -129,8 +129,8 @@ def _open(library: Path) -> ctypes.CDLL:
     signatures: dict[str, tuple[Any, list[Any]]] = {
         "trm_block": (integer, [pointer] * 5 + [size] * 3 + [real, integer]),
         "trm_block_grad": (integer, [pointer] * 9 + [size] * 3 + [integer]),
-        "trm_mix": (integer, [pointer] * 9 + [size] * 5 + [real, integer]),
-        "trm_mix_grad": (integer, [pointer] * 13 + [size] * 5 + [integer]),
+        "trm_mix": (integer, [pointer] * 11 + [size] * 5 + [real, integer]),
+        "trm_mix_grad": (integer, [pointer] * 15 + [size] * 5 + [integer]),
         "trm_gate": (None, [pointer] * 2 + [size] * 2 + [integer]),
         "trm_gate_grad": (None, [pointer] * 4 + [size] * 2 + [integer]),
         "trm_add_norm": (None, [pointer] * 5 + [size] * 3 + [real, integer]),

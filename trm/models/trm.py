@@ -9,6 +9,7 @@ from trm.models.base import Output, State
 from trm.models.config import ModelConfig
 from trm.models.frames import Frame, make_frame
 from trm.models.fused import swiglu_norm
+from trm.models.groups import Places
 from trm.models.layers import SwiGLU
 from trm.models.mixers import MIXERS
 from trm.tasks.base import Spec
@@ -22,8 +23,8 @@ class Block(nn.Module):
         self.mixer = MIXERS[config.mixer](config, spec)
         self.mlp = SwiGLU(config.width, config.expansion, config.multiple)
 
-    def forward(self, h: Tensor) -> Tensor:
-        h = self.mixer(h)
+    def forward(self, h: Tensor, places: Places | None = None) -> Tensor:
+        h = self.mixer(h) if places is None else self.mixer(h, places)
         return swiglu_norm(h, self.mlp.w_in.weight, self.mlp.w_out.weight)
 
 

@@ -26,7 +26,7 @@ DATA = Path(__file__).parent.parent / "data"
 EMBEDDED = {"train": "extreme", "validation": "extreme", "minimal": "minimal"}  # name -> kind
 KINDS = ("extreme", "minimal")
 
-CHAIN = 50  # extreme puzzles from one walk
+CHAIN = 250  # extreme puzzles from one walk
 
 # share of the puzzles of Sudoku-Extreme -> the highest rating among them, smoothed, from its 1,000 training rows
 EXTREME = (
