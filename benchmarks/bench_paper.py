@@ -12,7 +12,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from reference import ReferenceTRM, stablemax_loss
@@ -24,7 +24,7 @@ from trm.losses import step_loss
 from trm.models import State, build
 from trm.models.trm import TRM
 from trm.presets import PRESETS
-from trm.tasks import spec_of
+from trm.tasks import get_task
 
 # name -> preset, puzzles at once
 CASES = {
@@ -39,7 +39,7 @@ class Case:
     """Our model and the reference with the same weights, and one batch."""
 
     def __init__(self, preset: str, batch: int) -> None:
-        self.run, self.spec = PRESETS[preset].config, spec_of(PRESETS[preset].config.task)
+        self.run, self.spec = PRESETS[preset].config, get_task(PRESETS[preset].config.task).spec
         self.batch, config = batch, self.run.model
         torch.manual_seed(0)
         self.ours: TRM = build(config, self.spec)
@@ -77,7 +77,7 @@ class Case:
         return {name: p.grad for name, p in self.reference.named_parameters() if p.grad is not None}
 
 
-def fastest(works: list[Callable[[], object]]) -> list[float]:
+def fastest(works: Sequence[Callable[[], object]]) -> list[float]:
     """Seconds of each, the best of ROUNDS, taking turns so that all see the same machine."""
     best = [float("inf")] * len(works)
     for turn in range(ROUNDS + 1):  # the first warms up
@@ -118,10 +118,11 @@ def main() -> None:
         flops = forward_cost(case.run.model, case.spec).flops * batch
         learning = training_cost(case.run, case.spec).flops * batch
         print(f"{name}, {batch} at once: largest relative difference {agree(case):.1e}")
-        for what, count, works in (
+        pairs: list[tuple[str, int, list[Callable[[], object]]]] = [
             ("evaluation", flops, [case.our_forward, case.reference_forward]),
             ("training", learning, [case.our_training, case.reference_training]),
-        ):
+        ]
+        for what, count, works in pairs:
             ours, theirs = fastest(works)
             share = [
                 f"{count / seconds / 1e9:5.1f} GFLOP/s, {count / seconds / limit:4.0%}" for seconds in (ours, theirs)

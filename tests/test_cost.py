@@ -12,7 +12,7 @@ from trm.config import override
 from trm.cost import forward_cost, memory, parameters, published_count, training_cost
 from trm.models import ModelConfig, build
 from trm.presets import PRESETS
-from trm.tasks import spec_of
+from trm.tasks import get_task
 
 D, TOKENS, HIDDEN = 512, 97, 1536
 
@@ -27,14 +27,14 @@ def test_flops_of_the_published_models() -> None:
     attention = 2 * TOKENS * D * 4 * D + 2 * 2 * TOKENS * TOKENS * D
     tokens_hidden = 512  # 97 * 4 * 2 / 3 rounded up to a multiple of 256
     mlp = 2 * D * TOKENS * 3 * tokens_hidden
-    sudoku = spec_of("sudoku")
+    sudoku = get_task("sudoku").spec
     assert forward_cost(PRESETS["sudoku-extreme-trm-attention"].config.model, sudoku).flops == by_hand(attention)
     assert forward_cost(PRESETS["sudoku-extreme-trm-mlp"].config.model, sudoku).flops == by_hand(mlp)
 
 
 def test_training_adds_a_backward_pass_through_the_last_recursion() -> None:
     run = PRESETS["sudoku-extreme-trm-mlp"].config
-    sudoku = spec_of("sudoku")
+    sudoku = get_task("sudoku").spec
     forward, training = forward_cost(run.model, sudoku).flops, training_cost(run, sudoku).flops
     # Two products for each of the forward's, in one recursion of three; none toward the first input.
     assert training == pytest.approx(forward * (1 + 2 / 3), rel=1e-3)
@@ -44,7 +44,7 @@ def test_training_adds_a_backward_pass_through_the_last_recursion() -> None:
 
 
 def test_rows_of_a_table_that_nobody_asks_for_are_not_moved() -> None:
-    sudoku = spec_of("sudoku")
+    sudoku = get_task("sudoku").spec
     few, many = (forward_cost(ModelConfig(width=64, heads=4, puzzle_ids=count), sudoku) for count in (1, 100_000))
     assert few == many
     assert few.bytes < forward_cost(ModelConfig(width=128, heads=4, puzzle_ids=1), sudoku).bytes
@@ -52,7 +52,7 @@ def test_rows_of_a_table_that_nobody_asks_for_are_not_moved() -> None:
 
 def test_memory_counts_what_training_holds() -> None:
     run = override(PRESETS["sudoku-extreme-trm-mlp"].config, ["batch=6", "model.puzzle_ids=1000"])
-    sudoku = spec_of("sudoku")
+    sudoku = get_task("sudoku").spec
     held = memory(run, sudoku)
     assert held.embeddings == 1000 * 512 * 4
     assert held.weights == parameters(run.model, sudoku) * 4 * 5  # weights, gradients, two moments, the average
@@ -66,7 +66,7 @@ def test_saved_activations_are_what_autograd_keeps(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("TRM_FUSED", "0")
     small = ["model.width=16", "model.multiple=16", "model.T=1", "model.puzzle_ids=0"]
     run = override(PRESETS["sudoku-extreme-trm-mlp"].config, small)
-    sudoku = spec_of("sudoku")
+    sudoku = get_task("sudoku").spec
     model = build(run.model, sudoku)
     kept: dict[int, torch.Tensor] = {}
 
@@ -90,7 +90,7 @@ def test_every_preset_describes_itself(call: Call, name: str) -> None:
     done = call("describe", name, "--json")
     about = json.loads(done.out)
     assert (done.code, about["preset"], about["command"]) == (0, name, f"trm train {name}")
-    run, spec = PRESETS[name].config, spec_of(PRESETS[name].config.task)
+    run, spec = PRESETS[name].config, get_task(PRESETS[name].config.task).spec
     assert about["training"]["total_flops"] == run.steps * run.batch * training_cost(run, spec).flops
     assert about["seconds"]["training"] == pytest.approx(about["training"]["total_flops"] / about["rate"])
     if name != "sudoku-mini":

@@ -350,3 +350,20 @@ def data_sudoku(
     from trm.making import make_sudokus
 
     make_sudokus(out, kind, rows, seed, compare)
+
+
+@data_app.command("maze")
+def data_maze(
+    out: Annotated[Path, typer.Argument(help="The CSV to write (source,question,answer,rating).")],
+    kind: Annotated[str, typer.Option("--kind", help="hard (as the benchmark's) or perfect (no loops).")] = "hard",
+    rows: Annotated[int, typer.Option("--rows", help="How many.", min=1)] = 100,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    height: Annotated[int, typer.Option("--height", min=2, max=100)] = 30,
+    width: Annotated[int, typer.Option("--width", min=2, max=100)] = 30,
+    least: Annotated[int | None, typer.Option("--least", help="Moves from S to G at least.", min=1)] = None,
+    compare: Annotated[Path | None, typer.Option("--compare", help="Describe this file too.")] = None,
+) -> None:
+    """Make mazes with the benchmark's answers and print quantiles of what they are like."""
+    from trm.making import make_mazes
+
+    make_mazes(out, kind, rows, seed, height, width, least, compare)

@@ -13,7 +13,7 @@ from trm.config import RunConfig
 from trm.cost import forward_cost, memory, parameters, published_count, training_cost
 from trm.models.layers import gated_width
 from trm.presets import Preset
-from trm.tasks import spec_of
+from trm.tasks import get_task
 
 SIDE = 1024  # of the matrices whose product is timed
 RATE_SECONDS = 0.5
@@ -37,7 +37,7 @@ def matrix_rate(device: torch.device, seconds: float = RATE_SECONDS) -> float:
 
 def facts(preset: Preset, run: RunConfig, rate: float) -> dict[str, Any]:
     """Everything that is shown, as plain numbers: sizes in bytes, times in seconds."""
-    spec = spec_of(run.task)
+    spec = get_task(run.task).spec
     forward, learning = forward_cost(run.model, spec), training_cost(run, spec)
     held = memory(run, spec, preset.procs)
     total = run.steps * run.batch * learning.flops

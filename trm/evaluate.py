@@ -53,7 +53,7 @@ class Evaluation:
         }
 
 
-def interval(right: int, rows: int) -> tuple[float, float]:
+def interval(right: float, rows: int) -> tuple[float, float]:
     """95 % Wilson score interval of a share."""
     z = 1.959964
     share, spread = right / rows, z * z / rows

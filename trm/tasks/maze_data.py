@@ -1,0 +1,257 @@
+"""Sets of mazes: those that ship in the package, generated ones, and files of the user's.
+
+The benchmark's mazes are random: each cell a wall with a probability that is itself random from 0.3 to 0.5 for each
+maze, S and G random, kept if the shortest path is long enough (109 moves). `generate` draws from the same distribution,
+and no genuine row went into it or into the embedded sets, which were made by `build_embedded`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from trm.errors import BadInput
+from trm.files import write_atomic
+from trm.tasks.base import Puzzles, Tokens
+from trm.tasks.maze import GOAL, OPEN, PATH, START, WALL, Maze, maze_for
+from trm.tasks.maze_paths import count_routes, distances, flood, pack, unpack
+from trm.tasks.sudoku import read_file
+
+DATA = Path(__file__).parent.parent / "data"
+EMBEDDED = ("train", "validation")
+KINDS = ("hard", "perfect")
+PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
+
+LEAST = 109  # moves from S to G in a hard maze of 30x30, the benchmark's shortest
+GROWTH = 1.09  # such a path grows with this power of the side: about as rare at 10x10 and at 60x60
+DENSITY = (77, 128)  # of walls, in 256ths, both included
+SPREAD = 15  # a maze is kept in proportion to its goals that are far enough, up to cells / SPREAD of them
+PATIENCE = 2 << 30  # cells drawn in vain before a length is given up
+BATCH = 1 << 20  # cells drawn at once
+TRIES = 1000  # perfect mazes drawn in vain before a length is given up
+
+
+def embedded(name: str) -> Puzzles:
+    """'train' or 'validation': 1,000 mazes each of 30x30, as hard as the benchmark's, no two alike."""
+    if name not in EMBEDDED:
+        raise BadInput(f"no embedded set {name!r} of mazes; there are: {', '.join(EMBEDDED)}")
+    maze = Maze()
+    with np.load(DATA / f"maze_{name}.npz") as arrays:
+        walls, ends = np.unpackbits(arrays["walls"], axis=1, count=maze.cells), arrays["ends"]
+    question = np.where(walls, WALL, OPEN).astype(np.uint8)
+    rows = np.arange(len(ends))
+    question[rows, ends[:, 0]], question[rows, ends[:, 1]] = START, GOAL
+    return Puzzles(question, maze.label(question))
+
+
+def load(path: str | Path) -> tuple[Maze, Puzzles]:
+    """Every maze of a file in any form that `Maze.read` takes, labelled where no answer is given. Raises BadInput."""
+    text = read_file(path)
+    maze = maze_for(text)
+    return maze, complete(maze.read(text), maze)
+
+
+def complete(puzzles: Puzzles, maze: Maze) -> Puzzles:
+    """The same mazes with every missing answer filled in. Raises BadInput for one without a path."""
+    missing = ~puzzles.answer.any(1)
+    answer = puzzles.answer.copy()
+    answer[missing] = maze.label(puzzles.question[missing])
+    return Puzzles(puzzles.question, answer)
+
+
+# Generation
+
+
+def usual_least(height: int, width: int) -> int:
+    """The least path length of hard mazes of this size: paths as rare as the benchmark's are at 30x30."""
+    cells = height * width
+    return min(round(LEAST * float((cells / 900) ** (GROWTH / 2))), cells * 3 // 5)
+
+
+def generate(
+    kind: str,
+    rows: int,
+    seed: int,
+    height: int = 30,
+    width: int = 30,
+    least: int | None = None,
+    avoid: Collection[bytes] = (),
+    tick: Callable[[], object] = lambda: None,
+) -> Puzzles:
+    """Mazes with the benchmark's answers. The seed decides all; `tick` is called after each maze.
+
+    Args:
+        kind: 'hard' (the benchmark's: random walls, no border) or 'perfect' (corridors one cell wide without a loop).
+        rows: how many; fewer with the same seed are the first of more.
+        seed: of the random numbers.
+        height, width: of every maze.
+        least: moves of the shortest path at least; None: `usual_least` for hard mazes, and half as far from S as one
+            can go for perfect ones.
+        avoid: marks (`fingerprint`) of mazes that must not be made; nor is any made twice.
+
+    Raises:
+        BadInput: no such kind or size; no maze or too few of them have such paths.
+    """
+    maze = Maze(height, width)
+    if kind not in KINDS:
+        raise BadInput(f"no kind of maze {kind!r}; there are: {', '.join(KINDS)}")
+    if least is not None and not 1 <= least < maze.cells:
+        raise BadInput(f"a path of {least} moves does not fit a maze of {height}x{width} cells")
+    rng = np.random.default_rng([seed, KINDS.index(kind)])
+    wanted = usual_least(height, width) if least is None else least
+    stream = hard(maze, rng, wanted) if kind == "hard" else perfect(maze, rng, least)
+    question, seen, refused = np.zeros((rows, maze.cells), np.uint8), set(avoid), 0
+    for row in range(rows):
+        while (mark := fingerprint(maze, tokens := next(stream))) in seen:
+            refused += 1
+            if refused > 100 * (rows + 10):
+                raise BadInput(f"there are not {rows} different mazes of this size and length to be found")
+        seen.add(mark)
+        question[row] = tokens
+        tick()
+    return Puzzles(question, maze.label(question))
+
+
+def hard(maze: Maze, rng: np.random.Generator, least: int) -> Iterator[Tokens]:
+    """Questions [cells] without end, by trial: random walls and a random start in many mazes at once, those kept from
+    which some cell is `least` moves away. Raises BadInput if that does not happen.
+
+    Drawing the goal at random as well, as the benchmark did, gives mazes in proportion to their goals. So does this up
+    to cells / SPREAD of them, which nine in ten mazes have, and is more than ten times as fast.
+    """
+    cells, words = maze.cells, max(1, min(64, BATCH // maze.cells // 64))
+    lanes = np.arange(64 * words)
+    most, vain = cells / SPREAD, 0
+    while vain * cells < PATIENCE:
+        vain += len(lanes)
+        density = rng.integers(DENSITY[0], DENSITY[1] + 1, len(lanes)).astype(np.uint8)
+        free = np.frombuffer(rng.bytes(cells * len(lanes)), np.uint8).reshape(cells, -1) >= density
+        start = rng.integers(cells, size=len(lanes))
+        begin = np.zeros_like(free)
+        begin[start, lanes] = free[start, lanes] = True
+        far = np.zeros((maze.height, maze.width, words), np.uint64)
+        for moves, front in enumerate(flood(pack(free), pack(begin), maze.height, maze.width)):
+            if moves >= least:
+                far |= front
+        found = far.reshape(cells, words)
+        for lane in np.flatnonzero(unpack(np.bitwise_or.reduce(found, 0)[None])[0]).tolist():
+            goals = np.flatnonzero(found.view(np.uint8)[:, lane // 8] >> lane % 8 & 1)
+            if rng.random() * most < len(goals):
+                question = np.where(free[:, lane], OPEN, WALL).astype(np.uint8)
+                question[[start[lane], rng.choice(goals)]] = START, GOAL
+                vain = 0
+                yield question
+    raise BadInput(f"found no {maze.height}x{maze.width} maze with a path of {least} moves; ask for a shorter one")
+
+
+def perfect(maze: Maze, rng: np.random.Generator, least: int | None) -> Iterator[Tokens]:
+    """Questions [cells] without end: mazes with one path between any two cells, S and G at least `least` moves apart
+    (None: half as far as one can go from S). Raises BadInput if that does not happen.
+    """
+    vain = 0
+    while vain < TRIES:
+        vain += 1
+        question = corridors(maze, rng)
+        start = rng.choice(np.flatnonzero(question == OPEN))
+        moves = distances(question[None] == OPEN, start[None], maze.height, maze.width)[0]
+        goals = np.flatnonzero(moves >= max(1, (moves.max() + 1) // 2 if least is None else least))
+        if len(goals):
+            question[[start, rng.choice(goals)]] = START, GOAL
+            vain = 0
+            yield question
+    size = f"{maze.height}x{maze.width}"
+    raise BadInput(f"found no perfect {size} maze with a path of {least or 1} moves; ask for a shorter one")
+
+
+def corridors(maze: Maze, rng: np.random.Generator) -> Tokens:
+    """Walls and open cells [cells]: rooms in every other row and column, joined to a tree by a walk that goes on to a
+    random neighbour it has not seen and, where there is none, goes back.
+    """
+    grid = np.full((maze.height, maze.width), WALL, np.uint8)
+    # An even side has a row of wall to spare, before or after the rooms.
+    y, x = (int(rng.integers(2)) if side % 2 == 0 else 0 for side in (maze.height, maze.width))
+    rooms_y, rooms_x = (maze.height + 1) // 2, (maze.width + 1) // 2
+    cells = grid[y : y + 2 * rooms_y - 1, x : x + 2 * rooms_x - 1]
+    luck = iter(rng.random(rooms_y * rooms_x).tolist())
+    r, c = int(rng.integers(rooms_y)), int(rng.integers(rooms_x))
+    cells[2 * r, 2 * c] = OPEN
+    trail = [(r, c)]
+    while trail:
+        r, c = trail[-1]
+        near = [
+            (a, b)
+            for a, b in ((r + 1, c), (r - 1, c), (r, c + 1), (r, c - 1))
+            if 0 <= a < rooms_y and 0 <= b < rooms_x and cells[2 * a, 2 * b] == WALL
+        ]
+        if near:
+            a, b = near[int(next(luck) * len(near))]
+            cells[r + a, c + b] = cells[2 * a, 2 * b] = OPEN
+            trail.append((a, b))
+        else:
+            trail.pop()
+    return grid.reshape(-1)
+
+
+def fingerprint(maze: Maze, question: Tokens) -> bytes:
+    """The same for questions [cells] of this size that are turned or mirrored images of each other, and for no others;
+    marked cells count as open.
+    """
+    images = np.where(question == PATH, OPEN, question).astype(np.uint8)[maze.symmetries]
+    return min([bytes(image) for image in images])
+
+
+# What a set is like
+
+
+def statistics(maze: Maze, question: Tokens) -> dict[str, npt.NDArray[np.float64]]:
+    """[rows, cells] -> by name, [rows] each: what tells kinds of mazes apart."""
+    rows = np.arange(len(question))
+    free = question > WALL
+    start, goal = ((question == token).argmax(1) for token in (START, GOAL))
+    moves = distances(free, start, maze.height, maze.width)
+    apart = abs(start // maze.width - goal // maze.width) + abs(start % maze.width - goal % maze.width)
+    grid = free.reshape(-1, maze.height, maze.width)
+    squares = [grid[:, a : maze.height - 1 + a, b : maze.width - 1 + b] for a in (0, 1) for b in (0, 1)]
+    routes = count_routes(free, start, goal, maze.height, maze.width)
+    found = {
+        "walls": (~free).sum(1),
+        "moves from S to G": moves[rows, goal],
+        "moves to the farthest cell": moves.max(1),
+        "shortest paths, log10": np.log10(np.maximum(routes, 1)),
+        "rows and columns apart": apart,
+        "open cells reached, %": 100 * (moves >= 0).sum(1) / free.sum(1),
+        "dead ends": (free & (maze.degrees(free) == 1)).sum(1),
+        "2x2 all wall": (~np.any(squares, 0)).sum((1, 2)),
+        "2x2 all open": np.all(squares, 0).sum((1, 2)),
+    }
+    return {name: values.astype(np.float64) for name, values in found.items()}
+
+
+def summary(maze: Maze, question: Tokens, at: Sequence[float] = PERCENTILES) -> dict[str, list[float]]:
+    """Of each of the `statistics`, the values below which `at` per cent of the mazes [rows, cells] lie."""
+    found = statistics(maze, question)
+    return {name: [float(value) for value in np.percentile(values, at)] for name, values in found.items()}
+
+
+# The sets that ship
+
+
+def build_embedded(seed: int = 1, rows: int = 1000, folder: Path = DATA) -> None:
+    """Write both embedded sets. Same seed and numpy, same bytes. Takes two minutes."""
+    maze, avoid = Maze(), set[bytes]()
+    for number, name in enumerate(EMBEDDED):
+        question = generate("hard", rows, seed * len(EMBEDDED) + number, avoid=avoid).question
+        avoid.update(fingerprint(maze, row) for row in question)
+        write_set(folder / f"maze_{name}.npz", question)
+
+
+def write_set(path: Path, question: Tokens) -> None:
+    """A compressed .npz that holds little more than a bit a cell: walls [rows, cells / 8] and ends [rows, 2], the cells
+    of S and G. Answers are not written, since labelling a maze takes less than a millisecond.
+    """
+    ends = np.stack([(question == token).argmax(1) for token in (START, GOAL)], 1).astype(np.uint16)
+    walls = np.packbits(question == WALL, axis=1)
+    write_atomic(path, lambda file: np.savez_compressed(file, walls=walls, ends=ends))
