@@ -28,7 +28,7 @@ from trm.config import override
 from trm.errors import BadInput
 from trm.presets import PRESETS
 from trm.run import run
-from trm.solver import Answer
+from trm.solver import Answer, Thinking
 from trm.solving import read_question
 from trm.tasks import load_puzzles
 from trm.tasks.base import Task, Tokens
@@ -164,7 +164,7 @@ def oracle(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that knows one answer and takes two steps to find it."""
     right = TASK.read(SOLVED).question[0]
 
-    def solve(stored: store.Stored, task: Task, question: Tokens, steps: int, trace: bool) -> list[Answer]:
+    def solve(stored: store.Stored, task: Task, question: Tokens, how: Thinking, trace: bool) -> list[Answer]:
         first = np.where(question == 1, 2, question).astype(np.uint8)
         return [Answer(right, True, 2, 0.9, [start, right] if trace else []) for start in first]
 

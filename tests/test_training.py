@@ -89,7 +89,7 @@ def test_killed_at_random_moments_and_resumed_gives_the_same_weights(
 
 
 def test_two_processes_and_one_give_the_same_loss_curve(small_csv: Path, trm: Trm, tmp_path: Path) -> None:
-    more = ("precision=float64", "micro=2", "clip=1", "steps=20")
+    more = ("precision=float64", "micro=2", "clip=1", "steps=20", "start_noise=0.5", "model.places=open")
     assert run(tiny(small_csv, *more), tmp_path / "one", "tiny")
     common = ["--data", str(small_csv), "--threads", "1", *settings(*more)]
     done = trm("train", "sudoku-mini", "--out", "two", "--procs", "2", *common)
@@ -104,6 +104,17 @@ def test_two_processes_and_one_give_the_same_loss_curve(small_csv: Path, trm: Tr
     one, two = (checkpoint.load(tmp_path / name)["trainer"]["slots"] for name in ("one", "two"))
     for key in one:
         torch.testing.assert_close(one[key], two[key])
+
+
+def test_a_noisy_start_is_drawn_for_every_puzzle_anew(small_csv: Path) -> None:
+    still, noisy = trainer(small_csv), trainer(small_csv, "start_noise=0.25")
+    still.refill()
+    noisy.refill()
+    for name in ("y", "z"):
+        added = getattr(noisy.slots, name) - getattr(still.slots, name)
+        assert added.std() == pytest.approx(0.25, rel=0.1)
+        assert len({row.numpy().tobytes() for row in added}) == len(added)
+    assert noisy.model.start(1).y.equal(still.model.start(1).y)  # what is stored stays as it is
 
 
 def test_resuming_in_the_same_process_is_exact(small_csv: Path) -> None:

@@ -53,6 +53,8 @@ def options(version: Annotated[bool, typer.Option("--version", help="Print the v
 
 
 WeightsOption = Annotated[str, typer.Option("--weights", help="A shipped model's name, or a run's folder.")]
+RestartsOption = Annotated[int, typer.Option("--restarts", help="Further starts, each from another state.", min=0)]
+NoiseOption = Annotated[float, typer.Option("--noise", help="How different those starts are.", min=0)]
 ThreadsOption = Annotated[int, typer.Option("--threads", help="Threads a process; 0: the cores shared out.", min=0)]
 
 
@@ -193,6 +195,8 @@ def evaluate_command(
     ] = None,
     skip: Annotated[int, typer.Option("--skip", help="Leave out the first N rows.", min=0)] = 0,
     batch: Annotated[int, typer.Option("--batch", help="Puzzles at once.", min=1)] = 16,
+    restarts: RestartsOption = 0,
+    noise: NoiseOption = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
     threads: ThreadsOption = 0,
     llm: Annotated[str | None, llm_option("--llm", "Base URL; the key, if any, from OPENAI_API_KEY.")] = None,
@@ -220,41 +224,11 @@ def evaluate_command(
 
         return evaluate_llm(Options(**{name: ctx.params[name] for name in Options.__dataclass_fields__}))
     assert weights is not None
-    evaluate_weights(weights, data, steps, limit or 0, skip, batch, as_json, threads)
-
-
-def evaluate_weights(
-    weights: str, data: str, steps: int, limit: int, skip: int, batch: int, as_json: bool, threads: int
-) -> None:
-    """Run a model of ours on the rows and print what came of it."""
     set_threads(threads)
-    from rich.console import Console
-    from rich.progress import Progress
+    from trm.measuring import evaluate_and_print
 
-    from trm import show, store
-    from trm.evaluate import evaluate
-    from trm.tasks import get_task, load_puzzles
-
-    stored = store.load(weights)
-    task = get_task(stored.spec.name)
-    puzzles = load_puzzles(
-        task, "embedded" if data == "minimal" else data, "minimal" if data == "minimal" else "validation"
-    )
-    puzzles = puzzles.take(slice(skip, skip + limit if limit else None))
-    if not len(puzzles):
-        raise BadInput(f"no rows left: --skip {skip} of the data is all of it")
-    with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
-        bar = progress.add_task("evaluating", total=len(puzzles))
-        result = evaluate(stored.model, task, puzzles, steps, batch, progress=lambda n: progress.advance(bar, n))
-    source = data if data in ("embedded", "minimal", "hub") else Path(data).name
-    if as_json:
-        head = {"task": task.spec.name, "weights": stored.name, "data": source}
-        print(json.dumps({**head, **result.as_dict()}))
-        return
-    title = f"{stored.name} on {len(puzzles)} puzzles ({source})"
-    console = Console()
-    console.print(show.accuracy(result, title, halting=True))
-    console.print(f"{len(puzzles) / result.seconds:.1f} puzzles/s at {steps} steps each", highlight=False)
+    rows = slice(skip, skip + limit if limit else None)
+    evaluate_and_print(weights, data, rows, steps, batch, restarts, noise, as_json)
 
 
 @app.command()
@@ -282,7 +256,11 @@ def solve(
     task_name: Annotated[str, typer.Argument(metavar="TASK", help="sudoku")],
     puzzle: Annotated[str, typer.Argument(help="The puzzle itself, a file, or - for standard input.")],
     weights: WeightsOption = "sudoku-mini",
-    steps: Annotated[int, typer.Option("--steps", help="Give up after this many.", min=1)] = 64,
+    steps: Annotated[int, typer.Option("--steps", help="From one start, at most.", min=1)] = 64,
+    restarts: RestartsOption = 0,
+    noise: NoiseOption = 1.0,
+    seed: Annotated[int, typer.Option("--seed", help="Of the noise.", min=0)] = 0,
+    seconds: Annotated[float | None, typer.Option("--seconds", help="Time limit for all puzzles.", min=0.01)] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Show the grid after every step.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="One line an answer and nothing else.")] = False,
     threads: ThreadsOption = 0,
@@ -294,7 +272,10 @@ def solve(
         raise BadInput(f"task {task_name!r} is unknown; choose sudoku")
     task, question = read_question(puzzle)
     set_threads(threads)
-    if not solve_and_print(task, question, weights, steps, trace, quiet):
+    from trm.solver import Thinking
+
+    thinking = Thinking(steps, restarts, noise, seed, seconds)
+    if not solve_and_print(task, question, weights, thinking, trace, quiet):
         raise typer.Exit(1)
 
 

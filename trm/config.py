@@ -26,6 +26,7 @@ class RunConfig(BaseModel):
     halt_weight: float = Field(0.5, ge=0)  # of the halting loss
     continue_loss: bool = False  # Q-learning's second logit, as HRM
     max_steps: int = Field(16, ge=1)  # supervision steps a puzzle
+    start_noise: float = Field(0.0, ge=0)  # standard deviation of what is added to the initial y and z of a puzzle
     explore: float = Field(0.1, ge=0, le=1)
     # Optimiser
     optimizer: OptimizerName = "adam_atan2"

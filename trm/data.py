@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trm.tasks.base import Puzzles, Task, Tokens
 
-ORDER, PUZZLE, HALTING = range(3)  # streams of random numbers that must never coincide
+ORDER, PUZZLE, HALTING, START = range(4)  # streams of random numbers that must never coincide
 
 
 class Reveal(BaseModel):
@@ -65,3 +65,8 @@ class Sampler:
 def halting_draws(seed: int, step: int, batch: int) -> npt.NDArray[np.float64]:
     """Uniform draws [batch, 2] for halting exploration at optimiser step `step`, for the whole global batch."""
     return np.random.default_rng([seed, HALTING, step]).random((batch, 2))
+
+
+def start_noise(seed: int, slot: int, taken: int, count: int) -> npt.NDArray[np.float32]:
+    """Normal draws [count] for the state from which `slot` starts on the puzzle it takes after `taken` others."""
+    return np.random.default_rng([seed, START, slot, taken]).standard_normal(count, np.float32)

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from trm.models.base import Model
+from trm.solver import Thinking, solve
+from trm.store import Stored
 from trm.tasks.base import Bools, Ints, Puzzles, Task
 
 
@@ -121,3 +123,34 @@ def evaluate(
         seconds=seconds,
         rowwise=Rowwise(exact, valid, stop),
     )
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What several starts a puzzle come to."""
+
+    rows: int
+    by_confidence: int  # rows right where the model's own confidence chooses among all answers
+    by_rules: int  # rows right where the first answer that obeys the rules counts, and without one the most confident
+    steps: int  # supervision steps over all rows
+    seconds: float
+
+
+def evaluate_thinking(
+    stored: Stored,
+    task: Task,
+    puzzles: Puzzles,
+    thinking: Thinking,
+    batch: int = 16,
+    progress: Callable[[int], object] | None = None,
+) -> Chosen:
+    """Score the answers that thinking on demand chooses, on every row of `puzzles`."""
+    began = time.perf_counter()
+    answers = solve(stored, task, puzzles.question, thinking, batch, tick=progress)
+    seconds = time.perf_counter() - began
+    right = [0, 0]
+    for answer, truth in zip(answers, puzzles.answer, strict=True):
+        scored = truth != 0
+        for number, chosen in enumerate((answer.tokens, answer.tokens if answer.found is None else answer.found)):
+            right[number] += bool((chosen == truth)[scored].all())
+    return Chosen(len(puzzles), right[0], right[1], sum(answer.steps for answer in answers), seconds)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trm.errors import BadInput
 from trm.tasks.base import Tokens
 from trm.tasks.sudoku import Sudoku, decode, read_file, sudoku_for
 from trm.tasks.sudoku_search import TooHard, count_solutions
+
+if TYPE_CHECKING:
+    from trm.solver import Thinking
 
 
 def read_question(argument: str) -> tuple[Sudoku, Tokens]:
@@ -43,7 +47,7 @@ def problem(task: Sudoku, question: Tokens) -> str | None:
     return {0: "it has no solution", 2: "it has more than one solution"}.get(count)
 
 
-def solve_and_print(task: Sudoku, question: Tokens, weights: str, steps: int, trace: bool, quiet: bool) -> bool:
+def solve_and_print(task: Sudoku, question: Tokens, weights: str, thinking: Thinking, trace: bool, quiet: bool) -> bool:
     """Solve every row of question [rows, cells] and print the answers. -> whether all were solved"""
     from rich.console import Console
 
@@ -53,7 +57,7 @@ def solve_and_print(task: Sudoku, question: Tokens, weights: str, steps: int, tr
     stored = store.load(weights, task.spec)
     if stored.spec.name.split("-")[0] != "sudoku":
         raise BadInput(f"model {weights!r} was trained for {stored.spec.name}, not for Sudoku")
-    answers = solve(stored, task, question, steps, trace=trace)
+    answers = solve(stored, task, question, thinking, trace=trace)
     console = Console(highlight=False)
     for number, (row, answer) in enumerate(zip(question, answers, strict=True), 1):
         if quiet:

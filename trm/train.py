@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from trm import ranks
 from trm.config import RunConfig
-from trm.data import Sampler, halting_draws
+from trm.data import Sampler, halting_draws, start_noise
 from trm.ema import Ema
 from trm.errors import BadInput
 from trm.halting import exploration, halted
@@ -135,13 +135,21 @@ class Trainer:
         slots = self.slots
         first_slot = ranks.rank() * len(slots.steps)
         progress = self.step / self.config.steps
+        start = self.model.start(len(slots.steps))
+        if self.config.start_noise:
+            start = State(start.y.clone(), start.z.clone())
         for i in slots.halted.nonzero().flatten().tolist():
             draw = self.sampler.draw(first_slot + i, int(slots.taken[i]), progress)
             slots.question[i] = torch.from_numpy(draw.question)
             slots.answer[i] = torch.from_numpy(draw.answer)
             slots.ids[i] = draw.id
+            if self.config.start_noise:
+                sizes = [part[i].numel() for part in start]
+                drawn = start_noise(self.config.seed, first_slot + i, int(slots.taken[i]), sum(sizes))
+                for part, noise in zip(start, torch.from_numpy(drawn).to(start.y).split(sizes), strict=True):
+                    part[i] += self.config.start_noise * noise.view_as(part[i])
             slots.taken[i] += 1
-        fresh = select(slots.halted, self.model.start(len(slots.steps)), State(slots.y, slots.z))
+        fresh = select(slots.halted, start, State(slots.y, slots.z))
         slots.y, slots.z = fresh
         slots.steps.masked_fill_(slots.halted, 0)
         slots.steps += 1

@@ -1,0 +1,136 @@
+"""Thinking on demand: steps, restarts, what ends it and which answer is chosen, with a model made for the purpose."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from trm.evaluate import evaluate_thinking
+from trm.models import TRM, Output, State
+from trm.solver import Answer, Thinking, solve
+from trm.store import Stored
+from trm.tasks.base import Puzzles, Tokens
+from trm.tasks.sudoku import Sudoku
+
+TASK = Sudoku(2, 2)
+SOLVED = TASK.read("1234341221434321").question[0]
+WRONG = np.full(16, 2, np.uint8)
+OPEN = np.ones((7, 16), np.uint8)
+
+
+class Stub:
+    """Right from its third step on if y, the noise it started with, is above `lucky`; z counts steps by thousands."""
+
+    first_token = 2
+
+    def __init__(self, lucky: float = 0.5, halt: Callable[[Tensor, Tensor], Tensor] = lambda luck, step: luck) -> None:
+        self.lucky, self.halt = lucky, halt
+        self.seen = 0  # rows of all batches
+
+    def start(self, batch: int) -> State:
+        return State(torch.zeros(batch, 1), torch.zeros(batch, 1))
+
+    def __call__(self, state: State, question: Tensor, ids: Tensor | None = None) -> Output:
+        self.seen += len(question)
+        z = state.z + 1000
+        luck, step = state.y[:, 0], (z[:, 0] / 1000).round()
+        right = ((luck > self.lucky) & (step >= 3)).unsqueeze(1)
+        tokens = torch.where(right, torch.from_numpy(SOLVED), torch.from_numpy(WRONG)).long()
+        logits = torch.nn.functional.one_hot(tokens - 2, 4).float()
+        return Output(State(state.y, z), logits, self.halt(luck, step))
+
+
+def run(model: Stub, thinking: Thinking, question: Tokens = OPEN, batch: int = 3, trace: bool = False) -> list[Answer]:
+    return solve(Stored(cast(TRM, model), TASK.spec, "stub"), TASK, question, thinking, batch, trace)
+
+
+def noise(thinking: Thinking, row: int, start: int) -> float:
+    """What the stub is given as its luck."""
+    if not start:
+        return 0.0
+    seed = int(np.random.SeedSequence([thinking.seed, row, start]).generate_state(1)[0])
+    return thinking.noise * float(torch.randn(1, generator=torch.Generator().manual_seed(seed)))
+
+
+def test_one_start_is_the_models_own() -> None:
+    lucky, unlucky = run(Stub(lucky=-1), Thinking(steps=5)), run(Stub(), Thinking(steps=5))
+    for answer in lucky:
+        assert (answer.valid, answer.steps, answer.starts, answer.tokens.tolist()) == (True, 3, 1, SOLVED.tolist())
+    for answer in unlucky:
+        assert (answer.valid, answer.steps, answer.starts, answer.tokens.tolist()) == (False, 5, 1, WRONG.tolist())
+
+
+@pytest.mark.parametrize("batch", [1, 3, 20])
+def test_restarts_go_on_until_the_rules_are_obeyed(batch: int) -> None:
+    thinking = Thinking(steps=4, restarts=6, noise=0.8, seed=3)
+    for row, answer in enumerate(run(Stub(), thinking, batch=batch)):
+        first = next((start for start in range(7) if noise(thinking, row, start) > 0.5), None)
+        if first is None:
+            assert (answer.valid, answer.steps, answer.starts) == (False, 28, 7)
+        else:
+            assert (answer.valid, answer.steps, answer.starts) == (True, 4 * first + 3, first + 1)
+
+
+def test_the_seed_and_the_noise_decide() -> None:
+    def starts(**changes: float) -> list[int]:
+        return [answer.starts for answer in run(Stub(), Thinking(4, 6, **changes))]  # type: ignore[arg-type]
+
+    assert starts(seed=1) == starts(seed=1) != starts(seed=2)
+    assert starts(noise=0.0) == [7] * len(OPEN)
+    assert starts(noise=50.0) != starts(noise=1.0)
+
+
+def test_the_most_confident_of_all_answers() -> None:
+    """Of several starts, each surest at its second step, when its answer is still wrong."""
+    thinking = Thinking(steps=4, restarts=5, until="end")
+    model = Stub(halt=lambda luck, step: torch.where(step == 2, luck + 2, luck))
+    for row, answer in enumerate(run(model, thinking)):
+        best = max(noise(thinking, row, start) for start in range(6))
+        assert answer.confidence == pytest.approx(1 / (1 + np.exp(-best - 2)), rel=1e-5)
+        assert (answer.tokens.tolist(), answer.valid, answer.steps) == (WRONG.tolist(), False, 24)
+        assert (answer.found is not None) == (best > 0.5)
+    assert model.seen == 24 * len(OPEN)
+
+
+def test_the_models_own_halt() -> None:
+    model = Stub(lucky=-1, halt=lambda luck, step: step - 3.5)  # sure at step 4, right at 3
+    for answer in run(model, Thinking(steps=9, restarts=2, until="halt")):
+        assert (answer.steps, answer.starts, answer.valid) == (4, 1, True)
+    assert model.seen == 4 * len(OPEN)  # those that are done leave the batch
+
+
+def test_a_trace_has_every_step_of_every_start() -> None:
+    thinking = Thinking(steps=4, restarts=6, noise=0.8, seed=3)
+    for plain, answer in zip(run(Stub(), thinking), run(Stub(), thinking, trace=True), strict=True):
+        assert len(answer.trace) == answer.steps == plain.steps
+        assert plain.trace == []
+        assert [step.tolist() == SOLVED.tolist() for step in answer.trace] == [False] * (answer.steps - 1) + [
+            answer.valid
+        ]
+
+
+def test_a_time_limit_ends_it_with_an_answer_for_every_puzzle(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    answers = run(Stub(), Thinking(steps=1000, restarts=3, seconds=10))
+    assert [answer.steps for answer in answers] == [10] * 3 + [1] * 4
+    assert not any(answer.valid for answer in answers)
+
+
+def test_shares_by_confidence_and_by_rules() -> None:
+    thinking = Thinking(steps=4, restarts=2, noise=0.6, until="end")
+    model = Stub(halt=lambda luck, step: -luck.abs())  # surest of its own start, which is wrong
+    ticks: list[int] = []
+    puzzles = Puzzles(OPEN, np.tile(SOLVED, (len(OPEN), 1)))
+    found = evaluate_thinking(Stored(cast(TRM, model), TASK.spec, "stub"), TASK, puzzles, thinking, 3, ticks.append)
+    lucky = sum(max(noise(thinking, row, start) for start in range(3)) > 0.5 for row in range(len(OPEN)))
+    assert (found.rows, found.by_confidence, found.by_rules) == (len(OPEN), 0, lucky)
+    assert 0 < lucky < len(OPEN)
+    assert (found.steps, sum(ticks)) == (12 * len(OPEN), len(OPEN))
