@@ -26,11 +26,12 @@ from safetensors.torch import load_file, save_file
 from trm import show, solver, store
 from trm.config import override
 from trm.errors import BadInput
+from trm.models import ModelConfig, build
 from trm.presets import PRESETS
 from trm.run import run
 from trm.solver import Answer, Thinking
 from trm.solving import read_question
-from trm.tasks import load_puzzles
+from trm.tasks import get_task, load_puzzles
 from trm.tasks.base import Task, Tokens
 from trm.tasks.sudoku import Sudoku
 
@@ -229,6 +230,20 @@ def test_a_trace_on_a_terminal_changes_in_place(monkeypatch: pytest.MonkeyPatch)
 def test_malformed_puzzles(call: Call, puzzle: str, words: list[str]) -> None:
     refused(call("solve", "sudoku", puzzle), *words)
     refused(call("solve", "chess", puzzle), "task 'chess' is unknown")
+
+
+def test_solve_reads_mazes_too(call: Call, tmp_path: Path) -> None:
+    maze = "S.\n#G\n"
+    spec = get_task("maze-2x2").spec
+    config = ModelConfig(mixer="local", width=8, layers=1, multiple=8, T=1, n=1, positions="none")
+    store.save_model(tmp_path / "maze", build(config, spec), config, spec, "maze", {})
+    (tmp_path / "maze.txt").write_text(maze)
+    done = call("solve", "maze", str(tmp_path / "maze.txt"), "--weights", str(tmp_path / "maze"), "--steps", "2")
+    assert done.code in (0, 1)
+    assert len(done.out.splitlines()) == 4  # the board, the verdict, the answer in one line
+    refused(call("solve", "maze", maze), "no weights for maze")
+    refused(call("solve", "maze", "S.\n#.\n", "--weights", "sudoku-mini"), "maze 1", "no G")
+    refused(call("solve", "maze", maze, "--weights", "sudoku-mini"), "was trained for sudoku, not for maze")
 
 
 def test_a_malformed_puzzle_is_refused_before_torch_is_loaded() -> None:

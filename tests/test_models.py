@@ -117,6 +117,46 @@ def test_groups_weights_do_not_depend_on_the_size() -> None:
     assert all(shape == shapes[0] for shape in shapes)
 
 
+LOCAL = ModelConfig(mixer="local", width=16, layers=1, expansion=3, multiple=16, T=1, n=2, positions="none")
+
+
+def test_local_information_moves_one_cell_a_call() -> None:
+    torch.manual_seed(0)
+    spec = Spec("grid", 7, 9, vocab=5, first_symbol=5)
+    model = build(LOCAL, spec)
+    question = torch.ones(2, 63, dtype=torch.uint8)
+    question[1, 3 * 9 + 4] = 2  # the middle
+    with torch.no_grad():
+        output = model(model.start(2), question)
+    changed = (output.state.y[0] != output.state.y[1]).any(-1).view(7, 9)
+    far = torch.tensor([[abs(row - 3) + abs(column - 4) for column in range(9)] for row in range(7)])
+    assert torch.equal(changed, far <= 3)  # two latent updates and one of the answer
+
+
+def test_local_weights_do_not_depend_on_the_size_and_the_board_may_be_moved() -> None:
+    torch.manual_seed(0)
+    small, large = (build(LOCAL, Spec("grid", side, side, vocab=5, first_symbol=5)) for side in (9, 12))
+    large.load_state_dict(small.state_dict())
+    question = torch.randint(1, 5, (1, 12, 12), dtype=torch.uint8)
+    with torch.no_grad():
+        whole = large(large.start(1), question.flatten(1)).logits.view(12, 12, 5)
+        part = small(small.start(1), question[:, 2:11, 1:10].flatten(1)).logits.view(9, 9, 5)
+    # Away from the smaller board's edge nothing tells that there is one.
+    torch.testing.assert_close(part[4:5, 4:5], whole[6:7, 5:6])
+    assert (part[0] - whole[2, 1:10]).abs().max() > 1e-3
+
+
+def test_local_halting_sees_every_cell() -> None:
+    torch.manual_seed(0)
+    model = build(LOCAL, Spec("grid", 7, 9, vocab=5, first_symbol=5))
+    torch.nn.init.normal_(model.frame.halt.weight)
+    question = torch.ones(2, 63, dtype=torch.uint8)
+    question[1, 40] = 3
+    with torch.no_grad():
+        halt = model(model.start(2), question).halt
+    assert halt[0] != halt[1]
+
+
 def reference_step(model: TRM, state: State, question: torch.Tensor) -> State:
     """Figure 3 of the paper, word for word."""
     x = model.frame.embed(question.long(), None)
@@ -162,6 +202,7 @@ def test_only_the_last_recursion_carries_gradient() -> None:
         ({"mixer": "magic"}, "mixer 'magic' is unknown"),
         ({"mixer": "groups"}, "needs constraint groups"),
         ({"places": "open"}, "places 'open' is for mixer 'groups'"),
+        ({"mixer": "local"}, "mixer 'local' has no puzzle embeddings and no positions"),
         ({"width": 30}, "multiple of twice the heads"),
     ],
 )

@@ -52,7 +52,10 @@ def options(version: Annotated[bool, typer.Option("--version", help="Print the v
         raise typer.Exit
 
 
-WeightsOption = Annotated[str, typer.Option("--weights", help="A shipped model's name, or a run's folder.")]
+DEFAULT_WEIGHTS = {"sudoku": "sudoku-mini"}  # for `trm solve`
+WeightsOption = Annotated[
+    str | None, typer.Option("--weights", help="A shipped model's name, or a run's folder [default: what ships].")
+]
 RestartsOption = Annotated[int, typer.Option("--restarts", help="Further starts, each from another state.", min=0)]
 NoiseOption = Annotated[float, typer.Option("--noise", help="How different those starts are.", min=0)]
 ThreadsOption = Annotated[int, typer.Option("--threads", help="Threads a process; 0: the cores shared out.", min=0)]
@@ -253,9 +256,9 @@ def compare(
 
 @app.command()
 def solve(
-    task_name: Annotated[str, typer.Argument(metavar="TASK", help="sudoku")],
+    task_name: Annotated[str, typer.Argument(metavar="TASK", help="sudoku or maze")],
     puzzle: Annotated[str, typer.Argument(help="The puzzle itself, a file, or - for standard input.")],
-    weights: WeightsOption = "sudoku-mini",
+    weights: WeightsOption = None,
     steps: Annotated[int, typer.Option("--steps", help="From one start, at most.", min=1)] = 64,
     restarts: RestartsOption = 0,
     noise: NoiseOption = 1.0,
@@ -268,14 +271,14 @@ def solve(
     """Solve puzzles. Exit code 0 when all are solved, 1 when not, 2 when one is malformed."""
     from trm.solving import read_question, solve_and_print
 
-    if task_name != "sudoku":
-        raise BadInput(f"task {task_name!r} is unknown; choose sudoku")
-    task, question = read_question(puzzle)
+    task, question = read_question(puzzle, task_name)
+    if weights is None and task_name not in DEFAULT_WEIGHTS:
+        raise BadInput(f"no weights for {task_name} ship with this version; train some and give --weights FOLDER")
     set_threads(threads)
     from trm.solver import Thinking
 
     thinking = Thinking(steps, restarts, noise, seed, seconds)
-    if not solve_and_print(task, question, weights, thinking, trace, quiet):
+    if not solve_and_print(task, question, weights or DEFAULT_WEIGHTS[task_name], thinking, trace, quiet):
         raise typer.Exit(1)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trm.errors import BadInput
 from trm.tasks.base import Tokens
+from trm.tasks.maze import Maze, maze_for
 from trm.tasks.sudoku import Sudoku, decode, read_file, sudoku_for
 from trm.tasks.sudoku_search import TooHard, count_solutions
 
@@ -16,15 +18,20 @@ if TYPE_CHECKING:
     from trm.solver import Thinking
 
 
-def read_question(argument: str) -> tuple[Sudoku, Tokens]:
+SIZES: dict[str, Callable[[str], Sudoku | Maze]] = {"sudoku": sudoku_for, "maze": maze_for}
+
+
+def read_question(argument: str, family: str = "sudoku") -> tuple[Sudoku | Maze, Tokens]:
     """A puzzle on the command line, a file of them, or `-` for standard input. -> the task, [rows, cells]"""
+    if family not in SIZES:
+        raise BadInput(f"task {family!r} is unknown; choose {' or '.join(SIZES)}")
     if argument == "-":
         text = decode(sys.stdin.buffer.read(), "standard input")
     elif looks_like_path(argument):
         text = read_file(argument)
     else:
         text = argument
-    task = sudoku_for(text)
+    task = SIZES[family](text)
     return task, task.read(text).question
 
 
@@ -38,8 +45,10 @@ def looks_like_path(argument: str) -> bool:
     return "\n" not in argument and (os.sep in argument or argument.lower().endswith((".txt", ".csv", ".sdk")))
 
 
-def problem(task: Sudoku, question: Tokens) -> str | None:
+def problem(task: Sudoku | Maze, question: Tokens) -> str | None:
     """Why a question [cells] has no single answer, in words; None if it has one, or if that is too hard to tell."""
+    if isinstance(task, Maze):
+        return None  # a maze without a path was refused
     try:
         count, _, _ = count_solutions(question, task, limit=2)
     except TooHard:
@@ -55,8 +64,9 @@ def solve_and_print(task: Sudoku, question: Tokens, weights: str, thinking: Thin
     from trm.solver import solve
 
     stored = store.load(weights, task.spec)
-    if stored.spec.name.split("-")[0] != "sudoku":
-        raise BadInput(f"model {weights!r} was trained for {stored.spec.name}, not for Sudoku")
+    family = task.spec.name.split("-")[0]
+    if stored.spec.name.split("-")[0] != family:
+        raise BadInput(f"model {weights!r} was trained for {stored.spec.name}, not for {family}")
     answers = solve(stored, task, question, thinking, trace=trace)
     console = Console(highlight=False)
     for number, (row, answer) in enumerate(zip(question, answers, strict=True), 1):

@@ -146,7 +146,7 @@ class Trainer:
             if self.config.start_noise:
                 sizes = [part[i].numel() for part in start]
                 drawn = start_noise(self.config.seed, first_slot + i, int(slots.taken[i]), sum(sizes))
-                for part, noise in zip(start, torch.from_numpy(drawn).to(start.y).split(sizes), strict=True):
+                for part, noise in zip(start, torch.split(torch.from_numpy(drawn).to(start.y), sizes), strict=True):
                     part[i] += self.config.start_noise * noise.view_as(part[i])
             slots.taken[i] += 1
         fresh = select(slots.halted, start, State(slots.y, slots.z))

@@ -26,6 +26,8 @@ def build(config: ModelConfig, spec: Spec) -> TRM:
         raise BadInput(f"mixer {config.mixer!r} is unknown; choose one of {', '.join(sorted(MIXERS))}")
     if config.mixer == "groups" and not spec.groups:
         raise BadInput(f"mixer 'groups' needs constraint groups, and task {spec.name!r} has none")
+    if config.mixer == "local" and (config.puzzle_ids or config.positions != "none"):
+        raise BadInput("mixer 'local' has no puzzle embeddings and no positions: set puzzle_ids=0 and positions=none")
     if config.mixer == "attention" and config.width % (2 * config.heads):
         raise BadInput(f"width {config.width} must be a multiple of twice the heads ({config.heads})")
     if config.puzzle_ids and config.puzzle_width > config.puzzle_tokens * config.width:

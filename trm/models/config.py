@@ -13,7 +13,7 @@ class ModelConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["trm", "hrm", "direct"] = "trm"
-    mixer: str = "attention"  # attention | mlp | groups, or a name given to `trm.models.register_mixer`
+    mixer: str = "attention"  # attention | mlp | groups | local, or a name given to `trm.models.register_mixer`
     width: int = Field(512, ge=8)  # D; for `groups` the channels of one (cell, symbol) pair
     heads: int = Field(8, ge=1)  # attention only
     layers: int = Field(2, ge=1)  # of each network

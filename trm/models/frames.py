@@ -92,6 +92,19 @@ class TokenFrame(nn.Module):
         return logits
 
 
+class GridFrame(TokenFrame):
+    """A `TokenFrame` whose halting logit looks at every cell, since with the `local` mixer none knows of all others."""
+
+    def __init__(self, config: ModelConfig, spec: Spec) -> None:
+        super().__init__(config, spec)
+        self.halt = halting_head(2 * config.width, 2)
+
+    def read_halt(self, y: Tensor) -> Tensor:
+        """-> halt and continue logits [batch, 2]"""
+        logits: Tensor = self.halt(torch.cat((y.mean(1), y.amax(1)), dim=-1))
+        return logits
+
+
 class SymbolFrame(nn.Module):
     """One vector a (cell, symbol) pair: the symbol is unknown here, given here, or another one is given here."""
 
@@ -150,4 +163,5 @@ Frame = TokenFrame | SymbolFrame
 
 
 def make_frame(config: ModelConfig, spec: Spec) -> Frame:
-    return SymbolFrame(config, spec) if config.mixer == "groups" else TokenFrame(config, spec)
+    frames: dict[str, type[TokenFrame] | type[SymbolFrame]] = {"groups": SymbolFrame, "local": GridFrame}
+    return frames.get(config.mixer, TokenFrame)(config, spec)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trm.models.config import ModelConfig
-from trm.models.fused import add_norm, gate
+from trm.models.fused import add_norm, gate, gated
 from trm.models.groups import Layout, Places, mix
 from trm.models.layers import Attention, Linear, Rotary, SwiGLU, rms_norm
 from trm.tasks.base import Spec
@@ -75,7 +76,35 @@ class GroupsMixer(nn.Module):
         return mix(h, self.w_features.weight, maps, self.layout, places)
 
 
-MIXERS: dict[str, MixerFactory] = {"attention": AttentionMixer, "mlp": MlpMixer, "groups": GroupsMixer}
+class LocalMixer(nn.Module):
+    """Gated features of a cell and of its four neighbours. [batch, cells, width] -> same
+
+    All weights are shared over cells, one map for each direction, and beyond the edge is nothing: so weights do not
+    depend on the board's size, and information moves one cell a call.
+    """
+
+    def __init__(self, config: ModelConfig, spec: Spec) -> None:
+        super().__init__()
+        self.height, self.width = spec.height, spec.width
+        self.w_features = Linear(config.width, 2 * config.width)
+        self.w_around = Linear(5 * config.width, config.width)
+
+    def forward(self, h: Tensor) -> Tensor:
+        features = gated(h, self.w_features.weight).view(len(h), self.height, self.width, h.shape[-1])
+        padded = F.pad(features, (0, 0, 1, 1, 1, 1))
+        rows, columns = slice(1, -1), slice(1, -1)
+        above, below = padded[:, :-2, columns], padded[:, 2:, columns]
+        left, right = padded[:, rows, :-2], padded[:, rows, 2:]
+        around = torch.cat((features, above, below, left, right), dim=-1)
+        return add_norm(h, self.w_around(around).flatten(1, 2))
+
+
+MIXERS: dict[str, MixerFactory] = {
+    "attention": AttentionMixer,
+    "mlp": MlpMixer,
+    "groups": GroupsMixer,
+    "local": LocalMixer,
+}
 
 
 def register_mixer(name: str, factory: MixerFactory) -> None:
