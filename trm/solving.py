@@ -56,7 +56,9 @@ def problem(task: Sudoku | Maze, question: Tokens) -> str | None:
     return {0: "it has no solution", 2: "it has more than one solution"}.get(count)
 
 
-def solve_and_print(task: Sudoku, question: Tokens, weights: str, thinking: Thinking, trace: bool, quiet: bool) -> bool:
+def solve_and_print(
+    task: Sudoku | Maze, question: Tokens, weights: str, thinking: Thinking, trace: bool, quiet: bool
+) -> bool:
     """Solve every row of question [rows, cells] and print the answers. -> whether all were solved"""
     from rich.console import Console
 
@@ -64,9 +66,6 @@ def solve_and_print(task: Sudoku, question: Tokens, weights: str, thinking: Thin
     from trm.solver import solve
 
     stored = store.load(weights, task.spec)
-    family = task.spec.name.split("-")[0]
-    if stored.spec.name.split("-")[0] != family:
-        raise BadInput(f"model {weights!r} was trained for {stored.spec.name}, not for {family}")
     answers = solve(stored, task, question, thinking, trace=trace)
     console = Console(highlight=False)
     for number, (row, answer) in enumerate(zip(question, answers, strict=True), 1):

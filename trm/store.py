@@ -76,7 +76,7 @@ def load(name: str, spec: Spec | None = None) -> Stored:
         spec: another size of the task, where the model's weights do not depend on the size.
 
     Raises:
-        BadInput: no such model, a damaged file, or tensors of the wrong shape (each named).
+        BadInput: no such model, one for another task, a damaged file, or tensors of the wrong shape (each named).
         TrmError: a model of the hub cannot be downloaded.
     """
     folder = find(name)
@@ -89,6 +89,8 @@ def load(name: str, spec: Spec | None = None) -> Stored:
         raise BadInput(f"model {folder}: config.json lacks {error}; copy or train it again") from None
     except (ValidationError, TypeError, ValueError, AttributeError, OSError, SafetensorError) as error:
         raise BadInput(f"model {folder}: {str(error).splitlines()[0]}; copy or train it again") from None
+    if spec is not None and (family := stored_spec.name.split("-")[0]) != spec.name.split("-")[0]:
+        raise BadInput(f"model {name!r} was trained for {family}, not for {spec.name}")
     model = build(config, spec or stored_spec)
     check_shapes(folder, tensors, model)
     model.load_state_dict(tensors)
