@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from trm.errors import BadInput
 from trm.llm_text import Reader, alphabet, make_prompt, version
 from trm.tasks.base import Spec, Tokens
+from trm.tasks.maze import Maze
 from trm.tasks.sudoku import DIGITS, Sudoku
 
 SIZES = [Sudoku(2, 2), Sudoku(2, 3), Sudoku(3, 3), Sudoku(4, 4)]
@@ -33,6 +34,19 @@ def test_the_prompt_says_what_is_needed() -> None:
         for words in (" ".join(DIGITS[: task.size]), boxes, "step by step", "ANSWER:", "fenced block", ending):
             assert words in prompt
     assert len({version(task) for task in SIZES}) == len(SIZES)
+
+
+def test_mazes_are_asked_and_read() -> None:
+    maze = Maze(3, 4)
+    puzzles = maze.read("S.#.\n#..#\n..#G\n".replace("#G", ".G"))
+    prompt = make_prompt(maze, puzzles.question[0])
+    for words in ("\n\nS . # .\n# . . #\n. . . G\n\n", "3 rows and 4 columns", "down, then left, then right, then up"):
+        assert words in prompt
+    answer = maze.label(puzzles.question[0])
+    reply = f"First down...\n\nANSWER:\n```\n{maze.draw(answer)}\n```"
+    found = Reader.of(maze).find(reply)
+    assert found is not None
+    assert found.tolist() == answer.tolist()
 
 
 class Lights(Sudoku):

@@ -15,6 +15,7 @@ from trm.llm_kept import Line, go_on, plan
 from trm.records import Record
 from trm.tasks import load_puzzles
 from trm.tasks.base import Task
+from trm.tasks.maze import maze_for
 from trm.tasks.sudoku import Sudoku, read_file, sudoku_for
 
 OURS = ("embedded", "minimal", "hub")  # sets of puzzles that are no files
@@ -82,7 +83,10 @@ def evaluate_llm(options: Options) -> None:
 
 def find_task(data: str) -> Task:
     """The task that a set of puzzles belongs to. Raises BadInput for a file that cannot be read."""
-    return Sudoku() if data in OURS else sudoku_for(read_file(data))
+    if data in OURS:
+        return Sudoku()
+    text = read_file(data)
+    return maze_for(text) if "#" in text else sudoku_for(text)  # no Sudoku is written with a #
 
 
 class Bar:
