@@ -117,6 +117,16 @@ def test_a_noisy_start_is_drawn_for_every_puzzle_anew(small_csv: Path) -> None:
     assert noisy.model.start(1).y.equal(still.model.start(1).y)  # what is stored stays as it is
 
 
+def test_a_run_may_start_from_another_ones_weights(small_csv: Path, tmp_path: Path) -> None:
+    assert run(tiny(small_csv, "steps=3"), tmp_path / "first", "tiny")
+    weights = load_file(tmp_path / "first" / "model.safetensors")
+    assert run(tiny(small_csv, "steps=1", "lr=1e-9", f"init={tmp_path / 'first'}"), tmp_path / "second", "tiny")
+    for name, value in load_file(tmp_path / "second" / "model.safetensors").items():
+        torch.testing.assert_close(value, weights[name], rtol=0, atol=1e-6)
+    with pytest.raises(BadInput, match="init: tensor"):
+        run(tiny(small_csv, "model.width=16", f"init={tmp_path / 'first'}"), tmp_path / "third", "tiny")
+
+
 def test_resuming_in_the_same_process_is_exact(small_csv: Path) -> None:
     whole, first = trainer(small_csv), trainer(small_csv)
     for _ in range(12):

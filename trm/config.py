@@ -21,6 +21,7 @@ class RunConfig(BaseModel):
     task: str = "sudoku"
     data: str = "embedded"  # embedded | hub | path of a file
     model: ModelConfig = ModelConfig()
+    init: str = ""  # a stored model whose weights to start from; empty: fresh ones
     # Supervision
     loss: LossName = "stablemax"
     halt_weight: float = Field(0.5, ge=0)  # of the halting loss

@@ -69,11 +69,12 @@ def other_rules(task: Task) -> str:
 
 
 def maze_rules(task: Task) -> str:
+    spec = task.spec
     return (
-        f"This is a maze of {task.spec.height} rows and {task.spec.width} columns: # is wall, . is open, S the "
-        "start and G the goal. Walk from S to G in as few moves as possible, up, down, left or right, through open cells only. "
-        "Where more than one move brings you a step nearer to G, prefer down, then left, then right, then up. The "
-        "solution is the same board with an o on every cell of the path between S and G."
+        f"This is a maze of {spec.height} rows and {spec.width} columns: # is wall, . is open, S the start and G the "
+        "goal. Walk from S to G in as few moves as possible, up, down, left or right, through open cells only. Where "
+        "more than one move brings you a step nearer to G, prefer down, then left, then right, then up. The solution is "
+        "the same board with an o on every cell of the path between S and G."
     )
 
 

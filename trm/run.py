@@ -22,7 +22,7 @@ from trm.errors import BadInput, TrmError
 from trm.evaluate import Evaluation, evaluate
 from trm.files import write_text
 from trm.report import Reporter
-from trm.store import save_model
+from trm.store import load, save_model
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.base import Puzzles, Task
 from trm.train import NonFinite, Totals, Trainer
@@ -114,6 +114,8 @@ class Run:
             "threads": torch.get_num_threads(),
         }
         self = cls(Trainer(config, task, puzzles, device), task, out, name, about)
+        if config.init and content is None:
+            self.trainer.start_from(load(config.init, task.spec).model)
         if content is not None:
             if content["about"]["data"]["sha256"] != about["data"]["sha256"]:
                 raise TrmError(f"{out} was trained on other data than {config.data} now holds; start a new run")

@@ -80,6 +80,16 @@ class Trainer:
         self.slots = self.empty_slots(config.batch // ranks.world(), task.spec.cells)
         self.totals = Totals()
 
+    def start_from(self, other: nn.Module) -> None:
+        """Take another model's weights, buffers and initial states. Raises BadInput where the shapes differ."""
+        mine, theirs = self.model.state_dict(), other.state_dict()
+        for name in sorted(mine.keys() | theirs.keys()):
+            shapes = [tuple(tensors[name].shape) if name in tensors else "missing" for tensors in (mine, theirs)]
+            if shapes[0] != shapes[1]:
+                raise BadInput(f"init: tensor {name} is {shapes[1]} in that model and {shapes[0]} in this one")
+        self.model.load_state_dict(theirs)
+        self.ema = Ema(self.model, self.config.ema)
+
     def empty_slots(self, count: int, cells: int) -> Slots:
         """Every slot halted, so that the first step fills it."""
 
