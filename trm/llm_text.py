@@ -73,8 +73,8 @@ def maze_rules(task: Task) -> str:
     return (
         f"This is a maze of {spec.height} rows and {spec.width} columns: # is wall, . is open, S the start and G the "
         "goal. Walk from S to G in as few moves as possible, up, down, left or right, through open cells only. Where "
-        "more than one move brings you a step nearer to G, prefer down, then left, then right, then up. The solution is "
-        "the same board with an o on every cell of the path between S and G."
+        "more than one move brings you a step nearer to G, prefer down, then left, then right, then up. The solution "
+        "is the same board with an o on every cell of the path between S and G."
     )
 
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -66,13 +67,16 @@ class Thoughts:
         return Answer(self.best, self.valid, self.steps, confidence, self.trace, self.start + 1, self.found)
 
 
-def start_state(model: Model, items: list[tuple[int, int]], thinking: Thinking) -> State:
-    """Where each (puzzle, start) begins: the model's own state for start 0, with noise of its own for any other."""
+def start_state(model: Model, question: Tokens, items: list[tuple[int, int]], thinking: Thinking) -> State:
+    """Where each (puzzle, start) begins: the model's own state for start 0, with noise of its own for any other.
+
+    The noise depends on the seed, the question and the number of the start, and not on what else is in the batch.
+    """
     state = model.start(len(items))
     parts = [part.clone() for part in state]
     for i, (row, start) in enumerate(items):
         if start:
-            seed = np.random.SeedSequence([thinking.seed, row, start]).generate_state(1)[0]
+            seed = np.random.SeedSequence([thinking.seed, crc32(question[row].tobytes()), start]).generate_state(1)[0]
             drawn = torch.Generator().manual_seed(int(seed))
             for part in parts:
                 part[i] += thinking.noise * torch.randn(part[i].shape, generator=drawn)
@@ -113,7 +117,7 @@ def solve(
     while items or waiting:
         fresh = [waiting.popleft() for _ in range(min(len(waiting), batch - len(items)))]
         if fresh:
-            more = start_state(model, fresh, thinking)
+            more = start_state(model, question, fresh, thinking)
             state = State(torch.cat((state.y, more.y)), torch.cat((state.z, more.z)))
             items, done = items + fresh, np.append(done, np.zeros(len(fresh), np.int64))
         rows = [row for row, _ in items]
