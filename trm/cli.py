@@ -52,7 +52,7 @@ def options(version: Annotated[bool, typer.Option("--version", help="Print the v
         raise typer.Exit
 
 
-DEFAULT_WEIGHTS = {"sudoku": "sudoku-mini"}  # for `trm solve`
+DEFAULT_WEIGHTS = {"sudoku": "sudoku-extreme-cpu"}  # for `trm solve`
 WeightsOption = Annotated[
     str | None, typer.Option("--weights", help="A shipped model's name, or a run's folder [default: what ships].")
 ]
