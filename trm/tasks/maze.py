@@ -19,7 +19,7 @@ import numpy as np
 from trm.errors import BadInput
 from trm.tasks.base import Bools, Ints, Puzzles, Spec, Tokens
 from trm.tasks.maze_paths import distances, from_bits, layers, route, to_bits
-from trm.tasks.sudoku import _fields, _heading, _show
+from trm.tasks.sudoku import csv_fields, csv_heading, shown_text
 
 WALL, OPEN, START, GOAL, PATH = range(1, 6)
 CHARACTERS = "0#.SGo"  # by token, as drawn; a space is read as an open cell too
@@ -63,7 +63,7 @@ class Maze:
         filled = [(number, line) for number, line in lines if line.strip()]
         if not filled:
             raise BadInput("no maze found: the input is empty")
-        if columns := _heading(filled[0][1]):
+        if columns := csv_heading(filled[0][1]):
             return self._read_csv(filled, *columns)
         starts, rows = self._split(lines)
         question = np.concatenate(rows).reshape(-1, self.cells)
@@ -102,10 +102,10 @@ class Maze:
 
     def _read_csv(self, lines: list[tuple[int, str]], question: int, answer: int | None) -> Puzzles:
         """Rows below a heading whose columns number `question` and `answer` (None: no answers) count from 0."""
-        columns, starts = len(_fields(lines[0][1], lines[0][0])), []
+        columns, starts = len(csv_fields(lines[0][1], lines[0][0])), []
         rows: list[Tokens] = []
         for number, line in lines[1:]:
-            fields = _fields(line, number)
+            fields = csv_fields(line, number)
             if len(fields) != columns:
                 raise BadInput(f"line {number}: {len(fields)} columns instead of {columns}")
             for column, name in ((question, "question"), (answer, "answer")):
@@ -312,7 +312,7 @@ def maze_for(text: str) -> Maze:
     filled = [line for line in lines if line.strip()]
     if not filled:
         return Maze()
-    if columns := _heading(filled[0]):
+    if columns := csv_heading(filled[0]):
         fields = filled[1].split(",") if len(filled) > 1 else []
         return _square(len(fields[columns[0]].strip('"'))) if columns[0] < len(fields) else Maze()
     # A line of spaces is a row if it is as long as most lines are, or else a gap between mazes.
@@ -342,6 +342,6 @@ def _tokens(cells: str, place: str) -> Tokens:
     tokens = _TABLE[np.frombuffer(cells.encode("latin-1", "replace"), np.uint8)]
     if (tokens == 255).any():
         at = int((tokens == 255).argmax())
-        what = f"{_show(cells[at])} is not a wall (#), an open cell (a space or .), S, G or o (path)"
+        what = f"{shown_text(cells[at])} is not a wall (#), an open cell (a space or .), S, G or o (path)"
         raise BadInput(f"{place}, character {at + 1}: {what}")
     return tokens
