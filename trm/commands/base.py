@@ -1,0 +1,37 @@
+"""The `trm` command itself, and what several of its subcommands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from trm.version import __version__
+
+app = typer.Typer(
+    name="trm",
+    help="Tiny Recursive Models: train, evaluate and use small networks that solve hard puzzles.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def options(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    if version:
+        print(f"trm {__version__}")
+        raise typer.Exit
+
+
+RestartsOption = Annotated[int, typer.Option("--restarts", help="Further starts, each from another state.", min=0)]
+NoiseOption = Annotated[float, typer.Option("--noise", help="How different those starts are.", min=0)]
+ThreadsOption = Annotated[int, typer.Option("--threads", help="Threads a process; 0: the cores shared out.", min=0)]
+
+
+def set_threads(count: int) -> None:
+    import torch
+
+    if count:
+        torch.set_num_threads(count)

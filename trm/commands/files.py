@@ -1,0 +1,83 @@
+"""`trm import`, `trm export` and `trm data`: what reads and writes files of models and puzzles."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trm.commands.base import app
+from trm.errors import BadInput
+
+
+@app.command("import")
+def import_command(
+    file: Annotated[Path, typer.Argument(help="A published TRM or HRM state dict (.safetensors or a torch file).")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write.")],
+    task: Annotated[str | None, typer.Option("--task", help="A task's name, where the tokens do not tell.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="heads, T, n, positions, puzzle_tokens or max_steps=VALUE.")
+    ] = None,
+) -> None:
+    """Read a published checkpoint into our format. Says what the file does not show and was assumed."""
+    from trm.published import import_file
+
+    given: dict[str, int | str] = {}
+    for setting in settings or []:
+        key, sign, value = setting.partition("=")
+        if not sign:
+            raise BadInput(f"--set {setting}: write key=value, for example --set n=6")
+        given[key] = int(value) if value.isdigit() else value
+    result = import_file(file, out, task, **given)
+    print(f"imported to {out}", file=sys.stderr)
+    if result.assumed:
+        listed = ", ".join(f"{key}={value}" for key, value in result.assumed.items())
+        print(f"not in the file, so assumed as published: {listed}; change with --set", file=sys.stderr)
+
+
+@app.command("export")
+def export_command(
+    weights: Annotated[str, typer.Argument(help="A shipped model's name, or the folder of a run.")],
+    to: Annotated[Path, typer.Option("--to", help="The file to write; a torch file unless it ends in .safetensors.")],
+) -> None:
+    """Write a TRM or HRM as a published state dict, which `trm import` and the published code read."""
+    from trm.published import export_file
+
+    export_file(weights, to)
+
+
+data_app = typer.Typer(help="Make puzzles.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+@data_app.command("sudoku")
+def data_sudoku(
+    out: Annotated[Path, typer.Argument(help="The CSV to write (source,question,answer,rating).")],
+    kind: Annotated[str, typer.Option("--kind", help="extreme (hard by search effort) or minimal.")] = "extreme",
+    rows: Annotated[int, typer.Option("--rows", help="How many.", min=1)] = 100,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    compare: Annotated[Path | None, typer.Option("--compare", help="Rate this CSV too and print both.")] = None,
+) -> None:
+    """Make Sudokus with one solution and print the quantiles of their search effort."""
+    from trm.making import make_sudokus
+
+    make_sudokus(out, kind, rows, seed, compare)
+
+
+@data_app.command("maze")
+def data_maze(
+    out: Annotated[Path, typer.Argument(help="The CSV to write (source,question,answer,rating).")],
+    kind: Annotated[str, typer.Option("--kind", help="hard (as the benchmark's) or perfect (no loops).")] = "hard",
+    rows: Annotated[int, typer.Option("--rows", help="How many.", min=1)] = 100,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    height: Annotated[int, typer.Option("--height", min=2, max=100)] = 30,
+    width: Annotated[int, typer.Option("--width", min=2, max=100)] = 30,
+    least: Annotated[int | None, typer.Option("--least", help="Moves from S to G at least.", min=1)] = None,
+    compare: Annotated[Path | None, typer.Option("--compare", help="Describe this file too.")] = None,
+) -> None:
+    """Make mazes with the benchmark's answers and print quantiles of what they are like."""
+    from trm.making import make_mazes
+
+    make_mazes(out, kind, rows, seed, height, width, least, compare)

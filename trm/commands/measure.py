@@ -1,0 +1,86 @@
+"""`trm eval` and `trm compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trm.commands.base import NoiseOption, RestartsOption, ThreadsOption, app, set_threads
+from trm.errors import BadInput
+
+LLM_PANEL = "Asking a language model"
+WEIGHTS_ONLY = ("steps", "batch", "threads")
+LLM_ONLY = ("model", "max_tokens", "budget", "temperature", "timeout", "retries", "concurrency", "out")
+
+
+def llm_option(name: str, help: str, min: float | None = None, max: float | None = None) -> Any:
+    return typer.Option(name, help=help, min=min, max=max, rich_help_panel=LLM_PANEL)
+
+
+@app.command("eval")
+def evaluate_command(
+    ctx: typer.Context,
+    weights: Annotated[str | None, typer.Argument(help="A shipped model's name, or the folder of a run.")] = None,
+    data: Annotated[str, typer.Option("--data", help="A CSV, or embedded, minimal.")] = "embedded",
+    steps: Annotated[int, typer.Option("--steps", help="Supervision steps; may exceed those trained.", min=1)] = 16,
+    limit: Annotated[
+        int | None, typer.Option("--limit", help="Only the first N rows; 0: all. With --llm 20.", min=0)
+    ] = None,
+    skip: Annotated[int, typer.Option("--skip", help="Leave out the first N rows.", min=0)] = 0,
+    batch: Annotated[int, typer.Option("--batch", help="Puzzles at once.", min=1)] = 16,
+    restarts: RestartsOption = 0,
+    noise: NoiseOption = 1.0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
+    threads: ThreadsOption = 0,
+    llm: Annotated[str | None, llm_option("--llm", "Base URL; the key, if any, from OPENAI_API_KEY.")] = None,
+    model: Annotated[str | None, llm_option("--model", "As the endpoint calls it.")] = None,
+    max_tokens: Annotated[int, llm_option("--max-tokens", "At most, for one answer.", 1)] = 8192,
+    budget: Annotated[int, llm_option("--budget", "Tokens for all that --out holds; 0: no limit.", 0)] = 0,
+    temperature: Annotated[float | None, llm_option("--temperature", "Else the server's own.", 0, 2)] = None,
+    timeout: Annotated[float, llm_option("--timeout", "Seconds for one attempt.", 0.1, 86400)] = 600,
+    retries: Annotated[int, llm_option("--retries", "Further attempts at a row.", 0, 20)] = 5,
+    concurrency: Annotated[int, llm_option("--concurrency", "Requests at once.", 1, 64)] = 4,
+    out: Annotated[Path | None, llm_option("--out", "Where replies are kept; else runs/llm-MODEL-DATA.")] = None,
+) -> None:
+    """Accuracy at every supervision step, with 95 % intervals and own halting; with --llm, a language model's.
+
+    A language model is asked for the same rows in words. What it says is kept, and asking again goes on from there.
+    """
+    if (weights is None) == (llm is None):
+        raise BadInput("a model or --llm, one of them. Usage: trm eval WEIGHTS, or trm eval --llm URL --model NAME")
+    for name in LLM_ONLY if llm is None else WEIGHTS_ONLY:
+        if (source := ctx.get_parameter_source(name)) is not None and source.name == "COMMANDLINE":
+            whom = "only for language models (--llm)" if llm is None else "not for language models"
+            raise BadInput(f"--{name.replace('_', '-')} is {whom}")
+    if llm is not None:
+        from trm.llm_cli import Options, evaluate_llm
+
+        return evaluate_llm(Options(**{name: ctx.params[name] for name in Options.__dataclass_fields__}))
+    assert weights is not None
+    set_threads(threads)
+    from trm.measuring import evaluate_and_print
+
+    rows = slice(skip, skip + limit if limit else None)
+    evaluate_and_print(weights, data, rows, steps, batch, restarts, noise, as_json)
+
+
+@app.command()
+def compare(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL", help="Runs' folders, names; first: the reference.")],
+    data: Annotated[str, typer.Option("--data", help="A CSV, or embedded, minimal.")] = "embedded",
+    steps: Annotated[int, typer.Option("--steps", help="Supervision steps; may exceed those trained.", min=1)] = 16,
+    limit: Annotated[int, typer.Option("--limit", help="Only the first N rows; 0: all.", min=0)] = 0,
+    skip: Annotated[int, typer.Option("--skip", help="Leave out the first N rows.", min=0)] = 0,
+    batch: Annotated[int, typer.Option("--batch", help="Puzzles at once.", min=1)] = 16,
+    markdown: Annotated[Path | None, typer.Option("--markdown", help="Write the table to this file too.")] = None,
+    png: Annotated[Path | None, typer.Option("--png", help="Draw accuracy against compute; needs matplotlib.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
+    threads: ThreadsOption = 0,
+) -> None:
+    """Models side by side on the same rows: accuracy, cost, and a paired test against the first. Seeds are pooled."""
+    set_threads(threads)
+    from trm.compare_show import compare_and_print
+
+    compare_and_print(models, data, steps, slice(skip, skip + limit if limit else None), batch, markdown, png, as_json)

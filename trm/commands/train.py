@@ -1,0 +1,128 @@
+"""`trm train` and `trm describe`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trm.commands.base import ThreadsOption, app, set_threads
+from trm.errors import BadInput
+
+if TYPE_CHECKING:
+    from trm.config import RunConfig
+
+
+@app.command()
+def train(
+    preset: Annotated[str, typer.Argument(help="A preset's name; `trm train list` shows them.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; may be repeated.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="A CSV of puzzles and answers, embedded, or hub.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Optimiser steps.", min=1)] = None,
+    minutes: Annotated[float | None, typer.Option("--minutes", help="About this long instead.", min=0.01)] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The run's folder [default: runs/PRESET].")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the folder.")] = False,
+    procs: Annotated[int, typer.Option("--procs", help="Local processes; 0: what the preset suits.", min=0)] = 0,
+    threads: ThreadsOption = 0,
+) -> None:
+    """Train a model, or go on with one. Stop it with Ctrl-C whenever you like: --resume goes on from there."""
+    from trm.presets import PRESETS, get_preset, table
+
+    if preset == "list":
+        table(PRESETS)
+        return
+    chosen = get_preset(preset)
+    config = configure(chosen.config, settings or [], data, steps)
+    if steps is not None and minutes is not None:
+        raise BadInput("give --steps or --minutes, not both")
+    if resume and (settings or data or steps or minutes):
+        raise BadInput("--resume goes on with the run's own settings: leave out --set, --data, --steps and --minutes")
+    folder = out or Path("runs") / preset
+    check_folder(folder, resume)
+
+    ranked = "RANK" in os.environ
+    if not ranked and (count := processes(procs, chosen.procs)) > 1:
+        from trm.launch import launch
+
+        if not resume and config.batch % count:
+            raise BadInput(f"batch {config.batch} does not divide over {count} processes; --set batch=... or --procs 1")
+        raise typer.Exit(launch(count, sys.argv[1:]))
+
+    from trm import ranks
+    from trm.run import run
+
+    set_threads(threads or max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    with ranks.joined() as device:
+        finished = run(
+            None if resume else config, folder, preset, minutes, resume, shlex.join(["trm", *sys.argv[1:]]), device
+        )
+        first = ranks.rank() == 0
+    if first and finished:
+        print(f"trained: {folder} (weights in model.safetensors); next: trm eval {folder}", file=sys.stderr)
+    elif first:
+        print(f"stopped; go on with: trm train {preset} --out {folder} --resume", file=sys.stderr)
+    if not finished:
+        raise typer.Exit(1)
+
+
+def configure(config: RunConfig, settings: list[str], data: str | None, steps: int | None) -> RunConfig:
+    """The preset with the command line's changes."""
+    from trm.config import override
+
+    if data is not None:
+        settings = [*settings, f"data={data}"]
+    if steps is not None:
+        settings = [*settings, f"steps={steps}"]
+    return override(config, settings)
+
+
+def check_folder(folder: Path, resume: bool) -> None:
+    """The errors worth finding before processes are started."""
+    from trm import checkpoint
+
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"--out {folder} is a file; name a folder")
+    there = (folder / checkpoint.NAME).is_file()
+    if resume and not there:
+        raise BadInput(f"{folder} holds no {checkpoint.NAME}: nothing to resume; give the --out of an earlier run")
+    if there and not resume:
+        raise BadInput(f"{folder} already holds a run; go on with --resume, or choose another --out")
+
+
+def processes(asked: int, suited: int) -> int:
+    """How many ranks to start: what was asked for, else what suits the preset on this machine's cores."""
+    if asked:
+        return asked
+    from trm.ranks import pick_device
+
+    return min(suited, os.cpu_count() or 1) if pick_device().type == "cpu" else 1
+
+
+@app.command()
+def describe(
+    preset: Annotated[str, typer.Argument(help="A preset's name; `trm train list` shows them.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; may be repeated.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
+    threads: ThreadsOption = 0,
+) -> None:
+    """What a preset is, what it costs, and how long it would take on this machine."""
+    from trm.presets import get_preset
+
+    chosen = get_preset(preset)
+    run = configure(chosen.config, settings or [], None, None)
+    set_threads(threads)
+    from rich.console import Console
+
+    from trm import describe as about
+    from trm.ranks import pick_device
+
+    found = about.facts(chosen, run, about.matrix_rate(pick_device()))
+    if as_json:
+        print(json.dumps(found))
+    else:
+        about.show(found, Console(highlight=False))
