@@ -41,6 +41,7 @@ SUDOKU_MINI = Preset(
         model=GROUPS,
         loss="softmax",
         max_steps=24,
+        start_noise=0.5,
         optimizer="muon",
         lr=4e-3,
         lr_floor=0.01,
