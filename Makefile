@@ -19,7 +19,7 @@ run: .venv/ready  ## learn Sudoku from nothing, measure it on unseen puzzles, so
 	  || echo "(not every one was solved: see above)"
 
 test: .venv/ready-dev  ## the test suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto
 
 lint: .venv/ready-dev
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from trm.config import RunConfig, override
+from trm.presets import PRESETS
 from trm.tasks.arc_augment import Augmentation
 from trm.tasks.arc_read import ArcTask, Grid, Pair, parse_task
 
@@ -45,3 +49,40 @@ augmentations = st.builds(Augmentation, st.integers(0, 7), st.permutations(range
 
 def same(a: Grid | None, b: Grid | None) -> bool:
     return a is not None and b is not None and a.shape == b.shape and bool((a == b).all())
+
+
+# Small runs
+
+TASKS = tuple(random_task(np.random.default_rng(ord(name)), f"task{name}", pairs=2) for name in "abc")
+EACH = 6  # puzzle embeddings of a task: itself and 5 augmentations
+TINY = [  # a second of training on boards of 900 cells
+    "model.width=8",
+    "model.heads=1",
+    "model.multiple=8",
+    "model.puzzle_width=8",
+    "model.puzzle_tokens=1",
+    "model.T=1",
+    "model.n=1",
+    "model.layers=1",
+    "arc.augmentations=5",
+    "batch=2",
+    "max_steps=2",
+    "warmup=0",
+    "lr=0.01",
+    "seed=3",
+    "check_every=0",
+]
+
+
+def write(folder: Path, tasks: tuple[ArcTask, ...]) -> Path:
+    """A file for each task. -> the folder"""
+    folder.mkdir(parents=True, exist_ok=True)
+    for task in tasks:
+        (folder / f"{task.id}.json").write_text(json.dumps(task.as_dict()))
+    return folder
+
+
+def config(data: Path, *more: str, tasks: int = len(TASKS)) -> RunConfig:
+    """A tiny run on `tasks` tasks."""
+    settings = [*TINY, f"data={data}", f"model.puzzle_ids={1 + EACH * tasks}", "steps=4", *more]
+    return override(PRESETS["arc-agi-1-trm"].config, settings)

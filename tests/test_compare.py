@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import TINY
+from conftest import TINY, Call, Result
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
@@ -321,24 +321,35 @@ def test_numbers_as_text() -> None:
     ]
 
 
-def test_the_command(runs: Path, small_csv: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    asked(runs / "asked", small_csv, slice(0, 10))
+def test_the_command(runs: Path, small_csv: Path, call: Call) -> None:
+    asked(runs / "asked", small_csv, slice(0, 20))
 
-    def command(*names: str, as_json: bool = False, markdown: str | None = None) -> str:
-        file = None if markdown is None else runs / markdown
-        compare_and_print(names, str(small_csv), STEPS, slice(0, 10), 16, file, None, as_json)
-        return capsys.readouterr().out
+    def command(*arguments: str) -> Result:
+        where = ("--data", str(small_csv), "--steps", str(STEPS), "--skip", "2", "--limit", "10", "--threads", "1")
+        return call("compare", *arguments, *where)
 
-    found = json.loads(command("fast", "same-0", "same-1", "asked", as_json=True, markdown="out/table.md"))
+    done = command("fast", "same-0", "same-1", "asked", "--json", "--markdown", "out/table.md")
+    assert (done.code, done.err, done.out.count("\n")) == (0, "", 1)
+    found = json.loads(done.out)
     assert " ".join(found) == "task data rows most_rows steps lines"
+    assert (found["rows"], found["steps"], found["data"]) == (10, STEPS, ["small.csv"])
     assert [line["name"] for line in found["lines"]] == ["fast", "same (2 seeds)", "llm-7b"]
     assert found["lines"][1]["sources"] == ["same-0", "same-1"]
     assert len(found["lines"][0]["exact_by_step"]) == STEPS
-    assert (runs / "out" / "table.md").read_text().startswith("| model | weights |")
-    assert "llm-7b" in command("fast", "asked")
-    for wrong, words in (("out", "is a folder"), ("out/table.md/x", "cannot write")):
-        with pytest.raises(BadInput, match=words):
-            command("fast", markdown=wrong)
+    entries = collect(["fast", "same-0", "same-1", "asked"], str(small_csv), STEPS, slice(2, 12))
+    assert (runs / "out" / "table.md").read_text() == as_markdown(compare(entries))
+    shown = command("fast", "asked")
+    assert (shown.code, shown.err) == (0, "")
+    assert [line.split()[0] for line in shown.out.splitlines()[3:5]] == ["fast", "llm-7b"]
+    for arguments, words in (
+        (("fast", "nothing"), "no model 'nothing'"),
+        (("fast", "--markdown", "out"), "out is a folder"),
+        (("fast", "--markdown", "out/table.md/x"), "cannot write"),
+    ):
+        wrong = command(*arguments)
+        assert (wrong.code, wrong.out, wrong.err.count("\n"), wrong.err[:5]) == (2, "", 1, "trm: ")
+        assert words in wrong.err
+    assert command("--json").code == 2
 
 
 def test_a_picture(runs: Path, small_csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import torch
 from trm.errors import BadInput
 from trm.evaluate import think
 from trm.models import TRM, ModelConfig, State, build
-from trm.models.open import SHUT
+from trm.models.open import SHUT, OpenTRM
 from trm.tasks.base import Spec
 from trm.tasks.sudoku import SIZES, Sudoku
 
@@ -87,6 +87,23 @@ def test_shut_places_take_no_part() -> None:
     assert torch.equal(first.logits, again.logits)
     torch.autograd.backward(first.logits.square().mean() + first.halt.sum())
     assert all(p.grad is not None and bool(p.grad.any()) for p in model.blocks.parameters())
+
+
+@pytest.mark.parametrize("task", [Sudoku(2, 2), Sudoku()], ids=lambda task: task.spec.name)
+def test_work_on_every_place_gives_what_the_open_ones_give(task: Sudoku) -> None:
+    torch.manual_seed(1)
+    model = build(GROUPS.model_copy(update={"places": "open"}), task.spec).double().eval()
+    torch.nn.init.normal_(model.frame.halt.weight)
+    assert isinstance(model, OpenTRM)
+    question = random_questions(task, 3, 4)
+    question[1], question[2] = 2, 1  # none open, all open
+    state = State(*(torch.randn_like(part) for part in model.start(3)))
+    for _ in range(2):
+        with torch.no_grad():
+            wanted, found = model(state, question), model.dense(state, question)
+        for a, b in zip((*found.state, *found[1:]), (*wanted.state, *wanted[1:]), strict=True):
+            torch.testing.assert_close(a, b)
+        state = found.state
 
 
 def test_a_full_grid_is_its_own_answer() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from trm.evaluate import evaluate_thinking
 from trm.models import TRM, Output, State
-from trm.solver import Answer, Thinking, solve
+from trm.solver import Answer, Thinking, confidence_in, guess, solve
 from trm.store import Stored
 from trm.tasks.base import Puzzles, Tokens
 from trm.tasks.sudoku import Sudoku
@@ -24,6 +24,9 @@ TASK = Sudoku(2, 2)
 SOLVED = TASK.read("1234341221434321").question[0]
 WRONG = np.full(16, 2, np.uint8)
 OPEN = np.where(np.arange(7)[:, None] == np.arange(16), SOLVED, 1).astype(np.uint8)  # one given each
+
+
+CERTAIN = np.e / (np.e + 3)  # the probability of each of the stub's tokens
 
 
 class Stub:
@@ -94,7 +97,7 @@ def test_the_most_confident_of_all_answers() -> None:
     model = Stub(halt=lambda luck, step: torch.where(step == 2, luck + 2, luck))
     for row, answer in enumerate(run(model, thinking)):
         best = max(noise(thinking, row, start) for start in range(6))
-        assert answer.confidence == pytest.approx(1 / (1 + np.exp(-best - 2)), rel=1e-5)
+        assert answer.confidence == pytest.approx(CERTAIN / (1 + np.exp(-best - 2)), rel=1e-5)
         assert (answer.tokens.tolist(), answer.valid, answer.steps) == (WRONG.tolist(), False, 24)
         assert (answer.found is not None) == (best > 0.5)
     assert model.seen == 24 * len(OPEN)
@@ -105,6 +108,70 @@ def test_the_models_own_halt() -> None:
     for answer in run(model, Thinking(steps=9, restarts=2, until="halt")):
         assert (answer.steps, answer.starts, answer.valid) == (4, 1, True)
     assert model.seen == 4 * len(OPEN)  # those that are done leave the batch
+
+
+def test_until_it_is_sure() -> None:
+    model = Stub(lucky=-1, halt=lambda luck, step: step - 3.5)
+    for sure, steps in ((0.9 * CERTAIN, 6), (0.05 * CERTAIN, 1), (0.95, 18)):  # sigmoid(2.5) is more than 0.9
+        for answer in run(model, Thinking(steps=9, restarts=1, until="sure", sure=sure)):
+            assert (answer.steps, answer.valid) == (steps, steps > 2)
+
+
+def test_cells_that_are_not_scored_do_not_count() -> None:
+    logits = torch.tensor([[[9.0, 0.0], [0.0, 0.1]]])
+    output = Output(State(torch.zeros(1, 1), torch.zeros(1, 1)), logits, torch.tensor([0.0]))
+    confidences = [float(confidence_in(np.array([[1, last]], np.uint8), output)[0]) for last in (0, 1)]
+    assert confidences == pytest.approx([0.5 / (1 + np.exp(-9)), 0.5 / (1 + np.exp(-0.1))])
+
+
+class Wavering:
+    """Fills the grid by the rules where cell 15 was given rightly; its belief in cell 15 is two in three for that."""
+
+    first_token = 2
+
+    def __init__(self) -> None:
+        self.asked: list[list[int]] = []
+
+    def start(self, batch: int) -> State:
+        return State(torch.zeros(batch, 1), torch.zeros(batch, 1))
+
+    def __call__(self, state: State, question: Tensor, ids: Tensor | None = None) -> Output:
+        self.asked += question.tolist()
+        knows = question[:, 15] == int(SOLVED[15])
+        tokens = torch.where(knows.unsqueeze(1), torch.from_numpy(SOLVED), torch.from_numpy(WRONG)).long()
+        logits = torch.nn.functional.one_hot(tokens - 2, 4).float() * 99
+        logits[:, 15] = torch.tensor([1, 1, 1, 1]) * -99.0
+        logits[:, 15, SOLVED[15] - 2] = np.log(2)
+        logits[:, 15, (SOLVED[15] - 1) % 4] = 0.0
+        return Output(state, logits, torch.zeros(len(question)))
+
+
+def test_guesses_are_drawn_from_the_belief_and_the_answer_keeps_the_question() -> None:
+    question = np.where(np.arange(16) == 15, 1, SOLVED).astype(np.uint8)[None]  # the last cell is unknown
+    counts = []
+    for seed in range(60):
+        model = Wavering()
+        thinking = Thinking(steps=1, restarts=9, noise=0.0, guesses=1, seed=seed)
+        (answer,) = solve(Stored(cast(TRM, model), TASK.spec, "stub"), TASK, question, thinking)
+        first, *later = model.asked
+        assert first == question[0].tolist()
+        assert all(asked[:15] == first[:15] for asked in later)
+        assert answer.valid == (later[-1][15] == SOLVED[15])
+        assert answer.starts == len(later) + 1
+        counts.append(len(later))
+    # Geometric with mean 1.5, cut off at 9.
+    assert 1.2 < np.mean(counts) < 1.9
+
+
+def test_no_more_cells_are_guessed_than_are_unknown() -> None:
+    rng = np.random.default_rng(0)
+    belief = np.eye(4, dtype=np.float32)[SOLVED - 2]
+    for row in OPEN:
+        for count in (0, 3, 16):
+            asked = guess(TASK, row, belief, 2, count, rng)
+            changed = asked != row
+            assert changed.sum() == min(count, (row == 1).sum())
+            assert (asked[changed] == SOLVED[changed]).all()
 
 
 def test_a_trace_has_every_step_of_every_start() -> None:

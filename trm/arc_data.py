@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from trm.data import PUZZLE, Draw, Reveal, Sampler
 from trm.tasks.arc import Arc, training_pairs, training_rows
@@ -16,6 +17,17 @@ from trm.tasks.arc_augment import CORNER, Augmentation, encode, identifier, numb
 from trm.tasks.arc_read import ArcTask
 
 AUGMENTATIONS = 1000  # of each task, as published
+
+
+class ArcSettings(BaseModel):
+    """What a run on ARC has and others have not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    augmentations: int = Field(AUGMENTATIONS, ge=0)  # of each task besides the task itself
+    by_task: bool = False  # one puzzle embedding for a task, instead of one for each of its augmentations
+    keep_leaks: bool = False  # train on pairs that give away a test, as the published set does
+    extra: str = ""  # a file or folder of further tasks to train on, their tests too, such as ConceptARC
 
 
 class ArcSampler(Sampler):

@@ -15,12 +15,13 @@ from typing import Literal
 from trm import ranks, records, store
 from trm.compare import Entry
 from trm.config import RunConfig
-from trm.cost import forward_cost, training_cost
+from trm.cost import forward_cost, run_flops
 from trm.errors import BadInput
 from trm.evaluate import evaluate
 from trm.records import Record
 from trm.store import Stored
 from trm.tasks import get_task, load_puzzles
+from trm.tasks.arc import Arc
 from trm.tasks.base import Puzzles, Task
 
 EVALUATION = "evaluation.json"  # what the folder of a language model holds
@@ -83,6 +84,8 @@ def collect(
     if all(one.record for one in found):
         return [entry(one, one.record) for one in found if one.record]
     task = get_task(found[0].task)
+    if isinstance(task, Arc):
+        raise BadInput("ARC is scored by votes over augmentations, not row by row: trm eval MODEL for each model")
     part: Literal["minimal", "validation"] = "minimal" if data == "minimal" else "validation"
     puzzles = load_puzzles(task, "embedded" if data == "minimal" else data, part).take(rows)
     if not len(puzzles):
@@ -201,4 +204,4 @@ def training_flops(stored: Stored) -> int | None:
         run, step = RunConfig.model_validate(stored.about["run"]), int(stored.about["step"])
     except (KeyError, TypeError, ValueError):
         return None
-    return step * run.batch * training_cost(run, stored.spec).flops
+    return run_flops(run, stored.spec, step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -17,12 +18,12 @@ from rich.text import Text
 from trm.compare import DRAWS, Comparison, Line, compare, share
 from trm.compare_read import collect
 from trm.describe import quantity
-from trm.errors import BadInput, TrmError
+from trm.errors import BadInput
 from trm.files import write_atomic, write_text
+from trm.plot import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")  # Okabe and Ito: for all eyes
 NONE = "-"
@@ -45,8 +46,9 @@ def compare_and_print(
         if path is not None and path.is_dir():
             raise BadInput(f"{path} is a folder; name a file")
     if png is not None:
-        new_figure()
-    with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
+        new_figure(8, 5)
+    quiet = as_json or not sys.stderr.isatty()
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress:
 
         def watch(name: str, total: int) -> Any:
             bar = progress.add_task(f"evaluating {name}", total=total)
@@ -238,15 +240,6 @@ def rounded(value: float) -> float:
 # A picture
 
 
-def new_figure() -> Figure:
-    """Raises TrmError where matplotlib is not installed."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise TrmError("a picture needs matplotlib: pip install 'trm[plot]'") from None
-    return Figure(figsize=(8, 5), dpi=150, layout="constrained")
-
-
 def draw(found: Comparison, file: BinaryIO) -> None:
     """Accuracy against compute as a PNG: a curve for each of our models, a dashed line for each language model.
 
@@ -258,7 +251,7 @@ def draw(found: Comparison, file: BinaryIO) -> None:
         raise BadInput(
             "the picture is of accuracy against compute, which no language model tells: name one of ours too"
         )
-    figure = new_figure()
+    figure = new_figure(8, 5)
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes = figure.add_subplot()

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from trm.arc_data import ArcSettings
 from trm.data import Reveal
 from trm.errors import BadInput
 from trm.losses import LossName
+from trm.maze_training import MazeSettings
 from trm.models.config import ModelConfig
 from trm.optim import OptimizerName
+from trm.tasks.structure import Structure
+
+
+class Stage(BaseModel):
+    """A part of a run that trains on another task, or on the same at another size. Also written task:share:max_steps"""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    share: float = Field(gt=0, le=1)  # of the run's optimiser steps
+    max_steps: int = Field(ge=1)  # supervision steps a puzzle
+
+    @model_validator(mode="before")
+    @classmethod
+    def parse(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value.count(":") != 2:
+            raise ValueError("write task:share:max_steps, for example maze-10x10:0.2:16")
+        return dict(zip(("task", "share", "max_steps"), value.split(":"), strict=True))
 
 
 class RunConfig(BaseModel):
@@ -19,7 +42,12 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: str = "sudoku"
-    data: str = "embedded"  # embedded | hub | path of a file
+    data: str = "embedded"  # embedded | hub | generated (mazes) | path of a file, or of a folder of ARC tasks
+    limit: int = Field(0, ge=0)  # train on the first so many rows of the data; 0 = all
+    stages: tuple[Stage, ...] = ()  # what the run begins with, smaller puzzles say; `task` has the rest
+    arc: ArcSettings = ArcSettings()
+    maze: MazeSettings = MazeSettings()
+    custom: Structure = Structure()  # what defines the task `custom`
     model: ModelConfig = ModelConfig()
     init: str = ""  # a stored model whose weights to start from; empty: fresh ones
     # Supervision
@@ -29,6 +57,7 @@ class RunConfig(BaseModel):
     max_steps: int = Field(16, ge=1)  # supervision steps a puzzle
     start_noise: float = Field(0.0, ge=0)  # standard deviation of what is added to the initial y and z of a puzzle
     explore: float = Field(0.1, ge=0, le=1)
+    early_halt: bool = True  # in training, a sequence that halts leaves its slot; else each does max_steps
     # Optimiser
     optimizer: OptimizerName = "adam_atan2"
     lr: float = Field(1e-4, gt=0)
@@ -55,6 +84,27 @@ class RunConfig(BaseModel):
     check_rows: int = Field(128, ge=1)
     log_every: int = Field(20, ge=1)
 
+    @field_validator("stages")
+    @classmethod
+    def leave_a_rest(cls, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+        if sum(stage.share for stage in stages) >= 1:
+            raise ValueError("the shares of the stages come to 1 or more; leave some of the run to its own task")
+        return stages
+
+    def plan(self) -> tuple[Stage, ...]:
+        """The stages with the last one, the run's own task."""
+        rest = 1 - sum(stage.share for stage in self.stages)
+        return (*self.stages, Stage(task=self.task, share=rest, max_steps=self.max_steps))
+
+    def ends(self) -> list[int]:
+        """The optimiser step after the last one of each stage in `plan`."""
+        shares = itertools.accumulate(stage.share for stage in self.stages)
+        return [*(round(share * self.steps) for share in shares), self.steps]
+
+    def stage_at(self, step: int) -> int:
+        """The number in `plan` of the stage in which optimiser step `step` (from 0) is done."""
+        return sum(step >= end for end in self.ends()[:-1])
+
 
 def override(config: RunConfig, settings: list[str]) -> RunConfig:
     """Apply `key=value` settings, dots for nested keys (`model.width=64`). Raises BadInput naming the bad one."""
@@ -71,7 +121,7 @@ def override(config: RunConfig, settings: list[str]) -> RunConfig:
             known = ", ".join(sorted(flat_keys(config.model_dump())))
             raise BadInput(f"--set {setting}: no setting {key!r}; there are {known}")
         old = node[parts[-1]]
-        node[parts[-1]] = value.split(",") if isinstance(old, tuple | list) else value
+        node[parts[-1]] = [part for part in value.split(",") if part] if isinstance(old, tuple | list) else value
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:

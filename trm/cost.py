@@ -23,6 +23,7 @@ from trm.losses import step_loss
 from trm.models import ModelConfig, build
 from trm.models.frames import PuzzleEmbedding
 from trm.models.trm import TRM
+from trm.tasks import get_task
 from trm.tasks.base import Spec
 
 LOOKUPS = (torch.ops.aten.index, torch.ops.aten.embedding, torch.ops.aten.gather)
@@ -129,6 +130,15 @@ def training_cost(run: RunConfig, spec: Spec) -> Cost:
                     model(output.state, question, ids)
             total.backward()  # type: ignore[no-untyped-call]
     return Cost(meter.flops, meter.bytes, sum(count for _, count in saved.values()))
+
+
+def run_flops(run: RunConfig, spec: Spec, steps: int) -> int:
+    """Of the first `steps` optimiser steps, each stage at the size of its own puzzles."""
+    specs, first, total = [*(get_task(stage.task).spec for stage in run.stages), spec], 0, 0
+    for one, end in zip(specs, run.ends(), strict=True):
+        total += (min(steps, end) - min(steps, first)) * run.batch * training_cost(run, one).flops
+        first = end
+    return total
 
 
 def memory(run: RunConfig, spec: Spec, processes: int = 1) -> Memory:

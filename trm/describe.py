@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from trm.config import RunConfig
-from trm.cost import forward_cost, memory, parameters, published_count, training_cost
+from trm.cost import forward_cost, memory, parameters, published_count, run_flops, training_cost
 from trm.models.layers import gated_width
 from trm.presets import Preset
-from trm.tasks import get_task
+from trm.sources import task_of
 
 SIDE = 1024  # of the matrices whose product is timed
 RATE_SECONDS = 0.5
@@ -37,10 +37,10 @@ def matrix_rate(device: torch.device, seconds: float = RATE_SECONDS) -> float:
 
 def facts(preset: Preset, run: RunConfig, rate: float) -> dict[str, Any]:
     """Everything that is shown, as plain numbers: sizes in bytes, times in seconds."""
-    spec = get_task(run.task).spec
+    spec = task_of(run).spec
     forward, learning = forward_cost(run.model, spec), training_cost(run, spec)
     held = memory(run, spec, preset.procs)
-    total = run.steps * run.batch * learning.flops
+    total = run_flops(run, spec, run.steps)
     return {
         "preset": preset.name,
         "command": preset.command,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor
 from trm.models.base import Model
 from trm.solver import Thinking, solve
 from trm.store import Stored
-from trm.tasks.base import Bools, Ints, Puzzles, Task
+from trm.tasks.base import Bools, Ints, Puzzles, Scored, Task
 
 
 class Rowwise(NamedTuple):
@@ -38,6 +38,7 @@ class Evaluation:
     halted_steps: int  # supervision steps used in doing so
     seconds: float
     rowwise: Rowwise | None = None  # None where the sums are over several processes
+    extra: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)  # [steps] rows, by the task's own scores
 
     def as_dict(self) -> dict[str, Any]:
         """Shares instead of counts, ready for JSON."""
@@ -47,6 +48,7 @@ class Evaluation:
             "exact": [round(int(count) / self.rows, 6) for count in self.exact],
             "cell": [round(int(count) / self.cells, 6) for count in self.cell],
             "valid": [round(int(count) / self.rows, 6) for count in self.valid],
+            **{name: [round(int(count) / self.rows, 6) for count in counts] for name, counts in self.extra.items()},
             "halted": {
                 "exact": round(self.halted_exact / self.rows, 6),
                 "mean_steps": round(self.halted_steps / self.rows, 4),
@@ -96,6 +98,8 @@ def evaluate(
     exact, valid = np.zeros((steps, rows), bool), np.zeros((steps, rows), bool)
     cell = np.zeros(steps, np.int64)
     stop = np.full(rows, steps)
+    none = puzzles.question[:0]
+    extra = {name: np.zeros(steps, np.int64) for name in (task.scores(none, none) if isinstance(task, Scored) else ())}
     for start in range(0, rows, batch):
         here = slice(start, min(start + batch, rows))
         part = puzzles.take(here)
@@ -108,6 +112,9 @@ def evaluate(
             exact[k, here] = hits.sum(1) == scored.sum(1)
             valid[k, here] = task.valid(part.question, tokens_)
             cell[k] += hits.sum()
+            if isinstance(task, Scored):
+                for name, right in task.scores(part.question, tokens_).items():
+                    extra[name][k] += right.sum()
             stop[here] = np.where((halt > 0).cpu().numpy(), np.minimum(stop[here], k + 1), stop[here])
         if progress is not None:
             progress(len(part))
@@ -122,6 +129,7 @@ def evaluate(
         halted_steps=int(stop.sum()),
         seconds=seconds,
         rowwise=Rowwise(exact, valid, stop),
+        extra=extra,
     )
 
 

@@ -8,19 +8,25 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from trm import show, store
+from trm import show
 from trm.errors import BadInput
-from trm.evaluate import evaluate, evaluate_thinking, interval
+from trm.evaluate import Chosen, evaluate, evaluate_thinking, interval
 from trm.solver import Thinking
+from trm.store import Stored, resize
 from trm.tasks import get_task, load_puzzles
+from trm.tasks.maze import Maze, maze_for
+from trm.tasks.sudoku import read_file
+
+SETS = ("embedded", "minimal", "hub")
 
 
-def evaluate_and_print(
-    weights: str, data: str, rows: slice, steps: int, batch: int, restarts: int, noise: float, as_json: bool
-) -> None:
-    """Accuracy at every step, and with `restarts` that of the answers chosen among several starts. Raises BadInput."""
-    stored = store.load(weights)
+def evaluate_and_print(stored: Stored, data: str, rows: slice, thinking: Thinking, batch: int, as_json: bool) -> None:
+    """Accuracy at every step, and with restarts that of the answers chosen among several starts. Raises BadInput."""
+    steps = thinking.steps
     task = get_task(stored.spec.name)
+    if isinstance(task, Maze) and data not in SETS:
+        task = maze_for(read_file(data), task)  # the file's mazes may have another size than those trained on
+        stored = resize(stored, task.spec)
     minimal = data == "minimal"
     puzzles = load_puzzles(task, "embedded" if minimal else data, "minimal" if minimal else "validation").take(rows)
     if not len(puzzles):
@@ -29,25 +35,33 @@ def evaluate_and_print(
         bar = progress.add_task("evaluating", total=len(puzzles))
         result = evaluate(stored.model, task, puzzles, steps, batch, progress=lambda n: progress.advance(bar, n))
         chosen = None
-        if restarts:
+        if thinking.restarts:
             bar = progress.add_task("restarting", total=len(puzzles))
-            thinking = Thinking(steps, restarts, noise, until="end")
             chosen = evaluate_thinking(
                 stored, task, puzzles, thinking, batch, progress=lambda n: progress.advance(bar, n)
             )
-    source = data if data in ("embedded", "minimal", "hub") else Path(data).name
+    source = data if data in SETS else Path(data).name
     if as_json:
         found = {"task": task.spec.name, "weights": stored.name, "data": source, **result.as_dict()}
         if chosen is not None:
-            shares = {"confidence": chosen.by_confidence / chosen.rows, "rules": chosen.by_rules / chosen.rows}
-            found["restarts"] = {"starts": restarts + 1, "noise": noise, **shares, "seconds": round(chosen.seconds, 3)}
+            how = {name: getattr(thinking, name) for name in ("noise", "guesses", "until")}
+            shares = {name: right / chosen.rows for name, right in choices(chosen, thinking).items()}
+            cost = {"mean_steps": round(chosen.steps / chosen.rows, 2), "seconds": round(chosen.seconds, 3)}
+            found["restarts"] = {"starts": thinking.restarts + 1, **how, **shares, **cost}
         print(json.dumps(found))
         return
     console = Console(highlight=False)
     console.print(show.accuracy(result, f"{stored.name} on {len(puzzles)} puzzles ({source})", halting=True))
     console.print(f"{len(puzzles) / result.seconds:.1f} puzzles/s at {steps} steps each")
     if chosen is not None:
-        for name, right in (("confidence", chosen.by_confidence), ("rules", chosen.by_rules)):
+        for name, right in choices(chosen, thinking).items():
             low, high = interval(right, chosen.rows)
             share = f"{right / chosen.rows:.1%} exact (95 % {low:.1%} - {high:.1%})"
-            console.print(f"best of {restarts + 1} starts, chosen by {name}: {share}")
+            console.print(f"best of up to {thinking.restarts + 1} starts, chosen by {name}: {share}")
+        console.print(f"{chosen.steps / chosen.rows:.0f} steps a puzzle, {chosen.rows / chosen.seconds:.1f} puzzles/s")
+
+
+def choices(chosen: Chosen, thinking: Thinking) -> dict[str, int]:
+    """How the answers were chosen -> rows right. Where the rules end the thinking, they are what chooses."""
+    rules = {"rules": chosen.by_rules}
+    return rules if thinking.until == "valid" else {"confidence": chosen.by_confidence, **rules}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import platform
@@ -22,8 +21,9 @@ from trm.errors import BadInput, TrmError
 from trm.evaluate import Evaluation, evaluate
 from trm.files import write_text
 from trm.report import Reporter
+from trm.sources import described, held_out, task_of, training_set
 from trm.store import load, save_model
-from trm.tasks import get_task, load_puzzles
+from trm.tasks import get_task
 from trm.tasks.base import Puzzles, Task
 from trm.train import NonFinite, Totals, Trainer
 from trm.version import __version__
@@ -79,6 +79,7 @@ class Run:
     out: Path
     name: str
     about: dict[str, Any]
+    held_out: Puzzles | None  # what training is checked with; None where it is not
     seconds: float = 0.0
     stopping: bool = False
 
@@ -100,20 +101,22 @@ class Run:
         elif (out / checkpoint.NAME).exists():
             raise BadInput(f"{out} already holds a run; go on with --resume, or choose another --out")
         assert config is not None
-        task = get_task(config.task)
-        puzzles = load_puzzles(task, config.data, "train")
+        task = task_of(config)
+        puzzles = training_set(config, task)
         if minutes is not None and content is None:
             config = config.model_copy(update={"steps": steps_for(minutes, config, task, puzzles, device)})
         about: dict[str, Any] = {
             "command": command,
-            "data": {"source": Path(config.data).name, "rows": len(puzzles), "sha256": digest(puzzles)},
+            "data": described(config, puzzles),
             "trm": __version__,
             "torch": str(torch.__version__),
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, {device.type}",
             "processes": ranks.world(),
             "threads": torch.get_num_threads(),
         }
-        self = cls(Trainer(config, task, puzzles, device), task, out, name, about)
+        checked = 0 < config.check_every <= config.steps
+        held = held_out(config, task).take(slice(0, config.check_rows)) if checked else None
+        self = cls(Trainer(config, task, puzzles, device), task, out, name, about, held)
         if config.init and content is None:
             self.trainer.start_from(load(config.init, task.spec).model)
         if content is not None:
@@ -168,18 +171,20 @@ class Run:
 
     def check(self) -> Evaluation | None:
         """Averaged weights on held-out puzzles, the rows shared out over ranks. The result is rank 0's to report."""
-        config, model = self.trainer.config, self.trainer.model
-        puzzles = load_puzzles(self.task, "embedded", "validation").take(slice(0, config.check_rows))
-        mine = puzzles.take(slice(ranks.rank(), None, ranks.world()))
+        config, model = self.trainer.config, self.trainer.whole
+        assert self.held_out is not None
+        mine = self.held_out.take(slice(ranks.rank(), None, ranks.world()))
         with self.trainer.ema.applied(model):
             model.eval()
             part = evaluate(model, self.task, mine, config.max_steps, device=self.trainer.device)
             model.train()
-        sums = torch.stack([torch.from_numpy(part.exact), torch.from_numpy(part.cell), torch.from_numpy(part.valid)])
+        counts = (part.exact, part.cell, part.valid, *part.extra.values())
+        sums = torch.stack([torch.from_numpy(count) for count in counts])
         rest = torch.tensor([part.rows, part.cells, part.halted_exact, part.halted_steps])
-        exact, cell, valid = ranks.summed(sums).numpy()
+        exact, cell, valid, *more = ranks.summed(sums).numpy()
+        extra = dict(zip(part.extra, more, strict=True))
         rows, cells, halted_exact, halted_steps = ranks.summed(rest).tolist()
-        return Evaluation(rows, cells, exact, cell, valid, halted_exact, halted_steps, part.seconds)
+        return Evaluation(rows, cells, exact, cell, valid, halted_exact, halted_steps, part.seconds, extra=extra)
 
     def save(self) -> int:
         """Write the checkpoint and the averaged model. -> the step saved"""
@@ -214,12 +219,23 @@ def catch_signals(action: Callable[[], None]) -> Callable[[], None]:
 
 
 def steps_for(minutes: float, config: RunConfig, task: Task, puzzles: Puzzles, device: torch.device) -> int:
-    """How many optimiser steps fit in `minutes`, measured on a trainer that is thrown away."""
-    trainer = Trainer(config, task, puzzles, device)
+    """How many optimiser steps fit in `minutes`, measured on trainers that are thrown away, one for each stage."""
+    plan, seconds = config.plan(), 0.0
+    budget = min(15.0, 0.1 * minutes * 60) / len(plan)
+    for stage in plan[:-1]:
+        alone = config.model_copy(update={"task": stage.task, "max_steps": stage.max_steps, "stages": ()})
+        small = get_task(stage.task)
+        seconds += stage.share * seconds_a_step(Trainer(alone, small, training_set(alone, small), device), budget)
+    alone = config.model_copy(update={"stages": ()})
+    seconds += plan[-1].share * seconds_a_step(Trainer(alone, task, puzzles, device), budget)
+    return max(1, round(minutes * 60 / seconds))
+
+
+def seconds_a_step(trainer: Trainer, budget: float) -> float:
+    """Measured for about `budget` seconds."""
     for _ in range(3):
         trainer.advance()  # the first steps compile and allocate
     began, count = time.perf_counter(), 0
-    budget = min(15.0, 0.1 * minutes * 60)
     while True:
         trainer.advance()
         count += 1
@@ -228,13 +244,7 @@ def steps_for(minutes: float, config: RunConfig, task: Task, puzzles: Puzzles, d
         if ranks.summed(torch.tensor([float(late)])).item():
             break
     spent = time.perf_counter() - began if ranks.rank() == 0 else 0.0
-    per_step = ranks.summed(torch.tensor([spent], dtype=torch.float64)).item() / count
-    return max(1, round(minutes * 60 / per_step))
-
-
-def digest(puzzles: Puzzles) -> str:
-    """A short fingerprint of the training data, to notice when a run is resumed with other data."""
-    return hashlib.sha256(puzzles.question.tobytes() + puzzles.answer.tobytes()).hexdigest()[:16]
+    return float(ranks.summed(torch.tensor([spent], dtype=torch.float64)).item()) / count
 
 
 def trim_log(path: Path, step: int) -> None:

@@ -4,37 +4,59 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from trm.evaluate import Evaluation, interval
-from trm.solver import Answer
-from trm.tasks.base import Task, Tokens
+from trm.tasks.base import Task, Tokens, checkable
+
+if TYPE_CHECKING:
+    from trm.evaluate import Evaluation
 
 GIVEN, KEPT, CHANGED = "bold", "cyan", "bold black on yellow"
 FRAME_SECONDS = 0.15  # how long --trace shows a step on a terminal
+
+
+class Shown(Protocol):
+    """What is shown of an answer, whichever backend it comes from."""
+
+    @property
+    def tokens(self) -> Tokens: ...
+
+    @property
+    def valid(self) -> bool: ...
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def confidence(self) -> float: ...
+
+    @property
+    def trace(self) -> Sequence[Tokens]: ...
 
 
 def grid(task: Task, question: Tokens, answer: Tokens, before: Tokens | None = None) -> Text:
     """`answer` drawn, its cells coloured: given by the question, as `before`, or changed since `before`."""
     drawn = task.draw(answer)
     text = Text(drawn)
-    # The drawing's characters that stand for cells, in order.
-    places = [match.start() for match in re.finditer(r"[^\W_]|[.#]", drawn)]
+    # What stands for cells in the drawing, in order.
+    places = [match.span() for match in re.finditer(getattr(task, "cell_pattern", r"[^\W_]|[.#]"), drawn)]
     assert len(places) == len(answer)
     for cell, place in enumerate(places):
         if question[cell] >= task.spec.first_symbol:
             style = GIVEN
         else:
             style = CHANGED if before is not None and before[cell] != answer[cell] else KEPT
-        text.stylize(style, place, place + 1)
+        text.stylize(style, *place)
     return text
 
 
-def trace(console: Console, task: Task, question: Tokens, answer: Answer) -> None:
+def trace(console: Console, task: Task, question: Tokens, answer: Shown) -> None:
     """The grid after every step; cells that changed since the step before are lit.
 
     On a terminal one grid changes in place, slowly enough to be watched; elsewhere (a file, a pipe) all are printed.
@@ -55,8 +77,11 @@ def trace(console: Console, task: Task, question: Tokens, answer: Answer) -> Non
             time.sleep(FRAME_SECONDS)
 
 
-def verdict(answer: Answer) -> Text:
+def verdict(task: Task, answer: Shown) -> Text:
     steps = f"{answer.steps} step{'s' if answer.steps != 1 else ''}"
+    if not checkable(task):
+        belief = f"no rules are known to check it by, and the model's confidence is {answer.confidence:.2f}"
+        return Text(f"answered in {steps}; {belief}", style="yellow")
     if answer.valid:
         return Text(f"solved in {steps}; every rule is obeyed", style="green")
     return Text(f"not solved after {steps}: this is the best attempt, and it breaks the rules", style="red")
@@ -64,8 +89,10 @@ def verdict(answer: Answer) -> Text:
 
 def accuracy(result: Evaluation, title: str, halting: bool) -> Table:
     """A table of the accuracy at steps 1, 2, 4, ... and with the model's own halting."""
+    from trm.evaluate import interval  # imports torch
+
     table = Table(title=title, title_justify="left")
-    for column in ("step", "exact", "95 % interval", "cells", "obeys rules"):
+    for column in ("step", "exact", "95 % interval", "cells", "obeys rules", *result.extra):
         table.add_column(column, justify="right")
     last = len(result.exact)
     shown = sorted({2**k for k in range(20) if 2**k <= last} | {last})
@@ -77,6 +104,7 @@ def accuracy(result: Evaluation, title: str, halting: bool) -> Table:
             f"{low:.1%} - {high:.1%}",
             f"{result.cell[k - 1] / result.cells:.1%}",
             f"{result.valid[k - 1] / result.rows:.1%}",
+            *(f"{counts[k - 1] / result.rows:.1%}" for counts in result.extra.values()),
         )
     if halting:
         low, high = interval(result.halted_exact, result.rows)

@@ -4,35 +4,71 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trm.errors import BadInput
-from trm.tasks.base import Tokens
+from trm.tasks.base import Tokens, accepted
 from trm.tasks.maze import Maze, maze_for
 from trm.tasks.sudoku import Sudoku, decode, read_file, sudoku_for
-from trm.tasks.sudoku_search import TooHard, count_solutions
+from trm.tasks.sudoku_search import MAX_NODES, TooHard, count_solutions
 
 if TYPE_CHECKING:
+    from trm.show import Shown
     from trm.solver import Thinking
+    from trm.tasks.custom import Custom
 
+    Solvable = Sudoku | Maze | Custom
 
 SIZES: dict[str, Callable[[str], Sudoku | Maze]] = {"sudoku": sudoku_for, "maze": maze_for}
+DEFAULT_WEIGHTS = {"sudoku": "sudoku-extreme-cpu"}  # the best that ship, for `trm solve` and `trm.Solver`
+# Settings of `trm.solver.Thinking` with which they solve nearly everything (docs/log.md).
+USUAL_THINKING: dict[str, dict[str, Any]] = {"sudoku": {"steps": 32, "restarts": 100, "guesses": 2, "noise": 0.5}}
 
 
-def read_question(argument: str, family: str = "sudoku") -> tuple[Sudoku | Maze, Tokens]:
-    """A puzzle on the command line, a file of them, or `-` for standard input. -> the task, [rows, cells]"""
-    if family not in SIZES:
-        raise BadInput(f"task {family!r} is unknown; choose {' or '.join(SIZES)}")
+def default_weights(family: str) -> str:
+    """The weights that are used for a task unless others are named. Raises BadInput where none ship."""
+    weights = DEFAULT_WEIGHTS.get(family.split("-")[0])
+    if weights is None:
+        raise BadInput(f"no weights for {family} ship with this version; train some and name their folder as weights")
+    return weights
+
+
+def usual_thinking(family: str, given: dict[str, Any]) -> dict[str, Any]:
+    """A task's settings of `Thinking`, those that are `given` (not None) taking precedence."""
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return {**USUAL_THINKING.get(family.split("-")[0], {}), **chosen}
+
+
+def read_question(argument: str, family: str = "sudoku", weights: str | None = None) -> tuple[Solvable, Tokens]:
+    """A puzzle on the command line, a file of them, or `-` for standard input. -> the task, [rows, cells]
+
+    `weights`: of a custom task, which is defined by them.
+    """
+    if family not in (*SIZES, "custom"):
+        raise BadInput(f"task {family!r} is unknown; choose {', '.join(SIZES)} or custom")
     if argument == "-":
         text = decode(sys.stdin.buffer.read(), "standard input")
     elif looks_like_path(argument):
         text = read_file(argument)
     else:
         text = argument
-    task = SIZES[family](text)
+    task = SIZES[family](text) if family in SIZES else custom_task(weights or default_weights(family))
     return task, task.read(text).question
+
+
+def custom_task(weights: str) -> Custom:
+    """The task that a stored model was trained for. Raises BadInput unless it is a custom one."""
+    from trm import store
+    from trm.tasks import get_task
+    from trm.tasks.custom import FAMILY, Custom
+
+    stored = store.load(weights)
+    store.check_family(stored.name, stored.spec, FAMILY)
+    task = get_task(stored.spec.name)
+    assert isinstance(task, Custom)
+    return task
 
 
 def looks_like_path(argument: str) -> bool:
@@ -45,43 +81,82 @@ def looks_like_path(argument: str) -> bool:
     return "\n" not in argument and (os.sep in argument or argument.lower().endswith((".txt", ".csv", ".sdk")))
 
 
-def problem(task: Sudoku | Maze, question: Tokens) -> str | None:
-    """Why a question [cells] has no single answer, in words; None if it has one, or if that is too hard to tell."""
-    if isinstance(task, Maze):
+def problem(task: Solvable, question: Tokens, max_nodes: int = MAX_NODES) -> str | None:
+    """Why a question [cells] has no single answer, in words; None if it has one, or if `max_nodes` branch nodes of a
+    search do not tell.
+    """
+    if not isinstance(task, Sudoku):
         return None  # a maze without a path was refused
     try:
-        count, _, _ = count_solutions(question, task, limit=2)
+        count, _, _ = count_solutions(question, task, limit=2, max_nodes=max_nodes)
     except TooHard:
         return None
     return {0: "it has no solution", 2: "it has more than one solution"}.get(count)
 
 
 def solve_and_print(
-    task: Sudoku | Maze, question: Tokens, weights: str, thinking: Thinking, trace: bool, quiet: bool
+    task: Solvable,
+    question: Tokens,
+    weights: str,
+    thinking: Thinking,
+    trace: bool,
+    quiet: bool,
+    png: Path | None = None,
 ) -> bool:
-    """Solve every row of question [rows, cells] and print the answers. -> whether all were solved"""
-    from rich.console import Console
+    """Solve every row of question [rows, cells] and print the answers. -> whether all were solved
 
-    from trm import show, store
+    `png`: where to draw the trace of the only row.
+    """
+    from trm import store
     from trm.solver import solve
 
     stored = store.load(weights, task.spec)
     answers = solve(stored, task, question, thinking, trace=trace)
-    console = Console(highlight=False)
+    solved = print_answers(task, question, answers, trace, quiet)
+    if png is not None:
+        from trm import api, plot
+
+        plot.trace(api.replayable(stored, task, question[0], thinking, answers[0]), png)
+    return solved
+
+
+def check_plot(png: Path, question: Tokens, backend: str) -> None:
+    """Find what is wrong with `--plot` before any work. Raises BadInput, and TrmError where matplotlib is missing."""
+    from trm import plot
+
+    if len(question) != 1:
+        raise BadInput(f"--plot draws the trace of one puzzle, and there are {len(question)}")
+    if backend != "torch":
+        raise BadInput(f"--plot needs the torch backend: leave out --backend {backend}")
+    if png.is_dir():
+        raise BadInput(f"{png} is a folder; name a file")
+    plot.new_figure(1, 1)
+
+
+def print_answers(task: Solvable, question: Tokens, answers: Sequence[Shown], trace: bool, quiet: bool) -> bool:
+    """Print the answers to question [rows, cells]. -> whether all were solved"""
     for number, (row, answer) in enumerate(zip(question, answers, strict=True), 1):
-        if quiet:
-            print(task.to_line(answer.tokens))
-            continue
-        name = f"puzzle {number} of {len(answers)}: " if len(answers) > 1 else ""
-        if trace:
-            show.trace(console, task, row, answer)
-        else:
-            console.print(show.grid(task, row, answer.tokens))
-        console.print(name, show.verdict(answer), sep="")
-        if trouble := problem(task, row):
-            console.print(f"{name}note: {trouble}", style="yellow")
+        if not quiet:
+            name = f"puzzle {number} of {len(answers)}: " if len(answers) > 1 else ""
+            print_grid(task, row, answer, name, trace)
         print(task.to_line(answer.tokens))
-    solved = sum(answer.valid for answer in answers)
+    solved = sum(accepted(task, answer.valid, answer.confidence) for answer in answers)
     if len(answers) > 1:
         print(f"{solved} of {len(answers)} solved", file=sys.stderr)
     return solved == len(answers)
+
+
+def print_grid(task: Solvable, question: Tokens, answer: Shown, name: str, trace: bool) -> None:
+    """What a person wants to see of an answer; question [cells], `name` says which puzzle it is."""
+    from rich.console import Console
+
+    from trm import show
+
+    console = Console(highlight=False)
+    if trace:
+        show.trace(console, task, question, answer)
+    else:
+        console.print(show.grid(task, question, answer.tokens))
+    console.print(name, show.verdict(task, answer), sep="")
+    if trouble := problem(task, question):
+        console.print(f"{name}note: {trouble}", style="yellow")

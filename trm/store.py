@@ -18,6 +18,8 @@ from trm.errors import BadInput
 from trm.files import write_atomic, write_text
 from trm.hub import fetch
 from trm.models import TRM, ModelConfig, Spec, build
+from trm.tasks import register_task
+from trm.tasks.custom import FAMILY, task_of_run
 
 FORMAT = 1
 SHIPPED = Path(__file__).parent / "weights"
@@ -84,18 +86,39 @@ def load(name: str, spec: Spec | None = None) -> Stored:
         content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         config = ModelConfig.model_validate(content["model"])
         stored_spec, name = read_spec(content["task"]), str(content["name"])
+        if stored_spec.name.startswith(f"{FAMILY}-"):
+            task = task_of_run(content["about"]["run"])
+            register_task(stored_spec.name, lambda: task)  # a name of its own, so nothing is replaced
         tensors = load_file(folder / "model.safetensors")
     except KeyError as error:
         raise BadInput(f"model {folder}: config.json lacks {error}; copy or train it again") from None
     except (ValidationError, TypeError, ValueError, AttributeError, OSError, SafetensorError) as error:
         raise BadInput(f"model {folder}: {str(error).splitlines()[0]}; copy or train it again") from None
-    if spec is not None and (family := stored_spec.name.split("-")[0]) != spec.name.split("-")[0]:
-        raise BadInput(f"model {name!r} was trained for {family}, not for {spec.name}")
-    model = build(config, spec or stored_spec)
-    check_shapes(folder, tensors, model)
+    check_family(name, stored_spec, (spec or stored_spec).name)
+    model = rebuild(str(folder), config, spec or stored_spec, tensors)
+    return Stored(model, spec or stored_spec, name, content.get("about", {}))
+
+
+def resize(stored: Stored, spec: Spec) -> Stored:
+    """The same weights for another size of the task. Raises BadInput where they depend on the size."""
+    check_family(stored.name, stored.spec, spec.name)
+    model = rebuild(repr(stored.name), stored.model.config, spec, stored.model.state_dict())
+    return Stored(model, spec, stored.name, stored.about)
+
+
+def check_family(name: str, trained: Spec, wanted: str) -> None:
+    """Raise BadInput for the model `name` if what it was `trained` for is not the task called `wanted` at some size."""
+    if (family := trained.name.split("-")[0]) != wanted.split("-")[0]:
+        raise BadInput(f"model {name!r} was trained for {family}, not for {wanted}")
+
+
+def rebuild(where: str, config: ModelConfig, spec: Spec, tensors: dict[str, torch.Tensor]) -> TRM:
+    """A model in evaluation mode that holds `tensors`. Raises BadInput where they do not fit."""
+    model = build(config, spec)
+    check_shapes(where, tensors, model)
     model.load_state_dict(tensors)
     model.eval()
-    return Stored(model, spec or stored_spec, name, content.get("about", {}))
+    return model
 
 
 def read_spec(values: dict[str, Any]) -> Spec:
@@ -104,11 +127,11 @@ def read_spec(values: dict[str, Any]) -> Spec:
     return Spec(**{**values, "groups": groups})
 
 
-def check_shapes(folder: Path, tensors: dict[str, torch.Tensor], model: nn.Module) -> None:
+def check_shapes(where: str, tensors: dict[str, torch.Tensor], model: nn.Module) -> None:
     """Raise BadInput naming the first tensor that is missing, unknown or of another shape than the model's."""
     wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     for key in sorted(wanted.keys() | tensors.keys()):
         have = tuple(tensors[key].shape) if key in tensors else "missing"
         want = wanted.get(key, "no such tensor")
         if have != want:
-            raise BadInput(f"model {folder}: tensor {key} is {have}, the configuration needs {want}")
+            raise BadInput(f"model {where}: tensor {key} is {have}, the configuration needs {want}")

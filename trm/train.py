@@ -13,14 +13,16 @@ from torch.nn.parallel import DistributedDataParallel
 
 from trm import ranks
 from trm.config import RunConfig
-from trm.data import Sampler, halting_draws, start_noise
+from trm.data import halting_draws, start_noise
 from trm.ema import Ema
 from trm.errors import BadInput
 from trm.halting import exploration, halted
 from trm.losses import step_loss
-from trm.models import Output, State, build, select
+from trm.models import Output, State, build, resized, select
 from trm.models.frames import TokenFrame
 from trm.optim import SignSgd, make_optimizers, schedule
+from trm.sources import make_sampler, training_set
+from trm.tasks import get_task
 from trm.tasks.base import Puzzles, Task
 
 
@@ -61,24 +63,46 @@ class NonFinite(Exception):
 class Trainer:
     """Model, optimisers and running batch of one rank. `advance` is the algorithm; the rest is bookkeeping."""
 
+    slots: Slots
+
     def __init__(self, config: RunConfig, task: Task, puzzles: Puzzles, device: torch.device) -> None:
         if config.batch % ranks.world():
             raise BadInput(f"batch {config.batch} does not divide over {ranks.world()} processes; --set batch=...")
         self.config, self.device, self.step = config, device, 0
+        self.task, self.puzzles = task, puzzles
         self.dtype = torch.float64 if config.precision == "float64" else torch.float32
-        self.sampler = Sampler(puzzles, task, config.batch, config.seed, config.augment, config.reveal)
         torch.manual_seed(config.seed)  # the same initial weights on every rank
-        self.model = build(config.model, task.spec).to(device, self.dtype)
-        self.ema = Ema(self.model, config.ema)
-        self.optimizers = make_optimizers(self.model, config.optimizer, config.lr, config.betas, config.weight_decay)
+        self.whole = build(config.model, task.spec).to(device, self.dtype)  # for `task`; `model` shares its weights
+        self.ema = Ema(self.whole, config.ema)
+        self.optimizers = make_optimizers(self.whole, config.optimizer, config.lr, config.betas, config.weight_decay)
+        self.totals = Totals()
+        for stage in config.stages:
+            resized(self.whole, get_task(stage.task).spec)  # what cannot be done is said now
+        self.stage = -1
+        self.enter_stage()
+
+    def enter_stage(self) -> None:
+        """Go over to the stage that the next step belongs to, unless that is the present one: every slot starts anew
+        there; weights, averages and optimisers go on.
+        """
+        config, number = self.config, self.config.stage_at(self.step)
+        if number == self.stage:
+            return
+        stage, task, puzzles, self.model = config.plan()[number], self.task, self.puzzles, self.whole
+        if number < len(config.stages):
+            task = get_task(stage.task)
+            puzzles, self.model = training_set(config, task), resized(self.whole, task.spec)
+        self.sampler = make_sampler(config, task, puzzles)
         frame = self.model.frame
         embedding = frame.puzzle if isinstance(frame, TokenFrame) else None
         self.sign_sgd = SignSgd(embedding, config.puzzle_lr, config.puzzle_weight_decay) if embedding else None
         net = cast(nn.Module, torch.compile(self.model)) if config.compile else self.model
         # Buffers (an embedding table may be large) are kept equal by every rank doing the same to them.
         self.net = DistributedDataParallel(net, forward_sync_buffers=False) if ranks.world() > 1 else net
-        self.slots = self.empty_slots(config.batch // ranks.world(), task.spec.cells)
-        self.totals = Totals()
+        slots = self.empty_slots(config.batch // ranks.world(), task.spec.cells)
+        if self.stage >= 0:
+            slots.taken = self.slots.taken  # what a slot takes next depends on how many it has taken
+        self.stage, self.max_steps, self.slots = number, stage.max_steps, slots
 
     def start_from(self, other: nn.Module) -> None:
         """Take another model's weights, buffers and initial states. Raises BadInput where the shapes differ."""
@@ -139,6 +163,7 @@ class Trainer:
         self.ema.update(self.model)
         self.totals.add(measured)
         self.step += 1
+        self.enter_stage()
 
     def refill(self) -> None:
         """Give every halted slot its next puzzle and the initial state."""
@@ -179,8 +204,9 @@ class Trainer:
         total = (losses.answer + config.halt_weight * halt_loss).sum() / len(slots.steps)
         torch.autograd.backward(total)
         with torch.no_grad():
-            least = exploration(self.halting_draws()[part], config.max_steps, config.explore)
-            stop = halted(output, steps, config.max_steps, least, config.continue_loss)
+            least = exploration(self.halting_draws()[part], self.max_steps, config.explore)
+            least = least if config.early_halt else torch.full_like(least, self.max_steps)
+            stop = halted(output, steps, self.max_steps, least, config.continue_loss)
             slots.halted[part], slots.y[part], slots.z[part] = stop, state.y, state.z
             # A row with nothing to score says nothing of accuracy.
             counted = stop & (slots.answer[part] != 0).any(-1)
@@ -192,7 +218,7 @@ class Trainer:
         """Q-learning's bootstrapped value of going on, from one more step (HRM, section 2.4). -> [slots]"""
         later: Output = self.model(state, question, ids)
         assert later.resume is not None
-        best = torch.where(steps >= self.config.max_steps, later.halt, torch.maximum(later.halt, later.resume))
+        best = torch.where(steps >= self.max_steps, later.halt, torch.maximum(later.halt, later.resume))
         return best.sigmoid()
 
     def halting_draws(self) -> Tensor:
@@ -218,6 +244,7 @@ class Trainer:
     def load_state_dict(self, content: dict[str, Any]) -> None:
         """Go on from `state_dict()`'s content. Works with another number of ranks."""
         self.step = content["step"]
+        self.enter_stage()
         self.model.load_state_dict(content["model"])
         for name, value in self.ema.average.items():
             value.copy_(content["ema"][name])

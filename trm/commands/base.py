@@ -25,8 +25,14 @@ def options(version: Annotated[bool, typer.Option("--version", help="Print the v
         raise typer.Exit
 
 
-RestartsOption = Annotated[int, typer.Option("--restarts", help="Further starts, each from another state.", min=0)]
-NoiseOption = Annotated[float, typer.Option("--noise", help="How different those starts are.", min=0)]
+RestartsOption = Annotated[
+    int | None, typer.Option("--restarts", help="Further starts, each from another state.", min=0)
+]
+NoiseOption = Annotated[float | None, typer.Option("--noise", help="How different those starts are.", min=0)]
+GuessesOption = Annotated[
+    int | None,
+    typer.Option("--guesses", help="Unknown cells that each takes for granted, as the model believes.", min=0),
+]
 ThreadsOption = Annotated[int, typer.Option("--threads", help="Threads a process; 0: the cores shared out.", min=0)]
 
 

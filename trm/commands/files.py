@@ -40,9 +40,22 @@ def import_command(
 @app.command("export")
 def export_command(
     weights: Annotated[str, typer.Argument(help="A shipped model's name, or the folder of a run.")],
-    to: Annotated[Path, typer.Option("--to", help="The file to write; a torch file unless it ends in .safetensors.")],
+    to: Annotated[Path, typer.Option("--to", help="The file to write: .onnx, .safetensors, or else a torch file.")],
+    task: Annotated[str | None, typer.Option("--task", help="Of .onnx: another size, such as sudoku-6x6.")] = None,
 ) -> None:
-    """Write a TRM or HRM as a published state dict, which `trm import` and the published code read."""
+    """Write a model for other programs.
+
+    FILE.onnx holds one supervision step of any model, for onnxruntime (docs/export.md says how to use it). Any other
+    name gets a TRM or HRM as a published state dict, which `trm import` and the published code read.
+    """
+    if to.suffix == ".onnx":
+        from trm.onnx_export import export_onnx
+        from trm.tasks import get_task
+
+        export_onnx(weights, to, None if task is None else get_task(task).spec)
+        return
+    if task is not None:
+        raise BadInput("--task is for a file that ends in .onnx; a state dict has no size")
     from trm.published import export_file
 
     export_file(weights, to)

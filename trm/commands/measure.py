@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from trm.commands.base import NoiseOption, RestartsOption, ThreadsOption, app, set_threads
+from trm.commands.base import GuessesOption, NoiseOption, RestartsOption, ThreadsOption, app, set_threads
 from trm.errors import BadInput
 
 LLM_PANEL = "Asking a language model"
+ARC_PANEL = "ARC models"
 WEIGHTS_ONLY = ("steps", "batch", "threads")
+ARC_ONLY = ("votes", "submission", "pool")
+NOT_ARC = ("restarts", "noise", "guesses", "until")
 LLM_ONLY = ("model", "max_tokens", "budget", "temperature", "timeout", "retries", "concurrency", "out")
 
 
@@ -19,21 +23,50 @@ def llm_option(name: str, help: str, min: float | None = None, max: float | None
     return typer.Option(name, help=help, min=min, max=max, rich_help_panel=LLM_PANEL)
 
 
+def arc_option(name: str, help: str, min: float | None = None) -> Any:
+    return typer.Option(name, help=help, min=min, rich_help_panel=ARC_PANEL)
+
+
+def given(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def refuse(ctx: typer.Context, names: Sequence[str], why: str) -> None:
+    """Raise BadInput for the first of these options that the command line has."""
+    for name in names:
+        if given(ctx, name):
+            raise BadInput(f"--{name.replace('_', '-')} is {why}")
+
+
 @app.command("eval")
 def evaluate_command(
     ctx: typer.Context,
     weights: Annotated[str | None, typer.Argument(help="A shipped model's name, or the folder of a run.")] = None,
-    data: Annotated[str, typer.Option("--data", help="A CSV, or embedded, minimal.")] = "embedded",
+    data: Annotated[
+        str, typer.Option("--data", help="A CSV, or embedded, minimal; of ARC a folder or file of tasks.")
+    ] = "embedded",
     steps: Annotated[int, typer.Option("--steps", help="Supervision steps; may exceed those trained.", min=1)] = 16,
     limit: Annotated[
-        int | None, typer.Option("--limit", help="Only the first N rows; 0: all. With --llm 20.", min=0)
+        int | None, typer.Option("--limit", help="Only the first N rows (ARC: tasks); 0: all. With --llm 20.", min=0)
     ] = None,
     skip: Annotated[int, typer.Option("--skip", help="Leave out the first N rows.", min=0)] = 0,
     batch: Annotated[int, typer.Option("--batch", help="Puzzles at once.", min=1)] = 16,
-    restarts: RestartsOption = 0,
-    noise: NoiseOption = 1.0,
+    restarts: RestartsOption = None,
+    noise: NoiseOption = None,
+    guesses: GuessesOption = None,
+    until: Annotated[
+        str, typer.Option("--until", help="With --restarts, a puzzle's last step: valid, sure, halt or end.")
+    ] = "end",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
     threads: ThreadsOption = 0,
+    votes: Annotated[
+        int | None, arc_option("--votes", "Answers to a question, each under another augmentation; else 16.", 1)
+    ] = None,
+    submission: Annotated[Path | None, arc_option("--submission", "Write the competition's file.")] = None,
+    pool: Annotated[
+        list[str] | None, arc_option("--pool", "Another checkpoint, to pool votes with; may be repeated.")
+    ] = None,
     llm: Annotated[str | None, llm_option("--llm", "Base URL; the key, if any, from OPENAI_API_KEY.")] = None,
     model: Annotated[str | None, llm_option("--model", "As the endpoint calls it.")] = None,
     max_tokens: Annotated[int, llm_option("--max-tokens", "At most, for one answer.", 1)] = 8192,
@@ -46,24 +79,39 @@ def evaluate_command(
 ) -> None:
     """Accuracy at every supervision step, with 95 % intervals and own halting; with --llm, a language model's.
 
+    A model of ARC answers the tests of the evaluation tasks (or of those of --data) under several augmentations. Its
+    answers are turned back and put to the vote; pass@k says how often the truth is among the first k. Published: 1,001
+    votes.
+
     A language model is asked for the same rows in words. What it says is kept, and asking again goes on from there.
     """
     if (weights is None) == (llm is None):
         raise BadInput("a model or --llm, one of them. Usage: trm eval WEIGHTS, or trm eval --llm URL --model NAME")
-    for name in LLM_ONLY if llm is None else WEIGHTS_ONLY:
-        if (source := ctx.get_parameter_source(name)) is not None and source.name == "COMMANDLINE":
-            whom = "only for language models (--llm)" if llm is None else "not for language models"
-            raise BadInput(f"--{name.replace('_', '-')} is {whom}")
-    if llm is not None:
+    if llm is None:
+        refuse(ctx, LLM_ONLY, "only for language models (--llm)")
+    else:
+        refuse(ctx, (*WEIGHTS_ONLY, *ARC_ONLY), "not for language models")
         from trm.llm_cli import Options, evaluate_llm
 
         return evaluate_llm(Options(**{name: ctx.params[name] for name in Options.__dataclass_fields__}))
     assert weights is not None
     set_threads(threads)
-    from trm.measuring import evaluate_and_print
+    from trm import arc_eval, measuring, store
+    from trm.tasks.arc_read import VERSIONS
 
     rows = slice(skip, skip + limit if limit else None)
-    evaluate_and_print(weights, data, rows, steps, batch, restarts, noise, as_json)
+    stored = store.load(weights)
+    if stored.spec.name in VERSIONS:
+        refuse(ctx, NOT_ARC, "not for ARC models")
+        asked = arc_eval.Asked(data, rows, steps if given(ctx, "steps") else None, batch, votes, submission)
+        return arc_eval.evaluate_and_print([weights, *(pool or [])], asked, as_json, stored)
+    refuse(ctx, ARC_ONLY, "only for ARC models")
+    from trm.solver import Thinking
+
+    asked_for = {"restarts": restarts, "noise": noise, "guesses": guesses}
+    further: dict[str, Any] = {name: value for name, value in asked_for.items() if value is not None}
+    thinking = Thinking(steps, until=until, **further)  # type: ignore[arg-type]
+    measuring.evaluate_and_print(stored, data, rows, thinking, batch, as_json)
 
 
 @app.command()

@@ -17,12 +17,19 @@ from trm.errors import BadInput
 if TYPE_CHECKING:
     from trm.config import RunConfig
 
+StructureOption = Annotated[
+    Path | None, typer.Option("--structure", help="Of the preset custom: a TOML or JSON file, see docs/custom.md.")
+]
+
 
 @app.command()
 def train(
     preset: Annotated[str, typer.Argument(help="A preset's name; `trm train list` shows them.")],
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; may be repeated.")] = None,
-    data: Annotated[str | None, typer.Option("--data", help="A CSV of puzzles and answers, embedded, or hub.")] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="A CSV, embedded, hub, generated (mazes); of ARC a folder or file.")
+    ] = None,
+    structure: StructureOption = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Optimiser steps.", min=1)] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", help="About this long instead.", min=0.01)] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The run's folder [default: runs/PRESET].")] = None,
@@ -37,11 +44,12 @@ def train(
         table(PRESETS)
         return
     chosen = get_preset(preset)
-    config = configure(chosen.config, settings or [], data, steps)
     if steps is not None and minutes is not None:
         raise BadInput("give --steps or --minutes, not both")
-    if resume and (settings or data or steps or minutes):
-        raise BadInput("--resume goes on with the run's own settings: leave out --set, --data, --steps and --minutes")
+    if resume and (settings or data or structure or steps or minutes):
+        own = "--set, --data, --structure, --steps and --minutes"
+        raise BadInput(f"--resume goes on with the run's own settings: leave out {own}")
+    config = chosen.config if resume else configure(chosen.config, settings or [], data, structure, steps)
     folder = out or Path("runs") / preset
     check_folder(folder, resume)
 
@@ -70,10 +78,14 @@ def train(
         raise typer.Exit(1)
 
 
-def configure(config: RunConfig, settings: list[str], data: str | None, steps: int | None) -> RunConfig:
+def configure(
+    config: RunConfig, settings: list[str], data: str | None, structure: Path | None, steps: int | None = None
+) -> RunConfig:
     """The preset with the command line's changes."""
     from trm.config import override
+    from trm.custom_run import custom_run
 
+    config = custom_run(config, data, structure)
     if data is not None:
         settings = [*settings, f"data={data}"]
     if steps is not None:
@@ -107,6 +119,8 @@ def processes(asked: int, suited: int) -> int:
 def describe(
     preset: Annotated[str, typer.Argument(help="A preset's name; `trm train list` shows them.")],
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; may be repeated.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="Of the preset custom: its pairs.")] = None,
+    structure: StructureOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
     threads: ThreadsOption = 0,
 ) -> None:
@@ -114,7 +128,7 @@ def describe(
     from trm.presets import get_preset
 
     chosen = get_preset(preset)
-    run = configure(chosen.config, settings or [], None, None)
+    run = configure(chosen.config, settings or [], data, structure)
     set_threads(threads)
     from rich.console import Console
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from trm.commands.base import NoiseOption, RestartsOption, ThreadsOption, app, set_threads
+from trm.commands.base import GuessesOption, NoiseOption, RestartsOption, ThreadsOption, app, set_threads
 from trm.errors import BadInput
 
-DEFAULT_WEIGHTS = {"sudoku": "sudoku-extreme-cpu"}  # for `trm solve`
 WeightsOption = Annotated[
     str | None, typer.Option("--weights", help="A shipped model's name, or a run's folder [default: what ships].")
 ]
@@ -17,27 +17,65 @@ WeightsOption = Annotated[
 
 @app.command()
 def solve(
-    task_name: Annotated[str, typer.Argument(metavar="TASK", help="sudoku or maze")],
+    task_name: Annotated[str, typer.Argument(metavar="TASK", help="sudoku, maze, or custom with --weights")],
     puzzle: Annotated[str, typer.Argument(help="The puzzle itself, a file, or - for standard input.")],
     weights: WeightsOption = None,
-    steps: Annotated[int, typer.Option("--steps", help="From one start, at most.", min=1)] = 64,
-    restarts: RestartsOption = 0,
-    noise: NoiseOption = 1.0,
-    seed: Annotated[int, typer.Option("--seed", help="Of the noise.", min=0)] = 0,
+    steps: Annotated[int | None, typer.Option("--steps", help="From one start, at most.", min=1)] = None,
+    restarts: RestartsOption = None,
+    noise: NoiseOption = None,
+    guesses: GuessesOption = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of noise and guesses.", min=0)] = 0,
     seconds: Annotated[float | None, typer.Option("--seconds", help="Time limit for all puzzles.", min=0.01)] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Show the grid after every step.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw one puzzle's trace, a PNG; needs matplotlib.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="One line an answer and nothing else.")] = False,
     threads: ThreadsOption = 0,
+    backend: Annotated[
+        str, typer.Option("--backend", help="torch, or onnx: an exported file, quick to start.")
+    ] = "torch",
 ) -> None:
-    """Solve puzzles. Exit code 0 when all are solved, 1 when not, 2 when one is malformed."""
-    from trm.solving import read_question, solve_and_print
+    """Solve puzzles. Exit code 0 when all are solved, 1 when not, 2 when one is malformed.
 
-    task, question = read_question(puzzle, task_name)
-    if weights is None and task_name not in DEFAULT_WEIGHTS:
-        raise BadInput(f"no weights for {task_name} ship with this version; train some and give --weights FOLDER")
-    set_threads(threads)
-    from trm.solver import Thinking
+    A Sudoku that is not solved in 32 steps gets up to 100 further starts, each with two digits guessed and some noise,
+    unless --restarts says otherwise.
+    """
+    from trm.solving import (
+        check_plot,
+        default_weights,
+        print_answers,
+        read_question,
+        solve_and_print,
+        usual_thinking,
+    )
 
-    thinking = Thinking(steps, restarts, noise, seed, seconds)
-    if not solve_and_print(task, question, weights or DEFAULT_WEIGHTS[task_name], thinking, trace, quiet):
+    if backend not in ("torch", "onnx"):
+        raise BadInput(f"--backend {backend}: choose torch or onnx")
+    if backend == "onnx" and (restarts or guesses):
+        raise BadInput(
+            "--backend onnx has one start a puzzle: leave out --restarts and --guesses, or use --backend torch"
+        )
+    if backend == "onnx" and task_name == "custom":
+        raise BadInput("--backend onnx is for sudoku and maze: leave it out for a custom task")
+    task, question = read_question(puzzle, task_name, weights)
+    name = weights or default_weights(task_name)
+    if plot is not None:
+        check_plot(plot, question, backend)
+    if backend == "onnx":
+        from trm import onnx_solve
+
+        model = onnx_solve.load(name, threads)
+        answers = onnx_solve.solve(model, task, question, steps or 64, seconds=seconds, trace=trace)
+        solved = print_answers(task, question, answers, trace, quiet)
+    else:
+        set_threads(threads)
+        from trm.solver import Thinking, Until
+        from trm.tasks.base import checkable
+
+        until: Until = "valid" if checkable(task) else "sure"
+        given = {"steps": steps, "restarts": restarts, "noise": noise, "guesses": guesses}
+        thinking = Thinking(**usual_thinking(task_name, given), seed=seed, seconds=seconds, until=until)
+        solved = solve_and_print(task, question, name, thinking, trace, quiet, plot)
+    if not solved:
         raise typer.Exit(1)

@@ -14,7 +14,7 @@ from trm.models.trm import TRM
 from trm.tasks.base import Spec
 
 __all__ = ["HRM", "TRM", "Direct", "Model", "ModelConfig", "Output", "Spec", "State"]
-__all__ += ["build", "register_mixer", "select"]
+__all__ += ["build", "register_mixer", "resized", "select"]
 
 KINDS: dict[str, type[TRM]] = {"trm": TRM, "hrm": HRM, "direct": Direct}
 MEMORIES: dict[str, type[TRM]] = {"yz": TRM, "single": SingleTRM, "scales": ScalesTRM}
@@ -42,3 +42,15 @@ def build(config: ModelConfig, spec: Spec) -> TRM:
             raise BadInput("places 'open' is for mixer 'groups', kind 'trm', memory 'yz' and networks 'shared'")
         return OpenTRM(config, spec)
     return (KINDS[config.kind] if config.memory == "yz" else MEMORIES[config.memory])(config, spec)
+
+
+def resized(model: TRM, spec: Spec) -> TRM:
+    """The same network for puzzles of another size: it shares its weights and buffers with `model`, so that training
+    one trains both. Raises BadInput where the weights depend on the size.
+    """
+    other = build(model.config, spec).to(next(model.parameters()))
+    try:
+        other.load_state_dict(model.state_dict(keep_vars=True), assign=True)
+    except RuntimeError:
+        raise BadInput(f"weights of this model depend on the puzzle's size, so it cannot learn {spec.name}") from None
+    return other

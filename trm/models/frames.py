@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from trm.models.base import State
 from trm.models.config import ModelConfig
 from trm.models.layers import Linear, truncated_normal
-from trm.models.mixers import token_count
+from trm.models.mixers import FRAMES, token_count
 from trm.tasks.base import Spec
 
 
@@ -93,7 +93,7 @@ class TokenFrame(nn.Module):
 
 
 class GridFrame(TokenFrame):
-    """A `TokenFrame` whose halting logit looks at every cell, since with the `local` mixer none knows of all others."""
+    """A `TokenFrame` whose halting logit looks at every cell, for mixers with which none knows of all others."""
 
     def __init__(self, config: ModelConfig, spec: Spec) -> None:
         super().__init__(config, spec)
@@ -162,6 +162,13 @@ def halting_head(width: int, outputs: int) -> Linear:
 Frame = TokenFrame | SymbolFrame
 
 
+KINDS: dict[str, type[TokenFrame] | type[SymbolFrame]] = {
+    "tokens": TokenFrame,
+    "grid": GridFrame,
+    "symbols": SymbolFrame,
+}
+
+
 def make_frame(config: ModelConfig, spec: Spec) -> Frame:
-    frames: dict[str, type[TokenFrame] | type[SymbolFrame]] = {"groups": SymbolFrame, "local": GridFrame}
-    return frames.get(config.mixer, TokenFrame)(config, spec)
+    """The frame of the configuration's mixer."""
+    return KINDS[FRAMES[config.mixer]](config, spec)

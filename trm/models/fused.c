@@ -42,12 +42,10 @@ static void *block_range(void *arg)
 }
 
 // Splits the rows into ranges of whole tiles, one a thread (for a few hundred rows a thread costs more than it saves).
-// The caller takes the first, and those of threads that cannot be started: so the ranges and the result's bits stay the
-// same. Returns the number of ranges, or 0 when memory ran out.
+// Returns the number of ranges, or 0 when memory ran out.
 static int run(const job *all, job *part, int threads)
 {
-    pthread_t id[MAX_THREADS];
-    int started[MAX_THREADS], failed = 0;
+    int failed = 0;
     long tiles = (all->last + TILE - 1) / TILE, most = min_long(MAX_THREADS, tiles / 8);
     threads = threads < 1 || most < 1 ? 1 : (int)min_long(threads, most);
     for (int t = 0; t < threads; t++) {
@@ -55,11 +53,7 @@ static int run(const job *all, job *part, int threads)
         part[t].first = min_long(all->last, tiles * t / threads * TILE);
         part[t].last = min_long(all->last, tiles * (t + 1) / threads * TILE);
     }
-    for (int t = 1; t < threads; t++) started[t] = !pthread_create(&id[t], NULL, block_range, &part[t]);
-    block_range(&part[0]);
-    for (int t = 1; t < threads; t++)
-        if (started[t]) pthread_join(id[t], NULL);
-        else block_range(&part[t]);
+    in_threads(block_range, part, sizeof(job), threads);
     for (int t = 0; t < threads; t++) failed |= part[t].failed;
     for (int t = 0; failed && t < threads; t++) free(part[t].memory);
     return failed ? 0 : threads;
@@ -82,17 +76,14 @@ int trm_block_grad(const float *h, const float *w_in, const float *w_out, const 
     job part[MAX_THREADS], all = {.h = h, .w_in = w_in, .w_out = w_out, .y = y, .rinv = rinv, .dy = dy, .dh = dh};
     all.last = rows, all.c = c, all.hid = hid, all.want_dw = dw_in || dw_out;
     threads = run(&all, part, threads);
-    for (long j = 0; threads && j < hid; j++)
+    const float *acc[MAX_THREADS];
+    for (int t = 0; t < threads; t++) acc[t] = part[t].acc_in;
+    if (threads && dw_in) sum_in(acc, threads, dw_in, hid, c);
+    for (long j = 0; threads && dw_out && j < hid; j++)
         for (long k = 0; k < c; k++) {
-            long at_gate = (j / 8 * 16 + j % 8) * leading(c) + k;
-            float gate = 0, up = 0, out = 0;
-            for (int t = 0; t < threads; t++) {
-                gate += part[t].acc_in[at_gate];
-                up += part[t].acc_in[at_gate + 8 * leading(c)];
-                out += part[t].acc_out[j * leading(c) + k];
-            }
-            if (dw_in) dw_in[j * c + k] = gate, dw_in[(hid + j) * c + k] = up;
-            if (dw_out) dw_out[k * hid + j] = out;
+            float out = 0;
+            for (int t = 0; t < threads; t++) out += part[t].acc_out[j * leading(c) + k];
+            dw_out[k * hid + j] = out;
         }
     for (int t = 0; t < threads; t++) free(part[t].memory);
     return threads == 0;
@@ -112,20 +103,14 @@ typedef struct {
 #define SHARE 65536
 static void spread(void *(*work)(void *), rows_job all, long units, long floats, int threads)
 {
-    pthread_t id[MAX_THREADS];
     rows_job part[MAX_THREADS];
-    int started[MAX_THREADS];
     long most = min_long(min_long(MAX_THREADS, units), units * floats / SHARE);
     threads = threads < 1 || most < 1 ? 1 : (int)min_long(threads, most);
     for (int t = 0; t < threads; t++) {
         part[t] = all;
         part[t].first = units * t / threads, part[t].last = units * (t + 1) / threads;
-        started[t] = t && !pthread_create(&id[t], NULL, work, &part[t]);
     }
-    work(&part[0]);
-    for (int t = 1; t < threads; t++)
-        if (started[t]) pthread_join(id[t], NULL);
-        else work(&part[t]);
+    in_threads(work, part, sizeof(rows_job), threads);
 }
 
 // a = rows of c gates and c ups; out = silu(gate) * up.

@@ -225,3 +225,30 @@ INLINE void gate(const buffers *s, long j, long w, long rows, int grad)
             V(s->dz + r * s->lz + 2 * j + at + 8) = dg * silu;
         }
 }
+
+// Runs `work` on `count` ranges, each described by `size` bytes of `parts`, in a thread of its own. The caller takes the
+// first, and those of threads that cannot be started: so the ranges and the result's bits stay the same.
+static void in_threads(void *(*work)(void *), void *parts, size_t size, int count)
+{
+    pthread_t id[MAX_THREADS];
+    int started[MAX_THREADS];
+    for (int t = 1; t < count; t++) started[t] = !pthread_create(&id[t], NULL, work, (char *)parts + (size_t)t * size);
+    work(parts);
+    for (int t = 1; t < count; t++)
+        if (started[t]) pthread_join(id[t], NULL);
+        else work((char *)parts + (size_t)t * size);
+}
+
+// dw [2 hid, c], gates before ups: the sum over the ranges of their gradients of w_in, interleaved.
+static void sum_in(const float *const *acc, int count, float *dw, long hid, long c)
+{
+    for (long j = 0; j < hid; j++)
+        for (long k = 0; k < c; k++) {
+            float gate = 0, up = 0;
+            for (int t = 0; t < count; t++) {
+                const float *at = acc[t] + (j / 8 * 16 + j % 8) * leading(c) + k;
+                gate += at[0], up += at[8 * leading(c)];
+            }
+            dw[j * c + k] = gate, dw[(hid + j) * c + k] = up;
+        }
+}

@@ -165,18 +165,13 @@ static void *mix_range(void *arg)
 // One range of puzzles a thread. Returns their number, or 0 when memory ran out (then nothing is left allocated).
 static int run_mix(const mix_job *all, mix_job *part, long puzzles, int threads)
 {
-    pthread_t id[MAX_THREADS];
-    int started[MAX_THREADS], failed = 0;
+    int failed = 0;
     threads = threads < 1 ? 1 : (int)min_long(min_long(threads, MAX_THREADS), puzzles);
     for (int t = 0; t < threads; t++) {
         part[t] = *all;
         part[t].first = puzzles * t / threads, part[t].last = puzzles * (t + 1) / threads;
-        started[t] = t && !pthread_create(&id[t], NULL, mix_range, &part[t]);
     }
-    mix_range(&part[0]);
-    for (int t = 1; t < threads; t++)
-        if (started[t]) pthread_join(id[t], NULL);
-        else mix_range(&part[t]);
+    in_threads(mix_range, part, sizeof(mix_job), threads);
     for (int t = 0; t < threads; t++) failed |= part[t].failed;
     for (int t = 0; failed && t < threads; t++) free(part[t].memory), free(part[t].gate_memory);
     return failed ? 0 : threads;
@@ -207,15 +202,9 @@ int trm_mix_grad(const float *h, const float *w_in, const float *maps, const flo
     all.cells = cells, all.symbols = symbols, all.c = c, all.count = count;
     threads = run_mix(&all, part, puzzles, threads);
     long ld = c % 32 ? c : c + 8;
-    for (long j = 0; threads && j < c; j++)
-        for (long k = 0; k < c; k++) {
-            float gate = 0, up = 0;
-            for (int t = 0; t < threads; t++) {
-                const float *at = part[t].acc_in + (j / 8 * 16 + j % 8) * leading(c) + k;
-                gate += at[0], up += at[8 * leading(c)];
-            }
-            dw_in[j * c + k] = gate, dw_in[(c + j) * c + k] = up;
-        }
+    const float *acc[MAX_THREADS];
+    for (int t = 0; t < threads; t++) acc[t] = part[t].acc_in;
+    if (threads) sum_in(acc, threads, dw_in, c, c);
     for (long i = 0; threads && i < count; i++)
         for (long j = 0; j < c * c; j++) {
             float sum = 0;

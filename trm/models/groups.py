@@ -54,14 +54,18 @@ class Layout(nn.Module):
         """Of each kind, [groups, cells]."""
         return [getattr(self, f"member{number}") for number in range(self.count - 1)]
 
-    def open_places(self, given: Tensor) -> tuple[Places, Tensor]:
-        """given [batch, cells, symbols], 1 for a given symbol -> the pairs that none of them rules out, where a symbol
-        stands once in a cell and once in a group; and the same as a mask [batch, cells, symbols].
+    def open_mask(self, given: Tensor) -> Tensor:
+        """given [batch, cells, symbols], 1 for a given symbol -> the same shape, true for the pairs that none of them
+        rules out, where a symbol stands once in a cell and once in a group.
         """
         taken = given.sum(-1, keepdim=True).expand_as(given)
         for member in self.members():
             taken = taken + member.T @ (member @ given)
-        mask = taken == 0
+        return taken == 0
+
+    def open_places(self, given: Tensor) -> tuple[Places, Tensor]:
+        """The pairs of `open_mask`, as rows and as the mask."""
+        mask = self.open_mask(given)
         rows = mask.flatten().nonzero().squeeze(1)
         counts = mask.flatten(1).sum(1).cpu()
         begin = torch.cat((counts.new_zeros(1), counts.cumsum(0))).int()

@@ -1,4 +1,5 @@
-"""The C kernels of ``fused.c`` and ``groups.c``: compiled on first use, kept in the user's cache, used through ctypes.
+"""The C kernels (``fused.c``, ``groups.c``, ``local.c``): compiled on first use, kept in the user's cache, used through
+ctypes.
 
 :func:`available` says whether they can be used, and why not. ``TRM_FUSED=0`` in the environment turns them off.
 """
@@ -24,7 +25,7 @@ from torch import Tensor
 
 __all__ = ["Availability", "available", "library"]
 
-_SOURCES = tuple(Path(__file__).with_name(name) for name in ("fused.c", "groups.c", "fused.h"))
+_SOURCES = tuple(Path(__file__).with_name(name) for name in ("fused.c", "groups.c", "local.c", "fused.h"))
 _FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-pthread")
 _NATIVE = ("-march=native", "-mcpu=native", "")  # the first one the compiler accepts: x86, then some ARM compilers
 _TIMEOUT = 120  # seconds for one run of the compiler
@@ -131,6 +132,8 @@ def _open(library: Path) -> ctypes.CDLL:
         "trm_block_grad": (integer, [pointer] * 9 + [size] * 3 + [integer]),
         "trm_mix": (integer, [pointer] * 11 + [size] * 5 + [real, integer]),
         "trm_mix_grad": (integer, [pointer] * 15 + [size] * 5 + [integer]),
+        "trm_local": (integer, [pointer] * 5 + [size] * 4 + [real, integer]),
+        "trm_local_grad": (integer, [pointer] * 9 + [size] * 4 + [integer]),
         "trm_gate": (None, [pointer] * 2 + [size] * 2 + [integer]),
         "trm_gate_grad": (None, [pointer] * 4 + [size] * 2 + [integer]),
         "trm_add_norm": (None, [pointer] * 5 + [size] * 3 + [real, integer]),

@@ -7,15 +7,16 @@ of what a mixer is. `register_mixer` adds one from outside the package.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trm.models.config import ModelConfig
-from trm.models.fused import add_norm, gate, gated
+from trm.models.fused import add_norm, gate
 from trm.models.groups import Layout, Places, mix
 from trm.models.layers import Attention, Linear, Rotary, SwiGLU, rms_norm
+from trm.models.local import local_mix
 from trm.tasks.base import Spec
 
 MixerFactory = Callable[[ModelConfig, Spec], nn.Module]
@@ -90,13 +91,7 @@ class LocalMixer(nn.Module):
         self.w_around = Linear(5 * config.width, config.width)
 
     def forward(self, h: Tensor) -> Tensor:
-        features = gated(h, self.w_features.weight).view(len(h), self.height, self.width, h.shape[-1])
-        padded = F.pad(features, (0, 0, 1, 1, 1, 1))
-        rows, columns = slice(1, -1), slice(1, -1)
-        above, below = padded[:, :-2, columns], padded[:, 2:, columns]
-        left, right = padded[:, rows, :-2], padded[:, rows, 2:]
-        around = torch.cat((features, above, below, left, right), dim=-1)
-        return add_norm(h, self.w_around(around).flatten(1, 2))
+        return local_mix(h, self.w_features.weight, self.w_around.weight, self.height, self.width)
 
 
 MIXERS: dict[str, MixerFactory] = {
@@ -105,8 +100,21 @@ MIXERS: dict[str, MixerFactory] = {
     "groups": GroupsMixer,
     "local": LocalMixer,
 }
+# What the state of a mixer is (see trm/models/frames.py): a vector a token; the same, and the halting logit looks at
+# all of them; a vector a (cell, symbol) pair.
+FrameName = Literal["tokens", "grid", "symbols"]
+FRAMES: dict[str, FrameName] = {"attention": "tokens", "mlp": "tokens", "groups": "symbols", "local": "grid"}
 
 
-def register_mixer(name: str, factory: MixerFactory) -> None:
-    """Make `factory(config, spec) -> nn.Module` available as `ModelConfig(mixer=name)`."""
-    MIXERS[name] = factory
+def register_mixer(name: str, factory: MixerFactory, frame: FrameName = "tokens") -> None:
+    """Make `factory(config, spec) -> nn.Module` available as `ModelConfig(mixer=name)`.
+
+    Args:
+        name: any that is free.
+        factory: makes the module that maps h to `norm(h + mixed(h))`.
+        frame: what h is. `tokens`: [batch, cells, width] (after the tokens of a puzzle embedding, if the model has
+            one), and the model tells by the first position when it is done; `grid`: the same, and it looks at all of
+            them, for a mixer that moves information step by step; `symbols`: [batch, cells, symbols, width], for tasks
+            whose symbols are interchangeable.
+    """
+    MIXERS[name], FRAMES[name] = factory, frame

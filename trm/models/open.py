@@ -7,16 +7,19 @@ in its own cell, and nothing for that symbol in the cells that share a group wit
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from trm.models.base import Output, State
 from trm.models.frames import SymbolFrame
-from trm.models.groups import Places
+from trm.models.groups import Layout
 from trm.models.mixers import GroupsMixer
 from trm.models.trm import TRM
 
 SHUT = -100.0  # logit of a symbol that a given rules out
+Call = Callable[[Tensor], Tensor]  # one use of the network
 
 
 class OpenTRM(TRM):
@@ -24,18 +27,17 @@ class OpenTRM(TRM):
 
     def forward(self, state: State, question: Tensor, ids: Tensor | None = None) -> Output:
         """question [batch, cells] tokens (any integer type)."""
-        frame, mixer = self.frame, self.blocks[0].mixer
-        assert isinstance(frame, SymbolFrame)
-        assert isinstance(mixer, GroupsMixer)
+        frame, layout = self.parts()
         given = frame.given(question, state.y.dtype)
-        places, mask = mixer.layout.open_places(given)
-        shape = state.y.shape
-        x = frame.roles[0]
-        y, z = (part.reshape(-1, shape[-1])[places.rows] for part in state)
-        with torch.no_grad():
-            for _ in range(self.config.T - 1):
-                y, z = self.recur(x, y, z, places)
-        y, z = self.recur(x, y, z, places)
+        places, mask = layout.open_places(given)
+        y, z = (part.reshape(-1, part.shape[-1])[places.rows] for part in state)
+
+        def call(h: Tensor) -> Tensor:
+            for block in self.blocks:
+                h = block(h, places)
+            return h
+
+        y, z = self.think(frame.roles[0], y, z, call)
 
         def spread(rows: Tensor, blank: Tensor) -> Tensor:
             return blank.flatten(0, 2).index_copy(0, places.rows, rows).view_as(blank)
@@ -45,14 +47,42 @@ class OpenTRM(TRM):
         halt, resume = frame.read_halt(whole.y, mask.flatten(1).sum(1)).unbind(-1)
         return Output(whole, logits, halt, resume)
 
-    def recur(self, x: Tensor, y: Tensor, z: Tensor, places: Places) -> tuple[Tensor, Tensor]:
-        """One recursion on rows [places, width]."""
+    def dense(self, state: State, question: Tensor, ids: Tensor | None = None) -> Output:
+        """`forward` with every place worked on, and those that are not open put back to zero after each block.
+
+        The amount of work does not depend on the puzzles, as a graph of fixed operations needs (`trm/onnx_export.py`).
+        """
+        frame, layout = self.parts()
+        given = frame.given(question, state.y.dtype)
+        mask = layout.open_mask(given)
+        keep = mask.unsqueeze(-1).to(state.y.dtype)
+
+        def call(h: Tensor) -> Tensor:
+            for block in self.blocks:
+                h = block(h) * keep  # features of a place at zero are zero, so its groups' sums are without it
+            return h
+
+        y, z = self.think(frame.roles[0] * keep, state.y * keep, state.z * keep, call)
+        logits = frame.read(y).where(mask, SHUT) - given * SHUT
+        halt, resume = frame.read_halt(y, mask.flatten(1).sum(1)).unbind(-1)
+        return Output(State(y, z), logits, halt, resume)
+
+    def parts(self) -> tuple[SymbolFrame, Layout]:
+        frame, mixer = self.frame, self.blocks[0].mixer
+        assert isinstance(frame, SymbolFrame)
+        assert isinstance(mixer, GroupsMixer)
+        return frame, mixer.layout
+
+    def think(self, x: Tensor, y: Tensor, z: Tensor, call: Call) -> tuple[Tensor, Tensor]:
+        """The recursions of a step, the last with gradient. Any shape [..., width] that `call` maps to itself."""
+        with torch.no_grad():
+            for _ in range(self.config.T - 1):
+                y, z = self.recur(x, y, z, call)
+        return self.recur(x, y, z, call)
+
+    def recur(self, x: Tensor, y: Tensor, z: Tensor, call: Call) -> tuple[Tensor, Tensor]:
+        """One recursion."""
         context = y + x
         for _ in range(self.config.n):
-            z = self.call(context + z, places)
-        return self.call(y + z, places), z
-
-    def call(self, h: Tensor, places: Places) -> Tensor:
-        for block in self.blocks:
-            h = block(h, places)
-        return h
+            z = call(context + z)
+        return call(y + z), z

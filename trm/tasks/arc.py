@@ -47,13 +47,21 @@ def training_rows(tasks: Sequence[ArcTask]) -> list[tuple[int, int, Pair]]:
     ]
 
 
-def training_pairs(tasks: Sequence[ArcTask], augmentations: int = 0) -> Puzzles:
+@dataclass(frozen=True)
+class ArcPuzzles(Puzzles):
+    """Pairs as tokens together with the tasks they are from, which `trm.arc_data.ArcSampler` augments on the fly."""
+
+    tasks: tuple[ArcTask, ...] = ()
+
+
+def training_pairs(tasks: Sequence[ArcTask], augmentations: int = 0) -> ArcPuzzles:
     """Every pair with an answer as tokens, not augmented: augmentations are drawn when they are needed.
 
     `ids` are those of each task as it is, in a table with `augmentations` more rows for each (see `identifier`).
     """
     rows = training_rows(tasks)
-    return _encoded([pair for _, _, pair in rows], [identifier(at, 0, augmentations) for at, _, _ in rows])
+    pairs = _encoded([pair for _, _, pair in rows], [identifier(at, 0, augmentations) for at, _, _ in rows])
+    return ArcPuzzles(pairs.question, pairs.answer, pairs.ids, tuple(tasks))
 
 
 def evaluation_pairs(tested: Iterable[ArcTask], tasks: Sequence[ArcTask] = (), augmentations: int = 0) -> Puzzles:

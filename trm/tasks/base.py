@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,10 @@ class Spec:
     def symbols(self) -> int:
         return self.vocab - self.first_symbol
 
+    def cell_name(self, cell: int) -> str:
+        """'r2c8' for cell 16 of nine columns."""
+        return f"r{cell // self.width + 1}c{cell % self.width + 1}"
+
 
 @dataclass(frozen=True)
 class Puzzles:
@@ -57,7 +61,13 @@ class Puzzles:
 
 
 class Task(Protocol):
-    """One puzzle family at one size. Implementations: `trm.tasks.sudoku.Sudoku`."""
+    """One puzzle family at one size. Implementations: `trm.tasks.sudoku.Sudoku`; one of your own: examples/own_task.py.
+
+    `trm.Solver` shows tokens as the numbers they are, and takes them so, unless a task also has `to_grid(tokens
+    [cells])`, an array [height, width] for people, and its inverse `from_grid`, which raises BadInput. A task whose
+    answers `valid` cannot tell to be right has `checkable = False`: see `checkable`. A task with files that are no text
+    has `load(path)`, which returns their puzzles or raises BadInput.
+    """
 
     @property
     def spec(self) -> Spec: ...
@@ -80,4 +90,25 @@ class Task(Protocol):
 
     def draw(self, tokens: Tokens) -> str:
         """A grid a person can read."""
+        ...
+
+
+def checkable(task: Task) -> bool:
+    """Whether the rules of the task are known, so that an answer that obeys them is right. Where they are not, thinking
+    ends where the model itself is sure of its answer.
+    """
+    return bool(getattr(task, "checkable", True))
+
+
+def accepted(task: Task, valid: bool, confidence: float) -> bool:
+    """Whether an answer counts as solved: by the rules, and where none are known by the model's own belief."""
+    return valid and (checkable(task) or confidence > 0.5)
+
+
+@runtime_checkable
+class Scored(Protocol):
+    """A task that tells more of an answer than whether it is exact and valid."""
+
+    def scores(self, question: Tokens, answer: Tokens) -> dict[str, Bools]:
+        """By the name to show: which rows of `answer` [rows, cells] are right in that sense. -> [rows] each"""
         ...

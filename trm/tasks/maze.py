@@ -15,16 +15,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from trm.errors import BadInput
 from trm.tasks.base import Bools, Ints, Puzzles, Spec, Tokens
-from trm.tasks.maze_paths import distances, from_bits, layers, route, to_bits
+from trm.tasks.maze_paths import bit_of, distances, far_cells, from_bits, layers, route, to_bits
 from trm.tasks.sudoku import csv_fields, csv_heading, shown_text
 
 WALL, OPEN, START, GOAL, PATH = range(1, 6)
 CHARACTERS = "0#.SGo"  # by token, as drawn; a space is read as an open cell too
 MOST = 100  # rows, and columns
-WINDOWS = 100  # that `crop` tries
+ATTEMPTS = 30  # of `crop`, 64 windows in the first and up to 1,024 in later ones
 
 _DRAWN = np.frombuffer(CHARACTERS.encode(), np.uint8)
 _TABLE = np.full(256, 255, np.uint8)  # character code -> token, 255 where it is none
@@ -69,6 +70,15 @@ class Maze:
         question = np.concatenate(rows).reshape(-1, self.cells)
         self._check_questions(question, starts)
         return Puzzles(question, np.zeros_like(question))
+
+    def read_cells(self, text: str) -> Tokens:
+        """[rows, cells] of mazes drawn as in `read` that need not have an answer, or be one; no CSV. Raises BadInput
+        for what is no grid.
+        """
+        lines = _lines(text)
+        if not any(line.strip() for _, line in lines):
+            raise BadInput("no maze found: the input is empty")
+        return np.concatenate(self._split(lines)[1]).reshape(-1, self.cells)
 
     def _split(self, lines: list[tuple[int, str]]) -> tuple[list[int], list[Tokens]]:
         """Lines -> the line where each maze starts, and the tokens of the lines in order."""
@@ -194,9 +204,8 @@ class Maze:
         walls = np.where(question > WALL, OPEN, question).astype(np.uint8)
         free = to_bits(walls == OPEN, self.width)
         for start in rng.permutation(np.flatnonzero(walls == OPEN)).tolist():
-            bit = 1 << (start // self.width * (self.width + 1) + start % self.width)
             # Layers share no cell, so their sum is their union.
-            far = sum(layers(free, bit, self.width)[max(least, 1) :])
+            far = sum(layers(free, bit_of(start, self.width), self.width)[max(least, 1) :])
             if far:
                 walls[[start, rng.choice(from_bits(far, self.height, self.width))]] = START, GOAL
                 return walls
@@ -204,17 +213,21 @@ class Maze:
 
     def crop(self, question: Tokens, rng: np.random.Generator, height: int, width: int, least: int = 1) -> Tokens:
         """A random window on the walls of question [cells], with ends of its own at least `least` moves apart: a
-        question of `Maze(height, width)`. Raises BadInput if it finds none.
+        question of `Maze(height, width)`. All windows and starts that have such goals are equally likely, and then all
+        such goals. Raises BadInput if it finds none.
         """
         if height > self.height or width > self.width:
             raise BadInput(f"{self.spec.name} has no window of {height}x{width} cells")
-        small, grid = Maze(height, width), question.reshape(self.height, self.width)
-        for _ in range(WINDOWS):
-            y, x = rng.integers(self.height - height + 1), rng.integers(self.width - width + 1)
-            try:
-                return small.other_ends(grid[y : y + height, x : x + width].reshape(-1), rng, least)
-            except BadInput:
-                continue
+        inside = (np.arange(height)[:, None] * self.width + np.arange(width)).reshape(-1, 1)
+        for attempt in range(ATTEMPTS):
+            count = 64 << min(attempt, 4)
+            y, x = (rng.integers(most + 1, size=count) for most in (self.height - height, self.width - width))
+            free = question[inside + (y * self.width + x)] > WALL
+            start = rng.integers(height * width, size=count)
+            for one, goals in far_cells(free, start, height, width, max(least, 1)):
+                window = np.where(free[:, one], OPEN, WALL).astype(np.uint8)
+                window[[start[one], rng.choice(goals)]] = START, GOAL
+                return window
         raise BadInput(f"no two cells of a window of {height}x{width} cells are {least} moves apart")
 
     def reveal(self, question: Tokens, answer: Tokens, share: float, rng: np.random.Generator) -> Tokens:
@@ -258,6 +271,10 @@ class Maze:
         good[rows] = (answer[rows] == PATH).sum(1) + 1 == self.moves(question[rows])
         return good
 
+    def scores(self, question: Tokens, answer: Tokens) -> dict[str, Bools]:
+        """What `trm eval` shows besides exact and valid."""
+        return {"shortest": self.shortest(question, answer)}
+
     def _changed(self, question: Tokens, answer: Tokens) -> Bools:
         """Cells that the answer may not change so: [.., cells] -> [.., cells]"""
         free = (question == OPEN) | (question == PATH)
@@ -283,11 +300,15 @@ class Maze:
 
     def cell_name(self, cell: int) -> str:
         """'r2c1' for cell 30 of a 30x30."""
-        return f"r{cell // self.width + 1}c{cell % self.width + 1}"
+        return self.spec.cell_name(cell)
 
     def to_line(self, tokens: Tokens) -> str:
         """[cells] -> one line with '.' for an open cell; `read` takes it back."""
         return _DRAWN[tokens].tobytes().decode()
+
+    def to_grid(self, tokens: Tokens) -> npt.NDArray[np.str_]:
+        """[cells] -> [height, width] characters, as drawn."""
+        return np.array([*CHARACTERS])[tokens].reshape(self.height, self.width)
 
     def draw(self, tokens: Tokens) -> str:
         """[cells] -> one line a row, as `read` takes it."""
@@ -304,17 +325,19 @@ def by_name(name: str) -> Maze | None:
     return Maze(int(size[1]), int(size[2])) if size else None
 
 
-def maze_for(text: str) -> Maze:
-    """The size of the first maze in `text`; 30x30 when that is unclear, so that `read` says why. In CSV and one-line
-    form only squares can be told. Raises BadInput for a size that is not supported.
+def maze_for(text: str, default: Maze | None = None) -> Maze:
+    """The size of the first maze in `text`; `default` [30x30] when that is unclear, so that `read` says why. In CSV and
+    one-line form only squares can be told, and what has as many cells as the default. Raises BadInput for a size that
+    is not supported.
     """
+    default = default or Maze()
     lines = [line for _, line in _lines(text)]
     filled = [line for line in lines if line.strip()]
     if not filled:
-        return Maze()
+        return default
     if columns := csv_heading(filled[0]):
         fields = filled[1].split(",") if len(filled) > 1 else []
-        return _square(len(fields[columns[0]].strip('"'))) if columns[0] < len(fields) else Maze()
+        return _square(len(fields[columns[0]].strip('"')), default) if columns[0] < len(fields) else default
     # A line of spaces is a row if it is as long as most lines are, or else a gap between mazes.
     lengths = Counter(map(len, filled))
     width = max(lengths, key=lambda length: (lengths[length], length))
@@ -322,13 +345,13 @@ def maze_for(text: str) -> Maze:
     first = rows.index(next(row for row in rows if row))
     height = next((i for i, row in enumerate(rows[first:]) if not row), len(rows) - first)
     if all("S" in line and "G" in line for line in lines[first : first + height]) and math.isqrt(width) ** 2 == width:
-        return _square(width)
-    return Maze(height, width) if min(height, width) > 1 else Maze()
+        return _square(width, default)
+    return Maze(height, width) if min(height, width) > 1 else default
 
 
-def _square(cells: int) -> Maze:
+def _square(cells: int, default: Maze) -> Maze:
     side = math.isqrt(cells)
-    return Maze(side, side) if side > 1 and side**2 == cells else Maze()
+    return Maze(side, side) if side > 1 and side**2 == cells != default.cells else default
 
 
 def _lines(text: str) -> list[tuple[int, str]]:

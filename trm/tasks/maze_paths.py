@@ -53,6 +53,22 @@ def flood(free: Words, start: Words, height: int, width: int) -> Iterator[Words]
         np.bitwise_xor(rest, inner, out=rest)
 
 
+def far_cells(free: Bools, start: Ints, height: int, width: int, least: int) -> Iterator[tuple[int, Ints]]:
+    """Of the mazes free [cells, mazes] in which some cell is `least` moves or more from cell start[maze]: the maze's
+    number, and those cells. The number of mazes must be a multiple of 64; a start that is not free reaches nothing.
+    """
+    lanes = np.arange(free.shape[1])
+    begin = np.zeros_like(free)
+    begin[start, lanes] = free[start, lanes]
+    far = np.zeros((height, width, free.shape[1] // 64), np.uint64)
+    for moves, front in enumerate(flood(pack(free), pack(begin), height, width)):
+        if moves >= least:
+            far |= front
+    found = far.reshape(len(free), -1)
+    for lane in np.flatnonzero(unpack(np.bitwise_or.reduce(found, 0)[None])[0]).tolist():
+        yield lane, np.flatnonzero(found.view(np.uint8)[:, lane // 8] >> lane % 8 & 1)
+
+
 def distances(free: Bools, start: Ints, height: int, width: int) -> Moves:
     """Moves from cell start[row] to every cell: free [rows, cells], start [rows] -> [rows, cells], -1 where no path
     leads. The start itself need not be free.
@@ -103,6 +119,11 @@ def count_routes(free: Bools, start: Ints, goal: Ints, height: int, width: int) 
 # One maze: sets of cells are integers, in which a row takes width + 1 bits, the last of them 0, so that no shift wraps.
 
 
+def bit_of(cell: int, width: int) -> int:
+    """The set of one cell"""
+    return 1 << (cell // width * (width + 1) + cell % width)
+
+
 def to_bits(free: Bools, width: int) -> int:
     """[cells] -> the set of its free cells"""
     rows = np.zeros((len(free) // width, width + 1), np.bool_)
@@ -139,7 +160,7 @@ def route(free: Bools, start: int, goal: int, width: int) -> list[int] | None:
     the cells equally far, it comes to those first whose path turns to the earlier direction first.
     """
     row = width + 1
-    here, end = (1 << (cell // width * row + cell % width) for cell in (start, goal))
+    here, end = bit_of(start, width), bit_of(goal, width)
     found = layers(to_bits(free, width) | here, end, width, stop=here)
     if not found[-1] & here:
         return None

@@ -104,6 +104,13 @@ class Sudoku:
         self._check_givens(question, starts)
         return Puzzles(question, np.zeros_like(question))
 
+    def read_cells(self, text: str) -> Tokens:
+        """[rows, cells] of grids whose digits may clash, such as answers; no CSV. Raises BadInput for anything else."""
+        lines = _content(text)
+        if not lines:
+            raise BadInput("no grid found: the input is empty")
+        return np.array(self._split(lines)[1], np.uint8).reshape(-1, self.cells)
+
     def _split(self, lines: list[tuple[int, str]]) -> tuple[list[int], list[Tokens]]:
         """Lines -> the line where each puzzle starts, and the tokens of the lines in order."""
         starts: list[int] = []
@@ -180,16 +187,21 @@ class Sudoku:
         if not bad.any():
             return
         row = int(bad.argmax())
-        question, answer = puzzles.question[row], puzzles.answer[row]
-        if (answer < FIRST).any():
-            what = f"{self.cell_name(int((answer < FIRST).argmax()))} is blank"
-        elif (fault := self.clash(answer)) is not None:
-            what = fault
-        else:
-            cell = int(((question >= FIRST) & (question != answer)).argmax())
-            given, found = self.to_line(question)[cell], self.to_line(answer)[cell]
-            what = f"{self.cell_name(cell)} is {found} where the question gives {given}"
+        what = self.fault(puzzles.question[row], puzzles.answer[row])
         raise BadInput(f"puzzle {row + 1} (line {starts[row]}), column answer: {what}")
+
+    def fault(self, question: Tokens, answer: Tokens) -> str | None:
+        """What is wrong with an answer [cells], in words; None if it is valid."""
+        if (answer < FIRST).any():
+            return f"{self.cell_name(int((answer < FIRST).argmax()))} is blank"
+        if (fault := self.clash(answer)) is not None:
+            return fault
+        changed = (question >= FIRST) & (question != answer)
+        if not changed.any():
+            return None
+        cell = int(changed.argmax())
+        given, found = self.to_line(question)[cell], self.to_line(answer)[cell]
+        return f"{self.cell_name(cell)} is {found} where the question gives {given}"
 
     def clash(self, tokens: Tokens) -> str | None:
         """Which two equal digits of [cells] share a row, column or box, in words; None if no two do."""
@@ -252,11 +264,29 @@ class Sudoku:
 
     def cell_name(self, cell: int) -> str:
         """'r2c8' for cell 16 of a 9x9."""
-        return f"r{cell // self.size + 1}c{cell % self.size + 1}"
+        return self.spec.cell_name(cell)
 
     def to_line(self, tokens: Tokens) -> str:
         """[cells] -> the usual one-line form, '.' for a blank; `read` takes it back."""
         return "".join("." if token < FIRST else DIGITS[token - FIRST] for token in tokens.tolist())
+
+    def to_grid(self, tokens: Tokens) -> Order:
+        """[cells] -> [size, size] digits, 0 for a blank; `from_grid` takes it back."""
+        return np.maximum(tokens.astype(np.int64) - BLANK, 0).reshape(self.size, self.size)
+
+    def from_grid(self, grid: npt.NDArray[np.integer]) -> Tokens:
+        """[size, size] digits, 0 for a blank -> [cells]. Raises BadInput that names the cell."""
+        if grid.shape != (self.size, self.size):
+            raise BadInput(f"a grid of {self.size}x{self.size} digits is wanted, not of shape {grid.shape}")
+        wrong = ((grid < 0) | (grid > self.size)).reshape(-1)
+        if wrong.any():
+            cell = int(wrong.argmax())
+            what = f"not a digit (1-{self.size}) or 0 for a blank"
+            raise BadInput(f"{self.cell_name(cell)} is {grid.reshape(-1)[cell]}, {what}")
+        tokens = (grid.reshape(-1) + BLANK).astype(np.uint8)
+        if (fault := self.clash(tokens)) is not None:
+            raise BadInput(fault)
+        return tokens
 
     def draw(self, tokens: Tokens) -> str:
         """[cells] -> a grid with drawn boxes; `read` takes it back."""

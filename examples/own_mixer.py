@@ -1,0 +1,51 @@
+"""A mixer of your own: a 3x3 convolution, through which every cell hears of the eight around it.
+
+Run it with `python examples/own_mixer.py [FOLDER [STEPS]]`. It learns from mazes of 30x30 cells and, since its weights
+do not depend on the size, is asked about a small one at the end. 20 steps are enough to see that it runs, not to solve.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from torch import Tensor, nn
+
+import trm
+from trm.config import RunConfig
+from trm.models import ModelConfig, Spec, register_mixer
+from trm.models.layers import rms_norm
+from trm.run import run
+
+MAZE = """
+S..#.
+.#...
+...#.
+.#.#G
+"""
+
+
+class Convolution(nn.Module):
+    """[batch, cells, width] -> same. The residual and the norm belong to the mixer."""
+
+    def __init__(self, config: ModelConfig, spec: Spec) -> None:
+        super().__init__()
+        self.board = (spec.height, spec.width)
+        self.around = nn.Conv2d(config.width, config.width, kernel_size=3, padding=1, bias=False)
+
+    def forward(self, h: Tensor) -> Tensor:
+        image = h.mT.reshape(len(h), -1, *self.board)  # [batch, width, height, width of the board]
+        return rms_norm(h + self.around(image).flatten(2).mT)
+
+
+def main(folder: str = "runs/convolution", steps: str = "20") -> None:
+    register_mixer("convolution", Convolution, frame="grid")
+    model = ModelConfig(mixer="convolution", width=16, layers=1, multiple=16, T=1, n=3, positions="none")
+    config = RunConfig(task="maze", model=model, loss="softmax", lr=0.003, warmup=5, batch=4, steps=int(steps))
+    run(config, Path(folder), "convolution")
+    answer = trm.Solver("maze", weights=folder, steps=16).solve(MAZE.strip())
+    print(f"solved: {answer.solved}, confidence {answer.confidence:.2f}\n{answer}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,43 @@
+"""`trm mcp`: tools for language models."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from trm.commands.base import ThreadsOption, app, set_threads
+from trm.errors import TrmError
+
+
+@app.command()
+def mcp(
+    http: Annotated[bool, typer.Option("--http", help="Serve streamable HTTP instead of stdin and stdout.")] = False,
+    host: Annotated[str, typer.Option("--host", help="With --http: the address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="With --http; 0: any free one.", min=0, max=65535)] = 8765,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option("--weights", help="A shipped model's name or a run's folder; once a task [default: what ships]."),
+    ] = None,
+    schemas: Annotated[bool, typer.Option("--schemas", help="Print the tools as OpenAI functions and stop.")] = False,
+    threads: ThreadsOption = 0,
+) -> None:
+    """Serve tools for language models over the Model Context Protocol: solve Sudokus and mazes, check answers."""
+    from trm import tools
+
+    if schemas:
+        print(json.dumps(tools.schemas(), indent=1))
+        return
+    for name in weights or []:
+        tools.use_weights(name)
+    if threads:
+        set_threads(threads)
+    try:
+        from trm import mcp_server
+    except ImportError:
+        raise TrmError("trm mcp needs the MCP SDK: pip install 'trm[mcp]'") from None
+    if http:
+        mcp_server.run_http(host, port)
+    else:
+        mcp_server.run_stdio()

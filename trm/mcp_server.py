@@ -1,0 +1,114 @@
+"""`trm mcp`: the tools of `trm.tools` over the Model Context Protocol, on standard input and output or on HTTP."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import sys
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import uvicorn
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+    Tool,
+    ToolAnnotations,
+)
+
+from trm import tools
+from trm.errors import BadInput, TrmError
+from trm.version import __version__
+
+AT_ONCE, WAITING = 2, 16  # calls being worked on, and calls in the queue, at most
+BODY = 1 << 20  # bytes of an HTTP request, at most
+SESSIONS = 1000  # of HTTP clients, at most
+
+
+def listed() -> list[Tool]:
+    """The tools as the protocol describes them. None of them changes anything or looks anywhere."""
+    return [
+        Tool(
+            name=name,
+            description=tools.description(name),
+            input_schema=tools.arguments_of(name).model_json_schema(),
+            output_schema=returned(name).model_json_schema(),
+            annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
+        )
+        for name in tools.TOOLS
+    ]
+
+
+def returned(name: str) -> type[tools.Result]:
+    return tools.Result if name == "check_answer" else tools.Solution
+
+
+def failed(message: str) -> CallToolResult:
+    return CallToolResult(content=[TextContent(text=message)], is_error=True)
+
+
+def make_server() -> Server[Any]:
+    """A server for any number of connections."""
+    limiter = anyio.CapacityLimiter(AT_ONCE)
+
+    async def list_tools(context: Any, params: PaginatedRequestParams | None) -> ListToolsResult:
+        return ListToolsResult(tools=listed())
+
+    async def call_tool(context: Any, params: CallToolRequestParams) -> CallToolResult:
+        if limiter.statistics().tasks_waiting >= WAITING:
+            return failed(f"busy: {AT_ONCE + WAITING} calls are being worked on or waiting; try again later")
+        work = partial(tools.call, params.name, params.arguments or {})
+        try:
+            result = await anyio.to_thread.run_sync(work, limiter=limiter)
+        except TrmError as error:
+            return failed(" ".join(str(error).split()))
+        return CallToolResult(content=[TextContent(text=result.text)], structured_content=result.model_dump())
+
+    return Server(
+        "trm",
+        version=__version__,
+        instructions="Puzzles solved by tiny recursive networks. Every answer is checked: trust it if solved is true.",
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+
+
+async def serve_stdio() -> None:
+    """Serve one client until it closes standard input. The SDK keeps everything else off standard output."""
+    server = make_server()
+    async with stdio_server() as (incoming, outgoing):
+        await server.run(incoming, outgoing, server.create_initialization_options())
+
+
+def run_stdio() -> None:
+    anyio.run(serve_stdio)
+
+
+def run_http(host: str, port: int) -> None:
+    """Serve streamable HTTP at `/mcp` until Ctrl-C or SIGTERM. Port 0: any that is free. Raises BadInput."""
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadInput(f"cannot listen at {host}, port {port}: {reason}; choose another --host or --port") from None
+    name = f"[{host}]" if ":" in host else host
+    print(f"trm mcp: http://{name}:{listening.getsockname()[1]}/mcp", file=sys.stderr, flush=True)
+    if not loopback(host):
+        print("trm mcp: anyone who can reach this address can use it; there is no log-in", file=sys.stderr, flush=True)
+    app = make_server().streamable_http_app(host=host, max_request_body_size=BODY, max_sessions=SESSIONS)
+    with listening:
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+
+
+def loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,198 @@
+// The `local` mixer in one piece: y = rms_norm(h + a product over the gated features of a cell and its four neighbours).
+// See local.py for its meaning.
+//
+// Boards are walked as one long row of places: every row of cells is followed by one place that is no cell, and every
+// board by a row of them. Their values are zero, so each cell's neighbours lie at four fixed distances and nothing
+// wraps. A tile of new places enters at the end of a window that reaches one row of a board to both sides of its
+// centre: so a cell's features are computed once, and all that is looked at again stays in the first cache levels.
+
+#include "fused.h"
+
+#define PARTS 5 // the cell itself, above, below, left, right
+
+// One call's arguments, and one thread's range of boards [first, last). dy == NULL means the forward pass.
+typedef struct {
+    const float *h, *w_in, *w_around, *y, *rinv, *dy;
+    float *out, *out_rinv, *dh;
+    long first, last, height, width, c;
+    float eps;
+    int failed;
+    float *memory, *gate_memory, *acc_in, *acc_around; // scratch; gradients of w_in (interleaved) and of each part
+    long *cell;                                        // of every place in the window: its row of h, or -1
+} local_job;
+
+typedef struct {
+    float *w, *window; // [PARTS][c, c] laid out for the products; features, or on the way back du
+    long row;          // places from a cell to the one below
+    long next, x, y;   // the next place to enter: the next row of h, and where on its board
+} walk;
+
+static int prepare_local(local_job *q, walk *m, job *gates, buffers *s)
+{
+    long c = q->c, lc = leading(c), grad = q->dy != NULL;
+    *m = (walk){.row = q->width + 1, .next = q->first * q->height * q->width};
+    long places = 2 * m->row + TILE, size = (2 * PARTS * (c + 6) + places + 6) * lc * (long)sizeof(float);
+    *gates = (job){.h = q->h, .w_in = q->w_in, .c = c, .hid = c};
+    if (!prepare(gates, s, (int)grad)) return 0;
+    q->gate_memory = gates->memory, q->acc_in = gates->acc_in;
+    q->cell = malloc((size_t)places * sizeof(long));
+    if (!q->cell || posix_memalign((void **)&q->memory, 64, (size_t)size)) return 0;
+    memset(q->memory, 0, (size_t)size);
+    for (long r = 0; r < places; r++) q->cell[r] = -1;
+    float *at = q->memory;
+    m->w = take(&at, PARTS * (c + 6) - 6, lc), q->acc_around = take(&at, PARTS * (c + 6) - 6, lc);
+    m->window = take(&at, places, lc);
+    for (long part = 0; part < PARTS; part++)
+        for (long out = 0; out < c; out++)
+            for (long in = 0; in < c; in++) // forward: a b needs [in, out]
+                m->w[part * (c + 6) * lc + (grad ? out * lc + in : in * lc + out)] =
+                    q->w_around[(out * PARTS + part) * c + in];
+    return 1;
+}
+
+// Moves the window on by a tile, whose new places are at the end: their cells are known then, and not yet their values.
+static void advance(const local_job *q, walk *m, long lc)
+{
+    long kept = 2 * m->row, end = q->last * q->height * q->width;
+    memmove(m->window, m->window + TILE * lc, (size_t)(kept * lc) * sizeof(float));
+    memmove(q->cell, q->cell + TILE, (size_t)kept * sizeof(long));
+    for (long r = kept; r < kept + TILE; r++) {
+        int real = m->x < q->width && m->y < q->height && m->next < end;
+        q->cell[r] = real ? m->next++ : -1;
+        if (++m->x == m->row) m->x = 0, m->y = m->y == q->height ? 0 : m->y + 1;
+    }
+}
+
+static void load_places(const float *from, const long *cell, long c, float *tile, long ld)
+{
+    for (long r = 0; r < TILE; r++)
+        for (long k = 0; k < c; k += W) V(tile + r * ld + k) = cell[r] < 0 ? (vec){0} : (vec)CU(from + cell[r] * c + k);
+}
+
+// Part p of a place's surroundings lies this many places on.
+INLINE long distance(const walk *m, long part) { return (const long[]){0, -m->row, m->row, -1, 1}[part]; }
+
+static void local_forward(const local_job *q, walk *m, const buffers *s)
+{
+    long c = q->c, lc = s->lc, end = q->last * q->height * q->width;
+    const long *fresh = q->cell + 2 * m->row, *centre = q->cell + m->row;
+    buffers enter = *s; // whose features go into the window
+    enter.g = m->window + 2 * m->row * lc;
+    for (long done = q->first * q->height * q->width; done < end;) {
+        advance(q, m, lc);
+        load_places(q->h, fresh, c, s->x, lc);
+        for (long j = 0, w; j < c; j += w) {
+            w = block(c - j);
+            set_product(TILE, 2 * w, c, s->x, lc, s->w_in_t + 2 * j, s->lz, s->z, 48);
+            gate(&enter, j, w, TILE, 0);
+        }
+        load_places(q->h, centre, c, s->x, lc);
+        for (long part = 0; part < PARTS; part++)
+            add_product(TILE, c, c, m->window + (m->row + distance(m, part)) * lc, lc, m->w + part * (c + 6) * lc, lc,
+                        s->x, lc);
+        for (long r = 0; r < TILE; r++) {
+            if (centre[r] < 0) continue;
+            float rinv = norm_row(s->x + r * lc, q->out + centre[r] * c, q->eps, c);
+            if (q->out_rinv) q->out_rinv[centre[r]] = rinv;
+            done++;
+        }
+    }
+}
+
+// The window holds du, the gradient before the norm. What a cell's features get back comes from where its neighbours
+// looked at it, which is the other way round; the features themselves are computed again.
+static void local_backward(const local_job *q, walk *m, const buffers *s)
+{
+    long c = q->c, lc = s->lc, end = q->last * q->height * q->width;
+    const long *fresh = q->cell + 2 * m->row, *centre = q->cell + m->row;
+    for (long done = q->first * q->height * q->width; done < end;) {
+        advance(q, m, lc);
+        for (long r = 0; r < TILE; r++) {
+            float *du = m->window + (2 * m->row + r) * lc;
+            if (fresh[r] < 0) memset(du, 0, (size_t)c * sizeof(float));
+            else norm_grad_row(q->y + fresh[r] * c, q->dy + fresh[r] * c, q->rinv[fresh[r]], du, c);
+        }
+        load_places(q->h, centre, c, s->x, lc);
+        for (long j = 0, w; j < c; j += w) {
+            w = block(c - j);
+            set_product(TILE, 2 * w, c, s->x, lc, s->w_in_t + 2 * j, s->lz, s->z, 48);
+            for (long part = 0; part < PARTS; part++)
+                (part ? add_product : set_product)(TILE, w, c, m->window + (m->row - distance(m, part)) * lc, lc,
+                                                   m->w + part * (c + 6) * lc + j, lc, s->dg, 48);
+            gate(s, j, w, TILE, 1);
+        }
+        for (long part = 0; part < PARTS; part++)
+            add_product_t(c, c, TILE, m->window + (m->row - distance(m, part)) * lc, lc, s->g, s->lh,
+                          q->acc_around + part * (c + 6) * lc, lc);
+        add_product_t(2 * c, c, TILE, s->dz, s->lz, s->x, lc, q->acc_in, lc);
+        memcpy(s->du, m->window + m->row * lc, (size_t)(TILE * lc) * sizeof(float)); // the residual's part
+        add_product(TILE, c, 2 * c, s->dz, s->lz, s->w_in, lc, s->du, lc);
+        for (long r = 0; r < TILE; r++) {
+            if (centre[r] < 0) continue;
+            store_tile(s->du + r * lc, lc, q->dh + centre[r] * c, c, 1);
+            done++;
+        }
+    }
+}
+
+static void *local_range(void *arg)
+{
+    local_job *q = arg;
+    walk m;
+    buffers s;
+    job gates;
+    if (!prepare_local(q, &m, &gates, &s)) return q->failed = 1, NULL;
+    q->dy ? local_backward(q, &m, &s) : local_forward(q, &m, &s);
+    return NULL;
+}
+
+static void release(const local_job *part, int threads)
+{
+    for (int t = 0; t < threads; t++) free(part[t].memory), free(part[t].gate_memory), free(part[t].cell);
+}
+
+// One range of boards a thread. Returns their number, or 0 when memory ran out (then nothing is left allocated).
+static int run_local(const local_job *all, local_job *part, long boards, int threads)
+{
+    int failed = 0;
+    threads = threads < 1 ? 1 : (int)min_long(min_long(threads, MAX_THREADS), boards);
+    for (int t = 0; t < threads; t++) {
+        part[t] = *all;
+        part[t].first = boards * t / threads, part[t].last = boards * (t + 1) / threads;
+    }
+    in_threads(local_range, part, sizeof(local_job), threads);
+    for (int t = 0; t < threads; t++) failed |= part[t].failed;
+    if (failed) release(part, threads);
+    return failed ? 0 : threads;
+}
+
+// Both return 0, or 1 when memory ran out. out_rinv may be NULL.
+int trm_local(const float *h, const float *w_in, const float *w_around, float *out, float *out_rinv, long boards,
+              long height, long width, long c, float eps, int threads)
+{
+    local_job part[MAX_THREADS], all = {.h = h, .w_in = w_in, .w_around = w_around, .out = out, .out_rinv = out_rinv};
+    all.height = height, all.width = width, all.c = c, all.eps = eps;
+    threads = run_local(&all, part, boards, threads);
+    release(part, threads);
+    return threads == 0;
+}
+
+int trm_local_grad(const float *h, const float *w_in, const float *w_around, const float *y, const float *rinv,
+                   const float *dy, float *dh, float *dw_in, float *dw_around, long boards, long height, long width,
+                   long c, int threads)
+{
+    local_job part[MAX_THREADS], all = {.h = h, .w_in = w_in, .w_around = w_around, .y = y, .rinv = rinv, .dy = dy};
+    all.dh = dh, all.height = height, all.width = width, all.c = c;
+    threads = run_local(&all, part, boards, threads);
+    const float *acc[MAX_THREADS];
+    for (int t = 0; t < threads; t++) acc[t] = part[t].acc_in;
+    if (threads) sum_in(acc, threads, dw_in, c, c);
+    for (long j = 0; threads && j < c * PARTS * c; j++) { // j: an output, a part and an input
+        long out = j / (PARTS * c), i = j / c % PARTS;
+        float sum = 0;
+        for (int t = 0; t < threads; t++) sum += part[t].acc_around[(i * (c + 6) + out) * leading(c) + j % c];
+        dw_around[j] = sum;
+    }
+    release(part, threads);
+    return threads == 0;
+}

@@ -1,0 +1,140 @@
+"""A model as an ONNX file of one supervision step, for hosts without torch (`trm/onnx_solve.py` is one).
+
+The file (`docs/export.md` describes it for its readers) holds weights and operations, and as metadata, under the key
+`trm`, a JSON object with everything else that the host's loop needs.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trm import store
+from trm.errors import BadInput, TrmError
+from trm.files import write_atomic
+from trm.models import TRM, Spec, State
+from trm.models.open import OpenTRM
+from trm.store import Stored
+
+FORMAT = 1
+OUTPUTS = ("next_y", "next_z", "logits", "halt")
+LIMIT = (2 << 30) - (1 << 24)  # bytes of weights: protobuf ends at 2 GB, and the graph needs some of that
+
+
+class Step(nn.Module):
+    """One supervision step from tensors to tensors."""
+
+    def __init__(self, model: TRM) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, y: Tensor, z: Tensor, question: Tensor, ids: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        step = self.model.dense if isinstance(self.model, OpenTRM) else self.model
+        output = step(State(y, z), question, ids)
+        return *output.state, output.logits, output.halt
+
+
+def export_onnx(name: str, path: Path, spec: Spec | None = None) -> None:
+    """Write a model (a shipped one's name, a folder, or OWNER/NAME on the hub) to `path` as an ONNX file.
+
+    Args:
+        name: see `trm.store.load`.
+        path: the file.
+        spec: another size of the task, where the model's weights do not depend on the size; a file has one size.
+
+    Raises:
+        BadInput: no such model, one larger than a file can be, or one with a layer that ONNX cannot express.
+        TrmError: the packages that this takes are not installed.
+    """
+    content = to_onnx(store.load(name, spec))
+    write_atomic(path, lambda file: file.write(content))
+
+
+def to_onnx(stored: Stored) -> bytes:
+    """The content of the file. Equal models give equal bytes, with the same versions of torch and onnxscript."""
+    try:
+        import onnx_ir
+        import onnxscript  # noqa: F401  (torch says less clearly that it is missing)
+    except ImportError as error:
+        raise TrmError(f"exporting to ONNX needs {error.name}: pip install 'trm[onnx]'") from None
+    from onnx_ir.passes.common import ClearMetadataAndDocStringPass, DeduplicateInitializersPass
+
+    model = stored.model
+    size = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+    if size > LIMIT:
+        raise BadInput(f"model {stored.name!r} has {size >> 20} MB of weights; an ONNX file holds {LIMIT >> 20} MB")
+    program = trace(stored)
+    # Constants that each call of the network brought along are kept once; stack traces name this machine's files.
+    for clean in (DeduplicateInitializersPass(size_limit=LIMIT), ClearMetadataAndDocStringPass()):
+        clean(program.model)
+    program.rename_axes({value.shape[0]: "batch" for value in program.model.graph.inputs})
+    program.model.metadata_props["trm"] = json.dumps(describe(stored))
+    content: bytes = onnx_ir.to_proto(program.model).SerializeToString(deterministic=True)
+    return content
+
+
+def describe(stored: Stored) -> dict[str, Any]:
+    """What a host must know beyond the graph."""
+    frame, about = stored.model.frame, stored.about
+    trained = about.get("run", about.get("imported", {}))
+    return {
+        "format": FORMAT,
+        "name": stored.name,
+        "task": asdict(stored.spec),
+        "first_token": stored.model.first_token,
+        "max_steps": trained.get("max_steps"),  # in training; null where that is not known
+        "start_y": frame.start_y.tolist(),
+        "start_z": frame.start_z.tolist(),
+    }
+
+
+def trace(stored: Stored) -> Any:
+    """The graph, as a `torch.onnx.ONNXProgram`. Raises BadInput."""
+    model, spec = stored.model, stored.spec
+    batch = {0: torch.export.Dim.DYNAMIC}
+    inputs: dict[str, Tensor] = {key: part.contiguous() for key, part in model.start(2)._asdict().items()}
+    inputs["question"] = torch.full((2, spec.cells), spec.vocab - 1)
+    if model.config.puzzle_ids > 1:
+        inputs["ids"] = torch.zeros(2, dtype=torch.int64)
+    with torch.no_grad(), quiet():
+        try:
+            return torch.onnx.export(
+                Step(model).eval(),
+                tuple(inputs.values()),
+                dynamo=True,
+                input_names=list(inputs),
+                output_names=OUTPUTS,
+                dynamic_shapes=tuple(batch for _ in inputs),
+                external_data=False,
+                verbose=False,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            cause = error.__cause__ or error
+            reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+            what = f"mixer {model.config.mixer!r}, kind {model.config.kind!r}"
+            raise BadInput(f"model {stored.name!r} ({what}) cannot be written as ONNX: {reason}") from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what torch says to its own developers: torchvision is not there, and it uses a class it deprecates."""
+    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)` is deprecated", FutureWarning)
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,198 @@
+"""Pictures (matplotlib, imported late): what a model was thinking, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trm.errors import BadInput, TrmError
+from trm.files import write_atomic
+from trm.tasks.sudoku import Sudoku
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+    from trm.api import Answer, Step
+
+INK, RULE, FAINT = "#222222", "#9a9a9a", "#e6e6e6"
+RIGHT, OTHER, UNSURE = "#0072B2", "#C62828", "#F5B041"  # as in the answer, still something else, a doubtful cell
+MARKS = {"#": "#4a4a4a", "S": "#009E73", "G": "#D55E00", "o": "#56B4E9"}  # of a maze; all else is white
+WIDTH = 9.0  # inches of the picture
+MOST = 6  # boards shown
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Sizes in inches. Raises TrmError where matplotlib is not installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise TrmError("a picture needs matplotlib: pip install 'trm[plot]'") from None
+    return Figure(figsize=(width, height), dpi=150, layout="constrained")
+
+
+def trace(answer: Answer, path: str | Path) -> None:
+    """Write a PNG of an answer's trace: its board at some steps, and confidence and movement at all of them.
+
+    Raises:
+        TrmError: matplotlib is not installed.
+        BadInput: the file cannot be written.
+    """
+    figure = draw(answer)
+    try:
+        write_atomic(Path(path), lambda file: figure.savefig(file, format="png"))
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror}") from None
+
+
+def draw(answer: Answer) -> Figure:
+    """The picture of `trace`. Raises TrmError where matplotlib is not installed."""
+    columns, size = boards_in(answer.task.spec.width, answer.task.spec.height)
+    figure = new_figure(WIDTH, size + 4.9)
+    parts = figure.subfigures(2, 1, squeeze=False, height_ratios=(size + 0.9, 4.0))[:, 0]
+    top, bottom = parts
+    chosen = chosen_step(answer)
+    draw_boards(top, answer, shown_steps(answer.trace, chosen, columns), chosen)
+    confidence, movement = bottom.subplots(2, 1, sharex=True)
+    draw_confidence(confidence, answer.trace, chosen)
+    draw_movement(movement, answer.trace)
+    for axes in (confidence, movement):
+        for at in begins(answer.trace)[1:]:
+            axes.axvline(at + 0.5, color=RULE, linestyle=":", linewidth=1)
+        axes.set_xlim(0.5, len(answer.trace) + 0.5)
+        axes.grid(color=FAINT, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
+    return figure
+
+
+def boards_in(width: int, height: int) -> tuple[int, float]:
+    """How many boards of so many cells go side by side, and the height of one in inches."""
+    wide = float(np.clip(0.16 * width, 1.4, 2.8))
+    return min(MOST, int(WIDTH / (wide + 0.1))), min(wide * height / width, 4.0)
+
+
+def chosen_step(answer: Answer) -> Step:
+    """The step that the answer was read from."""
+    same = [step for step in answer.trace if np.array_equal(step.tokens, answer.tokens)]
+    return max(same or answer.trace, key=lambda step: step.confidence)
+
+
+def shown_steps(steps: Sequence[Step], chosen: Step, most: int) -> list[Step]:
+    """At most `most` steps: the first, the chosen one, the last, and others at growing distances."""
+    numbers = {1, chosen.number, len(steps)}
+    for number in np.geomspace(1, len(steps), most).round().astype(int).tolist():
+        if len(numbers) < most:
+            numbers.add(number)
+    return [steps[number - 1] for number in sorted(numbers)]
+
+
+def begins(steps: Sequence[Step]) -> list[int]:
+    """Where in `steps` each start begins."""
+    return [at for at, step in enumerate(steps) if at == 0 or step.start != steps[at - 1].start]
+
+
+# Boards
+
+
+def draw_boards(figure: SubFigure, answer: Answer, steps: Sequence[Step], chosen: Step) -> None:
+    tried = f"{answer.steps} step{'s' * (answer.steps > 1)}"
+    if answer.starts > 1:
+        tried += f" from {answer.starts} starts"
+    told = (
+        f"solved in {tried}" if answer.solved else f"not solved after {tried}; its best attempt is step {chosen.number}"
+    )
+    figure.suptitle(told, fontsize=11, x=0.01, ha="left")
+    boards = figure.subplots(1, len(steps), squeeze=False)[0]
+    for axes, step in zip(boards, steps, strict=True):
+        draw_board(axes, answer, step)
+        verdict = ", valid" if step.valid else ", best attempt" if step is chosen else ""
+        axes.set_title(f"step {step.number}{verdict}", fontsize=8, fontweight="bold" if step is chosen else "normal")
+    key = "dark: wall; green: S; orange: G; blue: path; the paler, the less sure of the cell"
+    if writes_numbers(answer):
+        key = "black: given; blue: as in the answer; red: something else; the yellower, the less sure of the cell"
+    figure.supxlabel(key, fontsize=8)
+
+
+def writes_numbers(answer: Answer) -> bool:
+    """Whether cells hold numbers rather than a maze's characters."""
+    return answer.grid.dtype.kind != "U"
+
+
+def draw_board(axes: Axes, answer: Answer, step: Step) -> None:
+    from matplotlib.colors import to_rgb
+
+    height, width = step.cells.shape
+    colours = [[to_rgb(MARKS.get(str(cell), "white")) for cell in row] for row in step.grid.tolist()]
+    doubt, doubtful = 1 - step.cells[..., None], to_rgb(UNSURE if writes_numbers(answer) else "white")
+    axes.imshow(np.array(colours) * (1 - doubt) + np.array(doubtful) * doubt, extent=(0, width, height, 0))
+    if writes_numbers(answer):
+        write_cells(axes, answer, step)
+    draw_lines(axes, answer, height, width)
+    axes.set_axis_off()
+
+
+def write_cells(axes: Axes, answer: Answer, step: Step) -> None:
+    """The number of each cell."""
+    height, width = step.cells.shape
+    final, given = (tokens.reshape(height, width) for tokens in (answer.tokens, answer.question))
+    kept = given == step.tokens.reshape(height, width)
+    for (row, column), value in np.ndenumerate(step.grid):
+        settled = step.tokens.reshape(height, width)[row, column] == final[row, column]
+        colour = INK if kept[row, column] else RIGHT if settled else OTHER
+        size = min(8.0, 72.0 / max(height, width))
+        axes.text(column + 0.5, row + 0.54, str(value), color=colour, fontsize=size, ha="center", va="center")
+
+
+def draw_lines(axes: Axes, answer: Answer, height: int, width: int) -> None:
+    task = answer.task
+    down, across = (task.box_height, task.box_width) if isinstance(task, Sudoku) else (height, width)
+    thin = 0.3 if max(height, width) <= 16 else 0.0
+    for row in range(height + 1):
+        axes.axhline(row, color=INK, linewidth=thin if row % down else 1.0, clip_on=False)
+    for column in range(width + 1):
+        axes.axvline(column, color=INK, linewidth=thin if column % across else 1.0, clip_on=False)
+
+
+# Curves
+
+
+def draw_confidence(axes: Axes, steps: Sequence[Step], chosen: Step) -> None:
+    draw_curve(axes, steps, [step.confidence for step in steps], "#0072B2", "that the answer is right")
+    draw_curve(axes, steps, [float(step.cells.mean()) for step in steps], "#009E73", "in a cell, mean")
+    draw_curve(axes, steps, [float(step.cells.min()) for step in steps], "#E69F00", "in the least sure cell")
+    style: dict[str, Any] = {"color": "white", "markeredgecolor": INK, "markersize": 8, "clip_on": False, "zorder": 3}
+    axes.plot([chosen.number], [chosen.confidence], "o", label="taken as the answer", **style)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_ylabel("confidence")
+
+
+def draw_movement(axes: Axes, steps: Sequence[Step]) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    draw_curve(axes, steps, [step.moved_y for step in steps], "#D55E00", "y, the answer")
+    draw_curve(axes, steps, [step.moved_z for step in steps], "#CC79A7", "z, the reasoning")
+    moved = [value for step in steps for value in (step.moved_y, step.moved_z) if value > 0]
+    if moved:
+        axes.set_yscale("log", nonpositive="mask")
+        axes.set_ylim(min(moved) / 1.4, max(moved) * 1.4)  # room enough for a labelled tick
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylabel("moved in a step (rms)")
+    axes.set_xlabel("supervision step")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def draw_curve(axes: Axes, steps: Sequence[Step], values: Sequence[float], colour: str, label: str) -> None:
+    """A line for each start."""
+    edges = [*begins(steps), len(steps)]
+    for first, end in pairwise(edges):
+        numbers = [step.number for step in steps[first:end]]
+        name = "" if first else label
+        axes.plot(numbers, values[first:end], ".-", color=colour, linewidth=1.5, markersize=4, label=name)

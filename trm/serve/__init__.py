@@ -1,0 +1,8 @@
+"""The page and its JSON API: `create_app` gives the ASGI application, `load_solvers` what it needs."""
+
+from trm.serve.app import create_app
+from trm.serve.limits import Limits
+from trm.serve.offers import load_solvers
+from trm.serve.server import listen, server
+
+__all__ = ["Limits", "create_app", "listen", "load_solvers", "server"]

@@ -1,0 +1,187 @@
+"""The page and its API as an ASGI application. What it needs of the disk is read when it is made, never on request."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from importlib.resources import files
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from trm.api import Solver, Step
+from trm.errors import BadInput
+from trm.serve.checking import Refused, read, read_arc, shown
+from trm.serve.events import last, stream
+from trm.serve.examples import examples
+from trm.serve.guard import Guard, problem
+from trm.serve.limits import PATIENCE, RETRY, Busy, Limits, Queue, Worked
+from trm.serve.offers import NO_ARC, no_weights, offered
+from trm.serve.schemas import Answer, ArcQuestion, Checked, Example, Fault, Options, Problem, Question, Served
+from trm.solving import problem as trouble
+from trm.tasks.base import Tokens
+from trm.tasks.maze import Maze
+from trm.tasks.sudoku import Sudoku
+from trm.version import __version__
+
+TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+EVENTS = "Server-sent events: a `step` (see Step) for every supervision step, then one `answer`, as `solve` gives it."
+REFUSALS = {
+    400: "The request cannot be read.",
+    403: "Another name than this server's, or another website's request.",
+    408: "The request did not arrive in time.",
+    413: "The request is too large.",
+    422: "The puzzle is none, with the cells to blame; or a value is out of range.",
+    429: "Every place is taken; try again after `Retry-After` seconds.",
+    500: "A fault of the server's.",
+    501: "No model can solve this here yet.",
+    503: "No weights for this task were loaded; or there are too many connections.",
+}
+FORMS = {"body", "sudoku", "maze", "arc", "text", "lines", "rows", "object"}  # parts of a place that say nothing
+COUNTED, GUESSES = 81, 3000  # cells of a Sudoku whose solutions are counted for a note, and the guesses that may take
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For OpenAPI: what a route may answer besides 200."""
+    found: dict[int | str, dict[str, Any]] = {
+        status: {"model": Problem, "description": REFUSALS[status]} for status in (403, 408, 413, 500, *statuses)
+    }
+    if 429 in found:
+        found[429]["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
+    return found
+
+
+def create_app(solvers: Mapping[str, Solver], limits: Limits | None = None, hosts: Collection[str] = ()) -> FastAPI:
+    """The application.
+
+    Args:
+        solvers: by task (see `load_solvers`); the others are shown, and refused with the reason.
+        limits: [default: `Limits()`].
+        hosts: names it answers to, besides localhost and addresses.
+    """
+    limits = limits or Limits()
+    app = FastAPI(
+        title="trm", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
+        description="Puzzles solved by Tiny Recursive Models. Rows and columns count from 1.",
+    )  # fmt: skip
+    app.add_middleware(Guard, hosts=hosts, limits=limits)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(BadInput, refused)
+    app.add_exception_handler(Busy, busy)
+    app.add_exception_handler(Exception, failed)
+    add_page(app)
+    app.include_router(make_api(solvers, limits), prefix="/api")
+    return app
+
+
+def add_page(app: FastAPI) -> None:
+    """The static files, from memory."""
+    for file in files("trm.serve").joinpath("static").iterdir():
+        path = "/" if file.name == "index.html" else f"/{file.name}"
+        media_type = TYPES[file.name.rpartition(".")[2]]
+        app.add_route(path, sender(file.read_bytes(), media_type), include_in_schema=False)
+
+
+def sender(content: bytes, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+    async def send(request: Request) -> Response:
+        return Response(content, media_type=media_type, headers={"Cache-Control": "no-cache"})
+
+    return send
+
+
+def make_api(solvers: Mapping[str, Solver], limits: Limits) -> APIRouter:
+    router = APIRouter()
+    queue = Queue(limits.workers, limits.waiting)
+    offer, picked = offered(solvers, limits), examples()
+
+    def begin(asked: Question) -> tuple[Sudoku | Maze, Tokens, Iterator[Step]]:
+        """The puzzle, and the steps of thinking about it, of which none is done yet."""
+        if isinstance(asked, ArcQuestion):
+            read_arc(asked.puzzle)
+            raise HTTPException(501, NO_ARC)
+        task, question = read(asked.task, asked.puzzle, limits.side)
+        if asked.task not in solvers:
+            raise HTTPException(503, no_weights(asked.task))
+        thinking = asked.model_dump(include=set(Options.model_fields), exclude_none=True)
+        return task, question, solvers[asked.task].watch(shown(task, question), **thinking)
+
+    @router.get("/tasks", responses=refusals())
+    async def tasks() -> Served:
+        """What can be solved here, with which weights, and the limits."""
+        return offer
+
+    @router.get("/examples", responses=refusals())
+    async def some_examples() -> list[Example]:
+        """A few puzzles of every kind."""
+        return picked
+
+    @router.post("/check", responses=refusals(400, 422))
+    def check(asked: Question) -> Checked:
+        """What the server makes of a puzzle. What is wrong with it comes with the cells it concerns, and status 200."""
+        try:
+            if isinstance(asked, ArcQuestion):
+                return Checked(ok=True, arc=read_arc(asked.puzzle))
+            task, question = read(asked.task, asked.puzzle, limits.side)
+        except BadInput as error:
+            return Checked(ok=False, message=str(error), **blame(error))
+        note = trouble(task, question, GUESSES) if task.cells <= COUNTED else None
+        return Checked(ok=True, note=note or "", grid=shown(task, question))
+
+    @router.post("/solve", response_model=Answer, responses=refusals(400, 422, 429, 501, 503))
+    async def solve(asked: Question) -> Response:
+        """Solve a puzzle."""
+        task, _, steps = await run_in_threadpool(begin, asked)
+        return Worked(queue, last(task, steps), "application/json", asked.seconds + PATIENCE)
+
+    sent = {"description": EVENTS, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+
+    @router.post("/watch", response_class=Response, responses={200: sent, **refusals(400, 422, 429, 501, 503)})
+    async def watch(asked: Question) -> Response:
+        """Watch a puzzle being thought about. Whoever hangs up stops the thinking."""
+        task, question, steps = await run_in_threadpool(begin, asked)
+        return Worked(queue, stream(task, question, steps), "text/event-stream", asked.seconds + PATIENCE)
+
+    return router
+
+
+# Refusals, all in one form
+
+
+def blame(error: BadInput) -> dict[str, Any]:
+    return {"faults": error.faults, "grid": error.grid} if isinstance(error, Refused) else {}
+
+
+async def http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, str(error.detail), dict(error.headers or {}))
+
+
+async def refused(request: Request, error: Exception) -> JSONResponse:
+    return problem(422, str(error), faults=error.faults if isinstance(error, Refused) else ())
+
+
+async def busy(request: Request, error: Exception) -> JSONResponse:
+    return problem(429, str(error), {"Retry-After": str(RETRY)})
+
+
+async def failed(request: Request, error: Exception) -> JSONResponse:
+    return problem(500, "a fault of the server's; its log says more")
+
+
+async def invalid(request: Request, error: Exception) -> JSONResponse:
+    """What is wrong with JSON that is not as described: the first error, with its cell if it is one of a puzzle's."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    what = str(first["msg"])
+    if first["type"] == "json_invalid":
+        return problem(422, f"not JSON: {first['ctx']['error']}, at character {first['loc'][1]}")
+    names = [part for part in first["loc"] if isinstance(part, str) and part not in FORMS]
+    numbers = [part + 1 for part in first["loc"] if isinstance(part, int)]
+    place = ", ".join(names[-1:] + [f"{kind} {at}" for kind, at in zip(("row", "column"), numbers, strict=False)])
+    faults = [Fault(row=numbers[0], column=numbers[1], message=what)] if len(numbers) == 2 else []
+    return problem(422, f"{place or 'the body'}: {what}", faults=faults)

@@ -1,0 +1,61 @@
+"""What a solver's steps look like on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from trm import api
+from trm.serve.checking import answer_faults, shown
+from trm.serve.schemas import Answer, Step
+from trm.tasks.base import Tokens
+from trm.tasks.maze import Maze
+from trm.tasks.sudoku import Sudoku
+
+
+def stream(task: Sudoku | Maze, question: Tokens, steps: Iterator[api.Step]) -> Iterator[bytes]:
+    """Server-sent events: `step` for each step of thinking about question [cells], then `answer`."""
+    before = question
+    for step in steps:
+        yield event("step", told(step, before))
+        before = step.tokens
+        if step.answer is not None:
+            yield event("answer", concluded(task, step.answer))
+
+
+def last(task: Sudoku | Maze, steps: Iterator[api.Step]) -> Iterator[bytes]:
+    """Nothing for each step, then the answer as JSON."""
+    for step in steps:
+        yield b"" if step.answer is None else concluded(task, step.answer).model_dump_json().encode()
+
+
+def event(name: str, data: Step | Answer) -> bytes:
+    return f"event: {name}\ndata: {data.model_dump_json()}\n\n".encode()
+
+
+def told(step: api.Step, before: Tokens) -> Step:
+    """A step, and what is not as in `before` [cells]."""
+    changed = np.flatnonzero(step.tokens != before)
+    return Step(
+        number=step.number,
+        start=step.start,
+        grid=shown(step.task, step.tokens),
+        valid=step.valid,
+        confidence=step.confidence,
+        cells=np.round(step.cells.astype(np.float64), 3).tolist(),
+        changed=[(cell // step.task.spec.width + 1, cell % step.task.spec.width + 1) for cell in changed.tolist()],
+    )
+
+
+def concluded(task: Sudoku | Maze, answer: api.Answer) -> Answer:
+    return Answer(
+        solved=answer.solved,
+        valid=answer.valid,
+        confidence=answer.confidence,
+        steps=answer.steps,
+        starts=answer.starts,
+        grid=shown(task, answer.tokens),
+        text=answer.text,
+        faults=answer_faults(task, answer.question, answer.tokens),
+    )

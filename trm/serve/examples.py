@@ -1,0 +1,85 @@
+"""A few puzzles to pick: of the embedded sets where these have the size, else made once by the package's generator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from trm.serve.schemas import ArcPuzzle, Example, Pair
+from trm.tasks import maze_data, sudoku_data
+from trm.tasks.base import Tokens
+from trm.tasks.maze import Maze
+from trm.tasks.sudoku import Sudoku
+
+NINES = {"minimal": (2, 1, 0), "validation": (12, 5, 18)}  # rows of the embedded sets, the easiest for us first
+NAMES = {"minimal": "minimal", "validation": "extreme"}
+WINDOWS = ((8, 1), (15, 2), (20, 3), (30, 0))  # sides of mazes, and the embedded row they are cut from
+OTHERS = {  # boxes -> a puzzle
+    (2, 2): ".2.4.3...4.2....",
+    (2, 3): ".2....4......546.......3..6.2...5..4",
+    (4, 4): (
+        "9.A.384...1G7.5..45G7F...8E.316.31...5A.F4769C....7BE6..593C.84."
+        "1..6.EB.92F8.3.4.54921.GE.D.F......A4D..C.6.5..8.BD3..9F475.G..C"
+        ".G.F9..385.E1AB.5.BE.7281........89D1.6A3.4FE2C54AC..B.E.6...D.."
+        "..F..974..A...D.B.85G3F.D1...7...D14.2..6.87CG93G93..C.D....4.8F"
+    ),
+}
+
+
+def examples() -> list[Example]:
+    return [*sudokus(), *mazes(), *arc_tasks()]
+
+
+def sudokus() -> Iterator[Example]:
+    for part, rows in NINES.items():
+        question = sudoku_data.embedded(part).question
+        for number, row in enumerate(rows, 1):
+            yield example(Sudoku(), f"9x9, {NAMES[part]}, {number}", question[row])
+    for boxes, line in OTHERS.items():
+        task = Sudoku(*boxes)
+        yield example(task, f"{task.size}x{task.size}", task.read(line).question[0])
+
+
+def mazes() -> Iterator[Example]:
+    question = maze_data.embedded("validation").question
+    for side, row in WINDOWS:
+        least = maze_data.usual_least(side, side) // 2
+        cut = question[row] if side == 30 else Maze().crop(question[row], np.random.default_rng(row), side, side, least)
+        yield example(Maze(side, side), f"{side}x{side}", cut)
+
+
+def example(task: Sudoku | Maze, name: str, tokens: Tokens) -> Example:
+    line, width = task.to_line(tokens), task.spec.width
+    lines = [line[at : at + width] for at in range(0, len(line), width)]
+    return Example(task="maze" if isinstance(task, Maze) else "sudoku", name=name, puzzle=lines)
+
+
+def arc_tasks() -> Iterator[Example]:
+    """Two of our own, in the manner of ARC."""
+    rng = np.random.default_rng(1)
+    mirrored = [pair(grid, grid[:, ::-1]) for grid in (drawn(rng, 3 + side % 3, 4 + side) for side in range(4))]
+    yield Example(task="arc", name="mirror", puzzle=ArcPuzzle(train=mirrored[:3], test=mirrored[3:]))
+    filled = [pair(*hollow(rng, side)) for side in (6, 8, 9, 11)]
+    yield Example(task="arc", name="fill what is closed", puzzle=ArcPuzzle(train=filled[:3], test=filled[3:]))
+
+
+def drawn(rng: np.random.Generator, height: int, width: int) -> Tokens:
+    """[height, width] of black and two colours."""
+    colours = np.concatenate([[0, 0], 1 + rng.permutation(9)[:2]])
+    return rng.choice(colours, (height, width)).astype(np.uint8)
+
+
+def hollow(rng: np.random.Generator, side: int) -> tuple[Tokens, Tokens]:
+    """A frame on a board, empty and filled. [side, side] each"""
+    grid = np.zeros((side, side), np.uint8)
+    y, x = (int(at) for at in rng.integers(0, side - 4, 2))
+    grid[y : y + 4, x : x + 4] = 3
+    grid[y + 1 : y + 3, x + 1 : x + 3] = 0
+    answer = grid.copy()
+    answer[y + 1 : y + 3, x + 1 : x + 3] = 4
+    return grid, answer
+
+
+def pair(question: Tokens, answer: Tokens) -> Pair:
+    return Pair(input=question.tolist(), output=answer.tolist())

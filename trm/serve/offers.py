@@ -1,0 +1,91 @@
+"""What a server offers: the models it was started with, the sizes they can do, and the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from trm import api, store
+from trm.arc_show import PALETTE
+from trm.errors import BadInput
+from trm.serve import limits as most
+from trm.serve.limits import Limits
+from trm.serve.schemas import Served, TaskInfo
+from trm.solving import DEFAULT_WEIGHTS
+from trm.store import Stored
+from trm.tasks import arc_read
+from trm.tasks.base import Spec
+from trm.tasks.maze import Maze
+from trm.tasks.sudoku import DIGITS, SIZES
+from trm.version import __version__
+
+FAMILIES = ("sudoku", "maze")
+ANY = Maze(5, 7)  # weights that can do this one can do any
+NO_ARC = "solving ARC tasks here is not there yet"
+
+
+def load_solvers(weights: Sequence[str] = ()) -> dict[str, api.Solver]:
+    """A solver for each task that has weights: those named, else those that ship.
+
+    Raises:
+        BadInput: no such model, one for a task that is not served, or two for one task.
+        TrmError: a model of the hub cannot be downloaded.
+    """
+    solvers: dict[str, api.Solver] = {}
+    for name in weights:
+        stored = store.load(name)
+        family = stored.spec.name.split("-")[0]
+        if family not in FAMILIES:
+            raise BadInput(f"model {stored.name!r} is for {stored.spec.name}; {' and '.join(FAMILIES)} are served")
+        if family in solvers:
+            raise BadInput(f"two models for {family}: {solvers[family].stored.name!r} and {stored.name!r}; name one")
+        solvers[family] = api.Solver(family, stored)
+    missing = [family for family in FAMILIES if family not in solvers and family in DEFAULT_WEIGHTS]
+    return solvers | {family: api.Solver(family) for family in missing}
+
+
+def no_weights(family: str) -> str:
+    return f"no weights for {family} were loaded; name some with `trm serve --weights FOLDER`"
+
+
+def offered(solvers: Mapping[str, api.Solver], limits: Limits) -> Served:
+    sides = {"sudoku": len(DIGITS), "maze": limits.side}
+    tasks = [
+        TaskInfo(
+            name=family,
+            solves=family in solvers,
+            why="" if family in solvers else no_weights(family),
+            weights=solvers[family].stored.name if family in solvers else None,
+            sizes=sizes(family, solvers.get(family)),
+            side=sides[family],
+        )
+        for family in FAMILIES
+    ]
+    tasks.append(TaskInfo(name="arc", solves=False, why=NO_ARC, weights=None, sizes=[], side=arc_read.SIDE))
+    numbers = {
+        "steps": most.STEPS,
+        "restarts": most.RESTARTS,
+        "noise": most.NOISE,
+        "guesses": most.GUESSES,
+        "seconds": most.SECONDS,
+        "body_bytes": limits.body,
+        "workers": limits.workers,
+        "waiting": limits.waiting,
+    }
+    return Served(version=__version__, tasks=tasks, limits=numbers, colours=list(PALETTE))
+
+
+def sizes(family: str, solver: api.Solver | None) -> list[tuple[int, int]]:
+    """[rows, columns] that a solver's weights can do; of mazes none, where they can do any."""
+    specs = [task.spec for task in SIZES.values()]
+    if family == "maze":
+        specs = [ANY.spec] if solver is None else [ANY.spec, solver.stored.spec]
+    able = [(spec.height, spec.width) for spec in specs if solver is None or fits(solver.stored, spec)]
+    return [] if (ANY.height, ANY.width) in able else able
+
+
+def fits(stored: Stored, spec: Spec) -> bool:
+    try:
+        store.resize(stored, spec)
+    except BadInput:
+        return False
+    return True

@@ -1,0 +1,37 @@
+"""The HTTP server around the application."""
+
+from __future__ import annotations
+
+import socket
+
+import uvicorn
+from fastapi import FastAPI
+
+from trm.errors import TrmError
+
+CONNECTIONS = 512  # at once; more are answered with 503
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises TrmError where that cannot be."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=CONNECTIONS)
+    except OSError as error:
+        raise TrmError(f"cannot listen at {host}:{port}: {error.strerror}; try another --port or --host") from None
+
+
+def server(app: FastAPI) -> uvicorn.Server:
+    """Ready to `run([socket])`. It says nothing but warnings and errors."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            limit_concurrency=CONNECTIONS,
+            timeout_graceful_shutdown=5,  # thinking that somebody watches would go on till its end
+            lifespan="off",
+            ws="none",
+            proxy_headers=False,
+            server_header=False,
+        )
+    )

@@ -1,0 +1,49 @@
+// The JSON API of the same server. Everything that goes wrong is a Problem with one line to show.
+
+export class Problem extends Error {
+  constructor(message, faults = []) {
+    super(message);
+    this.faults = faults; // [{row, column, message}], counted from 1
+  }
+}
+
+async function call(path, options) {
+  let response;
+  try {
+    response = await fetch(`/api/${path}`, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem("The server does not answer. Is trm serve still running?");
+  }
+  if (response.ok) return response;
+  const told = await response.json().catch(() => ({}));
+  throw new Problem(told.message ?? `The server answered with status ${response.status}.`, told.faults);
+}
+
+export async function get(path) {
+  return (await call(path)).json();
+}
+
+export async function post(path, body, signal) {
+  return call(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
+}
+
+/** The server-sent events of thinking about a puzzle: {name, data} each. */
+export async function* watch(body, signal) {
+  const response = await post("watch", body, signal);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read().catch((error) => {
+      if (error.name === "AbortError") throw error;
+      throw new Problem("The connection broke before the answer came.");
+    });
+    if (done) return;
+    const events = (rest + value).split("\n\n");
+    rest = events.pop();
+    for (const event of events) {
+      const [, name, data] = event.match(/^event: (\w+)\ndata: (.*)$/);
+      yield { name, data: JSON.parse(data) };
+    }
+  }
+}

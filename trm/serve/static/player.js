@@ -1,0 +1,100 @@
+// Frames of thinking, and the controls to go through them. Frame 0 is the puzzle itself.
+
+const PACE = 240; // milliseconds a frame
+const BEHIND = 40; // frames at which playing begins to skip, so that it keeps up with the model
+
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+export class Player {
+  /** draw(frame): show it on the board. */
+  constructor(find, draw) {
+    this.find = find;
+    this.draw = draw;
+    this.frames = [];
+    this.at = 0;
+    this.timer = null;
+    find("scrubber").addEventListener("input", (event) => this.go(Number(event.target.value)));
+    find("back").addEventListener("click", () => this.go(this.at - 1));
+    find("on").addEventListener("click", () => this.go(this.at + 1));
+    find("toggle").addEventListener("click", () => (this.timer ? this.pause() : this.play()));
+  }
+
+  /** Begin with the puzzle as the only frame. */
+  reset(frame) {
+    this.pause();
+    this.frames = frame ? [frame] : [];
+    this.at = 0;
+    this.ended = false;
+    this.find("watch").hidden = !frame;
+    if (frame) this.#update();
+  }
+
+  add(frame) {
+    this.frames.push(frame);
+    if (this.frames.length === 2 && !still.matches) this.play();
+    this.drawing ??= requestAnimationFrame(() => {
+      this.drawing = null;
+      this.#update();
+    });
+  }
+
+  /** No more frames will come. */
+  end() {
+    this.ended = true;
+    if (still.matches) this.go(this.frames.length - 1);
+    this.#update();
+  }
+
+  play() {
+    if (this.ended && this.at === this.frames.length - 1) this.at = 0;
+    this.timer ??= setInterval(() => this.#tick(), PACE);
+    this.#update();
+  }
+
+  pause() {
+    clearInterval(this.timer);
+    this.timer = null;
+    this.#update();
+  }
+
+  go(at) {
+    this.pause();
+    this.#show(at);
+  }
+
+  #tick() {
+    const left = this.frames.length - 1 - this.at;
+    if (left > 0) this.#show(this.at + Math.ceil(left / BEHIND));
+    else if (this.ended) this.pause();
+  }
+
+  #show(at) {
+    this.at = Math.min(Math.max(at, 0), this.frames.length - 1);
+    this.draw(this.frames[this.at]);
+    this.#update();
+  }
+
+  #update() {
+    const { find, frames, at } = this;
+    if (!frames.length) return;
+    const frame = frames[at];
+    const last = frames.length - 1;
+    const told = frame.title + (frame.changed ? `, ${frame.changed.size} cell${frame.changed.size === 1 ? "" : "s"} changed` : "");
+    const sure = `${Math.round(100 * frame.confidence)} %`;
+    find("scrubber").max = last;
+    find("scrubber").value = at;
+    find("scrubber").setAttribute("aria-valuetext", `${told}, confidence ${sure}`);
+    find("step").textContent = told;
+    find("back").disabled = at === 0;
+    find("on").disabled = at === last;
+    find("toggle").textContent = this.timer ? "Pause" : "Play";
+    find("confidence").setAttribute("aria-valuenow", Math.round(100 * frame.confidence));
+    find("confidence").firstElementChild.style.setProperty("--value", frame.confidence);
+    find("confidence-text").textContent = at ? sure : "";
+    const x = (number) => (last > 1 ? (100 * (number - 1)) / (last - 1) : 50);
+    const line = find("curve").querySelector("polyline");
+    line.setAttribute("points", frames.slice(1).map((one, i) => `${x(i + 1).toFixed(2)},${(23 - 22 * one.confidence).toFixed(2)}`).join(" "));
+    const mark = find("curve").querySelector("line");
+    for (const name of ["x1", "x2"]) mark.setAttribute(name, x(Math.max(at, 1)));
+  }
+}

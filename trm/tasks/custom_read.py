@@ -1,0 +1,153 @@
+"""Reading pairs of integer grids: an .npz file, a CSV, or plain text. What the numbers mean is `trm.tasks.custom`'s."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trm.errors import BadInput
+from trm.tasks.base import Ints
+from trm.tasks.structure import MOST, SIDE, Structure
+from trm.tasks.sudoku import csv_fields, csv_heading, read_file, shown_text
+
+NUMBER = re.compile(r"[0-9]{1,9}")
+NONE = -1  # in place of every number of an answer that is not there
+
+
+class Pairs(NamedTuple):
+    """Grids as numbers, with words for where each row came from."""
+
+    shape: tuple[int, int]
+    question: Ints  # [rows, cells]
+    answer: Ints  # [rows, cells], NONE where there is none
+    places: Sequence[str]  # [rows]
+
+
+def read_pairs(path: str, structure: Structure) -> Pairs:
+    """The content of an .npz file or, by any other name, of a CSV or text file. Raises BadInput."""
+    return read_npz(path) if path.lower().endswith(".npz") else read_text(read_file(path), structure, Path(path).name)
+
+
+# -- .npz --------------------------------------------------------------------------------------------------------------
+
+
+def read_npz(path: str) -> Pairs:
+    """Arrays `question` and `answer` of whole numbers, [rows, height, width] each. Raises BadInput."""
+    name = shown_text(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: np.asarray(file[key]) for key in ("question", "answer")}
+    except OSError as error:
+        raise BadInput(f"cannot read {name}: {error.strerror or 'it is no .npz file'}") from None
+    except KeyError:
+        raise BadInput(f"{name} needs two arrays called question and answer, [rows, height, width] each") from None
+    except Exception as error:  # what numpy, zipfile and zlib raise for damaged files has no class in common
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise BadInput(f"{name} is no .npz file, or a damaged one: {reason}") from None
+    for key, array in arrays.items():
+        check_array(array, f"{name}, array {key}")
+    question, answer = arrays["question"], arrays["answer"]
+    if question.shape != answer.shape:
+        raise BadInput(f"{name}: question is of shape {question.shape} and answer of {answer.shape}")
+    rows, height, width = question.shape
+    question, answer = (array.reshape(rows, height * width).astype(np.int64) for array in (question, answer))
+    return Pairs((height, width), question, answer, [f"{Path(path).name}, row {row}" for row in range(rows)])
+
+
+def check_array(array: np.ndarray[Any, Any], name: str) -> None:
+    """Raise BadInput unless these are grids of whole numbers of 0 or more."""
+    if array.dtype.kind not in "iub":
+        raise BadInput(f"{name} holds {array.dtype}, not whole numbers; use an integer type")
+    if array.ndim != 3 or not array.size or max(array.shape[1:]) > SIDE:
+        raise BadInput(f"{name} is of shape {array.shape}, not [rows, height, width] with sides of 1 to {SIDE}")
+    for wrong, what in ((array.min(), "negative"), (array.max(), "too large")):
+        if not 0 <= int(wrong) <= MOST:
+            row, y, x = (int(at) for at in np.argwhere(array == wrong)[0])
+            raise BadInput(f"{name}, row {row}: r{y + 1}c{x + 1} is {wrong}, which is {what} (0 to {MOST})")
+
+
+# -- text --------------------------------------------------------------------------------------------------------------
+
+
+def read_text(text: str, structure: Structure, name: str) -> Pairs:
+    """CSV with the columns `question` and perhaps `answer`, or questions alone: grids, or one a line.
+
+    Numbers stand apart; a word of just the right length is one digit a cell. A dot is a blank. Lines that begin with #
+    are comments. Raises BadInput.
+    """
+    lines = [(number, line.strip()) for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1)]
+    lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
+    name = shown_text(name)[1:-1]
+    if not lines:
+        raise BadInput(f"{name}: no puzzle found: it is empty")
+    if not structure.shape:
+        raise BadInput(f"{name}: text has no shape: declare shape = [rows, columns] in a structure file, or use .npz")
+    height, width = structure.shape
+    columns = csv_heading(lines[0][1])
+    found = read_csv(lines, columns, structure, name) if columns else read_grids(lines, structure, name)
+    question, answer = (np.array(part, np.int64).reshape(-1, height * width) for part in found[:2])
+    return Pairs((height, width), question, answer, found[2])
+
+
+Read = tuple[list[list[int]], list[list[int]], list[str]]  # questions, answers, places
+
+
+def read_csv(lines: list[tuple[int, str]], columns: tuple[int, int | None], structure: Structure, name: str) -> Read:
+    """Rows below a heading; `columns` are the numbers of its columns question and answer."""
+    count, cells = len(csv_fields(lines[0][1], lines[0][0])), structure.shape[0] * structure.shape[1]
+    found: Read = ([], [], [])
+    for number, line in lines[1:]:
+        fields = csv_fields(line, number)
+        if len(fields) != count:
+            raise BadInput(f"{name}: line {number}: {len(fields)} columns instead of {count}")
+        for part, column, title in zip(found[:2], columns, ("question", "answer"), strict=True):
+            field = "" if column is None else fields[column].strip()
+            if title == "answer" and not field:
+                part.append([NONE] * cells)
+                continue
+            part.append(numbers(field, (cells,), structure.blank, f"{name}: line {number}, column {title}"))
+        found[2].append(f"{name}: line {number}")
+    if not found[2]:
+        raise BadInput(f"{name}: no puzzle found: the CSV has a heading and no rows")
+    return found
+
+
+def read_grids(lines: list[tuple[int, str]], structure: Structure, name: str) -> Read:
+    """Questions row by row, or one a line."""
+    height, width = structure.shape
+    question: list[list[int]] = []
+    places: list[str] = []
+    have = 0  # rows of an unfinished grid
+    for number, line in lines:
+        place = f"{name}: line {number}"
+        row = numbers(line, (width,) if have else (width, height * width), structure.blank, place)
+        if have:
+            question[-1] += row
+        else:
+            question.append(row)
+            places.append(place)
+        have = 0 if len(row) == height * width else (have + 1) % height
+    if have:
+        raise BadInput(f"{places[-1]}: the grid ends after {have} row{'s' if have > 1 else ''} instead of {height}")
+    return question, [[NONE] * (height * width)] * len(question), places
+
+
+def numbers(text: str, wanted: tuple[int, ...], blank: int | None, place: str) -> list[int]:
+    """The numbers of a line or field that has as many of them as one of `wanted`. Raises BadInput, naming the place."""
+    words = text.split()
+    if len(words) == 1 and len(text) in wanted:
+        words = [*words[0]]
+    if len(words) not in wanted:
+        counts = " or ".join(f"{count}" for count in sorted(set(wanted)))
+        raise BadInput(f"{place}: {len(words)} number{'s' if len(words) != 1 else ''} instead of {counts}")
+    if blank is not None:
+        words = [str(blank) if word == "." else word for word in words]
+    for at, word in enumerate(words):
+        if not NUMBER.fullmatch(word):
+            what = f"{shown_text(word[:20])} is not a whole number from 0 to {MOST}"
+            raise BadInput(f"{place}, number {at + 1}: {what}")
+    return [int(word) for word in words]

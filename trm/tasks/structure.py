@@ -1,0 +1,137 @@
+"""What is known of a task of the user's own, as a small TOML or JSON file declares it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from trm.errors import BadInput
+from trm.tasks.sudoku import read_file, shown_text
+
+MOST = 999_999_999  # the largest number a cell may hold
+VALUES = 255  # different numbers at most: tokens are bytes, and 0 is padding
+SIDE = 256  # rows, and columns, at most
+Cells = tuple[int, ...]
+
+
+def group(value: Any) -> Any:
+    if value in ("rows", "columns"):
+        return value
+    if isinstance(value, list | tuple) and value and all(type(cell) is int and cell >= 0 for cell in value):
+        if len(set(value)) < len(value):
+            raise ValueError("a cell is in this group twice")
+        return tuple(value)
+    raise ValueError('a group is "rows", "columns" or a list of cell numbers from 0')
+
+
+Number = Annotated[int, Field(strict=True, ge=0, le=MOST)]
+Group = Annotated[str | Cells, BeforeValidator(group)]
+
+
+class Structure(BaseModel):
+    """`shape` and `values` may be left to the data; a task needs both.
+
+    `groups` are kinds of groups, a kind a list of groups, a group the numbers (row by row from 0) of cells that hold
+    different numbers, `rows` or `columns` standing for all of them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shape: tuple[Annotated[int, Field(strict=True, ge=1, le=SIDE)], ...] = ()  # rows and columns
+    values: tuple[Number, ...] = Field((), max_length=VALUES)  # all that a cell can hold, in order
+    blank: Number | None = None  # stands for an unknown cell in questions; every other number of theirs is given
+    interchangeable: bool = Field(False, strict=True)  # all numbers but the blank may be renamed
+    neighbours: Literal[4] | None = None  # a cell depends on the four around it, step by step
+    groups: tuple[Annotated[tuple[Group, ...], Field(min_length=1)], ...] = ()
+
+    @field_validator("shape")
+    @classmethod
+    def two(cls, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if len(shape) not in (0, 2):
+            raise ValueError("a shape is [rows, columns]")
+        return shape
+
+    @field_validator("values")
+    @classmethod
+    def in_order(cls, values: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(values)) < len(values):
+            raise ValueError("a number is there twice")
+        return tuple(sorted(values))
+
+    @model_validator(mode="after")
+    def agree(self) -> Structure:
+        if self.interchangeable and self.blank is None:
+            raise ValueError("interchangeable numbers need a blank: name the number that stands for an unknown cell")
+        if self.interchangeable and self.groups and self.neighbours:
+            raise ValueError("a model looks at groups of interchangeable numbers or at neighbours: declare one of them")
+        if self.values and self.blank is not None and self.blank not in self.values:
+            raise ValueError(f"the blank, {self.blank}, is not among the values")
+        if self.shape:
+            for number, cells in enumerate(itertools.chain(*self.expanded())):
+                self.check_group(number, cells)
+        return self
+
+    def check_group(self, number: int, cells: Cells) -> None:
+        if max(cells) >= self.shape[0] * self.shape[1]:
+            board = f"{self.shape[0]}x{self.shape[1]}, which end at {self.shape[0] * self.shape[1] - 1}"
+            raise ValueError(f"group {number + 1} names cell {max(cells)}, which is none of the cells of {board}")
+        if self.values and len(cells) > (count := len(self.symbols)):
+            raise ValueError(f"group {number + 1} has {len(cells)} cells, and there are only {count} different numbers")
+
+    @property
+    def symbols(self) -> tuple[int, ...]:
+        """The values without the blank."""
+        return tuple(value for value in self.values if value != self.blank)
+
+    def expanded(self) -> Iterator[tuple[Cells, ...]]:
+        """Of each kind, its groups as cell numbers. Needs the shape."""
+        height, width = self.shape
+        lines = {
+            "rows": [tuple(range(row * width, (row + 1) * width)) for row in range(height)],
+            "columns": [tuple(range(column, height * width, width)) for column in range(width)],
+        }
+        for kind in self.groups:
+            yield tuple(itertools.chain(*(lines[part] if isinstance(part, str) else [part] for part in kind)))
+
+    def completed(self, **found: Any) -> Structure:
+        """With what the data says. Raises BadInput where that contradicts it."""
+        return parse({**self.model_dump(), **found}, "the structure")
+
+
+def parse(content: Any, name: str) -> Structure:
+    """Raises BadInput for content of the file `name` that declares no structure."""
+    try:
+        return Structure.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        known = ", ".join(Structure.model_fields)
+        where = "".join(f"[{part}]" if isinstance(part, int) else shown_text(part)[1:-1] for part in first["loc"][:3])
+        message = first["msg"].removeprefix("Value error, ")
+        what = {"extra_forbidden": f"is no key of a structure; there are {known}"}.get(
+            first["type"], message[:1].lower() + message[1:]
+        )
+        raise BadInput(f"{name}: {where}{': ' if where else ''}{what}") from None
+
+
+def read_structure(path: Path) -> Structure:
+    """The structure that a TOML or, by its name, a JSON file declares. Raises BadInput."""
+    name, text = shown_text(path.name)[1:-1], read_file(path)
+    if path.suffix.lower() == ".json":
+        try:
+            return parse(json.loads(text), name)
+        except (ValueError, RecursionError) as error:
+            raise BadInput(f"{name}: not JSON: {str(error).splitlines()[0]}") from None
+    if sys.version_info >= (3, 11):
+        import tomllib
+
+        try:
+            return parse(tomllib.loads(text), name)
+        except (ValueError, RecursionError) as error:
+            raise BadInput(f"{name}: not TOML: {str(error).splitlines()[0]}") from None
+    raise BadInput(f"{name}: reading TOML needs Python 3.11; write the structure as JSON, in a file NAME.json")

@@ -1,0 +1,282 @@
+"""What a language model can call: puzzles solved and answers checked, as functions with typed results.
+
+`call` runs one by name, `schemas` describes them all as OpenAI functions, `trm.mcp_server` offers them over the Model
+Context Protocol. torch is not imported before the first puzzle is to be solved.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
+from threading import Lock
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from trm.errors import BadInput, TrmError
+from trm.solving import SIZES, default_weights
+from trm.tasks.base import Tokens
+from trm.tasks.maze import Maze
+from trm.tasks.sudoku import Sudoku
+from trm.tasks.sudoku_search import TooHard, count_solutions
+
+if TYPE_CHECKING:
+    from trm.api import Answer, Solver
+
+LENGTH = 20_000  # characters of a puzzle; a maze of 100x100 cells has 10,100
+ARC_LENGTH = 200_000
+STEPS, SECONDS = 512, 60.0  # at most; by default:
+USUAL_STEPS, USUAL_SECONDS = 64, 20.0
+RESTARTS, NOISE = 7, 0.5  # measured on Sudoku: docs/log.md, "Restarts"
+NODES = 2000  # of the search that counts solutions
+WEIGHTS: dict[str, str] = {}  # of a task, where others are wanted than those that ship
+
+SUDOKU = "4x4, 6x6, 9x9 or 16x16: a line of characters a row, or all in one line. Digits 1-9 and A-G; . or 0: blank."
+MAZE = "A line of characters a row: # wall, . open, one S (start), one G (goal). Moves go up, down, left and right."
+SudokuText = Annotated[str, Field(max_length=LENGTH, description=SUDOKU)]
+MazeText = Annotated[str, Field(max_length=LENGTH, description=MAZE)]
+ArcText = Annotated[str, Field(max_length=ARC_LENGTH, description="The JSON of one ARC-AGI task: train and test.")]
+Steps = Annotated[
+    int | None,
+    Field(ge=1, le=STEPS, description=f"Steps of thinking from one start, at most; null: {USUAL_STEPS}."),
+]
+Seconds = Annotated[
+    float | None, Field(gt=0, le=SECONDS, description=f"Time for thinking, at most; null: {USUAL_SECONDS:.0f}.")
+]
+Solutions = Literal["none", "one", "several", "not counted"]
+
+
+class Result(BaseModel):
+    """What every tool returns."""
+
+    model_config = ConfigDict(frozen=True)
+
+    solved: bool = Field(description="The answer is right: it was checked, not just believed. If false, do not use it.")
+    valid: bool = Field(description="The answer obeys the rules and keeps what the puzzle gives.")
+    message: str = Field(description="The outcome in one line, and what is wrong with an answer that is not right.")
+
+    @property
+    def text(self) -> str:
+        """For people, and for models that get no structured content."""
+        return self.message
+
+
+class Solution(Result):
+    """What the model made of a puzzle."""
+
+    confidence: float = Field(ge=0, le=1, description="The model's own belief that its answer is right.")
+    steps: int = Field(ge=0, description="Steps of thinking used.")
+    answer: str | None = Field(description="The solved board, a line a row; null if it was not solved.")
+    best_attempt: str | None = Field(description="What the model came up with where it did not solve the puzzle.")
+    solutions: Solutions = Field(description="That the puzzle has.")
+
+    @property
+    def text(self) -> str:
+        board = self.answer or self.best_attempt
+        return self.message if board is None else f"{self.message}\n\n{board}"
+
+
+def solve_sudoku(puzzle: SudokuText, steps: Steps = None, seconds: Seconds = None) -> Solution:
+    """Solve a Sudoku with a small neural network and check the answer by the rules. Says so if the puzzle has no or
+    several solutions. When solved is false, best_attempt is wrong: solve the puzzle another way.
+    """
+    task, question = read_one("sudoku", puzzle)
+    assert isinstance(task, Sudoku)
+    solutions: Solutions
+    try:
+        solutions = COUNTS[count_solutions(question, task, 2, NODES)[0]]
+    except TooHard:
+        solutions = "not counted"
+    if solutions == "none":
+        message = "The puzzle has no solution, though no two of its digits clash: look for a wrong digit."
+        return Solution(
+            solved=False, valid=False, message=message, confidence=0, steps=0, answer=None, best_attempt=None,
+            solutions="none",
+        )  # fmt: skip
+    return think(task, puzzle, steps, seconds, solutions)
+
+
+def solve_maze(puzzle: MazeText, steps: Steps = None, seconds: Seconds = None) -> Solution:
+    """Find a shortest path through a maze with a small neural network, marked with o, and check it. When solved is
+    false, best_attempt is no shortest path: find one another way.
+    """
+    task, _ = read_one("maze", puzzle)
+    return think(task, puzzle, steps, seconds, "not counted")
+
+
+def solve_arc(task: ArcText, steps: Steps = None, seconds: Seconds = None) -> Solution:
+    """Answer the tests of an ARC-AGI task. Not possible yet: this version always returns an error."""
+    raise TrmError(
+        "this version cannot solve ARC tasks, having no model that adapts to a new one; solve it another way"
+    )
+
+
+def check_answer(
+    task: Annotated[Literal["sudoku", "maze"], Field(description="What kind of puzzle it is.")],
+    puzzle: Annotated[str, Field(max_length=LENGTH, description="As for solve_sudoku or solve_maze.")],
+    answer: Annotated[
+        str, Field(max_length=LENGTH, description="The whole board in the same form; in a maze the path marked with o.")
+    ],
+) -> Result:
+    """Check an answer to a Sudoku or a maze, whoever found it. Says which cell or rule is at fault. In a maze, valid is
+    any path that does not cross itself, and solved a shortest one.
+    """
+    kind, question = read_one(task, puzzle)
+    try:
+        answers = kind.read_cells(answer)
+    except BadInput as error:
+        raise BadInput(f"answer: {error}") from None
+    if len(answers) != 1:
+        raise BadInput(f"answer: there are {len(answers)} boards in this text; give one")
+    if fault := kind.fault(question, answers[0]):
+        return Result(solved=False, valid=False, message=f"Wrong: {fault}.")
+    if isinstance(kind, Maze) and not kind.shortest(question[None], answers)[0]:
+        return Result(solved=False, valid=True, message=LONGER)
+    return Result(solved=True, valid=True, message="Right: every rule is obeyed.")
+
+
+TOOLS: dict[str, Callable[..., Result]] = {
+    tool.__name__: tool for tool in (solve_sudoku, solve_maze, solve_arc, check_answer)
+}
+COUNTS: dict[int, Solutions] = {0: "none", 1: "one", 2: "several"}
+LONGER = "A path from S to G, but not a shortest one."
+
+
+def read_one(family: str, text: str) -> tuple[Sudoku | Maze, Tokens]:
+    """-> the task, the one question [cells] of `text`. Raises BadInput."""
+    task = SIZES[family](text)
+    question = task.read(text).question
+    if len(question) != 1:
+        raise BadInput(f"there are {len(question)} puzzles in this text; give one at a time")
+    return task, question[0]
+
+
+def use_weights(name: str) -> None:
+    """Solve the puzzles of a model's task with that model: a shipped one's name, or a folder. Raises BadInput."""
+    from trm import store
+
+    stored = store.load(name)
+    family = stored.spec.name.split("-")[0]
+    if family not in SIZES:
+        raise BadInput(f"model {name!r} is for {stored.spec.name}; there are tools for {' and '.join(SIZES)}")
+    if family in WEIGHTS:
+        raise BadInput(f"two models for {family}: {WEIGHTS[family]!r} and {name!r}; name one")
+    WEIGHTS[family] = name
+
+
+_loading = Lock()
+
+
+@lru_cache(4)
+def load(family: str, weights: str) -> Solver:
+    from trm.api import Solver
+
+    return Solver(family, weights, restarts=RESTARTS, noise=NOISE)
+
+
+def think(
+    task: Sudoku | Maze,
+    puzzle: str,
+    steps: int | None,
+    seconds: float | None,
+    solutions: Solutions,
+) -> Solution:
+    """Have the model solve a puzzle that has been read without errors. Raises BadInput where there are no weights."""
+    family = "sudoku" if isinstance(task, Sudoku) else "maze"
+    with _loading:  # one thread loads, others wait for it
+        solver = load(family, WEIGHTS.get(family) or default_weights(family))
+    answer = solver.solve(puzzle, steps=steps or USUAL_STEPS, seconds=seconds or USUAL_SECONDS)
+    board = "\n".join(task.to_line(row) for row in answer.tokens.reshape(task.spec.height, task.spec.width))
+    return Solution(
+        solved=answer.solved,
+        valid=answer.valid,
+        message=told(task, answer, solutions),
+        confidence=answer.confidence,
+        steps=answer.steps,
+        answer=board if answer.solved else None,
+        best_attempt=None if answer.solved else board,
+        solutions=solutions,
+    )
+
+
+def told(task: Sudoku | Maze, answer: Answer, solutions: str) -> str:
+    """The outcome in one line."""
+    several = " The puzzle has several solutions; this is one of them." if solutions == "several" else ""
+    if answer.solved:
+        return f"Solved in {answer.steps} steps, and checked: every rule is obeyed.{several}"
+    fault = f"Wrong: {task.fault(answer.question, answer.tokens)}." if not answer.valid else LONGER
+    several = " The puzzle has several solutions." if several else ""
+    return f"Not solved in {answer.steps} steps; the best attempt is not to be used. {fault}{several}"
+
+
+# -- by name -----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def arguments_of(name: str) -> type[BaseModel]:
+    """The arguments of a tool as a model. Raises BadInput for a name that is none."""
+    if name not in TOOLS:
+        raise BadInput(f"there is no tool {name[:50]!r}; there are {', '.join(TOOLS)}")
+    hints = get_type_hints(TOOLS[name], include_extras=True)
+    fields: dict[str, Any] = {
+        key: (hints[key], ... if parameter.default is inspect.Parameter.empty else parameter.default)
+        for key, parameter in inspect.signature(TOOLS[name]).parameters.items()
+    }
+    return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def call(name: str, arguments: Mapping[str, Any] | str) -> Result:
+    """Run a tool as a language model asks for it.
+
+    Args:
+        name: `solve_sudoku`, `solve_maze`, `solve_arc` or `check_answer`.
+        arguments: by name, or as the text of a JSON object. Those that may be null may be left out.
+
+    Raises:
+        BadInput: no such tool, other arguments than its own, or a malformed puzzle: one line to give back to the model.
+        TrmError: the puzzle cannot be solved by this version.
+    """
+    expected = arguments_of(name)
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments)
+        except (ValueError, RecursionError) as error:
+            raise BadInput(f"the arguments of {name} are no JSON: {str(error).splitlines()[0]}") from None
+    try:
+        given = expected.model_validate(arguments)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(ascii(part)[1:-1] if isinstance(part, str) else str(part) for part in first["loc"][:1])
+        raise BadInput(f"{where or 'the arguments'}: {' '.join(first['msg'].split())}") from None
+    return TOOLS[name](**{key: getattr(given, key) for key in expected.model_fields})
+
+
+def description(name: str) -> str:
+    return " ".join((TOOLS[name].__doc__ or "").split())
+
+
+def schemas() -> list[dict[str, Any]]:
+    """The tools as OpenAI functions with strict parameters, for `tools=` of a chat completion."""
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": name,
+                "description": description(name),
+                "strict": True,
+                "parameters": strict(arguments_of(name).model_json_schema()),
+            },
+        }
+        for name in TOOLS
+    ]
+
+
+def strict(schema: dict[str, Any]) -> dict[str, Any]:
+    """What strict mode accepts: every property required and nothing else allowed, no defaults, no titles or lengths."""
+    properties = {
+        key: {word: value for word, value in described.items() if word not in ("title", "default", "maxLength")}
+        for key, described in schema["properties"].items()
+    }
+    return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
