@@ -173,6 +173,16 @@ def test_halted_slots_take_new_puzzles_and_others_go_on(small_csv: Path) -> None
             assert torch.equal(before, subject.slots.question)
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_a_model_that_wants_to_halt_does_so_unless_it_must_not(small_csv: Path, early: bool) -> None:
+    subject = trainer(small_csv, "explore=0", "max_steps=3", f"early_halt={early}")
+    with torch.no_grad():
+        subject.model.frame.halt.bias.fill_(99.0)
+    for _ in range(6):
+        subject.advance()
+    assert subject.slots.taken.tolist() == [6 if early else 2] * 8
+
+
 def test_every_epoch_visits_every_puzzle_once(small_csv: Path) -> None:
     task = Sudoku(2, 2)
     puzzles = load_puzzles(task, str(small_csv))
