@@ -85,7 +85,7 @@ def test_saved_activations_are_what_autograd_keeps(monkeypatch: pytest.MonkeyPat
 PUBLISHED_MILLIONS = {"mlp": 5.03, "attention": 6.83, "hrm": 27.3, "direct": 27.3}
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", sorted(PRESETS.keys() - {"custom"}))  # which is defined by its data
 def test_every_preset_describes_itself(call: Call, name: str) -> None:
     done = call("describe", name, "--json")
     about = json.loads(done.out)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-import numpy as np
 import pytest
 import torch
 from conftest import Call
@@ -19,7 +17,7 @@ from hypothesis import strategies as st
 from trm import api, solving, store, tools
 from trm.errors import BadInput, TrmError
 from trm.models import ModelConfig, build
-from trm.tasks import load_puzzles
+from trm.tasks import get_task, load_puzzles
 from trm.tasks.base import Tokens
 from trm.tasks.maze import Maze
 from trm.tasks.sudoku import Sudoku
@@ -29,8 +27,8 @@ from trm.tools import Solution, call
 NINE = Sudoku()
 EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
 DONE = "534678912672195348198342567859761423426853791713924856961537284287419635345286179"
-SIXTEEN = "1" + "." * 255
 MAZE = "S..\n.#.\n..G"
+LONGER = "S..\no#G\no#o\nooo"  # three moves would do
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +62,7 @@ def test_a_sudoku() -> None:
 
 
 def test_a_sudoku_with_several_solutions() -> None:
-    found = solution("solve_sudoku", puzzle="1" + "." * 15)
+    found = solution("solve_sudoku", puzzle="1.....3..4......")
     assert (found.solved, found.solutions) == (True, "several")
     assert "several solutions" in found.message
     assert found.answer is not None
@@ -95,7 +93,7 @@ def test_a_sudoku_that_is_not_solved() -> None:
 
 def test_what_is_too_open_to_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "NODES", 0)
-    found = solution("solve_sudoku", puzzle="1" + "." * 15)
+    found = solution("solve_sudoku", puzzle="1.....3..4......")
     assert (found.solved, found.solutions) == (True, "not counted")
 
 
@@ -116,13 +114,11 @@ class Fixed:
     ("board", "solved", "valid", "words"),
     [
         ("Soo\n.#o\n..G", True, True, "Solved in 3 steps"),
-        ("S...\nooo.\n.#oo\n...G", False, True, "not a shortest"),
+        (LONGER, False, True, "not a shortest one"),
         ("S..\n.#.\n..G", False, False, "is cut off at"),
     ],
 )
 def test_a_maze(board: str, solved: bool, valid: bool, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "not a shortest" in words:
-        board = "Soo.\n.#oo\n.##o\n...G".replace("Soo.\n.#oo", "S...\noooo")
     monkeypatch.setattr(tools, "load", lambda *_: Fixed(board))
     monkeypatch.setitem(solving.DEFAULT_WEIGHTS, "maze", "any")
     puzzle = board.replace("o", ".")
@@ -130,3 +126,160 @@ def test_a_maze(board: str, solved: bool, valid: bool, words: str, monkeypatch: 
     assert (found.solved, found.valid, found.solutions) == (solved, valid, "not counted")
     assert words in found.message
     assert (found.answer or found.best_attempt) == board
+
+
+def test_an_untrained_maze_model_is_not_believed(tmp_path: Path) -> None:
+    config = ModelConfig(mixer="local", width=8, layers=1, multiple=8, T=1, n=1, positions="none")
+    torch.manual_seed(0)
+    store.save_model(tmp_path, build(config, Maze(3, 3).spec), config, Maze(3, 3).spec, "untrained", {})
+    tools.use_weights(str(tmp_path))
+    found = solution("solve_maze", puzzle=MAZE, steps=2)
+    assert (found.solved, found.valid, found.answer) == (False, False, None)
+    with pytest.raises(BadInput, match="two models for maze"):
+        tools.use_weights(str(tmp_path))
+
+
+def test_missing_and_wrong_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delitem(solving.DEFAULT_WEIGHTS, "maze", raising=False)
+    with pytest.raises(BadInput, match="no weights for maze ship"):
+        call("solve_maze", {"puzzle": MAZE})
+    with pytest.raises(BadInput, match="no model"):
+        tools.use_weights("nothing")
+    config = ModelConfig(width=8, heads=1, layers=1, multiple=8, T=1, n=1)
+    spec = get_task("arc-agi-1").spec
+    store.save_model(tmp_path, build(config, spec), config, spec, "arc", {})
+    with pytest.raises(BadInput, match="there are tools for sudoku and maze"):
+        tools.use_weights(str(tmp_path))
+
+
+def test_arc_is_refused() -> None:
+    with pytest.raises(TrmError, match="cannot solve ARC tasks"):
+        call("solve_arc", {"task": "{}"})
+
+
+@pytest.mark.parametrize(
+    ("task", "puzzle", "answer", "solved", "valid", "words"),
+    [
+        ("sudoku", EASY, DONE, True, True, "Right"),
+        ("sudoku", EASY, NINE.draw(NINE.read(DONE).question[0]), True, True, "Right"),
+        ("sudoku", EASY, "4" + DONE[1:], False, False, "two 4s in row 1: r1c1 and r1c3"),
+        ("sudoku", EASY, "." + DONE[1:], False, False, "r1c1 is blank"),
+        ("sudoku", "6" + EASY[1:4] + "." * 77, DONE, False, False, "r1c1 is 5 where the question gives 6"),
+        ("maze", MAZE, "Soo\n.#o\n..G", True, True, "Right"),
+        ("maze", LONGER.replace("o", "."), LONGER, False, True, "not a shortest one"),
+        ("maze", MAZE, MAZE, False, False, "cut off"),
+        ("maze", MAZE, "Soo\n.oo\n..G", False, False, "r2c2 is o where the question has #"),
+        ("maze", MAZE, "...\n.#.\n..G", False, False, "r1c1 is . where the question has S"),
+    ],
+)
+def test_answers_checked(task: str, puzzle: str, answer: str, solved: bool, valid: bool, words: str) -> None:
+    result = call("check_answer", {"task": task, "puzzle": puzzle, "answer": answer})
+    assert (result.solved, result.valid) == (solved, valid)
+    assert words in result.message
+
+
+@given(st.lists(st.integers(1, 4), min_size=16, max_size=16), st.sets(st.integers(0, 15), max_size=4))
+def test_answers_checked_by_brute_force(cells: list[int], given_cells: set[int]) -> None:
+    latin = [1, 2, 3, 4, 3, 4, 1, 2, 2, 1, 4, 3, 4, 3, 2, 1]
+    for answer in (cells, latin, [*latin[:15], cells[0]]):
+        groups = [[4 * i + j for j in range(4)] for i in range(4)] + [[4 * i + j for i in range(4)] for j in range(4)]
+        groups += [[y, y + 1, y + 4, y + 5] for y in (0, 2, 8, 10)]
+        right = all(len({answer[cell] for cell in group}) == 4 for group in groups)
+        right &= all(answer[cell] == latin[cell] for cell in given_cells)
+        puzzle = "".join(str(latin[cell]) if cell in given_cells else "." for cell in range(16))
+        result = call("check_answer", {"task": "sudoku", "puzzle": puzzle, "answer": "".join(map(str, answer))})
+        assert result.valid == result.solved == right
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("solve", {}, "there is no tool 'solve'; there are solve_sudoku, solve_maze, solve_arc, check_answer"),
+        ("solve_sudoku", {}, "puzzle: Field required"),
+        ("solve_sudoku", {"puzzle": EASY, "moves": 3}, "moves: Extra inputs are not permitted"),
+        ("solve_sudoku", {"puzzle": EASY, "steps": 0}, "steps: Input should be greater than or equal to 1"),
+        ("solve_sudoku", {"puzzle": EASY, "steps": 513}, "steps: Input should be less than or equal to 512"),
+        ("solve_sudoku", {"puzzle": EASY, "steps": 1.5}, "steps: Input should be a valid integer"),
+        ("solve_sudoku", {"puzzle": EASY, "seconds": 61}, "seconds: Input should be less than or equal to 60"),
+        ("solve_sudoku", {"puzzle": EASY, "seconds": float("nan")}, "seconds: Input should be"),
+        ("solve_sudoku", {"puzzle": ["5"]}, "puzzle: Input should be a valid string"),
+        ("solve_sudoku", {"puzzle": "." * 20_001}, "puzzle: String should have at most 20000 characters"),
+        ("solve_sudoku", {"puzzle": "\ud800"}, "puzzle: Input should be a valid string"),
+        ("solve_sudoku", {"puzzle": ""}, "the input is empty"),
+        ("solve_sudoku", {"puzzle": "55" + EASY[2:]}, "two 5s in row 1: r1c1 and r1c2"),
+        ("solve_sudoku", {"puzzle": EASY[1:]}, "80 cells instead of 81"),
+        ("solve_sudoku", {"puzzle": f"{EASY}\n{EASY}"}, "there are 2 puzzles in this text"),
+        ("solve_maze", {"puzzle": "S..\n.#.\n.#."}, "there is no G"),
+        ("solve_maze", {"puzzle": "S#G\n.#.\n.#."}, "no path leads from S to G"),
+        ("solve_maze", {"puzzle": "x"}, "'x' is not a wall"),
+        ("check_answer", {"task": "chess", "puzzle": EASY, "answer": DONE}, "task: Input should be 'sudoku' or 'maze'"),
+        ("check_answer", {"task": "sudoku", "puzzle": EASY, "answer": DONE[:16]}, "answer: puzzle 1"),
+        ("check_answer", {"task": "sudoku", "puzzle": EASY, "answer": "\n"}, "answer: no grid found"),
+        ("check_answer", {"task": "maze", "puzzle": MAZE, "answer": "  "}, "answer: no maze found"),
+        ("check_answer", {"task": "maze", "puzzle": MAZE, "answer": f"{MAZE}\n\n{MAZE}"}, "answer: there are 2 boards"),
+        ("solve_sudoku", "{", "the arguments of solve_sudoku are no JSON"),
+        ("solve_sudoku", "[" * 100_000, "the arguments of solve_sudoku are no JSON"),
+        ("solve_sudoku", "[]", "the arguments: Input should be"),
+    ],
+)
+def test_bad_calls(name: str, arguments: Any, words: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        call(name, arguments)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+SIGNS = st.text(st.sampled_from('12345 .#SGo\n\t|-é\0,questionaw"'), max_size=120)
+
+
+@given(st.sampled_from(["sudoku", "maze"]), SIGNS, SIGNS)
+def test_any_text_is_an_answer_or_one_line_of_complaint(task: str, puzzle: str, answer: str) -> None:
+    for text in (puzzle, MAZE if task == "maze" else EASY):
+        try:
+            said = call("check_answer", {"task": task, "puzzle": text, "answer": answer}).message
+        except TrmError as error:
+            said = str(error)
+        assert len(said.splitlines()) == 1
+
+
+def test_schemas_are_strict_and_true(call: Call) -> None:
+    listed = json.loads(call("mcp", "--schemas").out)
+    assert listed == tools.schemas()
+    assert [tool["function"]["name"] for tool in listed] == list(tools.TOOLS)
+    allowed = {"type", "anyOf", "enum", "description", "minimum", "maximum", "exclusiveMinimum"}
+    for tool in listed:
+        assert set(tool) == {"type", "function"}
+        function = tool["function"]
+        assert set(function) == {"name", "description", "strict", "parameters"}
+        assert (tool["type"], function["strict"]) == ("function", True)
+        assert "\n" not in function["description"]
+        schema = function["parameters"]
+        jsonschema.Draft202012Validator.check_schema(schema)
+        assert schema["required"] == list(schema["properties"])
+        assert (schema["type"], schema["additionalProperties"]) == ("object", False)
+        for described in schema["properties"].values():
+            assert set(described) <= allowed
+            for branch in described.get("anyOf", []):
+                assert set(branch) <= allowed
+
+
+@pytest.mark.parametrize("steps", [None, 0, 1, 512, 513, 2.5])
+def test_schemas_accept_what_the_tools_accept(steps: float | None) -> None:
+    schema = next(tool["function"]["parameters"] for tool in tools.schemas())
+    arguments = {"puzzle": "no puzzle", "steps": steps, "seconds": None}
+    try:
+        jsonschema.validate(arguments, schema)
+        fits = True
+    except jsonschema.ValidationError:
+        fits = False
+    with pytest.raises(BadInput) as caught:
+        call("solve_sudoku", arguments)
+    assert str(caught.value).startswith("steps") != fits
+
+
+def test_every_size_of_sudoku_is_read() -> None:
+    for size in (4, 6, 9, 16):
+        last = "469G"[(4, 6, 9, 16).index(size)]
+        board = "\n".join(["." + last + "." * (size - 2)] + ["." * size] * (size - 1))
+        result = call("check_answer", {"task": "sudoku", "puzzle": board, "answer": board})
+        assert result.message == "Wrong: r1c1 is blank."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import sys
 from functools import partial
@@ -10,7 +11,6 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-import uvicorn
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp_types import (
@@ -56,19 +56,23 @@ def failed(message: str) -> CallToolResult:
 
 def make_server() -> Server[Any]:
     """A server for any number of connections."""
-    limiter = anyio.CapacityLimiter(AT_ONCE)
+    limiter, calls = anyio.CapacityLimiter(AT_ONCE), 0
 
     async def list_tools(context: Any, params: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=listed())
 
     async def call_tool(context: Any, params: CallToolRequestParams) -> CallToolResult:
-        if limiter.statistics().tasks_waiting >= WAITING:
+        nonlocal calls
+        if calls >= AT_ONCE + WAITING:
             return failed(f"busy: {AT_ONCE + WAITING} calls are being worked on or waiting; try again later")
         work = partial(tools.call, params.name, params.arguments or {})
+        calls += 1
         try:
             result = await anyio.to_thread.run_sync(work, limiter=limiter)
         except TrmError as error:
             return failed(" ".join(str(error).split()))
+        finally:
+            calls -= 1
         return CallToolResult(content=[TextContent(text=result.text)], structured_content=result.model_dump())
 
     return Server(
@@ -93,10 +97,12 @@ def run_stdio() -> None:
 
 def run_http(host: str, port: int) -> None:
     """Serve streamable HTTP at `/mcp` until Ctrl-C or SIGTERM. Port 0: any that is free. Raises BadInput."""
+    import uvicorn
+
     try:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
         raise BadInput(f"cannot listen at {host}, port {port}: {reason}; choose another --host or --port") from None
     name = f"[{host}]" if ":" in host else host
     print(f"trm mcp: http://{name}:{listening.getsockname()[1]}/mcp", file=sys.stderr, flush=True)

@@ -27,11 +27,11 @@ def serve(
     """A page to watch models at work, and a JSON API. Ctrl-C stops it."""
     try:
         from trm.serve import Limits, create_app, listen, load_solvers, server
-    except ImportError as error:
-        raise TrmError(f"trm serve needs {error.name}: pip install 'trm[serve]'") from None
+    except ImportError:
+        raise TrmError("trm serve needs FastAPI and uvicorn: pip install 'trm[serve]'") from None
     set_threads(threads)
-    socket = listen(host, port)
-    served = create_app(load_solvers(weights or ()), Limits(workers=workers), [host, *(allow_host or ())])
-    name = f"[{host}]" if ":" in host else host
-    print(f"http://{name}:{socket.getsockname()[1]}/ (Ctrl-C stops it)", flush=True)
-    server(served).run([socket])
+    with listen(host, port) as socket:  # before the weights are read: a port that is taken is told at once
+        served = create_app(load_solvers(weights or ()), Limits(workers=workers), [host, *(allow_host or ())])
+        name = f"[{host}]" if ":" in host else host
+        print(f"http://{name}:{socket.getsockname()[1]}/ (Ctrl-C stops it)", flush=True)
+        server(served).run([socket])

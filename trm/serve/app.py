@@ -31,11 +31,11 @@ from trm.version import __version__
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 EVENTS = "Server-sent events: a `step` (see Step) for every supervision step, then one `answer`, as `solve` gives it."
 REFUSALS = {
-    400: "The request cannot be read.",
+    400: "The body is not JSON, not as described, or a value is out of range.",
     403: "Another name than this server's, or another website's request.",
     408: "The request did not arrive in time.",
     413: "The request is too large.",
-    422: "The puzzle is none, with the cells to blame; or a value is out of range.",
+    422: "The puzzle is none: why, and the cells to blame.",
     429: "Every place is taken; try again after `Retry-After` seconds.",
     500: "A fault of the server's.",
     501: "No model can solve this here yet.",
@@ -75,7 +75,8 @@ def create_app(solvers: Mapping[str, Solver], limits: Limits | None = None, host
     app.add_exception_handler(Busy, busy)
     app.add_exception_handler(Exception, failed)
     add_page(app)
-    app.include_router(make_api(solvers, limits), prefix="/api")
+    app.state.queue = Queue(limits.workers, limits.waiting)
+    app.include_router(make_api(solvers, limits, app.state.queue), prefix="/api")
     return app
 
 
@@ -94,9 +95,8 @@ def sender(content: bytes, media_type: str) -> Callable[[Request], Awaitable[Res
     return send
 
 
-def make_api(solvers: Mapping[str, Solver], limits: Limits) -> APIRouter:
+def make_api(solvers: Mapping[str, Solver], limits: Limits, queue: Queue) -> APIRouter:
     router = APIRouter()
-    queue = Queue(limits.workers, limits.waiting)
     offer, picked = offered(solvers, limits), examples()
 
     def begin(asked: Question) -> tuple[Sudoku | Maze, Tokens, Iterator[Step]]:
@@ -179,9 +179,9 @@ async def invalid(request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     what = str(first["msg"])
     if first["type"] == "json_invalid":
-        return problem(422, f"not JSON: {first['ctx']['error']}, at character {first['loc'][1]}")
+        return problem(400, f"not JSON: {first['ctx']['error']}, at character {first['loc'][1]}")
     names = [part for part in first["loc"] if isinstance(part, str) and part not in FORMS]
     numbers = [part + 1 for part in first["loc"] if isinstance(part, int)]
     place = ", ".join(names[-1:] + [f"{kind} {at}" for kind, at in zip(("row", "column"), numbers, strict=False)])
     faults = [Fault(row=numbers[0], column=numbers[1], message=what)] if len(numbers) == 2 else []
-    return problem(422, f"{place or 'the body'}: {what}", faults=faults)
+    return problem(400, f"{place or 'the body'}: {what}", faults=faults)

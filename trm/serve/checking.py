@@ -31,18 +31,20 @@ class Refused(BadInput):
 
 
 def read(family: str, puzzle: Puzzle, side: int) -> tuple[Sudoku | Maze, Tokens]:
-    """-> the task, [cells]. Raises Refused; `side` is the most rows or columns that are served."""
+    """-> the task, [cells]. Raises BadInput, and Refused where a puzzle can be made out; `side` is the most rows or
+    columns that are served.
+    """
     try:
         task, question = read_puzzle(puzzle, family)
-        if len(question) != 1:
-            raise BadInput(f"there are {len(question)} puzzles in this text; give one at a time")
-        if max(task.spec.height, task.spec.width) > side:
-            raise BadInput(f"{task.spec.height}x{task.spec.width} cells are more than are served here: {side}x{side}")
     except BadInput as error:
         cells = cells_of(family, puzzle)
         look = sudoku_faults if family == "sudoku" else maze_faults
         raise Refused(str(error), look(cells) if cells else [], grid_of(family, cells)) from None
     assert isinstance(task, Sudoku | Maze)
+    if len(question) != 1:
+        raise BadInput(f"there are {len(question)} puzzles in this text; give one at a time")
+    if max(task.spec.height, task.spec.width) > side:
+        raise BadInput(f"{task.spec.height}x{task.spec.width} cells are more than are served here: {side}x{side}")
     return task, question[0]
 
 

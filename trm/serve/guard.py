@@ -65,7 +65,7 @@ class Guard:
         host = headers.get("host", "")
         if not self.known(host):
             name = show(host.rpartition(":")[0] or host)
-            return f"this server does not go by the name {name}; `trm serve --allow-host NAME` adds one"
+            return f"this server does not go by the name {name}; start trm serve with --allow-host NAME"
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
         foreign = origin is not None and origin.partition("://")[2] != host
         if foreign or (path.startswith("/api") and site not in ("none", "same-origin")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from trm.serve import limits
 from trm.solver import Thinking, Until
@@ -12,7 +12,9 @@ from trm.solver import Thinking, Until
 Text: TypeAlias = Annotated[str, Field(description="As `trm solve` reads it: one line, lines, or a drawn grid.")]
 Line: TypeAlias = Annotated[str, Field(max_length=256)]
 Lines: TypeAlias = Annotated[list[Line], Field(min_length=1, max_length=256, description="Line by line.")]
-Digit: TypeAlias = Annotated[int, Field(ge=0, le=16)]
+# 3.0 is an integer to JSON Schema, and "3" and true are none. Behind the limits, or the description would lose them.
+WHOLE = BeforeValidator(lambda value: int(value) if isinstance(value, float) and value.is_integer() else value)
+Digit: TypeAlias = Annotated[int, Field(ge=0, le=16), WHOLE]
 Row: TypeAlias = Annotated[list[Digit], Field(min_length=1, max_length=16)]
 Rows: TypeAlias = Annotated[list[Row], Field(min_length=1, max_length=16, description="Digits, 0 for a blank.")]
 
@@ -33,17 +35,17 @@ class Options(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
-    steps: Annotated[int, Field(ge=1, le=limits.STEPS)] | None = Field(
+    steps: Annotated[int, Field(ge=1, le=limits.STEPS), WHOLE] | None = Field(
         None, description="Supervision steps from one start, at most. Null here and below: what suits the task."
     )
-    restarts: Annotated[int, Field(ge=0, le=limits.RESTARTS)] | None = Field(None, description="Further starts.")
+    restarts: Annotated[int, Field(ge=0, le=limits.RESTARTS), WHOLE] | None = Field(None, description="Further starts.")
     noise: Annotated[float, Field(ge=0, le=limits.NOISE)] | None = Field(
         None, description="How different those starts are."
     )
-    guesses: Annotated[int, Field(ge=0, le=limits.GUESSES)] | None = Field(
+    guesses: Annotated[int, Field(ge=0, le=limits.GUESSES), WHOLE] | None = Field(
         None, description="Cells that further starts take for granted."
     )
-    seed: int = Field(Thinking.seed, ge=0, le=2**32 - 1, description="Of noise and guesses.")
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="Of noise and guesses."), WHOLE] = Thinking.seed
     seconds: float = Field(limits.SECONDS, gt=0, le=limits.SECONDS, description="Time limit, looked at between steps.")
     until: Until = Field(Thinking.until, description="What ends the thinking; `valid`: an answer that obeys the rules.")
 

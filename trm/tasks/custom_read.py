@@ -39,8 +39,8 @@ def read_npz(path: str) -> Pairs:
     """Arrays `question` and `answer` of whole numbers, [rows, height, width] each. Raises BadInput."""
     name = shown_text(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: np.asarray(file[key]) for key in ("question", "answer")}
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {key: np.asarray(archive[key]) for key in ("question", "answer")}
     except OSError as error:
         raise BadInput(f"cannot read {name}: {error.strerror or 'it is no .npz file'}") from None
     except KeyError:
@@ -64,10 +64,11 @@ def check_array(array: np.ndarray[Any, Any], name: str) -> None:
         raise BadInput(f"{name} holds {array.dtype}, not whole numbers; use an integer type")
     if array.ndim != 3 or not array.size or max(array.shape[1:]) > SIDE:
         raise BadInput(f"{name} is of shape {array.shape}, not [rows, height, width] with sides of 1 to {SIDE}")
-    for wrong, what in ((array.min(), "negative"), (array.max(), "too large")):
-        if not 0 <= int(wrong) <= MOST:
-            row, y, x = (int(at) for at in np.argwhere(array == wrong)[0])
-            raise BadInput(f"{name}, row {row}: r{y + 1}c{x + 1} is {wrong}, which is {what} (0 to {MOST})")
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high > MOST:
+        wrong, what = (low, "negative") if low < 0 else (high, "too large")
+        row, y, x = (int(at) for at in np.argwhere(array == wrong)[0])
+        raise BadInput(f"{name}, row {row}: r{y + 1}c{x + 1} is {wrong}, which is {what} (0 to {MOST})")
 
 
 # -- text --------------------------------------------------------------------------------------------------------------
@@ -139,7 +140,7 @@ def read_grids(lines: list[tuple[int, str]], structure: Structure, name: str) ->
 def numbers(text: str, wanted: tuple[int, ...], blank: int | None, place: str) -> list[int]:
     """The numbers of a line or field that has as many of them as one of `wanted`. Raises BadInput, naming the place."""
     words = text.split()
-    if len(words) == 1 and len(text) in wanted:
+    if len(words) == 1 and (len(text) in wanted or 1 not in wanted):
         words = [*words[0]]
     if len(words) not in wanted:
         counts = " or ".join(f"{count}" for count in sorted(set(wanted)))

@@ -26,6 +26,7 @@ const player = new Player(find, draw);
 
 const info = (name) => served.tasks.find((task) => task.name === name);
 const shape = () => [state.grid.length, state.grid[0].length];
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
 const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 // Showing
@@ -90,8 +91,8 @@ function say(text, mood = "") {
 function edit(grid) {
   stop();
   const [height, width] = shape();
-  state.grid = grid;
-  state.faults = [];
+  Object.assign(state, { grid, faults: [], note: "" });
+  find("example").value = "";
   player.reset(null);
   say("");
   blame();
@@ -106,12 +107,9 @@ async function check() {
   if (puzzle === sudoku && grid.every((line) => /^\.*$/.test(line))) return; // an empty one is not wrong yet
   try {
     const found = await (await post("check", { task: puzzle.name, puzzle: puzzle.send(grid) })).json();
-    if (grid !== state.grid || running) return;
-    state.faults = found.faults;
-    blame(found.faults.length ? "" : found.message, found.faults, found.note);
-    drawPuzzle();
+    if (grid === state.grid) tell(found);
   } catch (error) {
-    if (grid === state.grid) complain(error);
+    if (grid === state.grid && !running) complain(error);
   }
 }
 
@@ -137,29 +135,46 @@ function paint(cell, first) {
   set(cell, brush);
 }
 
-/** Read a puzzle from text, and edit it as far as it could be read. -> what is wrong with it, or nothing */
-async function take(text) {
-  const found = await (await post("check", { task: state.puzzle.name, puzzle: text })).json();
-  if (!found.grid) return found.message;
-  edit(state.puzzle.receive(found.grid));
-  clearTimeout(checking);
+/** Show what a check has found, unless something is being shown that matters more. */
+function tell(found) {
+  state.note = found.note;
+  if (running || player.frames.length) return;
   state.faults = found.faults;
   blame(found.faults.length ? "" : found.message, found.faults, found.note);
   drawPuzzle();
-  return "";
+}
+
+/** Read a puzzle from text, and edit it as far as it could be read. */
+async function take(text) {
+  const { puzzle } = state;
+  find("text-error").textContent = "";
+  try {
+    const found = await (await post("check", { task: puzzle.name, puzzle: text })).json();
+    if (puzzle !== state.puzzle) return;
+    if (found.grid) {
+      edit(puzzle.receive(found.grid));
+      clearTimeout(checking);
+      tell(found);
+      if (found.ok) find("board").scrollIntoView({ block: "nearest" });
+    }
+    find("text-error").textContent = found.message;
+    if (!found.ok) find("as-text").open = true;
+  } catch (error) {
+    complain(error);
+  }
 }
 
 // Solving
 
 async function solve() {
   if (running) return stop("Stopped.");
-  clearTimeout(checking);
   blame();
   running = new AbortController();
   const mine = running;
   const { grid, puzzle } = state;
   find("solve").textContent = "Stop";
   say("Thinking …");
+  if (find("board").getBoundingClientRect().top < 0) find("board").scrollIntoView();
   player.reset({ grid, confidence: 0, title: "the puzzle" });
   try {
     let answer;
@@ -197,15 +212,18 @@ const shownGrid = (grid) => (state.puzzle === sudoku ? sudoku.receive(grid) : gr
 /** The answer was checked by the server; say so, or say honestly that it is none. */
 function conclude(answer) {
   const spent = plural(answer.steps, "step") + (answer.starts > 1 ? ` from ${answer.starts} starts` : "");
-  const grid = shownGrid(answer.grid);
-  if (answer.solved) say(`Solved in ${spent}. ${state.puzzle.good}`, "good");
-  else if (answer.valid) say(`Not solved in ${spent}. ${state.puzzle.longer}`, "bad");
-  else say(`Not solved in ${spent}. This is the best attempt. ${state.puzzle.bad}`, "bad");
+  const { puzzle } = state;
   if (!answer.valid) {
+    const grid = shownGrid(answer.grid);
     player.add({ grid, confidence: answer.confidence, title: "best attempt", wrong: places(answer.faults) });
-    blame("", answer.faults);
   }
-  player.end();
+  say(`Answered after ${spent} …`);
+  player.end(() => {
+    if (answer.solved) say(`Solved in ${spent}. ${puzzle.good}`, "good");
+    else if (answer.valid) say(`Not solved in ${spent}. ${puzzle.longer}`, "bad");
+    else say(`Not solved in ${spent}. This is the best attempt. ${puzzle.bad}`, "bad");
+    if (!answer.solved) blame("", [], state.note);
+  });
 }
 
 function complain(error) {
@@ -213,7 +231,7 @@ function complain(error) {
   if (!(error instanceof Problem)) throw error;
   state.faults = error.faults;
   drawPuzzle();
-  blame(error.message, error.faults);
+  blame(error.faults.length ? "" : error.message, error.faults);
 }
 
 function stop(told = "") {
@@ -242,6 +260,9 @@ function layOut() {
   find("keys").textContent = puzzle.keys;
   find("text-label").textContent = puzzle.textLabel;
   find("pad").setAttribute("aria-label", puzzle.padLabel);
+  const buttons = puzzle.pad(height).length;
+  find("pad").style.setProperty("--across", buttons > 10 ? 9 : buttons);
+  find("pad").style.setProperty("--narrow", buttons > 10 ? 6 : buttons > 6 ? Math.ceil(buttons / 2) : buttons);
   find("pad").replaceChildren(...puzzle.pad(height).map(padButton));
   const choices = task.sizes.length > 0;
   for (const [id, shown] of [["size-choice", choices], ["rows-choice", !choices], ["columns-choice", !choices]]) find(id).hidden = !shown;
@@ -251,8 +272,9 @@ function layOut() {
 }
 
 function padButton({ sign, label }) {
-  const button = element("button", "", label);
+  const button = element("button", "", sign === "." ? "⌫" : label);
   button.type = "button";
+  button.setAttribute("aria-label", label);
   if (state.puzzle === maze) button.setAttribute("aria-pressed", String(state.tool === sign));
   button.addEventListener("click", () => {
     if (state.puzzle === sudoku) return set(board.current, sign);
@@ -285,12 +307,19 @@ function open(name) {
   find("play").setAttribute("aria-labelledby", `tab-${name}`);
   const task = info(name);
   find("notice").hidden = task.solves;
-  find("notice").textContent = task.solves ? "" : `Not to be solved here: ${task.why}. You can still draw one.`;
+  find("notice").textContent = task.solves ? "" : `${sentence(task.why)} You can still draw one.`;
   find("solve").disabled = !task.solves;
   fillExamples(find("example"), name);
   find("text").value = find("text-error").textContent = "";
   layOut();
   edit(state.grid);
+}
+
+function pick(select) {
+  const { value } = select;
+  if (value === "") return;
+  edit(examples[value].puzzle);
+  select.value = value;
 }
 
 function listen() {
@@ -302,7 +331,7 @@ function listen() {
     open(next);
     find(`tab-${next}`).focus();
   });
-  find("example").addEventListener("change", (event) => event.target.value && edit(examples[event.target.value].puzzle));
+  find("example").addEventListener("change", (event) => pick(event.target));
   find("size").addEventListener("change", (event) => edit(resized(state.puzzle, state.grid, ...event.target.value.split("x").map(Number))));
   for (const id of ["rows", "columns"]) {
     find(id).addEventListener("change", () => {
@@ -314,15 +343,11 @@ function listen() {
   }
   find("solve").addEventListener("click", solve);
   find("clear").addEventListener("click", () => edit(state.puzzle.empty(...shape())));
-  const useText = async (text) => {
-    find("text-error").textContent = await take(text).catch((error) => error.message);
-  };
-  find("use").addEventListener("click", () => useText(find("text").value));
-  find("board").addEventListener("paste", async (event) => {
+  find("use").addEventListener("click", () => take(find("text").value));
+  find("board").addEventListener("paste", (event) => {
     event.preventDefault();
-    const text = event.clipboardData.getData("text");
-    const wrong = await take(text).catch((error) => error.message);
-    if (wrong) blame(wrong);
+    find("text").value = event.clipboardData.getData("text");
+    take(find("text").value);
   });
   addEventListener("hashchange", () => TABS.includes(location.hash.slice(1)) && open(location.hash.slice(1)));
 }
@@ -333,9 +358,8 @@ try {
   showArc(find, served, examples.filter((example) => example.task === "arc"));
   find("about").textContent = `trm ${served.version}. Everything runs on the machine that serves this page; `
     + `weights: ${served.tasks.filter((task) => task.weights).map((task) => `${task.weights} (${task.name})`).join(", ") || "none"}.`;
+  states.sudoku.grid = examples.find((example) => example.task === "sudoku")?.puzzle ?? states.sudoku.grid;
   open(TABS.includes(location.hash.slice(1)) ? location.hash.slice(1) : "sudoku");
-  const first = examples.find((example) => example.task === "sudoku");
-  if (state === states.sudoku && first) edit(first.puzzle);
 } catch (error) {
   if (!(error instanceof Problem)) throw error;
   find("notice").hidden = false;

@@ -5,9 +5,11 @@ import { post } from "/api.js";
 const WIDEST = 300; // pixels of a picture's longer side, at most
 const CELL = 22; // and of a cell's
 
+const count = (list, noun) => `${list.length} ${noun}${list.length === 1 ? "" : "s"}`;
+
 export function showArc(find, served, examples) {
   const task = served.tasks.find((one) => one.name === "arc");
-  find("arc-notice").textContent = `You can look at ARC tasks here: ${task.why}.`;
+  find("arc-notice").textContent = `You can look at ARC tasks here; ${task.why}.`;
   const options = [["", "Choose …"], ...examples.map((example, number) => [number, example.name])];
   find("arc-example").replaceChildren(...options.map(([value, textContent]) => Object.assign(document.createElement("option"), { value, textContent })));
 
@@ -21,7 +23,7 @@ export function showArc(find, served, examples) {
       const pairs = [["demonstration", found.arc.train], ["test", found.arc.test]];
       find("arc-pairs").replaceChildren(...pairs.flatMap(([what, list]) =>
         list.map((pair, number) => figure(`${what} ${number + 1}`, pair, served.colours))));
-      find("arc-name").textContent = `${name}: ${found.arc.train.length} demonstrations, ${found.arc.test.length} to answer`;
+      find("arc-name").textContent = `${name}: ${count(found.arc.train, "demonstration")}, ${count(found.arc.test, "test")}`;
     } catch (error) {
       find("arc-error").textContent = error.message;
     }

@@ -1,7 +1,7 @@
 // Frames of thinking, and the controls to go through them. Frame 0 is the puzzle itself.
 
 const PACE = 240; // milliseconds a frame
-const BEHIND = 40; // frames at which playing begins to skip, so that it keeps up with the model
+const BEHIND = 12; // frames at which playing begins to skip, so that it keeps up with the model
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -21,10 +21,11 @@ export class Player {
 
   /** Begin with the puzzle as the only frame. */
   reset(frame) {
+    this.ended = false;
+    this.reached = null;
     this.pause();
     this.frames = frame ? [frame] : [];
     this.at = 0;
-    this.ended = false;
     this.find("watch").hidden = !frame;
     if (frame) this.#update();
   }
@@ -38,10 +39,12 @@ export class Player {
     });
   }
 
-  /** No more frames will come. */
-  end() {
+  /** No more frames will come. reached() is called when the last one is shown, or when the user takes the controls. */
+  end(reached) {
     this.ended = true;
+    this.reached = reached;
     if (still.matches) this.go(this.frames.length - 1);
+    if (!this.timer) this.#arrive();
     this.#update();
   }
 
@@ -54,7 +57,14 @@ export class Player {
   pause() {
     clearInterval(this.timer);
     this.timer = null;
+    if (this.ended) this.#arrive();
     this.#update();
+  }
+
+  #arrive() {
+    const { reached } = this;
+    this.reached = null;
+    reached?.();
   }
 
   go(at) {
