@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import runpy
 import sys
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from trm.sources import task_of
 from trm.tasks import TASKS, get_task
 from trm.tasks.base import accepted, checkable
 from trm.tasks.custom import Custom
-from trm.tasks.structure import Structure
+from trm.tasks.structure import Structure, read_structure
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "latin"
 RULES = {"groups": [["rows", "columns"]], "blank": 0, "interchangeable": True}
@@ -291,6 +292,25 @@ def test_describing_and_refusing(files: Path, call: Call, tmp_path: Path) -> Non
         assert (done.code, done.out) == (2, "")
         assert words in done.err
         assert done.err.count("\n") == 1
+
+
+def test_the_snippets_of_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+    text = (EXAMPLE.parent.parent / "docs" / "custom.md").read_text(encoding="utf-8")
+    python = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, Any] = {}
+    exec(python[0], space)
+    Path("s.toml").write_text(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0])
+    if sys.version_info >= (3, 11):
+        structure = read_structure(Path("s.toml"))
+        assert [len(kind) for kind in structure.expanded()] == [14]
+        assert (structure.blank, len(structure.symbols)) == (0, 7)
+    Path("s.json").write_text(json.dumps(RULES))
+    run = ["--out", "runs/latin", "--steps", "1", *ARGUMENTS]
+    assert call("train", "custom", "--data", "pairs.npz", "--structure", "s.json", *run).code == 0
+    space["question"] = space["question"][0]
+    exec(python[1], space)
+    assert space["answer"].grid.shape == (2, 2)
 
 
 # -- the example -------------------------------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ def test_groups_written_out_are_the_same_groups() -> None:
         ({"blank": 4, "values": [1, 2]}, "the blank, 4, is not among the values"),
         ({"interchangeable": 1}, "interchangeable: input should be a valid boolean"),
         ({"interchangeable": True}, "interchangeable numbers need a blank"),
+        ({"interchangeable": True, "blank": 0, "values": [0, 1]}, "there are no two interchangeable numbers"),
         ({"neighbours": 8}, "neighbours: input should be 4"),
         ({"neighbours": 4, "blank": 0, "interchangeable": True, "groups": [["rows"]]}, "declare one of them"),
         ({"groups": ["rows"]}, "groups[0]: input should be a valid tuple"),

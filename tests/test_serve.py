@@ -206,7 +206,7 @@ def brute_clashes(grid: Any) -> set[tuple[int, int]]:
 
 
 @given(st.lists(st.lists(st.integers(0, 5), min_size=4, max_size=4), min_size=4, max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_every_cell_at_fault_is_named(client: httpx.Client, grid: list[list[int]]) -> None:
     found = client.post("/api/check", json={"task": "sudoku", "puzzle": grid}).json()
     fives = {(row + 1, column + 1) for row in range(4) for column in range(4) if grid[row][column] == 5}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
@@ -275,6 +277,21 @@ def test_schemas_accept_what_the_tools_accept(steps: float | None) -> None:
     with pytest.raises(BadInput) as caught:
         call("solve_sudoku", arguments)
     assert str(caught.value).startswith("steps") != fits
+
+
+def test_the_snippets_of_the_docs() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "tools.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
+    shown = json.loads(blocks[-1][1])
+    assert shown == next(tool for tool in tools.schemas() if tool["function"]["name"] == "check_answer")
+    space: dict[str, Any] = {}
+    exec(next(code for language, code in blocks if language == "python"), space)
+    for puzzle, key in ((EASY, "solved"), ("55", "error")):
+        arguments = json.dumps({"puzzle": puzzle, "steps": None, "seconds": None})
+        function = SimpleNamespace(name="solve_sudoku", arguments=arguments)
+        message = space["answer"](SimpleNamespace(id="call_1", function=function))
+        assert (message["role"], message["tool_call_id"]) == ("tool", "call_1")
+        assert json.loads(message["content"])[key]
 
 
 def test_every_size_of_sudoku_is_read() -> None:

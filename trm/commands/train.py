@@ -27,7 +27,8 @@ def train(
     preset: Annotated[str, typer.Argument(help="A preset's name; `trm train list` shows them.")],
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; may be repeated.")] = None,
     data: Annotated[
-        str | None, typer.Option("--data", help="A CSV, embedded, hub, generated (mazes); of ARC a folder or file.")
+        str | None,
+        typer.Option("--data", help="A CSV, embedded, hub, generated (mazes); of ARC a folder; of custom an .npz."),
     ] = None,
     structure: StructureOption = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Optimiser steps.", min=1)] = None,

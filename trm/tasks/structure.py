@@ -68,6 +68,8 @@ class Structure(BaseModel):
     def agree(self) -> Structure:
         if self.interchangeable and self.blank is None:
             raise ValueError("interchangeable numbers need a blank: name the number that stands for an unknown cell")
+        if self.interchangeable and self.values and len(self.symbols) < 2:
+            raise ValueError("there are no two interchangeable numbers")
         if self.interchangeable and self.groups and self.neighbours:
             raise ValueError("a model looks at groups of interchangeable numbers or at neighbours: declare one of them")
         if self.values and self.blank is not None and self.blank not in self.values:

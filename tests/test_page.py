@@ -1,0 +1,399 @@
+"""The page of `trm serve` in Chromium: every task, good and bad input, keyboard, mouse and touch, wide and narrow."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
+from serving import EASY, Pathfinder, serving
+
+import trm
+from trm.tasks.sudoku import Sudoku
+from trm.tasks.sudoku_search import count_solutions
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+PATIENCE = 60_000  # milliseconds; only a failure takes as long
+REFUSAL = "the server responded with a status of"  # in the console; whether it was expected, each test knows
+NINE = Sudoku()
+
+pytestmark = [
+    pytest.mark.page,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found; `apt-get install chromium` or the like"),
+]
+expect.set_options(timeout=PATIENCE)
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving({"sudoku": trm.Solver("sudoku"), "maze": Pathfinder(6)}) as served:
+        yield served.url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=PATIENCE)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(browser: Browser, url: str) -> Iterator[Open]:
+    """Opens the page. Whatever a test does there, no script may fail and nothing may be fetched from elsewhere."""
+    troubles: list[str] = []
+    contexts = []
+
+    def note(told: ConsoleMessage) -> None:
+        if told.type == "error" and REFUSAL not in told.text:
+            troubles.append(told.text)
+
+    def open_page(task: str = "sudoku", width: int = 1280, height: int = 900, at: str = url, **more: Any) -> Page:
+        more = {"reduced_motion": "reduce", **more}
+        context = browser.new_context(viewport={"width": width, "height": height}, **more)
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("console", note)
+        page.on("request", lambda request: None if request.url.startswith(at) else troubles.append(request.url))
+        page.goto(f"{at}/#{task}")
+        expect(page.locator("#about")).not_to_be_empty()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+def cells(page: Page) -> list[str]:
+    return [text or "." for text in page.locator("#board [role=gridcell]").all_text_contents()]
+
+
+def cell(page: Page, row: int, column: int) -> Any:
+    return page.locator(f"#board [aria-label^='row {row}, column {column}:']")
+
+
+def enter(page: Page, text: str) -> None:
+    """Put text in the box for it."""
+    if not page.locator("#text").is_visible():
+        page.locator("#as-text summary").click()
+    page.fill("#text", text)
+    page.click("#use")
+
+
+def solution(line: str, task: Sudoku = NINE) -> list[str]:
+    _, answer, _ = count_solutions(task.read(line).question[0], task)
+    assert answer is not None
+    return [*task.to_line(answer)]
+
+
+# Sudoku
+
+
+def test_a_sudoku_is_solved_in_view(show: Open) -> None:
+    page = show()
+    enter(page, EASY)
+    assert cells(page) == [*EASY]
+    page.click("#solve")
+    expect(page.locator("#verdict")).to_contain_text("Checked: every row, column and box holds each digit once")
+    expect(page.locator("#verdict")).to_have_class("good")
+    assert cells(page) == solution(EASY)
+    expect(cell(page, 1, 1)).to_have_attribute("aria-label", "row 1, column 1: 5, given")
+    assert " % sure" in str(page.locator("#board [role=gridcell]").nth(2).get_attribute("aria-label"))
+    # The scrubber goes back to the puzzle and through the steps again.
+    scrubber = page.locator("#scrubber")
+    steps = int(str(scrubber.get_attribute("max")))
+    assert page.locator("#verdict").inner_text().startswith(f"Solved in {steps} step")
+    scrubber.focus()
+    page.keyboard.press("Home")
+    assert cells(page) == [*EASY]
+    page.keyboard.press("ArrowRight")
+    lit = page.locator("#board .lit").count()
+    assert lit == 51  # of every blank cell the model now has an opinion
+    expect(page.locator("#step")).to_have_text("step 1, 51 cells changed")
+    assert str(scrubber.get_attribute("aria-valuetext")).startswith("step 1, 51 cells changed, confidence ")
+    for _ in range(steps - 1):
+        page.click("#on")
+    assert cells(page) == solution(EASY)
+    expect(page.locator("#on")).to_be_disabled()
+    page.click("#back")
+    expect(page.locator("#step")).to_contain_text(f"step {steps - 1}")
+    percent = page.locator("#confidence-text").inner_text()
+    assert page.locator("#confidence").get_attribute("aria-valuenow") == percent.split()[0]
+
+
+def test_it_plays_by_itself_and_can_be_stopped(show: Open) -> None:
+    page = show(reduced_motion="no-preference")
+    enter(page, EASY)
+    page.click("#solve")
+    expect(page.locator("#verdict")).to_contain_text("Checked")
+    expect(page.locator("#toggle")).to_have_text("Play")
+    assert cells(page) == solution(EASY)
+    page.click("#toggle")
+    expect(page.locator("#toggle")).to_have_text("Pause")
+    page.click("#toggle")
+    expect(page.locator("#toggle")).to_have_text("Play")
+    page.select_option("#example", label="16x16")  # thought about for long
+    page.click("#solve")
+    expect(page.locator("#solve")).to_have_text("Stop")
+    expect(page.locator("#step")).to_contain_text("step")
+    page.click("#solve")
+    expect(page.locator("#verdict")).to_have_text("Stopped.")
+    expect(page.locator("#solve")).to_have_text("Solve")
+
+
+def test_typing_with_the_keyboard_alone(show: Open) -> None:
+    page = show()
+    page.click("#clear")
+    page.locator("#tab-sudoku").focus()
+    for stop in ("example", "size", "cell"):  # one stop for the whole board
+        page.keyboard.press("Tab")
+        focus = page.evaluate("document.activeElement.id || document.activeElement.getAttribute('role')")
+        assert focus == ("gridcell" if stop == "cell" else stop)
+    for key in ("5", "ArrowRight", "3", "x", "ArrowDown", "End", "7", "Control+Home", "ArrowUp", "ArrowLeft"):
+        page.keyboard.press(key)
+    wanted = ["."] * 81
+    wanted[0], wanted[1], wanted[17] = "5", "3", "7"
+    assert cells(page) == wanted
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "solve"
+
+
+def test_digits_that_clash_are_shown_at_their_cells(show: Open) -> None:
+    page = show()
+    page.click("#clear")
+    cell(page, 2, 3).click()
+    page.keyboard.press("4")
+    cell(page, 2, 8).click()
+    page.locator("#pad").get_by_role("button", name="4").click()
+    for row, column in ((2, 3), (2, 8)):
+        expect(cell(page, row, column)).to_have_attribute("aria-invalid", "true")
+        assert str(cell(page, row, column).get_attribute("aria-label")).endswith("4 is there more than once in row 2")
+    assert page.locator("#board [aria-invalid]").count() == 2
+    page.get_by_role("button", name="Row 2, column 3").click()
+    assert page.evaluate("document.activeElement.ariaLabel").startswith("row 2, column 3")
+    page.click("#solve")
+    expect(page.locator("#solve")).to_have_text("Solve")
+    expect(cell(page, 2, 3)).to_have_attribute("aria-invalid", "true")
+    cell(page, 2, 3).focus()
+    page.keyboard.press("Delete")
+    expect(page.locator("#board [aria-invalid]")).to_have_count(0)
+    expect(page.locator("#blame li")).to_have_count(0)
+
+
+def test_pasted_text(show: Open) -> None:
+    page = show()
+    enter(page, EASY.replace("7", "x", 1))
+    expect(cell(page, 1, 5)).to_have_attribute("aria-invalid", "true")
+    assert "'x' is not a digit (1-9) or a blank" in str(cell(page, 1, 5).get_attribute("title"))
+    expect(page.locator("#text-error")).to_contain_text("line 1, character 5: 'x' is not a digit")
+    enter(page, EASY[:80])
+    expect(page.locator("#text-error")).to_contain_text("80 cells instead of 81")
+    enter(page, "<img src=x onerror=alert(1)>")
+    expect(page.locator("#text-error")).to_contain_text("character 1: '<' is not a digit")
+    page.evaluate(  # what Ctrl+V does, without a clipboard
+        "text => { const data = new DataTransfer(); data.setData('text', text);"
+        "document.querySelector('#board .current').dispatchEvent("
+        "new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true})) }",
+        EASY,
+    )
+    expect(cell(page, 1, 1)).to_have_attribute("aria-label", "row 1, column 1: 5, given")
+    assert cells(page) == [*EASY]
+
+
+def test_a_puzzle_without_a_solution_is_not_solved(show: Open) -> None:
+    page = show()
+    page.route("**/api/watch", lambda route: shorter(route, steps=3, restarts=0))
+    enter(page, "123............4")
+    expect(page.locator("#blame")).to_contain_text("it has no solution")
+    page.click("#solve")
+    expect(page.locator("#verdict")).to_contain_text("Not solved in 3 steps. This is the best attempt.")
+    expect(page.locator("#verdict")).to_have_class("bad")
+    expect(page.locator("#step")).to_have_text("best attempt")
+    assert page.locator("#board [aria-invalid]").count() > 1
+    expect(page.locator("#blame")).to_contain_text("it has no solution")
+
+
+def shorter(route: Route, **thinking: int) -> None:
+    """The same request with less thinking."""
+    route.continue_(post_data=json.dumps(json.loads(route.request.post_data or "") | thinking))
+
+
+@pytest.mark.parametrize("size", [4, 6, 16])
+def test_other_sizes(show: Open, size: int) -> None:
+    page = show()
+    page.select_option("#size", f"{size}x{size}")
+    expect(page.locator("#board [role=gridcell]")).to_have_count(size**2)
+    expect(page.locator("#pad button")).to_have_count(size + 1)
+    page.select_option("#example", label=f"{size}x{size}")
+    if size == 16:
+        page.route("**/api/watch", lambda route: shorter(route, steps=1, restarts=0))
+    page.click("#solve")
+    expect(page.locator("#verdict")).to_contain_text("Not solved in 1 step" if size == 16 else "Checked")
+
+
+# Mazes
+
+
+def test_a_maze_drawn_with_the_mouse(show: Open) -> None:
+    page = show("maze")
+    page.fill("#rows", "5")
+    page.fill("#columns", "6")
+    page.keyboard.press("Enter")
+    expect(page.locator("#board [role=gridcell]")).to_have_count(30)
+    drag(page, (1, 3), (4, 3))
+    page.get_by_role("button", name="Goal").click()
+    cell(page, 1, 6).click()
+    walls = [(row, 3) for row in (1, 2, 3, 4)]
+    for row in range(1, 6):
+        for column in range(1, 7):
+            kind = {(1, 1): "start", (1, 6): "goal"}.get((row, column), "wall" if (row, column) in walls else "open")
+            expect(cell(page, row, column)).to_have_attribute("aria-label", f"row {row}, column {column}: {kind}")
+    page.click("#solve")
+    expect(page.locator("#verdict")).to_contain_text("Checked: the path is unbroken, keeps to open cells")
+    assert page.locator("#board .path").count() == 12  # 4 down, 5 across and 4 up, less the goal
+    # Drawing over it begins anew; a stroke that starts on a wall tears walls down.
+    page.get_by_role("button", name="Walls").click()
+    drag(page, (4, 3), (3, 3))
+    expect(page.locator("#watch")).to_be_hidden()
+    expect(page.locator("#board .wall")).to_have_count(2)
+    expect(page.locator("#board .path")).to_have_count(0)
+
+
+def drag(page: Page, start: tuple[int, int], end: tuple[int, int]) -> None:
+    """One quick stroke."""
+    for place, act in ((start, page.mouse.down), (end, page.mouse.up)):
+        box = cell(page, *place).bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        act()
+
+
+def test_a_maze_drawn_with_the_keyboard(show: Open) -> None:
+    page = show("maze")
+    enter(page, "S..\n...\n..G")
+    cell(page, 1, 1).focus()
+    for key in ("ArrowRight", "#", "ArrowDown", " ", "ArrowDown", "Space", "End", "ArrowUp", "g"):
+        page.keyboard.press(key)
+    expect(cell(page, 2, 3)).to_have_attribute("aria-label", "row 2, column 3: goal; no path leads from S to G")
+    expect(page.locator("#blame li")).to_have_text("Row 2, column 3: no path leads from S to G")
+    page.click("#solve")
+    expect(page.locator("#blame li")).to_have_text("Row 2, column 3: no path leads from S to G")
+    cell(page, 3, 2).focus()
+    page.keyboard.press(".")
+    expect(page.locator("#board [aria-invalid]")).to_have_count(0)
+    page.click("#solve")
+    expect(page.locator("#verdict")).to_contain_text("Solved in 6 steps")
+
+
+def test_a_maze_drawn_with_a_finger(show: Open) -> None:
+    page = show("maze", width=360, height=780, has_touch=True, is_mobile=True)
+    cell(page, 1, 2).tap()
+    cell(page, 2, 2).tap()
+    cell(page, 1, 2).tap()
+    expect(page.locator("#board .wall")).to_have_count(1)
+    page.get_by_role("button", name="Start").tap()
+    cell(page, 3, 3).tap()
+    expect(page.locator("#board .start")).to_have_count(1)
+    expect(cell(page, 3, 3)).to_have_text("S")
+
+
+def test_a_task_without_weights_says_so(show: Open) -> None:
+    with serving({}) as served:
+        page = show("maze", at=served.url)
+        expect(page.locator("#notice")).to_contain_text("No weights for maze are loaded; start trm serve")
+        expect(page.locator("#solve")).to_be_disabled()
+        page.select_option("#example", label="8x8")
+        expect(page.locator("#board [role=gridcell]")).to_have_count(64)
+
+
+# ARC
+
+
+def test_an_arc_task(show: Open) -> None:
+    page = show("arc")
+    expect(page.locator("#arc-notice")).to_contain_text("solving ARC tasks is not there yet")
+    expect(page.locator("#arc-pairs figure")).to_have_count(4)
+    task = {"train": [{"input": [[0, 2]], "output": [[3], [4]]}], "test": [{"input": [[5]]}]}
+    page.set_input_files("#arc-file", {"name": "mine.json", "mimeType": "", "buffer": json.dumps(task).encode()})
+    expect(page.locator("#arc-name")).to_have_text("mine.json: 1 demonstration, 1 test")
+    labels = [picture.get_attribute("aria-label") for picture in page.locator("#arc-pairs canvas").all()]
+    assert labels == [
+        "demonstration 1, question, 1 rows of 2: 0 2",
+        "demonstration 1, answer, 2 rows of 1: 3; 4",
+        "test 1, question, 1 rows of 1: 5",
+    ]
+    pixel = "canvas => [...canvas.getContext('2d').getImageData(canvas.width * 3 / 4, canvas.height / 2, 1, 1).data]"
+    assert page.locator("#arc-pairs canvas").first.evaluate(pixel) == [0xFF, 0x41, 0x36, 0xFF]
+    page.locator("#arc summary").click()
+    page.fill("#arc-text", json.dumps(task).replace("5", "12"))
+    page.click("#arc-use")
+    expect(page.locator("#arc-error")).to_contain_text("test pair 1, input: row 1, column 1: 12 is no colour (0-9)")
+    expect(page.locator("#arc-pairs figure")).to_have_count(0)
+
+
+# The page as a whole
+
+
+def test_tabs_work_as_tabs_do(show: Open) -> None:
+    page = show()
+    page.locator("#tab-sudoku").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#tab-maze")).to_be_focused()
+    expect(page.locator("#tab-maze")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("grid", name="Maze, 12 rows, 12 columns")).to_be_visible()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("tabpanel", name="ARC")).to_be_visible()
+    expect(page.locator("#play")).to_be_hidden()
+
+
+def test_a_server_that_is_busy_or_gone(show: Open) -> None:
+    page = show()
+    busy = {"message": "the server is busy with 18 puzzles; try again in 2 seconds", "faults": []}
+    page.route("**/api/watch", lambda route: route.fulfill(status=429, json=busy))
+    page.click("#solve")
+    expect(page.locator("#blame")).to_have_text(busy["message"])
+    page.unroute("**/api/watch")
+    page.route("**/api/watch", lambda route: route.fulfill(status=200, content_type="text/event-stream", body=""))
+    page.click("#solve")
+    expect(page.locator("#blame")).to_have_text("The connection broke before the answer came.")
+    expect(page.locator("#watch")).to_be_hidden()
+    page.unroute("**/api/watch")
+
+
+def script(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
+def test_everything_can_be_read_and_has_a_name(show: Open, scheme: str, width: int) -> None:
+    page = show(width=width, color_scheme=scheme)
+    enter(page, EASY)
+    page.route("**/api/watch", lambda route: shorter(route, steps=1, restarts=0))  # unsure, and with faults
+    page.click("#solve")
+    expect(page.locator("#verdict")).to_contain_text("solved", ignore_case=True)
+    for task in ("sudoku", "maze", "arc"):
+        if task != "sudoku":
+            page.click(f"#tab-{task}")
+        if task == "maze":
+            page.select_option("#example", label="30x30")
+        assert page.evaluate(script("page_faint.js")) == [], task
+        assert page.evaluate(script("page_nameless.js")) == [], task
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, task

@@ -1,0 +1,372 @@
+"""`trm serve` against bad bodies, other websites, crowds and clients that leave; its description, and the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import schemathesis
+from conftest import Call
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.config import ChecksConfig
+from serving import EASY, MAZE, Pathfinder, Served, serving
+
+import trm
+from trm.api import Step
+from trm.reading import Puzzle
+from trm.serve import Limits
+from trm.serve.limits import Queue, Worked
+
+pytestmark = pytest.mark.page
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    with serving({"sudoku": trm.Solver("sudoku"), "maze": Pathfinder()}) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(served: Served) -> Iterator[httpx.Client]:
+    """One connection, for tests that send much."""
+    with httpx.Client(base_url=served.url, timeout=60, trust_env=False) as client:
+        yield client
+
+
+# Bodies that are none
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({}, "Unable to extract tag using discriminator 'task'"),
+        ({"task": "chess", "puzzle": ""}, "chess"),
+        ({"task": "sudoku"}, "puzzle: Field required"),
+        ({"task": "sudoku", "puzzle": EASY, "step": 3}, "step: Extra inputs are not permitted"),
+        ({"task": "sudoku", "puzzle": EASY, "steps": 257}, "steps: Input should be less than or equal to 256"),
+        ({"task": "sudoku", "puzzle": EASY, "steps": "3"}, "steps: Input should be a valid integer"),
+        ({"task": "sudoku", "puzzle": EASY, "seconds": 31}, "seconds: Input should be less than or equal to 30"),
+        ({"task": "sudoku", "puzzle": EASY, "restarts": 256}, "restarts: Input should be less than or equal to 255"),
+        ({"task": "sudoku", "puzzle": EASY, "until": "soon"}, "until: Input should be 'valid'"),
+        ({"task": "sudoku", "puzzle": 5}, "puzzle: Input should be a valid string"),
+        ({"task": "sudoku", "puzzle": {}}, "a Sudoku is text, lines of text, or rows of digits"),
+        ({"task": "sudoku", "puzzle": [[0] * 17]}, "puzzle, row 1: List should have at most 16 items"),
+        ({"task": "maze", "puzzle": [[0]]}, "puzzle, row 1: Input should be a valid string"),
+        ({"task": "arc", "puzzle": []}, "an ARC task is an object with train and test"),
+        ([], "Input should be"),
+    ],
+)
+def test_bodies_that_are_not_as_described(served: Served, body: Any, message: str) -> None:
+    for path in ("check", "solve", "watch"):
+        answer = served.post(path, body)
+        assert answer.status_code == 400
+        assert message in answer.json()["message"]
+
+
+def test_a_number_that_is_no_digit_is_found(served: Served) -> None:
+    answer = served.post("solve", {"task": "sudoku", "puzzle": [[0, 0, 0, 0], [0, 0, 17, 0], [0] * 4, [0] * 4]})
+    assert answer.json()["message"] == "puzzle, row 2, column 3: Input should be less than or equal to 16"
+    assert answer.status_code == 400
+    assert [(fault["row"], fault["column"]) for fault in answer.json()["faults"]] == [(2, 3)]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+def no_seed(value: object) -> bool:
+    return type(value) is not int or not 0 <= value < 2**32
+
+
+MALFORMED = st.binary(max_size=60) | st.one_of(
+    VALUES,
+    st.fixed_dictionaries({"task": st.sampled_from(["sudoku", "maze", "arc"]), "puzzle": VALUES}),
+    st.fixed_dictionaries({"task": VALUES, "puzzle": st.just(EASY)}),
+    st.fixed_dictionaries({"task": st.just("sudoku"), "puzzle": st.just(EASY), "seed": VALUES.filter(no_seed)}),
+).map(lambda value: json.dumps(value).encode())
+
+
+@given(
+    MALFORMED, st.sampled_from(["check", "solve", "watch"]), st.sampled_from(["application/json", "text/plain", "x"])
+)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_malformed_bodies_are_refused(client: httpx.Client, body: bytes, path: str, kind: str) -> None:
+    answer = client.post(f"/api/{path}", content=body, headers={"Content-Type": kind})
+    if path == "check" and answer.status_code == 200:
+        assert answer.json()["ok"] is False
+        return
+    assert answer.status_code in (400, 422)
+    assert answer.json().keys() == {"message", "faults"}
+    assert "\n" not in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b"[" * 900 + b"]" * 900, b'{"task":' * 5000, b"9" * 5000, b'"\\ud800"', b"\xff\xfe"]
+)
+def test_json_that_is_meant_to_hurt(client: httpx.Client, body: bytes) -> None:
+    wrapped = b'{"task": "arc", "puzzle": {"train": ' + body + b', "test": []}}'
+    text = json.dumps({"task": "arc", "puzzle": body.decode("latin-1")}).encode()
+    for content in (body, wrapped, text):
+        answer = client.post("/api/solve", content=content, headers={"Content-Type": "application/json"})
+        assert answer.status_code in (400, 422), answer.text
+        assert answer.json()["message"]
+
+
+# Limits
+
+
+def raw(port: int, *parts: bytes, pause: float = 0.0) -> str:
+    """What comes back when the parts are sent, with pauses, and then nothing."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
+        for part in parts:
+            line.sendall(part)
+            time.sleep(pause)
+        return b"".join(iter(lambda: line.recv(65536), b"")).decode()
+
+
+def test_a_body_that_is_too_large(served: Served) -> None:
+    large = {"task": "arc", "puzzle": "x" * 300_000}
+    answer = served.post("check", large)
+    assert (answer.status_code, answer.json()["message"]) == (413, "a request may have at most 262144 bytes")
+    chunked = httpx.post(f"{served.url}/api/solve", content=iter([b"x" * 200_000] * 2), timeout=30, trust_env=False)
+    assert chunked.status_code == 413
+    assert served.post("check", {"task": "arc", "puzzle": "x" * 200_000}).status_code == 200
+
+
+def test_a_body_that_does_not_come() -> None:
+    head = b"POST /api/check HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 99\r\n\r\n{"
+    with serving({}, Limits(body_seconds=0.2)) as served:
+        answer = raw(served.port, head)
+    assert answer.startswith("HTTP/1.1 408")
+    assert "the request did not arrive within 0.2 seconds" in answer
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost"}, 200),
+        ({"Host": "localhost:123"}, 200),
+        ({"Host": "[::1]:8000"}, 200),
+        ({"Host": "192.168.1.7:8000"}, 200),
+        ({"Host": "shown.example"}, 200),
+        ({"Host": "SHOWN.example:80"}, 200),
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "localhost.evil.example"}, 403),
+        ({"Host": "127.0.0.1.evil.example"}, 403),
+        ({"Host": "127.0.0.1@evil.example"}, 403),
+        ({"Host": ""}, 403),
+        ({"Host": "[::1"}, 403),
+        ({"Host": "localhost:8000", "Origin": "http://localhost:8000"}, 200),
+        ({"Host": "localhost:8000", "Origin": "http://localhost:9000"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+    ],
+)
+def test_other_websites_are_refused(served: Served, headers: dict[str, str], status: int) -> None:
+    answer = served.get("/api/tasks", headers=headers)
+    assert answer.status_code == status
+    assert "access-control-allow-origin" not in answer.headers
+    if status == 403:
+        assert answer.json()["message"]
+        assert served.post("solve", {"task": "maze", "puzzle": MAZE}, headers=headers).status_code == 403
+
+
+def test_a_link_from_another_website_opens_the_page(served: Served) -> None:
+    assert served.get("/", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
+
+
+# Places
+
+
+class Gated(Pathfinder):
+    """Thinks a step whenever it is let."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(steps)
+        self.gate = threading.Semaphore(0)
+        self.done = 0
+
+    def watch(self, puzzle: Puzzle, **thinking: Any) -> Iterator[Step]:
+        return self._gated(super().watch(puzzle))
+
+    def _gated(self, steps: Iterator[Step]) -> Iterator[Step]:
+        for step in steps:
+            self.gate.acquire()
+            self.done += 1
+            yield step
+
+
+ASKED = {"task": "maze", "puzzle": MAZE}
+
+
+def wait_until(true: Any) -> None:
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_who_finds_no_place_is_told_when_to_come_back() -> None:
+    solver = Gated(2)
+    answers: list[httpx.Response] = []
+    with serving({"maze": solver}, Limits(workers=1, waiting=1)) as served:
+
+        def ask(path: str) -> None:
+            answers.append(served.post(path, ASKED))
+
+        threads = [threading.Thread(target=ask, args=(path,)) for path in ("solve", "watch")]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: served.queue.inside == 2)
+        refused = served.post("watch", ASKED)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "2")
+        assert refused.json()["message"] == "the server is busy with 2 puzzles; try again in 2 seconds"
+        assert served.get("/api/tasks").status_code == 200  # everything else goes on
+        assert served.post("check", ASKED).json()["ok"] is True
+        solver.gate.release(8)
+        for thread in threads:
+            thread.join()
+        assert [answer.status_code for answer in answers] == [200, 200]
+        assert served.post("solve", ASKED).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["solve", "watch"])
+def test_who_hangs_up_stops_the_thinking_and_frees_the_place(path: str) -> None:
+    solver = Gated(1000)
+    with serving({"maze": solver}, Limits(workers=1, waiting=1)) as served:
+        with asking(served, path) as thinking:
+            wait_until(lambda: served.queue.inside == 1)
+            with asking(served, path):
+                wait_until(lambda: served.queue.inside == 2)
+            wait_until(lambda: served.queue.inside == 1)  # whoever waits may leave, too
+            solver.gate.release()
+            told = b""
+            while path == "watch" and b"event: step" not in told:
+                told += thinking.recv(4096)
+            wait_until(lambda: solver.done == 1)
+        while served.queue.inside:  # a step that has begun is finished
+            solver.gate.release()
+            time.sleep(0.02)
+        assert solver.done < 1000
+        solver.gate.release(1000)
+        assert served.post("solve", ASKED).json()["solved"] is True
+
+
+def asking(served: Served, path: str) -> socket.socket:
+    """A connection that has asked about the maze."""
+    body = json.dumps(ASKED).encode()
+    line = socket.create_connection(("127.0.0.1", served.port), timeout=30)
+    line.sendall(f"POST /api/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode())
+    line.sendall(f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    return line
+
+
+def test_who_does_not_read_loses_the_place() -> None:
+    queue = Queue(1, 0)
+    sent: list[Any] = []
+
+    async def never() -> Any:
+        await anyio.sleep_forever()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if len(sent) == 2:
+            await anyio.sleep_forever()
+
+    worked = Worked(queue, iter([b"a", b"b"]), "text/plain", seconds=0.05)
+    anyio.run(worked, {"type": "http"}, never, send)
+    assert [message.get("body") for message in sent] == [None, b"a"]
+    assert queue.inside == 0
+    assert not queue.turn.locked()
+
+
+def test_a_fault_of_ours_is_told_and_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving({"maze": Pathfinder()}) as served:
+        with monkeypatch.context() as patch:
+            patch.setattr(Pathfinder, "watch", lambda *_, **__: (1 / 0 for _ in "x"))
+            answer = served.post("solve", ASKED)
+        assert answer.status_code == 500
+        assert answer.json() == {"message": "a fault of the server's; its log says more", "faults": []}
+        wait_until(lambda: served.queue.inside == 0)
+        assert served.post("solve", ASKED).json()["solved"] is True
+
+
+# The description, and the command
+
+
+def test_the_description_is_kept(served: Served) -> None:
+    """schemathesis makes requests that fit the description and requests that do not, and looks at every answer."""
+    # 422 is for a puzzle that is as described and yet none.
+    checks = ChecksConfig.from_dict({"positive_data_acceptance": {"expected-statuses": ["2xx", "422", "5xx"]}})
+    schema = schemathesis.openapi.from_url(f"{served.url}/api/openapi.json")
+    schema.config.checks = checks
+    operations: list[Any] = [found.ok() for found in schema.get_all_operations()]  # type: ignore[union-attr]
+    posts = [operation for operation in operations if operation.method == "post"]
+    assert (len(operations), len(posts)) == (5, 3)
+    fit, unfit = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
+    for operation, mode in [(one, fit) for one in operations] + [(one, unfit) for one in posts]:
+
+        @given(case=operation.as_strategy(generation_mode=mode))
+        @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+        def answered(case: Any) -> None:
+            case.call_and_validate()
+
+        answered()
+
+
+def test_the_command(call: Call, tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "trm", "serve", "--port", "0", "--allow-host", "a.example"], cwd=tmp_path, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    ) as running:  # fmt: skip
+        assert running.stdout is not None
+        url = running.stdout.readline().split()[0]
+        answer = httpx.post(f"{url}api/solve", json={"task": "sudoku", "puzzle": EASY}, timeout=60, trust_env=False)
+        assert answer.json()["solved"] is True
+        taken = call("serve", "--port", url.rpartition(":")[2].strip("/"))
+        assert (taken.code, taken.out) == (1, "")
+        assert "try another --port or --host" in taken.err
+        running.send_signal(signal.SIGINT)
+        _, errors = running.communicate(timeout=60)
+    assert (running.returncode, errors) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--weights", "nothing"], "no model 'nothing'"),
+        (["--weights", "sudoku-mini", "--weights", "sudoku-extreme-cpu"], "two models for sudoku"),
+    ],
+)
+def test_weights_that_cannot_be_served(call: Call, arguments: list[str], message: str) -> None:
+    done = call("serve", "--port", "0", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+
+
+def test_packages_that_are_missing(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "trm.serve", None)
+    done = call("serve")
+    assert (done.code, done.err) == (1, "trm: trm serve needs FastAPI and uvicorn: pip install 'trm[serve]'\n")
