@@ -32,12 +32,16 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/ready: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit("trm needs Python 3.10 or newer; make run PYTHON=...") if sys.version_info < (3, 10) else 0'
-	@echo "setting up .venv (once)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(PIP) -e .
+	@$(call install,.)
 	@touch $@
 
-.venv/ready-dev: .venv/ready
-	@$(PIP) -e '.[dev]'
-	@touch $@
+.venv/ready-dev: pyproject.toml constraints.txt
+	@$(call install,.[dev])
+	@touch .venv/ready $@
+
+define install
+$(PYTHON) -c 'import sys; sys.exit("trm needs Python 3.10 or newer; make $(MAKECMDGOALS) PYTHON=...") if sys.version_info < (3, 10) else 0'
+@echo "setting up .venv (once)"
+@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+@$(PIP) -e '$(1)'
+endef

@@ -83,8 +83,8 @@ def test_a_sudoku_without_a_solution() -> None:
 
 def test_a_sudoku_that_is_not_solved() -> None:
     hard = load_puzzles(NINE, "embedded", "validation").question[7]
-    found = solution("solve_sudoku", puzzle=NINE.to_line(hard), steps=1)
-    assert (found.solved, found.valid, found.solutions) == (False, False, "one")
+    found = solution("solve_sudoku", puzzle=NINE.to_line(hard), seconds=1e-6)
+    assert (found.solved, found.valid, found.solutions, found.steps) == (False, False, "one", 1)
     assert found.best_attempt is not None
     attempt = NINE.read_cells(found.best_attempt)[0]
     fault = NINE.fault(hard, attempt)
@@ -136,7 +136,7 @@ def test_an_untrained_maze_model_is_not_believed(tmp_path: Path) -> None:
     store.save_model(tmp_path, build(config, Maze(3, 3).spec), config, Maze(3, 3).spec, "untrained", {})
     tools.use_weights(str(tmp_path))
     found = solution("solve_maze", puzzle=MAZE, steps=2)
-    assert (found.solved, found.valid, found.answer) == (False, False, None)
+    assert (found.solved, found.valid, found.answer, found.steps) == (False, False, None, 2)
     with pytest.raises(BadInput, match="two models for maze"):
         tools.use_weights(str(tmp_path))
 

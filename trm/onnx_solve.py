@@ -74,7 +74,7 @@ def load(name: str, threads: int = 0) -> Exported:
     try:
         import onnxruntime
     except ImportError:
-        raise TrmError("the onnx backend needs onnxruntime: pip install 'trm[onnx]'") from None
+        raise TrmError("the onnx backend needs onnxruntime: pip install onnxruntime") from None
     path = find(name)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -167,10 +167,16 @@ def confidence_in(question: Tokens, logits: Floats, halt: Floats) -> Floats:
     return sure
 
 
-def check_task(model: Exported, task: Task) -> None:
-    """Raise BadInput unless the model is for this task in this size."""
+def fits(model: Exported, task: Task) -> bool:
+    """Whether the model is for this task in this size."""
     ours = task.spec
-    if model.task and any(model.task[key] != getattr(ours, key) for key in ("height", "width", "vocab")):
+    return not model.task or all(model.task[key] == getattr(ours, key) for key in ("height", "width", "vocab"))
+
+
+def check_task(model: Exported, task: Task) -> None:
+    """Raise BadInput unless the model `fits` the task."""
+    ours = task.spec
+    if not fits(model, task):
         theirs = f"{model.task['name']} of {model.task['height']}x{model.task['width']} cells"
         raise BadInput(
             f"model {model.name!r} was exported for {theirs}, not for {ours.name} of {ours.height}x{ours.width}: "

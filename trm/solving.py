@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trm.errors import BadInput
-from trm.tasks.base import Tokens, accepted
+from trm.tasks.base import Tokens, accepted, checkable
 from trm.tasks.maze import Maze, maze_for
 from trm.tasks.sudoku import Sudoku, decode, read_file, sudoku_for
 from trm.tasks.sudoku_search import MAX_NODES, TooHard, count_solutions
 
 if TYPE_CHECKING:
+    from trm import onnx_solve
     from trm.show import Shown
     from trm.solver import Thinking
     from trm.tasks.custom import Custom
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SIZES: dict[str, Callable[[str], Sudoku | Maze]] = {"sudoku": sudoku_for, "maze": maze_for}
 DEFAULT_WEIGHTS = {"sudoku": "sudoku-extreme-cpu"}  # the best that ship, for `trm solve` and `trm.Solver`
+FEW = 4  # questions for which an exported file is asked before torch is imported
 # Settings of `trm.solver.Thinking` with which they solve nearly everything (docs/log.md).
 USUAL_THINKING: dict[str, dict[str, Any]] = {"sudoku": {"steps": 32, "restarts": 100, "guesses": 2, "noise": 0.5}}
 
@@ -120,13 +122,43 @@ def solve_and_print(
     return solved
 
 
+def quick_answers(
+    task: Solvable, question: Tokens, weights: str, steps: int, threads: int, trace: bool
+) -> list[onnx_solve.Answer] | None:
+    """Answers to a few questions [rows, cells] from one start each, by the exported file that ships with the weights.
+
+    torch takes seconds to import, and most puzzles need no further start. None where there are many questions, where no
+    such file ships or fits the task, or unless all of them are solved: then all of the thinking is called for.
+    """
+    from trm import onnx_solve
+
+    if len(question) > FEW or not checkable(task) or not (onnx_solve.SHIPPED / weights / onnx_solve.FILE).is_file():
+        return None
+    model = onnx_solve.load(weights, threads)
+    if not onnx_solve.fits(model, task):
+        return None
+    answers = onnx_solve.solve(model, task, question, steps, trace=trace)
+    return answers if all(answer.valid for answer in answers) else None
+
+
+def check_backend(backend: str, family: str, starts: int | None) -> None:
+    """Raise BadInput for a backend that there is not, or that cannot do what is asked. `starts`: besides the first."""
+    if backend not in ("auto", "torch", "onnx"):
+        raise BadInput(f"--backend {backend}: choose auto, torch or onnx")
+    if backend == "onnx" and starts:
+        what = "leave out --restarts and --guesses, or use --backend torch"
+        raise BadInput(f"--backend onnx has one start a puzzle: {what}")
+    if backend == "onnx" and family == "custom":
+        raise BadInput("--backend onnx is for sudoku and maze: leave it out for a custom task")
+
+
 def check_plot(png: Path, question: Tokens, backend: str) -> None:
     """Find what is wrong with `--plot` before any work. Raises BadInput, and TrmError where matplotlib is missing."""
     from trm import plot
 
     if len(question) != 1:
         raise BadInput(f"--plot draws the trace of one puzzle, and there are {len(question)}")
-    if backend != "torch":
+    if backend == "onnx":
         raise BadInput(f"--plot needs the torch backend: leave out --backend {backend}")
     if png.is_dir():
         raise BadInput(f"{png} is a folder; name a file")

@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 
 LENGTH = 20_000  # characters of a puzzle; a maze of 100x100 cells has 10,100
 ARC_LENGTH = 200_000
-STEPS, SECONDS = 512, 60.0  # at most; by default:
-USUAL_STEPS, USUAL_SECONDS = 64, 20.0
-RESTARTS, NOISE = 7, 0.5  # measured on Sudoku: docs/log.md, "Restarts"
+STEPS, SECONDS = 512, 60.0  # at most
+USUAL_SECONDS = 20.0
 NODES = 2000  # of the search that counts solutions
 WEIGHTS: dict[str, str] = {}  # of a task, where others are wanted than those that ship
 
@@ -40,7 +39,7 @@ MazeText = Annotated[str, Field(max_length=LENGTH, description=MAZE)]
 ArcText = Annotated[str, Field(max_length=ARC_LENGTH, description="The JSON of one ARC-AGI task: train and test.")]
 Steps = Annotated[
     int | None,
-    Field(ge=1, le=STEPS, description=f"Steps of thinking from one start, at most; null: {USUAL_STEPS}."),
+    Field(ge=1, le=STEPS, description="Steps of thinking from one start, at most; null: the usual number."),
 ]
 Seconds = Annotated[
     float | None, Field(gt=0, le=SECONDS, description=f"Time for thinking, at most; null: {USUAL_SECONDS:.0f}.")
@@ -173,7 +172,7 @@ _loading = Lock()
 def load(family: str, weights: str) -> Solver:
     from trm.api import Solver
 
-    return Solver(family, weights, restarts=RESTARTS, noise=NOISE)
+    return Solver(family, weights)
 
 
 def think(
@@ -187,7 +186,8 @@ def think(
     family = "sudoku" if isinstance(task, Sudoku) else "maze"
     with _loading:  # one thread loads, others wait for it
         solver = load(family, WEIGHTS.get(family) or default_weights(family))
-    answer = solver.solve(puzzle, steps=steps or USUAL_STEPS, seconds=seconds or USUAL_SECONDS)
+    chosen = {} if steps is None else {"steps": steps}
+    answer = solver.solve(puzzle, seconds=seconds or USUAL_SECONDS, **chosen)
     board = "\n".join(task.to_line(row) for row in answer.tokens.reshape(task.spec.height, task.spec.width))
     return Solution(
         solved=answer.solved,

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from trm.commands.base import GuessesOption, NoiseOption, RestartsOption, ThreadsOption, app, set_threads
-from trm.errors import BadInput
 
 WeightsOption = Annotated[
     str | None, typer.Option("--weights", help="A shipped model's name, or a run's folder [default: what ships].")
@@ -33,8 +32,8 @@ def solve(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="One line an answer and nothing else.")] = False,
     threads: ThreadsOption = 0,
     backend: Annotated[
-        str, typer.Option("--backend", help="torch, or onnx: an exported file, quick to start.")
-    ] = "torch",
+        str, typer.Option("--backend", help="torch; onnx: an exported file, quick to start; auto: that first.")
+    ] = "auto",
 ) -> None:
     """Solve puzzles. Exit code 0 when all are solved, 1 when not, 2 when one is malformed.
 
@@ -42,31 +41,32 @@ def solve(
     unless --restarts says otherwise.
     """
     from trm.solving import (
+        check_backend,
         check_plot,
         default_weights,
         print_answers,
+        quick_answers,
         read_question,
         solve_and_print,
         usual_thinking,
     )
 
-    if backend not in ("torch", "onnx"):
-        raise BadInput(f"--backend {backend}: choose torch or onnx")
-    if backend == "onnx" and (restarts or guesses):
-        raise BadInput(
-            "--backend onnx has one start a puzzle: leave out --restarts and --guesses, or use --backend torch"
-        )
-    if backend == "onnx" and task_name == "custom":
-        raise BadInput("--backend onnx is for sudoku and maze: leave it out for a custom task")
+    check_backend(backend, task_name, restarts or guesses)
     task, question = read_question(puzzle, task_name, weights)
     name = weights or default_weights(task_name)
+    given = {"steps": steps, "restarts": restarts, "noise": noise, "guesses": guesses}
+    settings = usual_thinking(task_name, given)
+    answers = None
     if plot is not None:
         check_plot(plot, question, backend)
-    if backend == "onnx":
+    elif backend == "onnx":
         from trm import onnx_solve
 
         model = onnx_solve.load(name, threads)
         answers = onnx_solve.solve(model, task, question, steps or 64, seconds=seconds, trace=trace)
+    elif backend == "auto" and seconds is None:
+        answers = quick_answers(task, question, name, settings.get("steps", 64), threads, trace)
+    if answers is not None:
         solved = print_answers(task, question, answers, trace, quiet)
     else:
         set_threads(threads)
@@ -74,8 +74,7 @@ def solve(
         from trm.tasks.base import checkable
 
         until: Until = "valid" if checkable(task) else "sure"
-        given = {"steps": steps, "restarts": restarts, "noise": noise, "guesses": guesses}
-        thinking = Thinking(**usual_thinking(task_name, given), seed=seed, seconds=seconds, until=until)
+        thinking = Thinking(**settings, seed=seed, seconds=seconds, until=until)
         solved = solve_and_print(task, question, name, thinking, trace, quiet, plot)
     if not solved:
         raise typer.Exit(1)
