@@ -62,14 +62,14 @@ def test_killed_at_random_moments_and_resumed_gives_the_same_weights(
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     rng = np.random.default_rng(int(kind))
     stops = 0
-    for _ in range(8):  # three stops at most, so a run that cannot go on ends the test
+    for _ in range(8):  # two stops at most, so a run that cannot go on ends the test
         begun = (tmp_path / "run" / checkpoint.NAME).exists()
         arguments = [*command, "--resume"] if begun else fresh
         process = subprocess.Popen(arguments, cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
         log = tmp_path / "run" / "log.jsonl"
         logged = log.read_text().count("\n") if log.exists() else 0
         goal = logged + int(rng.integers(3, 12))
-        while stops < 3 and process.poll() is None:
+        while stops < 2 and process.poll() is None:
             if log.exists() and log.read_text().count("\n") >= goal:
                 time.sleep(rng.random() * 0.02)
                 process.send_signal(kind)
