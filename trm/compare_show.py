@@ -20,12 +20,11 @@ from trm.compare_read import collect
 from trm.describe import quantity
 from trm.errors import BadInput
 from trm.files import write_atomic, write_text
-from trm.plot import new_figure
+from trm.plot import COLOURS, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")  # Okabe and Ito: for all eyes
 NONE = "-"
 HEADS = {"exact %": "exact\n%", "own halt": "own\nhalt", "FLOPs a puzzle": "FLOPs a\npuzzle"}  # on a terminal
 NAME_ROOM = 16  # letters at least

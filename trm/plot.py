@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from trm.api import Answer, Step
 
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")  # Okabe and Ito: for all eyes
 INK, RULE, FAINT = "#222222", "#9a9a9a", "#e6e6e6"
 RIGHT, OTHER, UNSURE = "#0072B2", "#C62828", "#F5B041"  # as in the answer, still something else, a doubtful cell
 MARKS = {"#": "#4a4a4a", "S": "#009E73", "G": "#D55E00", "o": "#56B4E9"}  # of a maze; all else is white

@@ -1,4 +1,4 @@
-"""`trm eval` and `trm compare`."""
+"""`trm eval`, `trm compare` and `trm history`."""
 
 from __future__ import annotations
 
@@ -132,3 +132,14 @@ def compare(
     from trm.compare_show import compare_and_print
 
     compare_and_print(models, data, steps, slice(skip, skip + limit if limit else None), batch, markdown, png, as_json)
+
+
+@app.command()
+def history(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Folders of runs, going on or done.")],
+    png: Annotated[Path | None, typer.Option("--png", help="Draw them against time; needs matplotlib.")] = None,
+) -> None:
+    """How runs learned: loss, and accuracy on held-out puzzles (train with --set check_every=...), against time."""
+    from trm.history import show
+
+    show(runs, png)

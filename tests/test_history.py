@@ -1,0 +1,68 @@
+"""`trm history`: tables and pictures of runs' logs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Call
+
+from trm.errors import BadInput
+from trm.history import read, stretches
+
+CHECK = {"rows": 200, "exact": [0.1, 0.25]}
+
+
+def write(folder: Path, *records: dict[str, object], rest: str = "") -> str:
+    folder.mkdir()
+    (folder / "log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records) + rest)
+    return str(folder)
+
+
+def trained(step: int) -> dict[str, object]:
+    return {"step": step, "seconds": step * 1.5, "loss": 2.0 - step / 100, "exact": None if step == 20 else 0.5}
+
+
+def test_what_a_log_says(tmp_path: Path) -> None:
+    records = [trained(20), trained(40), {"step": 40, "seconds": 61.0, "check": CHECK}, trained(60)]
+    history = read(write(tmp_path / "run", *records, rest='{"step": 80, "sec'))  # cut off while it was written
+    np.testing.assert_allclose(history.trained, [[20, 30, 1.8, 0], [40, 60, 1.6, 0.5], [60, 90, 1.4, 0.5]])
+    np.testing.assert_allclose(history.checks, [[40, 61, 50, 200]])
+
+
+def test_stretches_lose_nothing() -> None:
+    values = np.arange(4 * 101, dtype=float).reshape(101, 4)
+    for most in (1, 7, 101, 500):
+        parts = stretches(values, most)
+        assert len(parts) == min(most, 101)
+        assert np.array_equal(np.concatenate(parts), values)
+
+
+def test_table_and_picture(call: Call, tmp_path: Path) -> None:
+    one = write(tmp_path / "one", *map(trained, range(20, 400, 20)), {"step": 380, "seconds": 571.0, "check": CHECK})
+    two = write(tmp_path / "two", trained(20))
+    png = tmp_path / "t.png"
+    done = call("history", one, two, "--png", str(png))
+    assert (done.code, done.err) == (0, "")
+    assert "25.0%" in done.out
+    assert "19.5% - 31.4%" in done.out  # Wilson's interval of 50 of 200
+    assert "check_every" in done.out  # of the second run
+    assert png.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [("", "nothing has been logged yet"), ("{}\n{}\n", "line 1: not a line"), ("[1]\n\n", "line 1: not a line")],
+)
+def test_what_is_no_log(tmp_path: Path, rest: str, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        read(write(tmp_path / "run", rest=rest))
+
+
+def test_no_folder(call: Call, tmp_path: Path) -> None:
+    done = call("history", str(tmp_path / "nothing"))
+    assert (done.code, done.out) == (2, "")
+    assert "no log of a training" in done.err
+    assert done.err.count("\n") == 1

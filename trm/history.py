@@ -1,0 +1,135 @@
+"""`trm history`: how runs learned, from their logs, as a table and as a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from trm.errors import BadInput
+from trm.evaluate import interval
+from trm.files import write_atomic
+from trm.plot import COLOURS, new_figure
+from trm.run import LOG
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+POINTS = 60  # of a curve of losses, each the mean of a stretch of the log
+ROWS = 12  # of the table, at most
+
+
+@dataclass(frozen=True)
+class History:
+    """A run's log: its training loss, and what its averaged weights did on held-out puzzles."""
+
+    name: str
+    trained: npt.NDArray[np.float64]  # [reports, 4]: step, seconds, loss of the answer, share of sequences exact
+    checks: npt.NDArray[np.float64]  # [checks, 4]: step, seconds, exact at the last step, puzzles
+
+
+def read(run: str) -> History:
+    """The log of a run's folder. Raises BadInput: there is none, it is empty, or it is no log of a training."""
+    path = Path(run) / LOG
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise BadInput(f"{run}: no log of a training ({path.name}: {reason}); name the folder of a run") from None
+    trained: list[tuple[float, ...]] = []
+    checks: list[tuple[float, ...]] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+            if "check" in record:
+                found = record["check"]
+                rows = (found["exact"][-1] * found["rows"], found["rows"])
+                checks.append((record["step"], record["seconds"], *map(float, rows)))
+            else:
+                trained.append((record["step"], record["seconds"], record["loss"], record["exact"] or 0.0))
+        except (ValueError, TypeError, KeyError, IndexError):
+            if number == len(lines):
+                break  # cut off while it was written
+            raise BadInput(f"{path}, line {number}: not a line of a training's log") from None
+    if not trained:
+        raise BadInput(f"{run}: nothing has been logged yet")
+    return History(Path(run).name, np.array(trained, float), np.array(checks, float).reshape(-1, 4))
+
+
+def show(runs: Sequence[str], png: Path | None) -> None:
+    """Print a table of each run, and draw them all. Raises BadInput, and TrmError where matplotlib is missing."""
+    from rich.console import Console
+
+    histories = [read(run) for run in runs]
+    console = Console(highlight=False)
+    for history in histories:
+        console.print(table(history))
+        if not len(history.checks):
+            console.print("no held-out puzzles were looked at: train with --set check_every=500")
+    if png is not None:
+        draw(histories, png)
+
+
+def table(history: History) -> Table:
+    """Equal stretches of a run, each with its mean loss and the last look at held-out puzzles in it."""
+    from rich.table import Table
+
+    heads = ("step", "minutes", "loss", "exact in\ntraining", "held-out\nexact", "95 %")
+    shown = Table(*heads if len(history.checks) else heads[:4], title=history.name)
+    for part in stretches(history.trained, ROWS):
+        step, seconds = part[-1, :2]
+        inside = history.checks[(history.checks[:, 0] >= part[0, 0]) & (history.checks[:, 0] <= step)]
+        held = []
+        if len(inside):
+            right, rows = inside[-1, 2:]
+            low, high = interval(right, int(rows))
+            held = [f"{right / rows:.1%}", f"{low:.1%} - {high:.1%}"]
+        loss, exact = part[:, 2:].mean(0)
+        shown.add_row(f"{step:.0f}", f"{seconds / 60:.1f}", f"{loss:.3f}", f"{exact:.1%}", *held)
+    return shown
+
+
+def stretches(values: npt.NDArray[np.float64], most: int) -> list[npt.NDArray[np.float64]]:
+    """[reports, 4] in up to `most` parts of about equal length, none empty."""
+    return [part for part in np.array_split(values, min(most, len(values))) if len(part)]
+
+
+def draw(histories: Sequence[History], path: Path) -> None:
+    """Held-out accuracy, where there is any, and training loss against minutes, as a PNG.
+
+    Raises:
+        TrmError: matplotlib is not installed.
+        BadInput: the file cannot be written.
+    """
+    checked = any(len(history.checks) for history in histories)
+    figure = new_figure(8, 6.5 if checked else 4)
+    axes = figure.subplots(1 + checked, 1, sharex=True, squeeze=False)[:, 0]
+    for number, history in enumerate(histories):
+        colour = COLOURS[number % len(COLOURS)]
+        means = np.array([[part[-1, 1] / 60, part[:, 2].mean()] for part in stretches(history.trained, POINTS)])
+        axes[-1].plot(*means.T, color=colour, linewidth=1.8, label=history.name)
+        if len(history.checks):
+            minutes, rows = history.checks[:, 1] / 60, history.checks[:, 3]
+            band = np.array([interval(right, int(n)) for right, n in history.checks[:, 2:]])
+            axes[0].fill_between(minutes, *(100 * band.T), color=colour, alpha=0.12, linewidth=0)
+            shares = 100 * history.checks[:, 2] / rows
+            axes[0].plot(minutes, shares, ".-", color=colour, linewidth=1.8, markersize=5)
+    if checked:
+        axes[0].set_ylabel("held-out puzzles exact, %")
+        axes[0].set_ylim(0, 100)
+    axes[-1].set_ylabel("training loss")
+    axes[-1].set_xlabel("minutes of training")
+    for one in axes:
+        one.grid(color="#e6e6e6", linewidth=0.8)
+        one.set_axisbelow(True)
+        one.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=9)
+    try:
+        write_atomic(path, lambda file: figure.savefig(file, format="png"))
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror}") from None
