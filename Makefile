@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt $(PIP_ARGS)
 RUN := runs/sudoku-mini
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench clean chromium
 
 run: .venv/ready  ## learn Sudoku from nothing, measure it on unseen puzzles, solve three
 	@if [ -f $(RUN)/checkpoint.pt ]; then \
@@ -38,7 +38,17 @@ clean:
 
 .venv/ready-dev: pyproject.toml constraints.txt
 	@$(call install,.[dev])
+	@$(MAKE) --no-print-directory chromium
 	@touch .venv/ready $@
+
+# Only the download, which may be killed, has a time limit. Ubuntu's package of this name is another thing (a snap).
+APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
+CHROMIUM := $(APT) install --no-install-recommends --yes chromium
+chromium:  ## for the tests of the page, which are skipped without it
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	  test "$$(id -u)" = 0 && grep -qs '^ID=debian' /etc/os-release && echo "installing chromium (once)" && \
+	  { timeout 40 sh -c '$(APT) update && $(CHROMIUM) --download-only' && $(CHROMIUM); } >/dev/null 2>&1; \
+	} || echo "no chromium: tests of the page in a browser are skipped"
 
 define install
 $(PYTHON) -c 'import sys; sys.exit("trm needs Python 3.10 or newer; make $(MAKECMDGOALS) PYTHON=...") if sys.version_info < (3, 10) else 0'

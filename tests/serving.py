@@ -1,11 +1,11 @@
-"""A server in a thread, and a stand-in for a maze model that is always right."""
+"""A server in a thread, and stand-ins for a maze model: one always right, one that waits to be let."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -25,6 +25,16 @@ from trm.tasks.maze import OPEN, PATH, Maze
 
 EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
 MAZE = ["S#..", "..#G", "#..."]  # with one path
+PATIENCE = 60.0  # seconds; only a failure takes as long, however busy the machine is
+
+ASKING: Any = {"timeout": PATIENCE, "trust_env": False, "verify": False}  # reading certificates takes a while
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
 
 class Pathfinder(trm.Solver):
@@ -56,16 +66,45 @@ class Pathfinder(trm.Solver):
             yield step
 
 
+class Gated(Pathfinder):
+    """Thinks a step whenever it is let."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(steps)
+        self.gate = threading.Semaphore(0)
+        self.allowed = self.done = 0
+
+    def let(self, steps: int = 1) -> None:
+        self.allowed += steps
+        self.gate.release(steps)
+
+    def let_go(self, queue: Queue) -> bool:
+        """Whether nobody is left in the queue; who is gets to finish the step at hand, and no other."""
+        if queue.inside and self.done == self.allowed:
+            self.let()
+        return not queue.inside
+
+    def watch(self, puzzle: Puzzle, **thinking: Any) -> Iterator[Step]:
+        return self._gated(super().watch(puzzle))
+
+    def _gated(self, steps: Iterator[Step]) -> Iterator[Step]:
+        for step in steps:
+            assert self.gate.acquire(timeout=PATIENCE)
+            self.done += 1
+            yield step
+
+
 class Served(NamedTuple):
     url: str
     port: int
     queue: Queue
+    busy: Callable[[], bool]  # with connections that are open, or requests
 
     def post(self, path: str, body: Any, **more: Any) -> httpx.Response:
-        return httpx.post(f"{self.url}/api/{path}", json=body, timeout=60, trust_env=False, **more)
+        return httpx.post(f"{self.url}/api/{path}", json=body, **ASKING, **more)
 
     def get(self, path: str, **more: Any) -> httpx.Response:
-        return httpx.get(f"{self.url}{path}", timeout=60, trust_env=False, **more)
+        return httpx.get(f"{self.url}{path}", **ASKING, **more)
 
 
 @contextmanager
@@ -77,10 +116,12 @@ def serving(solvers: Mapping[str, trm.Solver], limits: Limits | None = None) -> 
         running = server(app)
         thread = threading.Thread(target=running.run, args=([socket],), daemon=True)
         thread.start()
-        while not running.started:
-            time.sleep(0.01)
+        wait_until(lambda: running.started)
+        state = running.server_state
         try:
-            yield Served(f"http://127.0.0.1:{port}", port, app.state.queue)
+            yield Served(
+                f"http://127.0.0.1:{port}", port, app.state.queue, lambda: bool(state.connections or state.tasks)
+            )
         finally:
             running.should_exit = True
             thread.join()

@@ -259,7 +259,7 @@ def test_solve_reads_mazes_too(call: Call, tmp_path: Path) -> None:
     done = call("solve", "maze", str(tmp_path / "maze.txt"), "--weights", str(tmp_path / "maze"), "--steps", "2")
     assert done.code in (0, 1)
     assert len(done.out.splitlines()) == 4  # the board, the verdict, the answer in one line
-    refused(call("solve", "maze", maze), "no weights for maze")
+    assert call("solve", "maze", maze, "--restarts", "0").code in (0, 1)  # by what ships
     refused(call("solve", "maze", "S.\n#.\n", "--weights", "sudoku-mini"), "maze 1", "no G")
     refused(call("solve", "maze", maze, "--weights", "sudoku-mini"), "was trained for sudoku, not for maze")
 

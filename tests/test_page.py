@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
-from serving import EASY, Pathfinder, serving
+from browsing import ARGUMENTS, CHROMIUM, cell, cells, drag, enter, script, shorter
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from serving import EASY, PATIENCE, Gated, Pathfinder, serving, wait_until
 
 import trm
 from trm.tasks.sudoku import Sudoku
 from trm.tasks.sudoku_search import count_solutions
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-PATIENCE = 60_000  # milliseconds; only a failure takes as long
 REFUSAL = "the server responded with a status of"  # in the console; whether it was expected, each test knows
 NINE = Sudoku()
+HOUR = 3600  # seconds, later than any page is opened
+FRAME = 240  # milliseconds for which the page shows each
 
 pytestmark = [
-    pytest.mark.page,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found; `apt-get install chromium` or the like"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found: install it, on Debian by `make chromium` as root"),
 ]
-expect.set_options(timeout=PATIENCE)
+expect.set_options(timeout=1000 * PATIENCE)
 
 Open = Callable[..., Page]
 
@@ -48,14 +37,17 @@ def url() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=PATIENCE)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=1000 * PATIENCE)
         yield browser
         browser.close()
 
 
 @pytest.fixture
 def show(browser: Browser, url: str) -> Iterator[Open]:
-    """Opens the page. Whatever a test does there, no script may fail and nothing may be fetched from elsewhere."""
+    """Opens the page; `paused`: its time stands still until it is told to run.
+
+    Whatever a test does there, no script may fail and nothing may be fetched from elsewhere.
+    """
     troubles: list[str] = []
     contexts = []
 
@@ -63,39 +55,29 @@ def show(browser: Browser, url: str) -> Iterator[Open]:
         if told.type == "error" and REFUSAL not in told.text:
             troubles.append(told.text)
 
-    def open_page(task: str = "sudoku", width: int = 1280, height: int = 900, at: str = url, **more: Any) -> Page:
+    def open_page(
+        task: str = "sudoku", width: int = 1280, height: int = 900, at: str = url, paused: bool = False, **more: Any
+    ) -> Page:
         more = {"reduced_motion": "reduce", **more}
         context = browser.new_context(viewport={"width": width, "height": height}, **more)
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(1000 * PATIENCE)
         contexts.append(context)
         page = context.new_page()
+        if paused:
+            page.clock.install(time=0)
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("console", note)
         page.on("request", lambda request: None if request.url.startswith(at) else troubles.append(request.url))
         page.goto(f"{at}/#{task}")
         expect(page.locator("#about")).not_to_be_empty()
+        if paused:
+            page.clock.pause_at(HOUR)
         return page
 
     yield open_page
     for context in contexts:
         context.close()
     assert troubles == []
-
-
-def cells(page: Page) -> list[str]:
-    return [text or "." for text in page.locator("#board [role=gridcell]").all_text_contents()]
-
-
-def cell(page: Page, row: int, column: int) -> Any:
-    return page.locator(f"#board [aria-label^='row {row}, column {column}:']")
-
-
-def enter(page: Page, text: str) -> None:
-    """Put text in the box for it."""
-    if not page.locator("#text").is_visible():
-        page.locator("#as-text summary").click()
-    page.fill("#text", text)
-    page.click("#use")
 
 
 def solution(line: str, task: Sudoku = NINE) -> list[str]:
@@ -139,24 +121,45 @@ def test_a_sudoku_is_solved_in_view(show: Open) -> None:
     assert page.locator("#confidence").get_attribute("aria-valuenow") == percent.split()[0]
 
 
-def test_it_plays_by_itself_and_can_be_stopped(show: Open) -> None:
-    page = show(reduced_motion="no-preference")
-    enter(page, EASY)
+def test_it_plays_by_itself(show: Open) -> None:
+    page = show("maze", paused=True, reduced_motion="no-preference")  # of which every solution is watched for 6 steps
+    step, toggle = page.locator("#step"), page.locator("#toggle")
     page.click("#solve")
+    expect(page.locator("#verdict")).to_have_text("Answered after 6 steps …")
+    expect(step).to_have_text("the puzzle")
+    expect(toggle).to_have_text("Pause")
+    for number in range(1, 7):
+        page.clock.run_for(FRAME)
+        expect(step).to_contain_text(f"step {number},")
+    expect(page.locator("#verdict")).not_to_contain_text("Checked")
+    page.clock.run_for(FRAME)
     expect(page.locator("#verdict")).to_contain_text("Checked")
-    expect(page.locator("#toggle")).to_have_text("Play")
-    assert cells(page) == solution(EASY)
-    page.click("#toggle")
-    expect(page.locator("#toggle")).to_have_text("Pause")
-    page.click("#toggle")
-    expect(page.locator("#toggle")).to_have_text("Play")
-    page.select_option("#example", label="16x16")  # thought about for long
-    page.click("#solve")
-    expect(page.locator("#solve")).to_have_text("Stop")
-    expect(page.locator("#step")).to_contain_text("step")
-    page.click("#solve")
-    expect(page.locator("#verdict")).to_have_text("Stopped.")
-    expect(page.locator("#solve")).to_have_text("Solve")
+    expect(toggle).to_have_text("Play")
+    toggle.click()
+    expect(toggle).to_have_text("Pause")
+    page.clock.run_for(2 * FRAME)
+    toggle.click()
+    expect(toggle).to_have_text("Play")
+    page.clock.run_for(4 * FRAME)
+    expect(step).to_contain_text("step 2,")
+
+
+def test_it_can_be_stopped(show: Open) -> None:
+    solver = Gated(1000)
+    with serving({"maze": solver}) as served:
+        page = show("maze", at=served.url)
+        page.click("#solve")
+        expect(page.locator("#solve")).to_have_text("Stop")
+        solver.let(3)
+        expect(page.locator("#scrubber")).to_have_attribute("max", "3")
+        expect(page.locator("#verdict")).to_have_text("Thinking …")
+        page.click("#solve")
+        expect(page.locator("#verdict")).to_have_text("Stopped.")
+        expect(page.locator("#solve")).to_have_text("Solve")
+        expect(page.locator("#step")).to_contain_text("step 3,")
+        wait_until(lambda: solver.let_go(served.queue))
+        assert solver.done < 100
+        page.close()  # before it asks a server that is gone
 
 
 def test_typing_with_the_keyboard_alone(show: Open) -> None:
@@ -231,11 +234,6 @@ def test_a_puzzle_without_a_solution_is_not_solved(show: Open) -> None:
     expect(page.locator("#blame")).to_contain_text("it has no solution")
 
 
-def shorter(route: Route, **thinking: int) -> None:
-    """The same request with less thinking."""
-    route.continue_(post_data=json.dumps(json.loads(route.request.post_data or "") | thinking))
-
-
 @pytest.mark.parametrize("size", [4, 6, 16])
 def test_other_sizes(show: Open, size: int) -> None:
     page = show()
@@ -277,14 +275,6 @@ def test_a_maze_drawn_with_the_mouse(show: Open) -> None:
     expect(page.locator("#board .path")).to_have_count(0)
 
 
-def drag(page: Page, start: tuple[int, int], end: tuple[int, int]) -> None:
-    """One quick stroke."""
-    for place, act in ((start, page.mouse.down), (end, page.mouse.up)):
-        box = cell(page, *place).bounding_box()
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        act()
-
-
 def test_a_maze_drawn_with_the_keyboard(show: Open) -> None:
     page = show("maze")
     enter(page, "S..\n...\n..G")
@@ -317,10 +307,11 @@ def test_a_maze_drawn_with_a_finger(show: Open) -> None:
 def test_a_task_without_weights_says_so(show: Open) -> None:
     with serving({}) as served:
         page = show("maze", at=served.url)
-        expect(page.locator("#notice")).to_contain_text("No weights for maze are loaded; start trm serve")
+        expect(page.locator("#notice")).to_contain_text("not solve yet: no weights for maze are loaded; train some")
         expect(page.locator("#solve")).to_be_disabled()
         page.select_option("#example", label="8x8")
         expect(page.locator("#board [role=gridcell]")).to_have_count(64)
+        page.close()  # before it asks a server that is gone
 
 
 # ARC
@@ -328,7 +319,7 @@ def test_a_task_without_weights_says_so(show: Open) -> None:
 
 def test_an_arc_task(show: Open) -> None:
     page = show("arc")
-    expect(page.locator("#arc-notice")).to_contain_text("solving ARC tasks is not there yet")
+    expect(page.locator("#arc-notice")).to_contain_text("ARC tasks cannot be solved here yet")
     expect(page.locator("#arc-pairs figure")).to_have_count(4)
     task = {"train": [{"input": [[0, 2]], "output": [[3], [4]]}], "test": [{"input": [[5]]}]}
     page.set_input_files("#arc-file", {"name": "mine.json", "mimeType": "", "buffer": json.dumps(task).encode()})
@@ -376,10 +367,6 @@ def test_a_server_that_is_busy_or_gone(show: Open) -> None:
     expect(page.locator("#blame")).to_have_text("The connection broke before the answer came.")
     expect(page.locator("#watch")).to_be_hidden()
     page.unroute("**/api/watch")
-
-
-def script(name: str) -> str:
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])

@@ -20,8 +20,11 @@ from serving import EASY, MAZE, Pathfinder, Served, events, serving
 
 import trm
 from trm.models import ModelConfig, build
+from trm.serve import load_solvers
 from trm.serve.checking import answer_faults
-from trm.store import Stored
+from trm.serve.offers import NO_ARC
+from trm.solving import DEFAULT_WEIGHTS
+from trm.store import Stored, save_model
 from trm.tasks.maze import Maze
 from trm.tasks.sudoku import Sudoku
 from trm.tasks.sudoku_search import count_solutions
@@ -91,7 +94,7 @@ def test_what_is_offered(served: Served) -> None:
     assert tasks["sudoku"]["weights"] == "sudoku-extreme-cpu"
     assert tasks["sudoku"]["sizes"] == [[4, 4], [6, 6], [9, 9], [16, 16]]
     assert (tasks["maze"]["weights"], tasks["maze"]["sizes"], tasks["maze"]["side"]) == ("pathfinder", [], 50)
-    assert (tasks["arc"]["solves"], tasks["arc"]["why"]) == (False, "solving ARC tasks is not there yet")
+    assert (tasks["arc"]["solves"], tasks["arc"]["why"]) == (False, NO_ARC)
     assert offer["limits"] | {"steps": 256, "seconds": 30, "body_bytes": 262144, "workers": 2} == offer["limits"]
     assert len(offer["colours"]) == 10
 
@@ -117,9 +120,22 @@ def test_sizes_that_weights_do_not_fit_are_not_offered() -> None:
         assert refused.status_code == 422
         assert "tensor" in refused.json()["message"]
         assert served.post("solve", {"task": "sudoku", "puzzle": "." * 16, "steps": 1}).status_code == 200
-        assert tasks["maze"]["why"] == "no weights for maze are loaded; start trm serve with --weights FOLDER"
+        assert (
+            tasks["maze"]["why"]
+            == "no weights for maze are loaded; train some and start trm serve with --weights FOLDER"
+        )
         missing = served.post("watch", {"task": "maze", "puzzle": MAZE})
         assert (missing.status_code, missing.json()["message"]) == (503, tasks["maze"]["why"])
+
+
+def test_weights_that_come_to_ship_are_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, spec = ModelConfig(width=8, n=1, T=1, mixer="local", positions="none", puzzle_ids=0), Maze(5, 5).spec
+    save_model(tmp_path, build(config, spec), config, spec, "mine", {})
+    monkeypatch.setitem(DEFAULT_WEIGHTS, "maze", str(tmp_path))
+    with serving(load_solvers()) as served:
+        tasks = {task["name"]: task for task in served.get("/api/tasks").json()["tasks"]}
+        assert (tasks["maze"]["solves"], tasks["maze"]["weights"], tasks["maze"]["sizes"]) == (True, "mine", [])
+        assert served.post("solve", {"task": "maze", "puzzle": MAZE, "steps": 1}).json()["steps"] == 1
 
 
 # Solving
@@ -272,7 +288,7 @@ def test_what_can_be_read_is_given_back(served: Served) -> None:
 def test_arc_is_not_there_yet(served: Served) -> None:
     for path in ("solve", "watch"):
         answer = served.post(path, {"task": "arc", "puzzle": ARC})
-        assert (answer.status_code, answer.json()["message"]) == (501, "solving ARC tasks is not there yet")
+        assert (answer.status_code, answer.json()["message"]) == (501, NO_ARC)
 
 
 def test_faults_of_answers() -> None:

@@ -1,4 +1,4 @@
-"""`trm serve` against bad bodies, other websites, crowds and clients that leave; its description, and the command."""
+"""`trm serve` against bad bodies and other websites; its description, and the command."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +16,16 @@ import anyio
 import httpx
 import pytest
 import schemathesis
+from anyio.from_thread import start_blocking_portal
 from conftest import Call
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.config import ChecksConfig
-from serving import EASY, MAZE, Pathfinder, Served, serving
+from serving import ASKING, EASY, MAZE, PATIENCE, Pathfinder, Served, serving
 
 import trm
-from trm.api import Step
-from trm.reading import Puzzle
-from trm.serve import Limits
-from trm.serve.limits import Queue, Worked
-
-pytestmark = pytest.mark.page
+from trm.serve import Limits, create_app
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +37,7 @@ def served() -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def client(served: Served) -> Iterator[httpx.Client]:
     """One connection, for tests that send much."""
-    with httpx.Client(base_url=served.url, timeout=60, trust_env=False) as client:
+    with httpx.Client(base_url=served.url, **ASKING) as client:
         yield client
 
 
@@ -103,18 +97,44 @@ MALFORMED = st.binary(max_size=60) | st.one_of(
 ).map(lambda value: json.dumps(value).encode())
 
 
-@given(
-    MALFORMED, st.sampled_from(["check", "solve", "watch"]), st.sampled_from(["application/json", "text/plain", "x"])
-)
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_malformed_bodies_are_refused(client: httpx.Client, body: bytes, path: str, kind: str) -> None:
-    answer = client.post(f"/api/{path}", content=body, headers={"Content-Type": kind})
-    if path == "check" and answer.status_code == 200:
-        assert answer.json()["ok"] is False
-        return
-    assert answer.status_code in (400, 422)
-    assert answer.json().keys() == {"message", "faults"}
-    assert "\n" not in answer.json()["message"]
+@pytest.fixture(scope="module")
+def ask() -> Iterator[Callable[[str, bytes, str], tuple[int, Any]]]:
+    """The application without a server around it, for tests that ask much: path, body, its type -> status, JSON."""
+    app = create_app({"maze": Pathfinder()})
+
+    async def asked(path: str, body: bytes, kind: str) -> tuple[int, Any]:
+        messages = [{"type": "http.disconnect"}, {"type": "http.request", "body": body}]
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            if not messages:
+                await anyio.sleep_forever()
+            return messages.pop()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [(b"host", b"localhost"), (b"content-type", kind.encode())]
+        scope = {"type": "http", "method": "POST", "path": f"/api/{path}", "query_string": b"", "headers": headers}
+        await app(scope, receive, send)
+        return sent[0]["status"], json.loads(b"".join(message.get("body", b"") for message in sent))
+
+    with start_blocking_portal() as portal:
+        yield lambda *asking: portal.call(asked, *asking)
+
+
+@given(MALFORMED, st.sampled_from(["application/json", "text/plain", "x"]))
+@settings(max_examples=340, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_malformed_bodies_are_refused(ask: Any, body: bytes, kind: str) -> None:
+    """1,020 requests."""
+    for path in ("check", "solve", "watch"):
+        status, answer = ask(path, body, kind)
+        if path == "check" and status == 200:
+            assert answer["ok"] is False
+            continue
+        assert status in (400, 422)
+        assert answer.keys() == {"message", "faults"}
+        assert "\n" not in answer["message"]
 
 
 @pytest.mark.parametrize(
@@ -132,12 +152,10 @@ def test_json_that_is_meant_to_hurt(client: httpx.Client, body: bytes) -> None:
 # Limits
 
 
-def raw(port: int, *parts: bytes, pause: float = 0.0) -> str:
-    """What comes back when the parts are sent, with pauses, and then nothing."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
-        for part in parts:
-            line.sendall(part)
-            time.sleep(pause)
+def raw(port: int, sent: bytes) -> str:
+    """What comes back when this is sent, and then nothing."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as line:
+        line.sendall(sent)
         return b"".join(iter(lambda: line.recv(65536), b"")).decode()
 
 
@@ -145,7 +163,7 @@ def test_a_body_that_is_too_large(served: Served) -> None:
     large = {"task": "arc", "puzzle": "x" * 300_000}
     answer = served.post("check", large)
     assert (answer.status_code, answer.json()["message"]) == (413, "a request may have at most 262144 bytes")
-    chunked = httpx.post(f"{served.url}/api/solve", content=iter([b"x" * 200_000] * 2), timeout=30, trust_env=False)
+    chunked = httpx.post(f"{served.url}/api/solve", content=iter([b"x" * 200_000] * 2), **ASKING)
     assert chunked.status_code == 413
     assert served.post("check", {"task": "arc", "puzzle": "x" * 200_000}).status_code == 200
 
@@ -197,122 +215,6 @@ def test_a_link_from_another_website_opens_the_page(served: Served) -> None:
     assert served.get("/", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
 
 
-# Places
-
-
-class Gated(Pathfinder):
-    """Thinks a step whenever it is let."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__(steps)
-        self.gate = threading.Semaphore(0)
-        self.done = 0
-
-    def watch(self, puzzle: Puzzle, **thinking: Any) -> Iterator[Step]:
-        return self._gated(super().watch(puzzle))
-
-    def _gated(self, steps: Iterator[Step]) -> Iterator[Step]:
-        for step in steps:
-            self.gate.acquire()
-            self.done += 1
-            yield step
-
-
-ASKED = {"task": "maze", "puzzle": MAZE}
-
-
-def wait_until(true: Any) -> None:
-    end = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
-def test_who_finds_no_place_is_told_when_to_come_back() -> None:
-    solver = Gated(2)
-    answers: list[httpx.Response] = []
-    with serving({"maze": solver}, Limits(workers=1, waiting=1)) as served:
-
-        def ask(path: str) -> None:
-            answers.append(served.post(path, ASKED))
-
-        threads = [threading.Thread(target=ask, args=(path,)) for path in ("solve", "watch")]
-        for thread in threads:
-            thread.start()
-        wait_until(lambda: served.queue.inside == 2)
-        refused = served.post("watch", ASKED)
-        assert (refused.status_code, refused.headers["retry-after"]) == (429, "2")
-        assert refused.json()["message"] == "the server is busy with 2 puzzles; try again in 2 seconds"
-        assert served.get("/api/tasks").status_code == 200  # everything else goes on
-        assert served.post("check", ASKED).json()["ok"] is True
-        solver.gate.release(8)
-        for thread in threads:
-            thread.join()
-        assert [answer.status_code for answer in answers] == [200, 200]
-        assert served.post("solve", ASKED).status_code == 200
-
-
-@pytest.mark.parametrize("path", ["solve", "watch"])
-def test_who_hangs_up_stops_the_thinking_and_frees_the_place(path: str) -> None:
-    solver = Gated(1000)
-    with serving({"maze": solver}, Limits(workers=1, waiting=1)) as served:
-        with asking(served, path) as thinking:
-            wait_until(lambda: served.queue.inside == 1)
-            with asking(served, path):
-                wait_until(lambda: served.queue.inside == 2)
-            wait_until(lambda: served.queue.inside == 1)  # whoever waits may leave, too
-            solver.gate.release()
-            told = b""
-            while path == "watch" and b"event: step" not in told:
-                told += thinking.recv(4096)
-            wait_until(lambda: solver.done == 1)
-        while served.queue.inside:  # a step that has begun is finished
-            solver.gate.release()
-            time.sleep(0.02)
-        assert solver.done < 1000
-        solver.gate.release(1000)
-        assert served.post("solve", ASKED).json()["solved"] is True
-
-
-def asking(served: Served, path: str) -> socket.socket:
-    """A connection that has asked about the maze."""
-    body = json.dumps(ASKED).encode()
-    line = socket.create_connection(("127.0.0.1", served.port), timeout=30)
-    line.sendall(f"POST /api/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode())
-    line.sendall(f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
-    return line
-
-
-def test_who_does_not_read_loses_the_place() -> None:
-    queue = Queue(1, 0)
-    sent: list[Any] = []
-
-    async def never() -> Any:
-        await anyio.sleep_forever()
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-        if len(sent) == 2:
-            await anyio.sleep_forever()
-
-    worked = Worked(queue, iter([b"a", b"b"]), "text/plain", seconds=0.05)
-    anyio.run(worked, {"type": "http"}, never, send)
-    assert [message.get("body") for message in sent] == [None, b"a"]
-    assert queue.inside == 0
-    assert not queue.turn.locked()
-
-
-def test_a_fault_of_ours_is_told_and_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving({"maze": Pathfinder()}) as served:
-        with monkeypatch.context() as patch:
-            patch.setattr(Pathfinder, "watch", lambda *_, **__: (1 / 0 for _ in "x"))
-            answer = served.post("solve", ASKED)
-        assert answer.status_code == 500
-        assert answer.json() == {"message": "a fault of the server's; its log says more", "faults": []}
-        wait_until(lambda: served.queue.inside == 0)
-        assert served.post("solve", ASKED).json()["solved"] is True
-
-
 # The description, and the command
 
 
@@ -343,7 +245,7 @@ def test_the_command(call: Call, tmp_path: Path) -> None:
     ) as running:  # fmt: skip
         assert running.stdout is not None
         url = running.stdout.readline().split()[0]
-        answer = httpx.post(f"{url}api/solve", json={"task": "sudoku", "puzzle": EASY}, timeout=60, trust_env=False)
+        answer = httpx.post(f"{url}api/solve", json={"task": "sudoku", "puzzle": EASY}, **ASKING)
         assert answer.json()["solved"] is True
         taken = call("serve", "--port", url.rpartition(":")[2].strip("/"))
         assert (taken.code, taken.out) == (1, "")

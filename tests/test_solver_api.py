@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import trm
-from trm import plot, store
+from trm import plot, solving, store
 from trm.api import Answer, Board, Step
 from trm.errors import BadInput, TrmError
 from trm.models import ModelConfig, build, kernels
@@ -331,7 +331,8 @@ def test_a_longer_path_is_valid_and_not_solved() -> None:
     assert not Answer(task, question, question, False, 0.5, 1, 1, list).solved
 
 
-def test_weights_that_do_not_fit() -> None:
+def test_weights_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(solving.DEFAULT_WEIGHTS, "maze")
     with pytest.raises(BadInput, match="no weights for maze ship"):
         trm.Solver("maze")
     with pytest.raises(BadInput, match="was trained for sudoku, not for maze"):

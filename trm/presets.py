@@ -74,8 +74,8 @@ LOCAL = ModelConfig(mixer="local", width=32, layers=1, expansion=3, multiple=16,
 MAZE_GENERATED = Preset(
     name="maze-hard-cpu-generated",
     hardware="two CPU cores",
-    time="not measured yet",
-    score="not measured yet",
+    time="45 minutes",
+    score="26 % of 100 genuine mazes, 64 steps; 37 % where it halts",
     procs=2,
     config=SUDOKU_MINI.config.model_copy(
         update={
@@ -84,12 +84,14 @@ MAZE_GENERATED = Preset(
             "model": LOCAL,
             "max_steps": 64,
             "micro": 4,
-            "steps": 20_000,
+            "steps": 32_320,
+            "lr": 3e-3,
+            "explore": 0.5,
             "reveal": Reveal(),
             "stages": (
                 Stage(task="maze-10x10", share=0.2, max_steps=16),
-                Stage(task="maze-14x14", share=0.2, max_steps=24),
-                Stage(task="maze-20x20", share=0.2, max_steps=40),
+                Stage(task="maze-14x14", share=0.35, max_steps=32),
+                Stage(task="maze-20x20", share=0.15, max_steps=40),
             ),
         }
     ),

@@ -23,10 +23,14 @@ if TYPE_CHECKING:
     Solvable = Sudoku | Maze | Custom
 
 SIZES: dict[str, Callable[[str], Sudoku | Maze]] = {"sudoku": sudoku_for, "maze": maze_for}
-DEFAULT_WEIGHTS = {"sudoku": "sudoku-extreme-cpu"}  # the best that ship, for `trm solve` and `trm.Solver`
+# The best that ship, for `trm solve` and `trm.Solver`.
+DEFAULT_WEIGHTS = {"sudoku": "sudoku-extreme-cpu", "maze": "maze-hard-cpu-generated"}
 FEW = 4  # questions for which an exported file is asked before torch is imported
-# Settings of `trm.solver.Thinking` with which they solve nearly everything (docs/log.md).
-USUAL_THINKING: dict[str, dict[str, Any]] = {"sudoku": {"steps": 32, "restarts": 100, "guesses": 2, "noise": 0.5}}
+# Settings of `trm.solver.Thinking` with which they solve most of what they can (docs/log.md).
+USUAL_THINKING: dict[str, dict[str, Any]] = {
+    "sudoku": {"steps": 32, "restarts": 100, "guesses": 2, "noise": 0.5},
+    "maze": {"steps": 48, "restarts": 20, "noise": 0.5},
+}
 
 
 def default_weights(family: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from trm.tasks.maze import Maze
 from trm.tasks.sudoku import Sudoku
 
 
-def stream(task: Sudoku | Maze, question: Tokens, steps: Iterator[api.Step]) -> Iterator[bytes]:
+def stream(task: Sudoku | Maze, question: Tokens, steps: Iterator[api.Step]) -> Generator[bytes, None, None]:
     """Server-sent events: `step` for each step of thinking about question [cells], then `answer`."""
     before = question
     for step in steps:
@@ -24,7 +24,7 @@ def stream(task: Sudoku | Maze, question: Tokens, steps: Iterator[api.Step]) -> 
             yield event("answer", concluded(task, step.answer))
 
 
-def last(task: Sudoku | Maze, steps: Iterator[api.Step]) -> Iterator[bytes]:
+def last(task: Sudoku | Maze, steps: Iterator[api.Step]) -> Generator[bytes, None, None]:
     """Nothing for each step, then the answer as JSON."""
     for step in steps:
         yield b"" if step.answer is None else concluded(task, step.answer).model_dump_json().encode()

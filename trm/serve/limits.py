@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import anyio
@@ -61,19 +61,19 @@ class Worked(Response):
 
     Args:
         queue: whose place it takes. Where there is none, Busy is raised before anything is sent.
-        parts: the body; empty parts are steps of work with nothing to send.
+        parts: the body; empty parts are steps of work with nothing to send. Closed in the end.
         media_type: of the body.
         seconds: how long working and sending may take.
     """
 
-    def __init__(self, queue: Queue, parts: Iterator[bytes], media_type: str, seconds: float) -> None:
+    def __init__(self, queue: Queue, parts: Generator[bytes, None, None], media_type: str, seconds: float) -> None:
         self.queue, self.parts, self.seconds = queue, parts, seconds
         self.status_code, self.media_type, self.background = 200, media_type, None
         self.init_headers({"Cache-Control": "no-store"})
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self.queue.place():
+        with closing(self.parts), self.queue.place():
             async with anyio.create_task_group() as group:
                 group.start_soon(cancel_when_gone, receive, group.cancel_scope)
                 async with self.queue.turn:

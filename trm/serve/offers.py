@@ -20,7 +20,7 @@ from trm.version import __version__
 
 FAMILIES = ("sudoku", "maze")
 ANY = Maze(5, 7)  # weights that can do this one can do any
-NO_ARC = "solving ARC tasks is not there yet"
+NO_ARC = "ARC tasks cannot be solved here yet, since no weights for them ship"
 
 
 def load_solvers(weights: Sequence[str] = ()) -> dict[str, api.Solver]:
@@ -44,7 +44,7 @@ def load_solvers(weights: Sequence[str] = ()) -> dict[str, api.Solver]:
 
 
 def no_weights(family: str) -> str:
-    return f"no weights for {family} are loaded; start trm serve with --weights FOLDER"
+    return f"no weights for {family} are loaded; train some and start trm serve with --weights FOLDER"
 
 
 def offered(solvers: Mapping[str, api.Solver], limits: Limits) -> Served:

@@ -19,6 +19,7 @@ let served; // what the server offers
 let examples;
 let running = null; // AbortController of the thinking that goes on
 let checking = 0;
+let asked = 0; // what is said about a text is stale once there is another text, or an edit
 let brush = ".";
 
 const board = new Board(find("board"), { key, paint, drags: () => state.puzzle === maze });
@@ -26,7 +27,6 @@ const player = new Player(find, draw);
 
 const info = (name) => served.tasks.find((task) => task.name === name);
 const shape = () => [state.grid.length, state.grid[0].length];
-const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
 const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 // Showing
@@ -90,9 +90,11 @@ function say(text, mood = "") {
 /** Another grid to edit: whatever was thought about the last one goes. */
 function edit(grid) {
   stop();
+  asked += 1;
   const [height, width] = shape();
   Object.assign(state, { grid, faults: [], note: "" });
-  find("example").value = "";
+  const known = examples.findIndex((example) => example.puzzle === grid);
+  find("example").value = known < 0 ? "" : known;
   player.reset(null);
   say("");
   blame();
@@ -147,10 +149,12 @@ function tell(found) {
 /** Read a puzzle from text, and edit it as far as it could be read. */
 async function take(text) {
   const { puzzle } = state;
+  const mine = (asked += 1);
   find("text-error").textContent = "";
+  find("as-text").setAttribute("aria-busy", "true");
   try {
     const found = await (await post("check", { task: puzzle.name, puzzle: text })).json();
-    if (puzzle !== state.puzzle) return;
+    if (mine !== asked) return;
     if (found.grid) {
       edit(puzzle.receive(found.grid));
       clearTimeout(checking);
@@ -160,7 +164,9 @@ async function take(text) {
     find("text-error").textContent = found.message;
     if (!found.ok) find("as-text").open = true;
   } catch (error) {
-    complain(error);
+    if (mine === asked) complain(error);
+  } finally {
+    find("as-text").removeAttribute("aria-busy");
   }
 }
 
@@ -307,7 +313,7 @@ function open(name) {
   find("play").setAttribute("aria-labelledby", `tab-${name}`);
   const task = info(name);
   find("notice").hidden = task.solves;
-  find("notice").textContent = task.solves ? "" : `${sentence(task.why)} You can still draw one.`;
+  find("notice").textContent = task.solves ? "" : `You can draw here, but not solve yet: ${task.why}.`;
   find("solve").disabled = !task.solves;
   fillExamples(find("example"), name);
   find("text").value = find("text-error").textContent = "";
@@ -316,10 +322,7 @@ function open(name) {
 }
 
 function pick(select) {
-  const { value } = select;
-  if (value === "") return;
-  edit(examples[value].puzzle);
-  select.value = value;
+  if (select.value !== "") edit(examples[select.value].puzzle);
 }
 
 function listen() {
@@ -359,6 +362,8 @@ try {
   find("about").textContent = `trm ${served.version}. Everything runs on the machine that serves this page; `
     + `weights: ${served.tasks.filter((task) => task.weights).map((task) => `${task.weights} (${task.name})`).join(", ") || "none"}.`;
   states.sudoku.grid = examples.find((example) => example.task === "sudoku")?.puzzle ?? states.sudoku.grid;
+  const [size] = info("maze").sizes; // none: the weights can do any
+  if (size) states.maze.grid = maze.empty(...size);
   open(TABS.includes(location.hash.slice(1)) ? location.hash.slice(1) : "sudoku");
 } catch (error) {
   if (!(error instanceof Problem)) throw error;

@@ -3,35 +3,41 @@
 import { post } from "/api.js";
 
 const WIDEST = 300; // pixels of a picture's longer side, at most
-const CELL = 22; // and of a cell's
+const [CELL, LEAST] = [22, 4]; // and of a cell's, at most and at least
+const BESIDES = 110; // pixels of the page's width that are not a pair's: margins, frame and arrow
 
 const count = (list, noun) => `${list.length} ${noun}${list.length === 1 ? "" : "s"}`;
 
 export function showArc(find, served, examples) {
   const task = served.tasks.find((one) => one.name === "arc");
-  find("arc-notice").textContent = `You can look at ARC tasks here; ${task.why}.`;
+  find("arc-notice").textContent = `${task.why}. Until then, you can look at them: choose an example, or open the file of a task.`;
   const options = [["", "Choose …"], ...examples.map((example, number) => [number, example.name])];
   find("arc-example").replaceChildren(...options.map(([value, textContent]) => Object.assign(document.createElement("option"), { value, textContent })));
 
-  /** puzzle: an object, or the text of a file. */
-  async function show(puzzle, name) {
+  let latest = 0; // of the tasks that were asked for; whatever comes later than it is stale
+
+  /** puzzle: an object, or the text of a file; example: its number, where it is one. */
+  async function show(puzzle, name, example = "") {
+    const mine = ++latest;
+    find("arc-example").value = example;
     find("arc-error").textContent = find("arc-name").textContent = "";
     find("arc-pairs").replaceChildren();
     try {
       const found = await (await post("check", { task: "arc", puzzle })).json();
+      if (mine !== latest) return;
       if (!found.ok) throw new Error(found.message);
       const pairs = [["demonstration", found.arc.train], ["test", found.arc.test]];
       find("arc-pairs").replaceChildren(...pairs.flatMap(([what, list]) =>
         list.map((pair, number) => figure(`${what} ${number + 1}`, pair, served.colours))));
       find("arc-name").textContent = `${name}: ${count(found.arc.train, "demonstration")}, ${count(found.arc.test, "test")}`;
     } catch (error) {
-      find("arc-error").textContent = error.message;
+      if (mine === latest) find("arc-error").textContent = error.message;
     }
   }
 
+  const pick = (number) => show(examples[number].puzzle, examples[number].name, number);
   find("arc-example").addEventListener("change", (event) => {
-    const example = examples[event.target.value];
-    if (example) show(example.puzzle, example.name);
+    if (event.target.value !== "") pick(Number(event.target.value));
   });
   find("arc-file").addEventListener("change", async (event) => {
     const [file] = event.target.files;
@@ -41,7 +47,7 @@ export function showArc(find, served, examples) {
     event.target.value = ""; // so that the same file can be chosen again
   });
   find("arc-use").addEventListener("click", () => show(find("arc-text").value, "your text"));
-  if (examples.length) show(examples[0].puzzle, examples[0].name);
+  if (examples.length) pick(0);
 }
 
 function figure(title, pair, colours) {
@@ -50,15 +56,19 @@ function figure(title, pair, colours) {
   const line = document.createElement("div");
   const arrow = Object.assign(document.createElement("span"), { className: "arrow", textContent: "→" });
   arrow.setAttribute("aria-hidden", "true");
-  line.append(picture(`${title}, question`, pair.input, colours), arrow);
-  line.append(pair.output ? picture(`${title}, answer`, pair.output, colours) : document.createTextNode("?"));
+  const grids = pair.output ? [pair.input, pair.output] : [pair.input];
+  const across = (document.documentElement.clientWidth - BESIDES) / grids.reduce((sum, grid) => sum + grid[0].length, 0);
+  const longest = Math.max(...grids.flatMap((grid) => [grid.length, grid[0].length]));
+  const cell = Math.max(LEAST, Math.floor(Math.min(CELL, WIDEST / longest, across)));
+  line.append(picture(`${title}, question`, pair.input, colours, cell), arrow);
+  line.append(pair.output ? picture(`${title}, answer`, pair.output, colours, cell) : document.createTextNode("?"));
   made.append(caption, line);
   return made;
 }
 
-function picture(title, grid, colours) {
+/** cell: pixels of its side. */
+function picture(title, grid, colours, cell) {
   const [height, width] = [grid.length, grid[0].length];
-  const cell = Math.max(4, Math.min(CELL, Math.floor(WIDEST / Math.max(height, width))));
   const scale = window.devicePixelRatio || 1;
   const canvas = document.createElement("canvas");
   canvas.width = width * cell * scale;

@@ -1,0 +1,181 @@
+"""`trm serve` and many at once: places, a crowd, clients that hang up or do not read, memory."""
+
+from __future__ import annotations
+
+import gc
+import json
+import select
+import socket
+import threading
+import tracemalloc
+from collections import Counter
+from collections.abc import Generator
+from contextlib import ExitStack
+from itertools import pairwise
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import httpx
+import pytest
+from serving import MAZE, PATIENCE, Gated, Pathfinder, Served, serving, wait_until
+
+from trm.serve import Limits
+from trm.serve.limits import Queue, Worked
+
+ASKED = {"task": "maze", "puzzle": MAZE}
+
+
+def test_who_finds_no_place_is_told_when_to_come_back() -> None:
+    solver = Gated(2)
+    answers: list[httpx.Response] = []
+    with serving({"maze": solver}, Limits(workers=1, waiting=1)) as served:
+
+        def ask(path: str) -> None:
+            answers.append(served.post(path, ASKED))
+
+        threads = [threading.Thread(target=ask, args=(path,)) for path in ("solve", "watch")]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: served.queue.inside == 2)
+        refused = served.post("watch", ASKED)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "2")
+        assert refused.json()["message"] == "the server is busy with 2 puzzles; try again in 2 seconds"
+        assert served.get("/api/tasks").status_code == 200  # everything else goes on
+        assert served.post("check", ASKED).json()["ok"] is True
+        solver.let(8)
+        for thread in threads:
+            thread.join()
+        assert [answer.status_code for answer in answers] == [200, 200]
+        assert served.post("solve", ASKED).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["solve", "watch"])
+def test_who_hangs_up_stops_the_thinking_and_frees_the_place(path: str) -> None:
+    solver = Gated(1000)
+    with serving({"maze": solver}, Limits(workers=1, waiting=1)) as served:
+        with asking(served, path) as thinking:
+            wait_until(lambda: served.queue.inside == 1)
+            with asking(served, path):
+                wait_until(lambda: served.queue.inside == 2)
+            wait_until(lambda: served.queue.inside == 1)  # whoever waits may leave, too
+            solver.let()
+            told = b""
+            while path == "watch" and b"event: step" not in told:
+                told += thinking.recv(4096)
+            wait_until(lambda: solver.done == 1)
+        wait_until(lambda: solver.let_go(served.queue))
+        assert solver.done < 100
+        assert not served.queue.turn.locked()
+        solver.count = 4
+        solver.let(4)
+        assert served.post("solve", ASKED).json()["solved"] is True
+
+
+def test_a_crowd() -> None:
+    """200 at once: as many as there are places for are answered, and all others told to come again."""
+    solver, places = Gated(2), Limits().workers + Limits().waiting
+    with serving({"maze": solver}) as served, ExitStack() as stack:
+        lines = [stack.enter_context(asking(served, "solve")) for _ in range(200)]
+        wait_until(lambda: len(select.select(lines, [], [], 0)[0]) == 200 - places)
+        assert served.queue.inside == places
+        solver.let(2 * places)
+        answered = Counter(line.recv(12) for line in lines)
+        assert answered == {b"HTTP/1.1 200": places, b"HTTP/1.1 429": 200 - places}
+        wait_until(lambda: not served.queue.inside)
+        assert served.get("/api/tasks").status_code == 200
+
+
+def test_nothing_is_kept() -> None:
+    """Memory is flat while some get answers, some are refused and some hang up mid-stream."""
+    bodies = [{**ASKED, "steps": 3}, {**ASKED, "steps": "3"}, {"task": "maze", "puzzle": ["S"]}]
+    with serving({"maze": Pathfinder(1000)}) as served:
+
+        def memory() -> int:
+            for _ in range(10):
+                with asking(served, "watch") as line:
+                    assert line.recv(12) == b"HTTP/1.1 200"
+                for body, status in zip(bodies, (b"200", b"400", b"422"), strict=True):
+                    with asking(served, "solve", body) as line:
+                        assert line.recv(12)[9:] == status
+            wait_until(lambda: not served.busy())
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0]
+
+        tracemalloc.start()
+        try:
+            seen = [memory() for _ in range(4)]
+        finally:
+            tracemalloc.stop()
+    # Bytes that the last rounds, of 40 requests each, added. What is kept of requests adds to every one of them.
+    assert min(after - before for before, after in pairwise(seen[1:])) < 2000, seen
+
+
+def asking(served: Served, path: str, asked: object = ASKED) -> socket.socket:
+    """A connection that has asked about the maze, or something else; it is not kept, and neither is a timer for it."""
+    body = json.dumps(asked).encode()
+    line = socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE)
+    line.sendall(f"POST /api/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode())
+    line.sendall(f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    return line
+
+
+def test_who_does_not_read_loses_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue(1, 0)
+    sent: list[Any] = []
+    clocks: list[anyio.CancelScope] = []
+
+    def move_on_after(seconds: float) -> anyio.CancelScope:
+        assert seconds == 7
+        clocks.append(anyio.CancelScope())
+        return clocks[0]
+
+    async def never() -> Any:
+        await anyio.sleep_forever()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if len(sent) == 2:
+            clocks[0].deadline = anyio.current_time()  # the 7 seconds are over
+            await anyio.sleep_forever()
+
+    monkeypatch.setattr(anyio, "move_on_after", move_on_after)
+    worked = Worked(queue, (part for part in (b"a", b"b")), "text/plain", seconds=7)
+    anyio.run(worked, {"type": "http"}, never, send)
+    assert [message.get("body") for message in sent] == [None, b"a"]
+    assert queue.inside == 0
+    assert not queue.turn.locked()
+
+
+def test_who_hangs_up_leaves_nothing_running() -> None:
+    """The thinking is closed at once, not whenever it is collected."""
+    ended: list[bool] = []
+
+    def thinking() -> Generator[bytes, None, None]:
+        try:
+            while True:
+                yield b"step"
+        finally:
+            ended.append(True)
+
+    async def gone() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    parts = thinking()
+    next(parts)
+    anyio.run(Worked(Queue(1, 0), parts, "text/plain", seconds=7), {"type": "http"}, gone, send)
+    assert ended == [True]
+
+
+def test_a_fault_of_ours_is_told_and_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving({"maze": Pathfinder()}) as served:
+        with monkeypatch.context() as patch:
+            patch.setattr(Pathfinder, "watch", lambda *_, **__: (1 / 0 for _ in "x"))
+            answer = served.post("solve", ASKED)
+        assert answer.status_code == 500
+        assert answer.json() == {"message": "a fault of the server's; its log says more", "faults": []}
+        wait_until(lambda: served.queue.inside == 0)
+        assert served.post("solve", ASKED).json()["solved"] is True

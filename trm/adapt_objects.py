@@ -1,0 +1,121 @@
+"""Boxes in an ARC question that an answer may be the content of: around colours and objects, each with a name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from trm.tasks.arc_read import COLOURS, Grid
+
+Mask = npt.NDArray[np.bool_]  # [height, width]
+T = TypeVar("T")
+S = TypeVar("S", bound=np.generic)
+
+
+class Box(NamedTuple):
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def of(self, grid: npt.NDArray[S]) -> npt.NDArray[S]:
+        return grid[self.top : self.top + self.height, self.left : self.left + self.width]
+
+    def inner(self) -> Box:
+        """Without its edge, one cell wide."""
+        return Box(self.top + 1, self.left + 1, self.height - 2, self.width - 2)
+
+
+def boxes(grid: Grid) -> dict[str, Box]:
+    """Name -> box, of those that are there and are not ambiguous; with its edge and, as `inside ...`, without."""
+    found = {f"colour {colour}": around(grid == colour) for colour in np.unique(grid).tolist()}
+    ground = background(grid)
+    found["all but the background"] = around(grid != ground)
+    counts = {c: n for c, n in enumerate(np.bincount(grid.ravel(), minlength=COLOURS).tolist()) if n and c != ground}
+    for name, sign in (("rarest", -1), ("commonest", 1)):
+        if (chosen := _only(list(counts), {c: sign * n for c, n in counts.items()}.__getitem__)) is not None:
+            found[f"the {name} colour"] = around(grid == chosen)
+    for kind, same in (("object", False), ("object of one colour", True)):
+        masks = list(objects(grid, ground, same))
+        for name, measure in _measures(grid, masks).items():
+            if (mask := _only(masks, measure)) is not None:
+                found[f"the {name} {kind}"] = around(mask)
+    whole = {name: box for name, box in found.items() if box is not None}
+    inner = {f"inside {name}": box.inner() for name, box in whole.items() if min(box.height, box.width) > 2}
+    return whole | inner
+
+
+def background(grid: Grid) -> int:
+    """Black if there is any, else the commonest colour."""
+    counts = np.bincount(grid.ravel(), minlength=COLOURS)
+    return 0 if counts[0] else int(counts.argmax())
+
+
+def around(mask: Mask) -> Box | None:
+    """The smallest box with all that is true, None where nothing is."""
+    rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
+    if not len(rows):
+        return None
+    top, left = int(rows[0]), int(columns[0])
+    return Box(top, left, int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left)
+
+
+def objects(grid: Grid, ground: int, same: bool) -> Iterator[Mask]:
+    """Cells that touch each other, by an edge or a corner, not of the background; `same`: and of one colour."""
+    height, width = grid.shape
+    free = grid != ground
+    for start in zip(*(axis.tolist() for axis in free.nonzero()), strict=True):
+        if not free[start]:
+            continue
+        mask, waiting = np.zeros_like(free), [start]
+        free[start] = False
+        while waiting:
+            row, column = waiting.pop()
+            mask[row, column] = True
+            for r in range(max(0, row - 1), min(height, row + 2)):
+                for c in range(max(0, column - 1), min(width, column + 2)):
+                    if free[r, c] and (not same or grid[r, c] == grid[row, column]):
+                        free[r, c] = False
+                        waiting.append((r, c))
+        yield mask
+
+
+def _measures(grid: Grid, masks: list[Mask]) -> dict[str, Callable[[Mask], float]]:
+    """What makes an object stand out -> how much of it a mask has."""
+
+    def look(mask: Mask) -> bytes:
+        box = around(mask)
+        assert box is not None
+        return bytes((box.height, box.width)) + np.where(box.of(mask), box.of(grid), 0).tobytes()
+
+    def colours(mask: Mask) -> float:
+        return len(np.unique(grid[mask]))
+
+    def symmetric(mask: Mask) -> float:
+        box = around(mask)
+        assert box is not None
+        part = np.where(box.of(mask), box.of(grid), 0)
+        return float(np.array_equal(part, part[::-1]) or np.array_equal(part, part[:, ::-1]))
+
+    seen = Counter(look(mask) for mask in masks)
+    return {
+        "largest": lambda mask: float(mask.sum()),
+        "smallest": lambda mask: -float(mask.sum()),
+        "most colourful": colours,
+        "odd": lambda mask: -float(seen[look(mask)]),
+        "symmetric": symmetric,
+        "asymmetric": lambda mask: -symmetric(mask),
+    }
+
+
+def _only(items: list[T], measure: Callable[[T], float]) -> T | None:
+    """The item with the largest measure, None where there are several."""
+    if not items:
+        return None
+    values = [measure(item) for item in items]
+    best = max(values)
+    return items[values.index(best)] if values.count(best) == 1 else None
