@@ -294,23 +294,13 @@ def test_describing_and_refusing(files: Path, call: Call, tmp_path: Path) -> Non
         assert done.err.count("\n") == 1
 
 
-def test_the_snippets_of_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="the standard library reads TOML from 3.11 on")
+def test_the_structure_in_the_docs(tmp_path: Path) -> None:
     text = (EXAMPLE.parent.parent / "docs" / "custom.md").read_text(encoding="utf-8")
-    python = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    monkeypatch.chdir(tmp_path)
-    space: dict[str, Any] = {}
-    exec(python[0], space)
-    Path("s.toml").write_text(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0])
-    if sys.version_info >= (3, 11):
-        structure = read_structure(Path("s.toml"))
-        assert [len(kind) for kind in structure.expanded()] == [14]
-        assert (structure.blank, len(structure.symbols)) == (0, 7)
-    Path("s.json").write_text(json.dumps(RULES))
-    run = ["--out", "runs/latin", "--steps", "1", *ARGUMENTS]
-    assert call("train", "custom", "--data", "pairs.npz", "--structure", "s.json", *run).code == 0
-    space["question"] = space["question"][0]
-    exec(python[1], space)
-    assert space["answer"].grid.shape == (2, 2)
+    (tmp_path / "s.toml").write_text(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0])
+    structure = read_structure(tmp_path / "s.toml")
+    assert [len(kind) for kind in structure.expanded()] == [14]
+    assert (structure.blank, len(structure.symbols)) == (0, 7)
 
 
 # -- the example -------------------------------------------------------------------------------------------------------
