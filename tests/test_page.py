@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from browsing import ARGUMENTS, CHROMIUM, cell, cells, drag, enter, script, shorter
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
 from serving import EASY, PATIENCE, Gated, Pathfinder, serving, wait_until
 
 import trm
@@ -357,10 +357,18 @@ def test_tabs_work_as_tabs_do(show: Open) -> None:
 
 def test_a_server_that_is_busy_or_gone(show: Open) -> None:
     page = show()
+    held: list[Route] = []
+    page.route("**/api/check", lambda route: held.append(route))
+    with page.expect_request("**/api/check"):
+        page.select_option("#example", index=2)
     busy = {"message": "the server is busy with 18 puzzles; try again in 2 seconds", "faults": []}
     page.route("**/api/watch", lambda route: route.fulfill(status=429, json=busy))
     page.click("#solve")
     expect(page.locator("#blame")).to_have_text(busy["message"])
+    with page.expect_response("**/api/check"):
+        held.pop().continue_()
+    page.evaluate("new Promise(requestAnimationFrame)")
+    expect(page.locator("#blame")).to_have_text(busy["message"])  # a check that comes late does not wipe it away
     page.unroute("**/api/watch")
     page.route("**/api/watch", lambda route: route.fulfill(status=200, content_type="text/event-stream", body=""))
     page.click("#solve")

@@ -92,7 +92,7 @@ function edit(grid) {
   stop();
   asked += 1;
   const [height, width] = shape();
-  Object.assign(state, { grid, faults: [], note: "" });
+  Object.assign(state, { grid, faults: [], note: "", tried: false });
   const known = examples.findIndex((example) => example.puzzle === grid);
   find("example").value = known < 0 ? "" : known;
   player.reset(null);
@@ -111,7 +111,7 @@ async function check() {
     const found = await (await post("check", { task: puzzle.name, puzzle: puzzle.send(grid) })).json();
     if (grid === state.grid) tell(found);
   } catch (error) {
-    if (grid === state.grid && !running) complain(error);
+    if (grid === state.grid && !state.tried) complain(error);
   }
 }
 
@@ -140,7 +140,7 @@ function paint(cell, first) {
 /** Show what a check has found, unless something is being shown that matters more. */
 function tell(found) {
   state.note = found.note;
-  if (running || player.frames.length) return;
+  if (state.tried) return; // what came of solving it, or comes
   state.faults = found.faults;
   blame(found.faults.length ? "" : found.message, found.faults, found.note);
   drawPuzzle();
@@ -176,6 +176,7 @@ async function solve() {
   if (running) return stop("Stopped.");
   blame();
   running = new AbortController();
+  state.tried = true;
   const mine = running;
   const { grid, puzzle } = state;
   find("solve").textContent = "Stop";
