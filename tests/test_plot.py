@@ -1,0 +1,73 @@
+"""Pictures of traces, from Python and from the command line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Call
+from hypothesis import given
+from hypothesis import strategies as st
+
+import trm
+from trm import plot
+from trm.api import Board, Step
+from trm.errors import BadInput, TrmError
+from trm.tasks.sudoku import Sudoku
+
+NINE = Sudoku()
+EMPTY, FOUR = "1...............", "12..341.2143432."
+IMPOSSIBLE = "123............4"  # r1c4 has to be 4 and cannot
+
+
+def test_a_picture_of_a_trace(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    answer = trm.Solver("sudoku").solve(IMPOSSIBLE, steps=2, restarts=1, guesses=0, noise=0.5)
+    top, bottom = plot.draw(answer).subfigs
+    assert [axes.get_title().split(",")[0] for axes in top.axes] == ["step 1", "step 2", "step 3", "step 4"]
+    written = "".join(text.get_text() for text in top.axes[0].texts)
+    assert written == "".join(map(str, answer.trace[0].grid.reshape(-1)))
+    confidence, movement = bottom.axes
+    lines = {line.get_label(): np.asarray(line.get_ydata()).tolist() for line in confidence.lines}
+    assert lines["that the answer is right"] == [step.confidence for step in answer.trace[:2]]  # of the first start
+    assert lines["taken as the answer"] == [answer.confidence]
+    assert np.asarray(movement.lines[0].get_ydata()).tolist() == [step.moved_y for step in answer.trace[:2]]
+    maze = trm.Solver("maze").solve("S..\n.#.\n..G", steps=1, restarts=0)
+    plot.trace(maze, tmp_path / "trace.png")
+    assert (tmp_path / "trace.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(BadInput, match="cannot write"):
+        plot.trace(maze, tmp_path)
+
+
+@given(st.integers(1, 200), st.integers(3, 6), st.data())
+def test_the_steps_that_are_shown(count: int, most: int, data: st.DataObject) -> None:
+    board = Board(NINE, NINE.read("." * 81).question[0])
+    cells = np.ones((9, 9), np.float32)
+    steps = [Step(board.task, board.tokens, n, 0, False, 0.5, cells, 1.0, 1.0) for n in range(1, count + 1)]
+    chosen = steps[data.draw(st.integers(0, count - 1))]
+    numbers = [step.number for step in plot.shown_steps(steps, chosen, most)]
+    assert numbers == sorted(set(numbers))
+    assert {1, chosen.number, count} <= set(numbers)
+    assert len(numbers) <= most
+
+
+def test_plot_from_the_command_line(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "trace.png"
+    done = call("solve", "sudoku", FOUR, "--quiet", "--plot", str(path))
+    assert (done.code, done.err, len(done.out)) == (0, "", 17)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    for arguments, words in (
+        ([f"{EMPTY}\n{EMPTY}", "--plot", str(path)], "one puzzle, and there are 2"),
+        ([EMPTY, "--plot", str(tmp_path)], "is a folder"),
+        ([EMPTY, "--plot", str(path), "--backend", "onnx"], "--plot needs the torch backend"),
+    ):
+        refused = call("solve", "sudoku", *arguments)
+        assert (refused.code, refused.out, words in refused.err) == (2, "", True)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    refused = call("solve", "sudoku", EMPTY, "--plot", str(path))
+    assert (refused.code, refused.out, "pip install 'trm[plot]'" in refused.err) == (1, "", True)
+    with pytest.raises(TrmError, match="needs matplotlib"):
+        plot.new_figure(1, 1)
