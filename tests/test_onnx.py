@@ -228,6 +228,16 @@ def test_an_easy_puzzle_needs_no_torch_and_a_hard_one_gets_it(call: Call, tmp_pa
     assert many == call("solve", "sudoku", EASY, *hard[3:], "--restarts", "1", "--noise", "0.5", "--backend", "torch")
 
 
+def test_a_folder_comes_before_what_ships(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a file lies in it that was exported from other weights."""
+    shutil.copytree(onnx_solve.SHIPPED / "sudoku-mini", tmp_path / "sudoku-mini")
+    shutil.copy(onnx_solve.SHIPPED / "sudoku-extreme-cpu" / "model.safetensors", tmp_path / "sudoku-mini")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(onnx_solve, "load", lambda *_: pytest.fail("asked an exported file"))
+    for name in ("sudoku-mini", str(tmp_path / "sudoku-mini")):
+        assert call("solve", "sudoku", EASY, "--weights", name, "--threads", "1").code == 0
+
+
 def test_both_backends_print_the_same(call: Call) -> None:
     one, two = (call("solve", "sudoku", EASY, "--trace", "--backend", name) for name in ("onnx", "torch"))
     assert one == two

@@ -132,13 +132,15 @@ def quick_answers(
     """Answers to a few questions [rows, cells] from one start each, by the exported file that ships with the weights.
 
     torch takes seconds to import, and most puzzles need no further start. None where there are many questions, where no
-    such file ships or fits the task, or unless all of them are solved: then all of the thinking is called for.
+    such file ships or fits the task, or unless all of them are solved: then all of the thinking is called for. A folder
+    of that name comes before what ships, and an exported file in it may be older than its weights.
     """
     from trm import onnx_solve
 
-    if len(question) > FEW or not checkable(task) or not (onnx_solve.SHIPPED / weights / onnx_solve.FILE).is_file():
+    file = onnx_solve.SHIPPED / weights / onnx_solve.FILE
+    if len(question) > FEW or not checkable(task) or Path(weights).exists() or not file.is_file():
         return None
-    model = onnx_solve.load(weights, threads)
+    model = onnx_solve.load(str(file), threads)
     if not onnx_solve.fits(model, task):
         return None
     answers = onnx_solve.solve(model, task, question, steps, trace=trace)
