@@ -74,7 +74,7 @@ LOCAL = ModelConfig(mixer="local", width=32, layers=1, expansion=3, multiple=16,
 MAZE_GENERATED = Preset(
     name="maze-hard-cpu-generated",
     hardware="two CPU cores",
-    time="45 minutes",
+    time="57 minutes, one core at first, other work beside it",
     score="26 % of 100 genuine mazes, 64 steps; 37 % where it halts",
     procs=2,
     config=SUDOKU_MINI.config.model_copy(

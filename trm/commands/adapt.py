@@ -49,7 +49,7 @@ def adapt_command(
     from trm.adapt import Settings
     from trm.adapt_run import adapt_all, adapt_one, many_tasks, one_task
 
-    limited = seconds if seconds is not None or steps is not None else 240.0
+    limited = seconds if seconds is not None or steps is not None else Settings.seconds
     settings = Settings(seconds=limited, steps=steps, models=models, seed=seed)
     if every:
         assert out is not None
