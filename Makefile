@@ -1,9 +1,8 @@
 # Everything here sets up what it needs in .venv, once. PYTHON and PIP_ARGS may be given: see README, "Install".
-# --no-compile: Python compiles what is imported, which is a fraction of what is installed, a minute sooner.
 PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt $(PIP_ARGS)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 RUN := runs/sudoku-mini
 
 .PHONY: run test lint bench clean chromium
