@@ -69,7 +69,7 @@ HERE = "input: task 'task'"
     ("change", "message"),
     [
         (put("train", {}), f"{HERE}: train must be a list of pairs, not an object"),
-        (put("test", []), f"{HERE}: test is empty"),
+        (put("test", []), f"{HERE}: test holds no pairs"),
         (lambda data: data.pop("test"), f"{HERE}: there is no test"),
         (lambda data: data.pop("train"), f"{HERE}: there is no train"),
         (put("train.1", 3), f"{HERE}, train pair 2: an object with input and output is needed, not 3"),

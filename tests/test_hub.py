@@ -17,8 +17,14 @@ from huggingface_hub import close_session
 import trm
 from trm.errors import BadInput, TrmError
 from trm.models import ModelConfig, build
+from trm.presets import PRESETS
+from trm.sources import training_set
 from trm.store import save_model
 from trm.tasks import hub, load_puzzles
+from trm.tasks.custom import Custom
+from trm.tasks.maze import Maze
+from trm.tasks.maze_data import embedded
+from trm.tasks.structure import Structure
 from trm.tasks.sudoku import Sudoku
 
 TASK = Sudoku(2, 2)
@@ -119,9 +125,26 @@ def test_a_seed_decides_which_rows(served: Hub, small_csv: Path) -> None:
     assert served.got == ["train.csv"]  # then it was in the cache
 
 
-def test_more_rows_than_there_are_gives_each_once(served: Hub, small_csv: Path) -> None:
-    whole = load_puzzles(TASK, str(small_csv)).question
-    assert sorted(map(bytes, hub.download(TASK).question)) == sorted(map(bytes, whole))
+def test_more_rows_than_there_are_gives_all_in_their_order(served: Hub, small_csv: Path) -> None:
+    np.testing.assert_array_equal(hub.download(TASK).question, load_puzzles(TASK, str(small_csv)).question)
+
+
+def test_mazes_come_from_a_set_of_their_own(served: Hub) -> None:
+    mazes = embedded("train")
+    served.place = "datasets/sapientinc/maze-30x30-hard-1k"
+    write = Maze().to_line
+    rows = [f"hard,{write(q)},{write(a)},110\n" for q, a in zip(mazes.question[:12], mazes.answer[:12], strict=True)]
+    served.files["train.csv"] = "".join(["source,question,answer,rating\n", *rows]).encode()
+    run = PRESETS["maze-hard-cpu"].config.model_copy(update={"limit": 5})
+    puzzles = training_set(run, Maze())
+    np.testing.assert_array_equal(puzzles.question, mazes.question[:5])
+    np.testing.assert_array_equal(puzzles.answer, mazes.answer[:5])
+
+
+def test_a_task_without_a_public_set_says_so(served: Hub) -> None:
+    task = Custom(Structure(shape=(3, 3), values=(0, 1, 2, 3)))
+    with pytest.raises(BadInput, match=f"no public set of puzzles is known for task '{task.spec.name}'; give"):
+        load_puzzles(task, "hub")
 
 
 def test_lines_are_chosen_once_each_and_end_where_they_should(tmp_path: Path) -> None:

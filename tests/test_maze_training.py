@@ -189,7 +189,6 @@ def test_what_a_run_cannot_train_on_is_said(csv: Path) -> None:
     for maze, source, words in (
         (Maze(9, 10), str(csv), "are 9x9, too small for maze-9x10"),
         (Maze(10, 10), str(csv), "are 9x9, too small for maze-10x10"),
-        (Maze(), "hub", "give the benchmark's train.csv"),
         (Maze(), "no.csv", "cannot read"),
     ):
         with pytest.raises(BadInput, match=words):

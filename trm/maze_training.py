@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from trm.errors import BadInput
+from trm.tasks import hub
 from trm.tasks.base import Puzzles, Tokens
 from trm.tasks.maze import Maze, maze_for
 from trm.tasks.maze_data import complete, embedded, generate, renew, usual_least
@@ -69,7 +70,8 @@ def training_mazes(maze: Maze, source: str, limit: int, turned: bool, settings: 
 
     Args:
         maze: the size of the mazes to train on.
-        source: 'generated', 'embedded', or a file's path; its mazes may be larger, and need no answers.
+        source: 'generated', 'embedded', 'hub' (the benchmark's training rows), or a file's path; its mazes may be
+            larger, and need no answers.
         limit: take the first so many rows of it; 0: all.
         turned: show symmetric images.
         settings: of the mazes that are made.
@@ -84,7 +86,7 @@ def training_mazes(maze: Maze, source: str, limit: int, turned: bool, settings: 
     elif source == "embedded":
         rows, puzzles = Maze(), embedded("train")
     elif source == "hub":
-        raise BadInput("mazes are not downloaded: give the benchmark's train.csv, or a file of your own, with --data")
+        rows, puzzles = Maze(), hub.download(Maze())
     else:
         text = read_file(source)
         rows = maze_for(text, maze)

@@ -107,8 +107,8 @@ MAZE_HARD = Preset(
     config=MAZE_GENERATED.config.model_copy(
         update={"data": "hub", "limit": 900, "maze": MazeSettings(ends=0.75, least=0.75)}
     ),
-    note="the paper's protocol; give the 1,000 genuine training mazes with --data: windows on the first 900 and other "
-    "ends in their walls, the last 100 are left to report on",
+    note="the paper's protocol: windows on the first 900 of the 1,000 genuine training mazes and other ends in their "
+    "walls; the last 100 are left to report on",
 )
 
 # The model is chosen by what is declared of the task: see trm/custom_run.py.

@@ -219,7 +219,7 @@ def parse_task(data: Any, id: str, place: str) -> ArcTask:
         if not isinstance(pairs, list):
             raise BadInput(f"{place}: {part} must be a list of pairs, not {_kind(pairs)}")
         if not pairs:
-            raise BadInput(f"{place}: {part} is empty")
+            raise BadInput(f"{place}: {part} holds no pairs")
         parts.append(tuple(_pair(pair, part, f"{place}, {part} pair {n}") for n, pair in enumerate(pairs, 1)))
     return ArcTask(id, *parts)
 

@@ -10,20 +10,31 @@ import numpy as np
 from trm.errors import BadInput, TrmError
 from trm.hub import fetch
 from trm.tasks.base import Puzzles, Task
-from trm.tasks.sudoku import decode
+from trm.tasks.maze import Maze
+from trm.tasks.sudoku import Sudoku, decode
 
 
-def download(
-    task: Task, repo: str = "sapientinc/sudoku-extreme", file: str = "train.csv", rows: int = 1000, seed: int = 0
-) -> Puzzles:
-    """`rows` random rows of a hub dataset's CSV, in random order; all of them if it has no more.
+def public_set(task: Task) -> str:
+    """The repository of a task's benchmark. Raises BadInput for a task that has none."""
+    if isinstance(task, Sudoku):
+        return "sapientinc/sudoku-extreme"
+    if isinstance(task, Maze):
+        return "sapientinc/maze-30x30-hard-1k"
+    raise BadInput(f"no public set of puzzles is known for task {task.spec.name!r}; give a file with --data PATH")
+
+
+def download(task: Task, repo: str = "", file: str = "train.csv", rows: int = 1000, seed: int = 0) -> Puzzles:
+    """`rows` random rows of a hub dataset's CSV (the task's own, if no `repo` is given), in random order; all of them as
+    they are ordered there if it has no more.
 
     The whole file is downloaded once and kept in the hub's cache. The same file, rows and seed give the same puzzles.
     HF_ENDPOINT and HF_HUB_CACHE work as they do elsewhere.
 
     Raises:
+        BadInput: the task has no public set.
         TrmError: huggingface_hub is not installed, the file cannot be had, or it does not hold puzzles with answers.
     """
+    repo = repo or public_set(task)
     path = fetch(repo, file)
     lines, text = sample(path, rows, seed)
     try:
@@ -38,7 +49,7 @@ def download(
 
 
 def sample(path: Path, rows: int, seed: int) -> tuple[list[int], bytes]:
-    """The heading and `rows` random lines of a CSV. -> their line numbers from 1, and the lines.
+    """The heading and `rows` random lines of a CSV, or all it has. -> their line numbers from 1, and the lines.
 
     The published file has millions of lines, so it is read through twice (to count, then to pick) and never held.
     """
@@ -46,7 +57,9 @@ def sample(path: Path, rows: int, seed: int) -> tuple[list[int], bytes]:
         count = sum(1 for _ in file) - 1
     if count < 1:
         return [1], path.read_bytes()
-    chosen = np.random.default_rng(seed).choice(count, min(rows, count), replace=False).tolist()
+    chosen = list(range(count))
+    if count > rows:
+        chosen = np.random.default_rng(seed).choice(count, rows, replace=False).tolist()
     place = {number: at for at, number in enumerate(chosen, 1)}  # row from 0 -> line of the result
     picked = [b""] * (len(chosen) + 1)
     with path.open("rb") as file:

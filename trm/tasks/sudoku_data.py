@@ -6,6 +6,7 @@ comes from the benchmark is the table `EXTREME`, quantiles of the rating of `trm
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ DATA = Path(__file__).parent.parent / "data"
 EMBEDDED = {"train": "extreme", "validation": "extreme", "minimal": "minimal"}  # name -> kind
 KINDS = ("extreme", "minimal")
 
-CHAIN = 250  # extreme puzzles from one walk
+CHAIN = 50  # extreme puzzles from one walk
 
 # share of the puzzles of Sudoku-Extreme -> the highest rating among them, smoothed, from its 1,000 training rows
 EXTREME = (
@@ -152,14 +153,16 @@ def _fill_extreme(solver: Solver, rows: int, seed: int, take: Callable[[int, Tok
     at, highest = zip(*EXTREME, strict=True)
     # Whole numbers: no puzzle has a rating between 0 and 1.
     targets = np.log1p(np.rint(np.expm1(np.interp(share, at, np.log1p(highest)))))
-    for start in range(0, rows, CHAIN):
-        walk = Walk(solver, np.random.default_rng([seed, 1, start]))
-        wanted = dict(enumerate(targets[start : start + CHAIN].tolist(), start))
-        while wanted:
+    wanted = dict(enumerate(targets.tolist()))
+    for number in itertools.count():
+        walk, done = Walk(solver, np.random.default_rng([seed, 1, number])), len(wanted) - CHAIN
+        while wanted and len(wanted) > done:
             row, tokens = walk.reach(wanted)
             # A random symmetry hides what likeness is left between the puzzles of a walk.
             if take(row, solver.sudoku.random_symmetry(walk.rng).apply(tokens)):
                 del wanted[row]
+        if not wanted:
+            return
 
 
 def build_embedded(seed: int = 1, rows: int = 1000, folder: Path = DATA) -> None:
