@@ -54,20 +54,22 @@ class SwiGLU(nn.Module):
 class Rotary(nn.Module):
     """Rotary positions (RoPE) for `length` tokens, applied to queries and keys."""
 
-    cos: Tensor
+    cos: Tensor  # [length, 1, head_width / 2]
     sin: Tensor
 
     def __init__(self, head_width: int, length: int, base: float = 10_000.0) -> None:
         super().__init__()
         rates = base ** (-torch.arange(0, head_width, 2, dtype=torch.float32) / head_width)
-        angles = torch.outer(torch.arange(length, dtype=torch.float32), rates).repeat(1, 2)
+        angles = torch.outer(torch.arange(length, dtype=torch.float32), rates)[:, None]
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
 
     def forward(self, heads: Tensor) -> Tensor:
-        """[batch, heads, tokens, head_width] -> same."""
+        """[batch, tokens, heads, head_width] -> same."""
+        cos, sin = self.cos.to(heads.dtype), self.sin.to(heads.dtype)
         first, second = heads.chunk(2, dim=-1)
-        return heads * self.cos.to(heads.dtype) + torch.cat((-second, first), dim=-1) * self.sin.to(heads.dtype)
+        turned = torch.addcmul(first * cos, second, sin, value=-1), torch.addcmul(second * cos, first, sin)
+        return torch.cat(turned, dim=-1)
 
 
 class Attention(nn.Module):
@@ -82,10 +84,9 @@ class Attention(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         batch, tokens, width = h.shape
-        qkv = self.w_qkv(h).view(batch, tokens, 3, self.heads, width // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        if self.rotary is not None:
-            q, k = self.rotary(q), self.rotary(k)
-        mixed = F.scaled_dot_product_attention(q, k, v)
+        qkv = self.w_qkv(h).view(batch, tokens, 3 * self.heads, width // self.heads)
+        qk, v = qkv.split((2 * self.heads, self.heads), dim=2)
+        q, k = (qk if self.rotary is None else self.rotary(qk)).chunk(2, dim=2)
+        mixed = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
         out: Tensor = self.w_out(mixed.transpose(1, 2).reshape(batch, tokens, width))
         return out
