@@ -24,9 +24,9 @@ def public_set(task: Task) -> str:
 
 
 def download(task: Task, repo: str = "", file: str = "train.csv", rows: int = 1000, seed: int = 0) -> Puzzles:
-    """`rows` random rows of a hub dataset's CSV (the task's own, if no `repo` is given), in random order; all of them as
-    they are ordered there if it has no more.
+    """`rows` random rows of a dataset's CSV on the hub, in random order; if it has no more, all in their own order.
 
+    Without `repo` it is the dataset of the task's benchmark.
     The whole file is downloaded once and kept in the hub's cache. The same file, rows and seed give the same puzzles.
     HF_ENDPOINT and HF_HUB_CACHE work as they do elsewhere.
 

@@ -2,7 +2,7 @@
 
 No genuine benchmark row is in the embedded sets or was a starting point. All that comes from the benchmark is the table
 `EXTREME`, quantiles of the rating of `trm.tasks.sudoku_search`. `build_embedded` makes such sets; the two extreme ones
-that ship were made by it with APART = 5 and, for the last targets, more patience and a wider tolerance (docs/log.md), so
+that ship were made by it with APART = 5 and, for the last targets, more patience and a wider tolerance (docs/log.md):
 today's code gives others of the same kind.
 """
 
@@ -165,7 +165,7 @@ def _fill_extreme(solver: Solver, rows: int, seed: int, take: Callable[[int, Tok
 
 
 def build_embedded(seed: int = 1, rows: int = 1000, folder: Path = DATA) -> None:
-    """Write three sets such as those that ship. Same seed and numpy, same bytes. Takes hours: the hardest targets do."""
+    """Write three sets such as those that ship. Same seed and numpy, same bytes. Takes hours."""
     avoid: set[int] = set()
     for number, (name, kind) in enumerate(EMBEDDED.items()):
         puzzles, rating = generate(kind, rows, seed * len(EMBEDDED) + number, avoid=avoid)
