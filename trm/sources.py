@@ -61,7 +61,11 @@ def held_out(config: RunConfig, task: Task) -> Puzzles:
     Raises BadInput where there are none.
     """
     if not isinstance(task, Arc):
-        return load_puzzles(task, "embedded", "validation")
+        try:
+            return load_puzzles(task, "embedded", "validation")
+        except BadInput:
+            name = task.spec.name
+            raise BadInput(f"no held-out puzzles of task {name!r} to check training with: --set check_every=0") from None
     sets = _arc_set(config, task)
     if not sets.answered():
         raise BadInput(f"no test answer in {config.data} is known, so training cannot be checked: --set check_every=0")
