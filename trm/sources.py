@@ -64,8 +64,8 @@ def held_out(config: RunConfig, task: Task) -> Puzzles:
         try:
             return load_puzzles(task, "embedded", "validation")
         except BadInput:
-            name = task.spec.name
-            raise BadInput(f"no held-out puzzles of task {name!r} to check training with: --set check_every=0") from None
+            missing = f"no held-out puzzles of task {task.spec.name!r} to check training with"
+            raise BadInput(f"{missing}: --set check_every=0") from None
     sets = _arc_set(config, task)
     if not sets.answered():
         raise BadInput(f"no test answer in {config.data} is known, so training cannot be checked: --set check_every=0")
