@@ -1,13 +1,15 @@
 """The paper-size TRM (width 512, two layers, T=3): share of this machine's matrix rate, and against plain torch.
 
-Every figure is from one run, all of the machine's cores, the best of several rounds. FLOPs are those of the matrix
-products of the mathematics (trm/cost.py), so work done twice does not count. The reference computes with the same
-weights, from the paper's description alone (benchmarks/reference.py).
+Every figure is from one run on all of the machine's cores. In each round ours, the reference and large square products
+of as many FLOPs take turns, and shares and ratios are medians over rounds: a machine's rate may change within seconds.
+FLOPs are those of the matrix products of the mathematics (trm/cost.py), so work done twice does not count. The reference
+computes with the same weights, from the paper's description alone (benchmarks/reference.py).
 """
 
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 import sys
 import time
@@ -19,7 +21,6 @@ from reference import ReferenceTRM, stablemax_loss
 from torch import Tensor
 
 from trm.cost import forward_cost, training_cost
-from trm.describe import matrix_rate
 from trm.losses import step_loss
 from trm.models import State, build
 from trm.models.trm import TRM
@@ -32,7 +33,8 @@ CASES = {
     "attention, 97 tokens, n=6": ("sudoku-extreme-trm-attention", 8),
     "attention, 916 tokens, n=4": ("maze-hard-trm", 1),
 }
-ROUNDS = 3
+ROUNDS = 5
+SIDE = 1024
 
 
 class Case:
@@ -77,16 +79,31 @@ class Case:
         return {name: p.grad for name, p in self.reference.named_parameters() if p.grad is not None}
 
 
-def fastest(works: Sequence[Callable[[], object]]) -> list[float]:
-    """Seconds of each, the best of ROUNDS, taking turns so that all see the same machine."""
-    best = [float("inf")] * len(works)
-    for turn in range(ROUNDS + 1):  # the first warms up
-        for number, work in enumerate(works):
+def products(flops: int) -> Callable[[], object]:
+    """Square products of about that many operations."""
+    a, b, out = (torch.randn(SIDE, SIDE) for _ in range(3))
+
+    def work() -> None:
+        for _ in range(max(1, round(flops / (2 * SIDE**3)))):
+            torch.mm(a, b, out=out)
+
+    return work
+
+
+def taking_turns(works: Sequence[Callable[[], object]]) -> list[list[float]]:
+    """Seconds of each of them in each of ROUNDS rounds, after one to warm up."""
+    seconds: list[list[float]] = [[] for _ in works]
+    for turn in range(ROUNDS + 1):
+        for taken, work in zip(seconds, works, strict=True):
             began = time.perf_counter()
             work()
             if turn:
-                best[number] = min(best[number], time.perf_counter() - began)
-    return best
+                taken.append(time.perf_counter() - began)
+    return seconds
+
+
+def median_ratio(a: Sequence[float], b: Sequence[float]) -> float:
+    return statistics.median(one / other for one, other in zip(a, b, strict=True))
 
 
 def peak(side: str, name: str) -> int:
@@ -119,8 +136,7 @@ def agree(case: Case) -> float:
 
 
 def main() -> None:
-    limit = matrix_rate(torch.device("cpu"), 3.0)
-    print(f"matrix products: {limit / 1e9:.1f} GFLOP/s on {torch.get_num_threads()} threads")
+    print(f"{torch.get_num_threads()} threads; shares of the rate of {SIDE}x{SIDE} products in the same round")
     for name, (preset, batch) in CASES.items():
         case = Case(preset, batch)
         flops = forward_cost(case.run.model, case.spec).flops * batch
@@ -131,11 +147,14 @@ def main() -> None:
             ("training", learning, [case.our_training, case.reference_training]),
         ]
         for what, count, works in pairs:
-            ours, theirs = fastest(works)
-            share = [
-                f"{count / seconds / 1e9:5.1f} GFLOP/s, {count / seconds / limit:4.0%}" for seconds in (ours, theirs)
-            ]
-            print(f"  {what:10s}  ours {share[0]}   reference {share[1]}   ratio {theirs / ours:.2f}", flush=True)
+            ours, theirs, limit = taking_turns([*works, products(count)])
+            rates = [count / statistics.median(seconds) / 1e9 for seconds in (ours, theirs, limit)]
+            print(
+                f"  {what:10s}  ours {rates[0]:5.1f} GFLOP/s, {median_ratio(limit, ours):4.0%}   "
+                f"reference {rates[1]:5.1f}, {median_ratio(limit, theirs):4.0%}   products {rates[2]:5.1f}   "
+                f"reference's time over ours {median_ratio(theirs, ours):.2f}",
+                flush=True,
+            )
         held = [peak(side, name) / 2**20 for side in ("ours", "reference")]
         print(f"  memory of a training step: ours {held[0]:.0f} MB, reference {held[1]:.0f} MB")
 
