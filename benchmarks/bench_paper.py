@@ -2,8 +2,8 @@
 
 Every figure is from one run on all of the machine's cores. In each round ours, the reference and large square products
 of as many FLOPs take turns, and shares and ratios are medians over rounds: a machine's rate may change within seconds.
-FLOPs are those of the matrix products of the mathematics (trm/cost.py), so work done twice does not count. The reference
-computes with the same weights, from the paper's description alone (benchmarks/reference.py).
+FLOPs are those of the matrix products of the mathematics (trm/cost.py), so work done twice does not count. The
+reference computes with the same weights, from the paper's description alone (benchmarks/reference.py).
 """
 
 from __future__ import annotations
