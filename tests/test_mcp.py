@@ -22,6 +22,10 @@ from mcp_types import CallToolResult, TextContent
 
 from trm import mcp_server, tools
 
+ARC = {  # copy the question
+    "train": [{"input": [[1, 2], [colour, 0]], "output": [[1, 2], [colour, 0]]} for colour in (0, 3, 4)],
+    "test": [{"input": [[5, 1], [0, 2]]}],
+}
 EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
 DONE = "534678912672195348198342567859761423426853791713924856961537284287419635345286179"
 IMPOSSIBLE = "123............4"
@@ -77,7 +81,7 @@ async def good_and_bad(client: Client) -> None:
     await refused(client, "solve_sudoku", {"puzzle": 5}, "puzzle: Input should be a valid string")
     await refused(client, "solve_sudoku", {}, "puzzle: Field required")
     await refused(client, "solve_maze", {"puzzle": "S#\n#G"}, "no path leads from S to G")
-    await refused(client, "solve_arc", {"task": "{}"}, "cannot solve ARC tasks")
+    await refused(client, "solve_arc", {"task": "{}"}, "task: no task found: the object is empty")
     await refused(client, "solve_nothing", {}, "there is no tool 'solve_nothing'")
 
 
@@ -93,6 +97,11 @@ def test_over_pipes() -> None:
         assert 0 < found["confidence"] <= 1
         assert found["steps"] > 0
         assert text(result) == f"{found['message']}\n\n{found['answer']}"
+        result = await client.call_tool("solve_arc", {"task": json.dumps(ARC), "seconds": 4})
+        found = result.structured_content
+        assert (found["solved"], len(found["attempts"])) == (False, 1)
+        assert 0 < found["seconds"] < 6
+        assert text(result).startswith(found["message"])
 
     text_of_docs = (Path(__file__).parent.parent / "docs" / "tools.md").read_text(encoding="utf-8")
     about = json.loads(re.findall(r"```json\n(.*?)```", text_of_docs, re.DOTALL)[0])["mcpServers"]["trm"]
@@ -218,7 +227,7 @@ def test_a_fault_of_ours_is_an_error_and_not_the_end(monkeypatch: pytest.MonkeyP
             patch.setattr(tools, "call", broken)
             with pytest.raises(MCPError):
                 await client.call_tool("solve_arc", {"task": "{}"})
-        await refused(client, "solve_arc", {"task": "{}"}, "cannot solve ARC tasks")
+        await refused(client, "solve_arc", {"task": "{}"}, "task: no task found: the object is empty")
 
     ask(mcp_server.make_server(), session)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,14 +18,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trm import api, solving, store, tools
+from trm.adapt import Settings
+from trm.adapt_apart import Stopped, adapt_apart
 from trm.errors import BadInput, TrmError
 from trm.models import ModelConfig, build
 from trm.tasks import get_task, load_puzzles
+from trm.tasks.arc_read import parse
 from trm.tasks.base import Tokens
 from trm.tasks.maze import Maze
 from trm.tasks.sudoku import Sudoku
 from trm.tasks.sudoku_search import count_solutions
-from trm.tools import Solution, call
+from trm.tools import ArcSolution, Solution, call
 
 NINE = Sudoku()
 EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
@@ -155,9 +159,64 @@ def test_missing_and_wrong_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         tools.use_weights(str(tmp_path))
 
 
-def test_arc_is_refused() -> None:
-    with pytest.raises(TrmError, match="cannot solve ARC tasks"):
-        call("solve_arc", {"task": "{}"})
+def arc_task(count: int = 1) -> dict[str, object]:
+    """Copy the question; the answer of the test, given too, is a lie that must not be seen."""
+    grids = [[[1, 2, 3], [4, 0, 0], [0, number, 0]] for number in range(4)]
+    tests = [{"input": [[5, 1], [0, 2]], "output": [[9, 9], [9, 9]]}] * count
+    return {"train": [{"input": grid, "output": grid} for grid in grids], "test": tests}
+
+
+def test_arc_attempts_are_unchecked_and_see_no_answer() -> None:
+    found = call("solve_arc", {"task": json.dumps(arc_task(2)), "seconds": 6})
+    assert isinstance(found, ArcSolution)
+    assert (found.solved, found.valid) == (False, True), found
+    assert [attempts[0].grid for attempts in found.attempts] == [[[5, 1], [0, 2]]] * 2
+    assert all(len(attempts) <= 2 and 0 < attempts[0].confidence <= 1 for attempts in found.attempts)
+    assert 0 < found.models_that_know <= found.models
+    assert found.message.startswith("Not checked: ")
+    assert "Test 2, attempt 1, confidence" in found.text
+    assert "\n51\n02" in found.text
+
+
+def test_an_arc_task_without_a_rule_for_the_size_has_no_attempts() -> None:
+    odd = [[[1]], [[1, 1]], [[1], [1]]]
+    task = {"train": [{"input": [[1, 2], [3, 4]], "output": grid} for grid in odd], "test": [{"input": [[1, 2]]}]}
+    found = call("solve_arc", {"task": json.dumps(task), "seconds": 5})
+    assert isinstance(found, ArcSolution)
+    assert (found.valid, found.models, found.attempts) == (False, 0, [[]])
+    assert found.text == "No attempt: no rule for the size of the answer holds on the demonstrations."
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{}", "task: no task found: the object is empty"),
+        ("[", "task: not"),
+        (json.dumps({"a": arc_task(), "b": arc_task()}), "there are 2 tasks"),
+        (json.dumps({"train": [], "test": []}), "train holds no pairs"),
+    ],
+)
+def test_what_is_no_arc_task_is_said(text: str, words: str) -> None:
+    with pytest.raises(BadInput, match=words) as caught:
+        call("solve_arc", {"task": text})
+    assert "\n" not in str(caught.value)
+
+
+def test_adapting_apart_can_be_stopped_and_leaves_nothing_behind() -> None:
+    task = parse(json.dumps(arc_task()))[0]
+    told: list[float] = []
+    with pytest.raises(Stopped):
+        adapt_apart(task, Settings(seconds=200.0), lambda share, what: told.append(share), lambda: len(told) > 2)
+    assert multiprocessing.active_children() == []
+    assert told == sorted(told)
+
+
+def test_adapting_that_dies_is_an_error() -> None:
+    def kill(share: float, what: str) -> None:
+        multiprocessing.active_children()[0].kill()
+
+    with pytest.raises(TrmError, match="has died"):
+        adapt_apart(parse(json.dumps(arc_task()))[0], Settings(seconds=200.0), kill)
 
 
 @pytest.mark.parametrize(

@@ -39,15 +39,11 @@ def listed() -> list[Tool]:
             name=name,
             description=tools.description(name),
             input_schema=tools.arguments_of(name).model_json_schema(),
-            output_schema=returned(name).model_json_schema(),
+            output_schema=tools.returned(name).model_json_schema(),
             annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
         )
         for name in tools.TOOLS
     ]
-
-
-def returned(name: str) -> type[tools.Result]:
-    return tools.Result if name == "check_answer" else tools.Solution
 
 
 def failed(message: str) -> CallToolResult:
@@ -78,7 +74,7 @@ def make_server() -> Server[Any]:
     return Server(
         "trm",
         version=__version__,
-        instructions="Puzzles solved by tiny recursive networks. Every answer is checked: trust it if solved is true.",
+        instructions="Puzzles solved by tiny recursive networks. An answer with solved true was checked: trust it.",
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )

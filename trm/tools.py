@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from trm.errors import BadInput, TrmError
+from trm.errors import BadInput
 from trm.solving import SIZES, default_weights
+from trm.tasks import arc_read
 from trm.tasks.base import Tokens
 from trm.tasks.maze import Maze
 from trm.tasks.sudoku import Sudoku
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 LENGTH = 20_000  # characters of a puzzle; a maze of 100x100 cells has 10,100
 ARC_LENGTH = 200_000
-STEPS, SECONDS = 512, 60.0  # at most
-USUAL_SECONDS = 20.0
+STEPS, SECONDS, ARC_SECONDS = 512, 60.0, 240.0  # at most
+USUAL_SECONDS, USUAL_ARC_SECONDS = 20.0, 60.0
 NODES = 2000  # of the search that counts solutions
 WEIGHTS: dict[str, str] = {}  # of a task, where others are wanted than those that ship
 
@@ -43,6 +44,10 @@ Steps = Annotated[
 ]
 Seconds = Annotated[
     float | None, Field(gt=0, le=SECONDS, description=f"Time for thinking, at most; null: {USUAL_SECONDS:.0f}.")
+]
+ArcSeconds = Annotated[
+    float | None,
+    Field(gt=0, le=ARC_SECONDS, description=f"Of a processor core, at most; null: {USUAL_ARC_SECONDS:.0f}."),
 ]
 Solutions = Literal["none", "one", "several", "not counted"]
 
@@ -77,6 +82,35 @@ class Solution(Result):
         return self.message if board is None else f"{self.message}\n\n{board}"
 
 
+class Attempt(BaseModel):
+    """One answer to a test of an ARC task."""
+
+    model_config = ConfigDict(frozen=True)
+
+    grid: list[list[int]] = Field(description="Colours 0-9, row by row.")
+    confidence: float = Field(ge=0, le=1, description="The share of the models' votes for it, by how sure each was.")
+
+
+class ArcSolution(Result):
+    """What models trained on an ARC task's demonstrations answer to its tests."""
+
+    solved: bool = Field(description="Always false: nobody can check the answer to an ARC task but by its author's.")
+    valid: bool = Field(description="Every test has an attempt, by a model that reproduces all the demonstrations.")
+    attempts: list[list[Attempt]] = Field(description="For each test up to two, the likelier first.")
+    models: int = Field(ge=0, description="Models that were trained.")
+    models_that_know: int = Field(ge=0, description="Of those, how many reproduce every demonstration.")
+    seconds: float = Field(ge=0, description="Of a processor core, used.")
+
+    @property
+    def text(self) -> str:
+        parts = [self.message]
+        for number, attempts in enumerate(self.attempts, 1):
+            for rank, attempt in enumerate(attempts, 1):
+                rows = "\n".join("".join(map(str, row)) for row in attempt.grid)
+                parts.append(f"Test {number}, attempt {rank}, confidence {attempt.confidence:.0%}:\n{rows}")
+        return "\n\n".join(parts)
+
+
 def solve_sudoku(puzzle: SudokuText, steps: Steps = None, seconds: Seconds = None) -> Solution:
     """Solve a Sudoku with a small neural network and check the answer by the rules. Says so if the puzzle has no or
     several solutions. When solved is false, best_attempt is wrong: solve the puzzle another way.
@@ -105,11 +139,40 @@ def solve_maze(puzzle: MazeText, steps: Steps = None, seconds: Seconds = None) -
     return think(task, puzzle, steps, seconds, "not counted")
 
 
-def solve_arc(task: ArcText, steps: Steps = None, seconds: Seconds = None) -> Solution:
-    """Answer the tests of an ARC-AGI task. Not possible yet: this version always returns an error."""
-    raise TrmError(
-        "this version cannot solve ARC tasks, having no model that adapts to a new one; solve it another way"
+def solve_arc(task: ArcText, seconds: ArcSeconds = None) -> ArcSolution:
+    """Two attempts at each test of an ARC-AGI task, by small neural networks trained on its demonstrations alone. They
+    are not checked: compare them with the demonstrations before use. Takes about a minute.
+    """
+    tasks = arc_read.parse(task, place="task")
+    if len(tasks) != 1:
+        raise BadInput(f"task: there are {len(tasks)} tasks in this text; give one at a time")
+    from trm.adapt import Settings
+    from trm.adapt_apart import adapt_apart
+
+    found = adapt_apart(tasks[0], Settings(seconds=seconds or USUAL_ARC_SECONDS))
+    attempts = [
+        [Attempt(grid=grid.tolist(), confidence=sure) for grid, sure in zip(grids, sures, strict=True)]
+        for grids, sures in zip(found.attempts(), found.sure(), strict=True)
+    ]
+    know = sum(model["known"] for model in found.models)
+    return ArcSolution(
+        solved=False,
+        valid=know > 0 and all(attempts),
+        message=arc_outcome(len(found.models), know),
+        attempts=attempts,
+        models=len(found.models),
+        models_that_know=know,
+        seconds=found.seconds,
     )
+
+
+def arc_outcome(models: int, know: int) -> str:
+    """The outcome in one line."""
+    if not models:
+        return "No attempt: no rule for the size of the answer holds on the demonstrations."
+    if not know:
+        return "Not to be trusted: no model learnt the demonstrations in the time given, so the attempts are guesses."
+    return f"Not checked: {know} of {models} models reproduce every demonstration; these are their votes."
 
 
 def check_answer(
@@ -227,6 +290,12 @@ def arguments_of(name: str) -> type[BaseModel]:
     return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
 
 
+def returned(name: str) -> type[Result]:
+    """What a tool returns."""
+    kind: type[Result] = get_type_hints(TOOLS[name])["return"]
+    return kind
+
+
 def call(name: str, arguments: Mapping[str, Any] | str) -> Result:
     """Run a tool as a language model asks for it.
 
@@ -236,7 +305,7 @@ def call(name: str, arguments: Mapping[str, Any] | str) -> Result:
 
     Raises:
         BadInput: no such tool, other arguments than its own, or a malformed puzzle: one line to give back to the model.
-        TrmError: the puzzle cannot be solved by this version.
+        TrmError: the work could not be done, for want of memory or time.
     """
     expected = arguments_of(name)
     if isinstance(arguments, str):
