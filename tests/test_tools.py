@@ -167,7 +167,7 @@ def arc_task(count: int = 1) -> dict[str, object]:
 
 
 def test_arc_attempts_are_unchecked_and_see_no_answer() -> None:
-    found = call("solve_arc", {"task": json.dumps(arc_task(2)), "seconds": 6})
+    found = call("solve_arc", {"task": json.dumps(arc_task(2)), "seconds": 12})
     assert isinstance(found, ArcSolution)
     assert (found.solved, found.valid) == (False, True), found
     assert [attempts[0].grid for attempts in found.attempts] == [[[5, 1], [0, 2]]] * 2
