@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, Route, expect
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
+from serving import PATIENCE, Pathfinder, serving
+
+import trm
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = [
@@ -19,6 +24,63 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
+REFUSAL = "the server responded with a status of"  # in the console; whether it was expected, each test knows
+HOUR = 3600  # seconds, later than any page is opened
+expect.set_options(timeout=1000 * PATIENCE)
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving({"sudoku": trm.Solver("sudoku"), "maze": Pathfinder(6)}) as served:
+        yield served.url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=1000 * PATIENCE)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(browser: Browser, url: str) -> Iterator[Open]:
+    """Opens the page; `paused`: its time stands still until it is told to run.
+
+    Whatever a test does there, no script may fail and nothing may be fetched from elsewhere.
+    """
+    troubles: list[str] = []
+    contexts = []
+
+    def note(told: ConsoleMessage) -> None:
+        if told.type == "error" and REFUSAL not in told.text:
+            troubles.append(told.text)
+
+    def open_page(
+        task: str = "sudoku", width: int = 1280, height: int = 900, at: str = url, paused: bool = False, **more: Any
+    ) -> Page:
+        more = {"reduced_motion": "reduce", **more}
+        context = browser.new_context(viewport={"width": width, "height": height}, **more)
+        context.set_default_timeout(1000 * PATIENCE)
+        contexts.append(context)
+        page = context.new_page()
+        if paused:
+            page.clock.install(time=0)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("console", note)
+        page.on("request", lambda request: None if request.url.startswith(at) else troubles.append(request.url))
+        page.goto(f"{at}/#{task}")
+        expect(page.locator("#about")).not_to_be_empty()
+        if paused:
+            page.clock.pause_at(HOUR)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert troubles == []
 
 
 def cells(page: Page) -> list[str]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from browsing import browser, show, url  # noqa: F401 -- fixtures
 
 from trm import cli
 from trm.tasks.sudoku import Sudoku

@@ -2,82 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from typing import Any
-
 import pytest
-from browsing import ARGUMENTS, CHROMIUM, cell, cells, drag, enter, script, shorter
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
-from serving import EASY, PATIENCE, Gated, Pathfinder, serving, wait_until
+from browsing import CHROMIUM, Open, cell, cells, drag, enter, script, shorter
+from playwright.sync_api import Route, expect
+from serving import EASY, Gated, serving, wait_until
 
-import trm
 from trm.tasks.sudoku import Sudoku
 from trm.tasks.sudoku_search import count_solutions
 
-REFUSAL = "the server responded with a status of"  # in the console; whether it was expected, each test knows
 NINE = Sudoku()
-HOUR = 3600  # seconds, later than any page is opened
 FRAME = 240  # milliseconds for which the page shows each
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found: install it, on Debian by `make chromium` as root"),
 ]
-expect.set_options(timeout=1000 * PATIENCE)
-
-Open = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with serving({"sudoku": trm.Solver("sudoku"), "maze": Pathfinder(6)}) as served:
-        yield served.url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=1000 * PATIENCE)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def show(browser: Browser, url: str) -> Iterator[Open]:
-    """Opens the page; `paused`: its time stands still until it is told to run.
-
-    Whatever a test does there, no script may fail and nothing may be fetched from elsewhere.
-    """
-    troubles: list[str] = []
-    contexts = []
-
-    def note(told: ConsoleMessage) -> None:
-        if told.type == "error" and REFUSAL not in told.text:
-            troubles.append(told.text)
-
-    def open_page(
-        task: str = "sudoku", width: int = 1280, height: int = 900, at: str = url, paused: bool = False, **more: Any
-    ) -> Page:
-        more = {"reduced_motion": "reduce", **more}
-        context = browser.new_context(viewport={"width": width, "height": height}, **more)
-        context.set_default_timeout(1000 * PATIENCE)
-        contexts.append(context)
-        page = context.new_page()
-        if paused:
-            page.clock.install(time=0)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("console", note)
-        page.on("request", lambda request: None if request.url.startswith(at) else troubles.append(request.url))
-        page.goto(f"{at}/#{task}")
-        expect(page.locator("#about")).not_to_be_empty()
-        if paused:
-            page.clock.pause_at(HOUR)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert troubles == []
 
 
 def solution(line: str, task: Sudoku = NINE) -> list[str]:
@@ -312,31 +250,6 @@ def test_a_task_without_weights_says_so(show: Open) -> None:
         page.select_option("#example", label="8x8")
         expect(page.locator("#board [role=gridcell]")).to_have_count(64)
         page.close()  # before it asks a server that is gone
-
-
-# ARC
-
-
-def test_an_arc_task(show: Open) -> None:
-    page = show("arc")
-    expect(page.locator("#arc-notice")).to_contain_text("ARC tasks cannot be solved here yet")
-    expect(page.locator("#arc-pairs figure")).to_have_count(4)
-    task = {"train": [{"input": [[0, 2]], "output": [[3], [4]]}], "test": [{"input": [[5]]}]}
-    page.set_input_files("#arc-file", {"name": "mine.json", "mimeType": "", "buffer": json.dumps(task).encode()})
-    expect(page.locator("#arc-name")).to_have_text("mine.json: 1 demonstration, 1 test")
-    labels = [picture.get_attribute("aria-label") for picture in page.locator("#arc-pairs canvas").all()]
-    assert labels == [
-        "demonstration 1, question, 1 rows of 2: 0 2",
-        "demonstration 1, answer, 2 rows of 1: 3; 4",
-        "test 1, question, 1 rows of 1: 5",
-    ]
-    pixel = "canvas => [...canvas.getContext('2d').getImageData(canvas.width * 3 / 4, canvas.height / 2, 1, 1).data]"
-    assert page.locator("#arc-pairs canvas").first.evaluate(pixel) == [0xFF, 0x41, 0x36, 0xFF]
-    page.locator("#arc summary").click()
-    page.fill("#arc-text", json.dumps(task).replace("5", "12"))
-    page.click("#arc-use")
-    expect(page.locator("#arc-error")).to_contain_text("test pair 1, input: row 1, column 1: 12 is no colour (0-9)")
-    expect(page.locator("#arc-pairs figure")).to_have_count(0)
 
 
 # The page as a whole

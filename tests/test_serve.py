@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import multiprocessing
 import re
 import shutil
 import socket
@@ -16,13 +18,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serving import EASY, MAZE, Pathfinder, Served, events, serving
+from serving import EASY, MAZE, PATIENCE, Pathfinder, Served, events, serving, wait_until
 
 import trm
 from trm.models import ModelConfig, build
 from trm.serve import load_solvers
 from trm.serve.checking import answer_faults
-from trm.serve.offers import NO_ARC
 from trm.solving import DEFAULT_WEIGHTS
 from trm.store import Stored, save_model
 from trm.tasks.maze import Maze
@@ -94,7 +95,7 @@ def test_what_is_offered(served: Served) -> None:
     assert tasks["sudoku"]["weights"] == "sudoku-extreme-cpu"
     assert tasks["sudoku"]["sizes"] == [[4, 4], [6, 6], [9, 9], [16, 16]]
     assert (tasks["maze"]["weights"], tasks["maze"]["sizes"], tasks["maze"]["side"]) == ("pathfinder", [], 50)
-    assert (tasks["arc"]["solves"], tasks["arc"]["why"]) == (False, NO_ARC)
+    assert (tasks["arc"]["solves"], tasks["arc"]["weights"]) == (True, None)
     assert offer["limits"] | {"steps": 256, "seconds": 30, "body_bytes": 262144, "workers": 2} == offer["limits"]
     assert len(offer["colours"]) == 10
 
@@ -285,10 +286,34 @@ def test_what_can_be_read_is_given_back(served: Served) -> None:
     assert arc == {"train": ARC["train"], "test": [{"input": [[3, 0]], "output": None}]}
 
 
-def test_arc_is_not_there_yet(served: Served) -> None:
-    for path in ("solve", "watch"):
-        answer = served.post(path, {"task": "arc", "puzzle": ARC})
-        assert (answer.status_code, answer.json()["message"]) == (501, NO_ARC)
+def test_arc_attempts(served: Served) -> None:
+    copy = [{"input": [[1, 2], [colour, 0]], "output": [[1, 2], [colour, 0]]} for colour in (0, 3, 4, 6)]
+    asked = {"task": "arc", "puzzle": {"train": copy, "test": [{"input": [[5, 1], [0, 2]], "output": [[9]]}]}}
+    answer = served.post("solve", {**asked, "seconds": 3}).json()
+    assert (answer["solved"], answer["valid"]) == (False, answer["models_that_know"] > 0)
+    assert np.array(answer["attempts"][0][0]["grid"]).shape == (2, 2)
+    assert answer["message"].startswith("Not ")  # "checked", or "to be trusted"
+    refused = served.post("solve", {**asked, "seconds": 241})
+    assert (refused.status_code, refused.json()["message"]) == (
+        400,
+        "seconds: Input should be less than or equal to 240",
+    )
+    refused = served.post("watch", {**asked, "puzzle": {"train": [], "test": []}})
+    assert (refused.status_code, refused.json()["message"]) == (422, "input: task 'task': train holds no pairs")
+
+
+def test_hanging_up_ends_the_training(served: Served) -> None:
+    task = {"train": [{"input": [[1]], "output": [[2]]}], "test": [{"input": [[3, 0]]}]}
+    request = json.dumps({"task": "arc", "puzzle": task, "seconds": 240}).encode()
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=PATIENCE)
+    connection.request("POST", "/api/watch", request, {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    first = response.readline() + response.readline()
+    assert first.startswith(b'event: progress\ndata: {"share":0.0,"doing":"starting"}')
+    assert len(multiprocessing.active_children()) == 1
+    response.close()
+    connection.close()
+    wait_until(lambda: not multiprocessing.active_children())
 
 
 def test_faults_of_answers() -> None:

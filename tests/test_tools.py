@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from trm import api, solving, store, tools
 from trm.adapt import Settings
-from trm.adapt_apart import Stopped, adapt_apart
+from trm.adapt_apart import adapting
 from trm.errors import BadInput, TrmError
 from trm.models import ModelConfig, build
 from trm.tasks import get_task, load_puzzles
@@ -203,20 +203,20 @@ def test_what_is_no_arc_task_is_said(text: str, words: str) -> None:
 
 
 def test_adapting_apart_can_be_stopped_and_leaves_nothing_behind() -> None:
-    task = parse(json.dumps(arc_task()))[0]
-    told: list[float] = []
-    with pytest.raises(Stopped):
-        adapt_apart(task, Settings(seconds=200.0), lambda share, what: told.append(share), lambda: len(told) > 2)
+    work = adapting(parse(json.dumps(arc_task()))[0], Settings(seconds=200.0))
+    told = [next(work) for _ in range(3)]
+    assert told[0] == (0.0, "starting")
+    assert len(multiprocessing.active_children()) == 1
+    work.close()
     assert multiprocessing.active_children() == []
-    assert told == sorted(told)
 
 
 def test_adapting_that_dies_is_an_error() -> None:
-    def kill(share: float, what: str) -> None:
-        multiprocessing.active_children()[0].kill()
-
+    work = adapting(parse(json.dumps(arc_task()))[0], Settings(seconds=200.0))
+    next(work)
+    multiprocessing.active_children()[0].kill()
     with pytest.raises(TrmError, match="has died"):
-        adapt_apart(parse(json.dumps(arc_task()))[0], Settings(seconds=200.0), kill)
+        list(work)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from trm.tasks.sudoku import Sudoku
 from trm.tasks.sudoku_search import TooHard, count_solutions
 
 if TYPE_CHECKING:
+    from trm.adapt_run import Result as Adapted
     from trm.api import Answer, Solver
 
 LENGTH = 20_000  # characters of a puzzle; a maze of 100x100 cells has 10,100
@@ -147,9 +148,16 @@ def solve_arc(task: ArcText, seconds: ArcSeconds = None) -> ArcSolution:
     if len(tasks) != 1:
         raise BadInput(f"task: there are {len(tasks)} tasks in this text; give one at a time")
     from trm.adapt import Settings
-    from trm.adapt_apart import adapt_apart
+    from trm.adapt_apart import adapting
+    from trm.adapt_run import Result as Adapted
 
-    found = adapt_apart(tasks[0], Settings(seconds=seconds or USUAL_ARC_SECONDS))
+    *_, found = adapting(tasks[0], Settings(seconds=seconds or USUAL_ARC_SECONDS))
+    assert isinstance(found, Adapted)
+    return arc_solution(found)
+
+
+def arc_solution(found: Adapted) -> ArcSolution:
+    """What came of a task, as it is told."""
     attempts = [
         [Attempt(grid=grid.tolist(), confidence=sure) for grid, sure in zip(grids, sures, strict=True)]
         for grids, sures in zip(found.attempts(), found.sure(), strict=True)

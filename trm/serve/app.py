@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -13,23 +13,25 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from trm.api import Solver, Step
+from trm.adapt_apart import longest
+from trm.api import Solver
 from trm.errors import BadInput
-from trm.serve.checking import Refused, read, read_arc, shown
-from trm.serve.events import last, stream
+from trm.serve.checking import Refused, read, read_arc, shown, shown_arc
+from trm.serve.events import arc_parts, last, stream
 from trm.serve.examples import examples
 from trm.serve.guard import Guard, problem
 from trm.serve.limits import PATIENCE, RETRY, Busy, Limits, Queue, Worked
-from trm.serve.offers import NO_ARC, no_weights, offered
+from trm.serve.offers import no_weights, offered
 from trm.serve.schemas import Answer, ArcQuestion, Checked, Example, Fault, Options, Problem, Question, Served
 from trm.solving import problem as trouble
-from trm.tasks.base import Tokens
-from trm.tasks.maze import Maze
-from trm.tasks.sudoku import Sudoku
+from trm.tools import ArcSolution
 from trm.version import __version__
 
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-EVENTS = "Server-sent events: a `step` (see Step) for every supervision step, then one `answer`, as `solve` gives it."
+EVENTS = (
+    "Server-sent events: a `step` (see Step) for every supervision step, or of an ARC task `progress` (see Progress); "
+    "then one `answer`, as `solve` gives it."
+)
 REFUSALS = {
     400: "The body is not JSON, not as described, or a value is out of range.",
     403: "Another name than this server's, or another website's request.",
@@ -38,7 +40,6 @@ REFUSALS = {
     422: "The puzzle is none: why, and the cells to blame.",
     429: "Every place is taken; try again after `Retry-After` seconds.",
     500: "A fault of the server's.",
-    501: "No model can solve this here yet.",
     503: "No weights for this task were loaded; or there are too many connections.",
 }
 FORMS = {"body", "sudoku", "maze", "arc", "text", "lines", "rows", "object"}  # parts of a place that say nothing
@@ -99,16 +100,19 @@ def make_api(solvers: Mapping[str, Solver], limits: Limits, queue: Queue) -> API
     router = APIRouter()
     offer, picked = offered(solvers, limits), examples()
 
-    def begin(asked: Question) -> tuple[Sudoku | Maze, Tokens, Iterator[Step]]:
-        """The puzzle, and the steps of thinking about it, of which none is done yet."""
+    def worked(asked: Question, whole: bool) -> Worked:
+        """The answer alone, or all that leads to it. Nothing of the work is done yet."""
+        kind = "application/json" if whole else "text/event-stream"
         if isinstance(asked, ArcQuestion):
-            read_arc(asked.puzzle)
-            raise HTTPException(501, NO_ARC)
+            parts = arc_parts(read_arc(asked.puzzle), asked.seconds, whole)
+            return Worked(queue, parts, kind, longest(asked.seconds) + PATIENCE)
         task, question = read(asked.task, asked.puzzle, limits.side)
         if asked.task not in solvers:
             raise HTTPException(503, no_weights(asked.task))
         thinking = asked.model_dump(include=set(Options.model_fields), exclude_none=True)
-        return task, question, solvers[asked.task].watch(shown(task, question), **thinking)
+        steps = solvers[asked.task].watch(shown(task, question), **thinking)
+        parts = last(task, steps) if whole else stream(task, question, steps)
+        return Worked(queue, parts, kind, asked.seconds + PATIENCE)
 
     @router.get("/tasks", responses=refusals())
     async def tasks() -> Served:
@@ -125,26 +129,24 @@ def make_api(solvers: Mapping[str, Solver], limits: Limits, queue: Queue) -> API
         """What the server makes of a puzzle. What is wrong with it comes with the cells it concerns, and status 200."""
         try:
             if isinstance(asked, ArcQuestion):
-                return Checked(ok=True, arc=read_arc(asked.puzzle))
+                return Checked(ok=True, arc=shown_arc(read_arc(asked.puzzle)))
             task, question = read(asked.task, asked.puzzle, limits.side)
         except BadInput as error:
             return Checked(ok=False, message=str(error), **blame(error))
         note = trouble(task, question, GUESSES) if task.cells <= COUNTED else None
         return Checked(ok=True, note=note or "", grid=shown(task, question))
 
-    @router.post("/solve", response_model=Answer, responses=refusals(400, 422, 429, 501, 503))
+    @router.post("/solve", response_model=Answer | ArcSolution, responses=refusals(400, 422, 429, 503))
     async def solve(asked: Question) -> Response:
-        """Solve a puzzle."""
-        task, _, steps = await run_in_threadpool(begin, asked)
-        return Worked(queue, last(task, steps), "application/json", asked.seconds + PATIENCE)
+        """Solve a puzzle. The answer to an ARC task is two attempts a test, which cannot be checked."""
+        return await run_in_threadpool(worked, asked, True)
 
     sent = {"description": EVENTS, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
 
-    @router.post("/watch", response_class=Response, responses={200: sent, **refusals(400, 422, 429, 501, 503)})
+    @router.post("/watch", response_class=Response, responses={200: sent, **refusals(400, 422, 429, 503)})
     async def watch(asked: Question) -> Response:
         """Watch a puzzle being thought about. Whoever hangs up stops the thinking."""
-        task, question, steps = await run_in_threadpool(begin, asked)
-        return Worked(queue, stream(task, question, steps), "text/event-stream", asked.seconds + PATIENCE)
+        return await run_in_threadpool(worked, asked, False)
 
     return router
 

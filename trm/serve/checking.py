@@ -48,12 +48,17 @@ def read(family: str, puzzle: Puzzle, side: int) -> tuple[Sudoku | Maze, Tokens]
     return task, question[0]
 
 
-def read_arc(puzzle: str | dict[str, Any]) -> ArcPuzzle:
+def read_arc(puzzle: str | dict[str, Any]) -> arc_read.ArcTask:
     """Raises BadInput, which names the pair, the row and the column."""
     tasks = arc_read.parse(puzzle) if isinstance(puzzle, str) else [arc_read.parse_task(puzzle, "task", "input")]
     if len(tasks) != 1:
         raise BadInput(f"there are {len(tasks)} tasks in this file; give one at a time")
-    parts = ([Pair(**{"output": None, **pair.as_dict()}) for pair in part] for part in (tasks[0].train, tasks[0].test))
+    return tasks[0]
+
+
+def shown_arc(task: arc_read.ArcTask) -> ArcPuzzle:
+    """A task as the API writes it."""
+    parts = ([Pair(**{"output": None, **pair.as_dict()}) for pair in part] for part in (task.train, task.test))
     train, test = parts
     return ArcPuzzle(train=train, test=test)
 

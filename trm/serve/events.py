@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 
 import numpy as np
+from pydantic import BaseModel
 
 from trm import api
+from trm.adapt import Settings
+from trm.adapt_apart import adapting
+from trm.adapt_run import Result
 from trm.serve.checking import answer_faults, shown
-from trm.serve.schemas import Answer, Step
+from trm.serve.schemas import Answer, Progress, Step
+from trm.tasks.arc_read import ArcTask
 from trm.tasks.base import Tokens
 from trm.tasks.maze import Maze
 from trm.tasks.sudoku import Sudoku
+from trm.tools import arc_solution
 
 
 def stream(task: Sudoku | Maze, question: Tokens, steps: Iterator[api.Step]) -> Generator[bytes, None, None]:
@@ -30,7 +36,19 @@ def last(task: Sudoku | Maze, steps: Iterator[api.Step]) -> Generator[bytes, Non
         yield b"" if step.answer is None else concluded(task, step.answer).model_dump_json().encode()
 
 
-def event(name: str, data: Step | Answer) -> bytes:
+def arc_parts(task: ArcTask, seconds: float, whole: bool) -> Generator[bytes, None, None]:
+    """Train models on an ARC task: events `progress`, then `answer`; or nothing, then the answer as JSON (`whole`)."""
+    for found in adapting(task, Settings(seconds=seconds)):
+        if not isinstance(found, Result):
+            share, doing = found
+            yield b"" if whole else event("progress", Progress(share=share, doing=doing))
+        elif whole:
+            yield arc_solution(found).model_dump_json().encode()
+        else:
+            yield event("answer", arc_solution(found))
+
+
+def event(name: str, data: BaseModel) -> bytes:
     return f"event: {name}\ndata: {data.model_dump_json()}\n\n".encode()
 
 

@@ -67,9 +67,14 @@ class MazeQuestion(Options):
     puzzle: Annotated[Annotated[Text, Tag("text")] | Annotated[Lines, Tag("lines")], Discriminator(lines_or_text)]
 
 
-class ArcQuestion(Options):
-    """An ARC task: the JSON of its file, as an object or as text."""
+class ArcQuestion(BaseModel):
+    """An ARC task: the JSON of its file, as an object or as text. Answers to its tests are not looked at."""
 
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    seconds: float = Field(
+        limits.USUAL_ARC_SECONDS, gt=0, le=limits.ARC_SECONDS, description="Of a processor core, for training models."
+    )
     task: Literal["arc"]
     puzzle: Annotated[
         Annotated[Text, Tag("text")] | Annotated[dict[str, Any], Tag("object")],
@@ -139,6 +144,13 @@ class Answer(BaseModel):
     grid: Grid
     text: str = Field(description="The grid drawn.")
     faults: list[Fault] = Field(description="Where it breaks the rules.")
+
+
+class Progress(BaseModel):
+    """How far the training of models on an ARC task has come."""
+
+    share: float = Field(ge=0, le=1, description="Of the time.")
+    doing: str
 
 
 class TaskInfo(BaseModel):

@@ -1,31 +1,42 @@
-// ARC tasks to look at: each pair as two pictures. Solving them comes later.
+// ARC tasks: each pair as two pictures, and the attempts of networks trained on them.
 
-import { post } from "/api.js";
+import { Problem, post, watch } from "/api.js";
 
 const WIDEST = 300; // pixels of a picture's longer side, at most
 const [CELL, LEAST] = [22, 4]; // and of a cell's, at most and at least
 const BESIDES = 110; // pixels of the page's width that are not a pair's: margins, frame and arrow
 
+const USUAL_SECONDS = 60; // of a processor core, for training
+
 const count = (list, noun) => `${list.length} ${noun}${list.length === 1 ? "" : "s"}`;
 
 export function showArc(find, served, examples) {
-  const task = served.tasks.find((one) => one.name === "arc");
-  find("arc-notice").textContent = `${task.why}. Until then, you can look at them: choose an example, or open the file of a task.`;
   const options = [["", "Choose …"], ...examples.map((example, number) => [number, example.name])];
   find("arc-example").replaceChildren(...options.map(([value, textContent]) => Object.assign(document.createElement("option"), { value, textContent })));
 
+  Object.assign(find("arc-seconds"), { value: USUAL_SECONDS, max: served.limits.arc_seconds });
+
   let latest = 0; // of the tasks that were asked for; whatever comes later than it is stale
+  let task = null; // that is shown
+  let running = null; // AbortController of the training that goes on
 
   /** puzzle: an object, or the text of a file; example: its number, where it is one. */
   async function show(puzzle, name, example = "") {
     const mine = ++latest;
+    task = null;
+    stop();
+    find("arc-verdict").textContent = "";
+    find("arc-attempts").replaceChildren();
+    find("arc-solve").disabled = true;
     find("arc-example").value = example;
     find("arc-error").textContent = find("arc-name").textContent = "";
     find("arc-pairs").replaceChildren();
     try {
       const found = await (await post("check", { task: "arc", puzzle })).json();
       if (mine !== latest) return;
-      if (!found.ok) throw new Error(found.message);
+      if (!found.ok) throw new Problem(found.message);
+      task = found.arc;
+      find("arc-solve").disabled = false;
       const pairs = [["demonstration", found.arc.train], ["test", found.arc.test]];
       find("arc-pairs").replaceChildren(...pairs.flatMap(([what, list]) =>
         list.map((pair, number) => figure(`${what} ${number + 1}`, pair, served.colours))));
@@ -35,6 +46,57 @@ export function showArc(find, served, examples) {
     }
   }
 
+  function stop(told = "") {
+    if (!running) return;
+    running.abort();
+    finish(told);
+  }
+
+  function finish(told) {
+    running = null;
+    find("arc-work").hidden = true;
+    find("arc-solve").textContent = "Solve";
+    find("arc-verdict").textContent = told;
+  }
+
+  async function solve() {
+    if (running) return stop("Stopped.");
+    const seconds = find("arc-seconds");
+    if (!seconds.reportValidity() || !seconds.value) return seconds.focus();
+    const mine = (running = new AbortController());
+    const asked = task;
+    find("arc-attempts").replaceChildren();
+    find("arc-error").textContent = find("arc-doing").textContent = "";
+    find("arc-progress").value = 0;
+    find("arc-work").hidden = false;
+    find("arc-solve").textContent = "Stop";
+    find("arc-verdict").textContent = "Training on the demonstrations …";
+    try {
+      let answer;
+      const puzzle = { train: asked.train, test: asked.test.map(({ input }) => ({ input })) };
+      for await (const { name, data } of watch({ task: "arc", puzzle, seconds: Number(seconds.value) }, mine.signal)) {
+        if (mine !== running) return;
+        if (name === "answer") answer = data;
+        else {
+          find("arc-progress").value = data.share;
+          find("arc-doing").textContent = data.doing;
+        }
+      }
+      if (mine !== running) return;
+      if (!answer) throw new Problem("The connection broke before the answer came.");
+      finish(answer.message);
+      find("arc-attempts").replaceChildren(...answer.attempts.flatMap((attempts, number) => attempts.map((attempt, rank) =>
+        figure(`test ${number + 1}, attempt ${rank + 1}: ${Math.round(100 * attempt.confidence)} % sure`,
+          { input: asked.test[number].input, output: attempt.grid }, served.colours))));
+    } catch (error) {
+      if (mine !== running) return;
+      finish("");
+      if (!(error instanceof Problem)) throw error;
+      find("arc-error").textContent = error.message;
+    }
+  }
+
+  find("arc-solve").addEventListener("click", solve);
   const pick = (number) => show(examples[number].puzzle, examples[number].name, number);
   find("arc-example").addEventListener("change", (event) => {
     if (event.target.value !== "") pick(Number(event.target.value));
