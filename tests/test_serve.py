@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import multiprocessing
 import re
 import shutil
 import socket
@@ -16,6 +15,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from conftest import children
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from serving import EASY, MAZE, PATIENCE, Pathfinder, Served, events, serving, wait_until
@@ -310,10 +310,10 @@ def test_hanging_up_ends_the_training(served: Served) -> None:
     response = connection.getresponse()
     first = response.readline() + response.readline()
     assert first.startswith(b'event: progress\ndata: {"share":0.0,"doing":"starting"}')
-    assert len(multiprocessing.active_children()) == 1
+    assert len(children()) == 1
     response.close()
     connection.close()
-    wait_until(lambda: not multiprocessing.active_children())
+    wait_until(lambda: not children())
 
 
 def test_faults_of_answers() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
+import os
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,12 +14,11 @@ from typing import Any
 import jsonschema
 import pytest
 import torch
-from conftest import Call
+from conftest import Call, children
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trm import api, solving, store, tools
-from trm.adapt import Settings
 from trm.adapt_apart import adapting
 from trm.errors import BadInput, TrmError
 from trm.models import ModelConfig, build
@@ -203,18 +203,18 @@ def test_what_is_no_arc_task_is_said(text: str, words: str) -> None:
 
 
 def test_adapting_apart_can_be_stopped_and_leaves_nothing_behind() -> None:
-    work = adapting(parse(json.dumps(arc_task()))[0], Settings(seconds=200.0))
+    work = adapting(parse(json.dumps(arc_task()))[0], 200.0)
     told = [next(work) for _ in range(3)]
     assert told[0] == (0.0, "starting")
-    assert len(multiprocessing.active_children()) == 1
+    assert len(children()) == 1
     work.close()
-    assert multiprocessing.active_children() == []
+    assert children() == []
 
 
 def test_adapting_that_dies_is_an_error() -> None:
-    work = adapting(parse(json.dumps(arc_task()))[0], Settings(seconds=200.0))
+    work = adapting(parse(json.dumps(arc_task()))[0], 200.0)
     next(work)
-    multiprocessing.active_children()[0].kill()
+    os.kill(children()[0], signal.SIGKILL)
     with pytest.raises(TrmError, match="has died"):
         list(work)
 

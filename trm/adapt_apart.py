@@ -1,23 +1,28 @@
-"""Adapting to a task in a process of its own: for servers, which do other things meanwhile and may want it to stop."""
+"""Adapting to a task in a process of its own: for servers, which do other things meanwhile and may want it to stop.
+
+The child is `python -m trm.adapt_apart`: the task on standard input, lines of JSON on standard output. Not
+multiprocessing, whose children run the script that called it once more unless it guards against that.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import math
-import multiprocessing
+import subprocess
+import sys
 import time
 from collections.abc import Generator
-from multiprocessing.connection import Connection
+from threading import Timer
 
 import torch
 
 from trm.adapt import Settings, adapt
 from trm.adapt_run import Result
 from trm.errors import TrmError
-from trm.tasks.arc_read import ArcTask
+from trm.tasks.arc_read import ArcTask, parse_task
 
-LOOK = 0.2  # seconds between two yields, at most
-OFTEN = 0.1  # seconds between two reports of the child, at least
+OFTEN = 0.1  # seconds between two reports, at least
 START, PATIENCE = 60.0, 4.0  # seconds to start in, and seconds by the clock for one of processor time, at most
 
 Progress = tuple[float, str]  # the share of the work that is done, and what is being done
@@ -28,50 +33,57 @@ def longest(seconds: float) -> float:
     return START + PATIENCE * seconds
 
 
-def adapting(task: ArcTask, settings: Settings) -> Generator[Progress | Result, None, None]:
-    """`trm.adapt.adapt` in a child process. Yields progress a few times a second, and in the end the result.
+def adapting(task: ArcTask, seconds: float) -> Generator[Progress | Result, None, None]:
+    """`trm.adapt.adapt` in a child process, for so many seconds of a processor core. Yields progress a few times a
+    second, and in the end the result.
 
     The child is gone when this ends, is closed or raises, and soon after the parent dies.
 
     Raises:
-        TrmError: the child was killed, or took far longer by the clock than it may take of a processor.
+        TrmError: the child died, or was killed since it took far longer by the clock than it may take of a processor.
     """
-    context = multiprocessing.get_context("spawn")  # a fork of a process that has used torch may hang
-    ours, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=_work, args=(task, settings, theirs), daemon=True)
-    limit = time.monotonic() + (math.inf if settings.seconds is None else longest(settings.seconds))
-    child.start()
-    theirs.close()  # of which the child has a copy: so that its death is seen here
-    latest: Progress = (0.0, "starting")
-    try:
-        while True:
-            yield latest
-            if time.monotonic() > limit:
-                raise TrmError("no time left: the machine is too busy to adapt to a task; try again later")
-            if ours.poll(LOOK):
-                message = ours.recv()
-                if isinstance(message, Result):
-                    yield message
+    blind = [{"input": pair.question.tolist()} for pair in task.test]
+    asked = json.dumps({"id": task.id, "task": {**task.as_dict(), "test": blind}, "seconds": seconds})
+    command = [sys.executable, "-m", "trm.adapt_apart"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        timer = Timer(longest(seconds), child.kill)
+        timer.start()
+        try:
+            yield 0.0, "starting"
+            with contextlib.suppress(BrokenPipeError):  # a child that died says so by its silence
+                child.stdin.write(asked + "\n")
+                child.stdin.flush()
+            for line in child.stdout:
+                if line.startswith("["):
+                    share, what = json.loads(line)
+                    yield share, what
+                else:
+                    yield Result.model_validate_json(line)
                     return
-                latest = message
-    except (EOFError, ConnectionError):
-        raise TrmError("the process that adapts to the task has died, perhaps for want of memory") from None
-    finally:
-        child.kill()
-        child.join()
-        ours.close()
+            raise TrmError("the process that adapts to the task has died, for want of memory or time; try again later")
+        finally:
+            timer.cancel()
+            child.kill()
 
 
-def _work(task: ArcTask, settings: Settings, out: Connection) -> None:
+def main() -> None:
     """In the child. A parent that is gone is noticed at the next report, which ends the child."""
     torch.set_num_threads(1)
+    asked = json.loads(sys.stdin.readline())
+    task, settings = parse_task(asked["task"], asked["id"], "input"), Settings(seconds=asked["seconds"])
     told = -math.inf
 
     def tick(share: float, what: str) -> None:
         nonlocal told
         if time.monotonic() - told > OFTEN:
             told = time.monotonic()
-            out.send((min(1.0, share), what))
+            print(json.dumps([min(1.0, share), what]), flush=True)
 
+    print(Result.of(task, adapt(task, settings, tick), settings).model_dump_json(), flush=True)
+
+
+if __name__ == "__main__":
     with contextlib.suppress(BrokenPipeError):
-        out.send(Result.of(task, adapt(task, settings, tick), settings))
+        main()

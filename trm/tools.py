@@ -147,11 +147,10 @@ def solve_arc(task: ArcText, seconds: ArcSeconds = None) -> ArcSolution:
     tasks = arc_read.parse(task, place="task")
     if len(tasks) != 1:
         raise BadInput(f"task: there are {len(tasks)} tasks in this text; give one at a time")
-    from trm.adapt import Settings
     from trm.adapt_apart import adapting
     from trm.adapt_run import Result as Adapted
 
-    *_, found = adapting(tasks[0], Settings(seconds=seconds or USUAL_ARC_SECONDS))
+    *_, found = adapting(tasks[0], seconds or USUAL_ARC_SECONDS)
     assert isinstance(found, Adapted)
     return arc_solution(found)
 

@@ -8,7 +8,6 @@ import numpy as np
 from pydantic import BaseModel
 
 from trm import api
-from trm.adapt import Settings
 from trm.adapt_apart import adapting
 from trm.adapt_run import Result
 from trm.serve.checking import answer_faults, shown
@@ -38,7 +37,7 @@ def last(task: Sudoku | Maze, steps: Iterator[api.Step]) -> Generator[bytes, Non
 
 def arc_parts(task: ArcTask, seconds: float, whole: bool) -> Generator[bytes, None, None]:
     """Train models on an ARC task: events `progress`, then `answer`; or nothing, then the answer as JSON (`whole`)."""
-    for found in adapting(task, Settings(seconds=seconds)):
+    for found in adapting(task, seconds):
         if not isinstance(found, Result):
             share, doing = found
             yield b"" if whole else event("progress", Progress(share=share, doing=doing))
