@@ -33,7 +33,7 @@ CASES = {
     "attention, 97 tokens, n=6": ("sudoku-extreme-trm-attention", 8),
     "attention, 916 tokens, n=4": ("maze-hard-trm", 1),
 }
-ROUNDS = 5
+ROUNDS = 3
 SIDE = 1024
 
 

@@ -366,6 +366,15 @@ def test_cache_others_can_write_to_is_not_trusted(fresh: Path) -> None:
     check(fused.swiglu_norm, fused.plain_swiglu_norm, block_inputs(10, 16, 16))
 
 
+@pytest.mark.skipif(not kernels._has_libgomp(), reason="torch has not loaded GCC's OpenMP here")
+def test_torchs_own_threads_are_used() -> None:
+    lib = kernels.library(torch.ones(8))
+    assert lib is not None
+    assert b"GOMP_parallel" in Path(lib._name).read_bytes()
+    loaded = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "libgomp" in line}
+    assert len(loaded) == 1
+
+
 @needs_kernels
 def test_two_processes_build_at_once(fresh: Path) -> None:
     code = "from trm.models import kernels; assert kernels.available(), kernels.available().reason"

@@ -45,7 +45,7 @@ def adapting(task: ArcTask, seconds: float) -> Generator[Progress | Result, None
     blind = [{"input": pair.question.tolist()} for pair in task.test]
     asked = json.dumps({"id": task.id, "task": {**task.as_dict(), "test": blind}, "seconds": seconds})
     command = [sys.executable, "-m", "trm.adapt_apart"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as child:
         assert child.stdin is not None
         assert child.stdout is not None
         timer = Timer(longest(seconds), child.kill)

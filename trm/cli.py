@@ -11,10 +11,6 @@ from trm.errors import TrmError
 
 def main() -> None:
     """Entry point of the `trm` command: every expected failure is one line on standard error and an exit code."""
-    # Read when torch loads OpenMP, whose threads would else spin between two torch operations, on the cores that the
-    # threads of our kernels need: two of them were no faster than one (docs/log.md). Training has a process a core.
-    if sys.argv[1:2] != ["train"]:
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         try:
             app(prog_name="trm")  # `python -m trm` too

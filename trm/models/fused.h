@@ -226,10 +226,15 @@ INLINE void gate(const buffers *s, long j, long w, long rows, int grad)
         }
 }
 
-// Runs `work` on `count` ranges, each described by `size` bytes of `parts`, in a thread of its own. The caller takes the
-// first, and those of threads that cannot be started: so the ranges and the result's bits stay the same.
+// Runs `work` on `count` ranges, each described by `size` bytes of `parts`, on OpenMP's threads where the caller has
+// those (see kernels.py), else in threads of our own. Which thread does a range, and whether there are as many threads,
+// changes nothing in the result.
 static void in_threads(void *(*work)(void *), void *parts, size_t size, int count)
 {
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(count) schedule(static, 1) if (count > 1)
+    for (int t = 0; t < count; t++) work((char *)parts + (size_t)t * size);
+#else
     pthread_t id[MAX_THREADS];
     int started[MAX_THREADS];
     for (int t = 1; t < count; t++) started[t] = !pthread_create(&id[t], NULL, work, (char *)parts + (size_t)t * size);
@@ -237,6 +242,7 @@ static void in_threads(void *(*work)(void *), void *parts, size_t size, int coun
     for (int t = 1; t < count; t++)
         if (started[t]) pthread_join(id[t], NULL);
         else work((char *)parts + (size_t)t * size);
+#endif
 }
 
 // dw [2 hid, c], gates before ups: the sum over the ranges of their gradients of w_in, interleaved.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import itertools
 import os
 import platform
 import shlex
@@ -28,6 +29,7 @@ __all__ = ["Availability", "available", "library"]
 _SOURCES = tuple(Path(__file__).with_name(name) for name in ("fused.c", "groups.c", "local.c", "fused.h"))
 _FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-pthread")
 _NATIVE = ("-march=native", "-mcpu=native", "")  # the first one the compiler accepts: x86, then some ARM compilers
+_OPENMP = ("-fopenmp", "")
 _TIMEOUT = 120  # seconds for one run of the compiler
 
 
@@ -71,6 +73,17 @@ def _cpu() -> str:
     return "\n".join([text, *sorted({line for line in lines if line.lower().startswith(keys)})])
 
 
+def _has_libgomp() -> bool:
+    """Whether torch has loaded GCC's OpenMP. Its threads spin between two torch operations, on the cores that threads
+    of our own would need. A library built with -fopenmp finds the one that is loaded, by name, and uses its threads.
+    """
+    try:
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return any(line.endswith("/libgomp.so.1") for line in maps.splitlines())
+
+
 def _run(command: list[str]) -> str:
     try:
         done = subprocess.run(
@@ -89,9 +102,9 @@ def _compile(compiler: list[str], target: Path) -> None:
     """Compile the sources to the shared library ``target``, for this machine's CPU where the compiler can."""
     units = [str(path) for path in _SOURCES if path.suffix == ".c"]
     failure: _Unavailable | None = None
-    for native in _NATIVE:
+    for native, openmp in itertools.product(_NATIVE, _OPENMP if _has_libgomp() else ("",)):
         try:
-            _run([*compiler, *_FLAGS, *filter(None, [native]), *units, "-o", str(target), "-lm"])
+            _run([*compiler, *_FLAGS, *filter(None, [native, openmp]), *units, "-o", str(target), "-lm"])
             return
         except _Unavailable as error:
             failure = failure or error
@@ -158,7 +171,7 @@ def _build() -> ctypes.CDLL:
         source = b"".join(path.read_bytes() for path in _SOURCES)
     except OSError as error:
         raise _Unavailable(f"the kernels' source is missing: {error}") from None
-    parts = [*compiler, _run([*compiler, "--version"]), *_FLAGS, *_NATIVE, _cpu()]
+    parts = [*compiler, _run([*compiler, "--version"]), *_FLAGS, *_NATIVE, str(_has_libgomp()), _cpu()]
     key = _digest(source + "\0".join(parts).encode())[:32]
     folder = _cache_folder()
     try:
