@@ -155,7 +155,7 @@ def test_pasted_text(show: Open) -> None:
         "new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true})) }",
         EASY,
     )
-    expect(cell(page, 1, 1)).to_have_attribute("aria-label", "row 1, column 1: 5, given")
+    expect(cell(page, 1, 5)).to_have_attribute("aria-label", "row 1, column 5: 7, given")  # the one that was wrong
     assert cells(page) == [*EASY]
 
 
