@@ -86,7 +86,9 @@ VALUES = st.recursive(
 
 
 def no_seed(value: object) -> bool:
-    return type(value) is not int or not 0 <= value < 2**32
+    """To JSON Schema 3.0 is an integer, so it is a seed."""
+    whole = type(value) is int or (type(value) is float and value.is_integer())
+    return not whole or not 0 <= value < 2**32  # type: ignore[operator]
 
 
 MALFORMED = st.binary(max_size=60) | st.one_of(
