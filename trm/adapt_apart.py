@@ -53,8 +53,8 @@ def adapting(task: ArcTask, seconds: float) -> Generator[Progress | Result, None
         try:
             yield 0.0, "starting"
             with contextlib.suppress(BrokenPipeError):  # a child that died says so by its silence
-                child.stdin.write(asked + "\n")
-                child.stdin.flush()
+                child.stdin.write(asked)
+                child.stdin.close()
             for line in child.stdout:
                 if line.startswith("["):
                     share, what = json.loads(line)
@@ -71,7 +71,7 @@ def adapting(task: ArcTask, seconds: float) -> Generator[Progress | Result, None
 def main() -> None:
     """In the child. A parent that is gone is noticed at the next report, which ends the child."""
     torch.set_num_threads(1)
-    asked = json.loads(sys.stdin.readline())
+    asked = json.load(sys.stdin)
     task, settings = parse_task(asked["task"], asked["id"], "input"), Settings(seconds=asked["seconds"])
     told = -math.inf
 

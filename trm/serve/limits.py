@@ -15,7 +15,6 @@ from starlette.types import Receive, Scope, Send
 from trm.errors import TrmError
 
 STEPS, RESTARTS, NOISE, GUESSES, SECONDS = 256, 255, 10.0, 256, 30.0  # the most that a request may ask for
-ARC_SECONDS, USUAL_ARC_SECONDS = 240.0, 60.0  # of a processor core, for an ARC task
 PATIENCE = 30.0  # seconds that an answer may take to be read, besides those it was thought about
 RETRY = 2  # seconds after which a client that was turned away may try again
 

@@ -16,6 +16,7 @@ from trm.tasks import arc_read
 from trm.tasks.base import Spec
 from trm.tasks.maze import Maze
 from trm.tasks.sudoku import DIGITS, SIZES
+from trm.tools import ARC_SECONDS
 from trm.version import __version__
 
 FAMILIES = ("sudoku", "maze")
@@ -66,7 +67,7 @@ def offered(solvers: Mapping[str, api.Solver], limits: Limits) -> Served:
         "noise": most.NOISE,
         "guesses": most.GUESSES,
         "seconds": most.SECONDS,
-        "arc_seconds": most.ARC_SECONDS,
+        "arc_seconds": ARC_SECONDS,
         "body_bytes": limits.body,
         "workers": limits.workers,
         "waiting": limits.waiting,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from trm.serve import limits
 from trm.solver import Thinking, Until
+from trm.tools import ARC_SECONDS, USUAL_ARC_SECONDS
 
 Text: TypeAlias = Annotated[str, Field(description="As `trm solve` reads it: one line, lines, or a drawn grid.")]
 Line: TypeAlias = Annotated[str, Field(max_length=256)]
@@ -73,7 +74,7 @@ class ArcQuestion(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
     seconds: float = Field(
-        limits.USUAL_ARC_SECONDS, gt=0, le=limits.ARC_SECONDS, description="Of a processor core, for training models."
+        USUAL_ARC_SECONDS, gt=0, le=ARC_SECONDS, description="Of a processor core, for training models."
     )
     task: Literal["arc"]
     puzzle: Annotated[
