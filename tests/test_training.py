@@ -21,6 +21,8 @@ from trm.cli import main
 from trm.config import RunConfig, override
 from trm.data import Reveal, Sampler
 from trm.errors import BadInput, TrmError
+from trm.losses import step_loss
+from trm.models import State
 from trm.presets import PRESETS
 from trm.run import run
 from trm.tasks import load_puzzles
@@ -89,7 +91,7 @@ def test_killed_at_random_moments_and_resumed_gives_the_same_weights(
 
 
 def test_two_processes_and_one_give_the_same_loss_curve(small_csv: Path, trm: Trm, tmp_path: Path) -> None:
-    more = ("precision=float64", "micro=2", "clip=1", "steps=20", "start_noise=0.5", "model.places=open")
+    more = ("precision=float64", "micro=2", "clip=1", "steps=20", "start_noise=0.5", "model.places=open", "window=2")
     assert run(tiny(small_csv, *more), tmp_path / "one", "tiny")
     common = ["--data", str(small_csv), "--threads", "1", *settings(*more)]
     done = trm("train", "sudoku-mini", "--out", "two", "--procs", "2", *common)
@@ -108,10 +110,9 @@ def test_two_processes_and_one_give_the_same_loss_curve(small_csv: Path, trm: Tr
 
 def test_a_noisy_start_is_drawn_for_every_puzzle_anew(small_csv: Path) -> None:
     still, noisy = trainer(small_csv), trainer(small_csv, "start_noise=0.25")
-    still.refill()
-    noisy.refill()
-    for name in ("y", "z"):
-        added = getattr(noisy.slots, name) - getattr(still.slots, name)
+    starts = [subject.refill(slice(0, 8), State(subject.slots.y, subject.slots.z)) for subject in (still, noisy)]
+    for before, after in zip(*starts, strict=True):
+        added = after - before
         assert added.std() == pytest.approx(0.25, rel=0.1)
         assert len({row.numpy().tobytes() for row in added}) == len(added)
     assert noisy.model.start(1).y.equal(still.model.start(1).y)  # what is stored stays as it is
@@ -127,13 +128,14 @@ def test_a_run_may_start_from_another_ones_weights(small_csv: Path, tmp_path: Pa
         run(tiny(small_csv, "model.width=16", f"init={tmp_path / 'first'}"), tmp_path / "third", "tiny")
 
 
-def test_resuming_in_the_same_process_is_exact(small_csv: Path) -> None:
-    whole, first = trainer(small_csv), trainer(small_csv)
+@pytest.mark.parametrize("window", [1, 3])
+def test_resuming_in_the_same_process_is_exact(small_csv: Path, window: int) -> None:
+    whole, first = (trainer(small_csv, f"window={window}") for _ in range(2))
     for _ in range(12):
         whole.advance()
     for _ in range(5):
         first.advance()
-    second = trainer(small_csv)
+    second = trainer(small_csv, f"window={window}")
     second.load_state_dict(first.state_dict())
     for _ in range(7):
         second.advance()
@@ -162,6 +164,26 @@ def test_micro_batches_do_not_change_the_result(small_csv: Path) -> None:
         b.advance()
     for x, y in zip(a.model.parameters(), b.model.parameters(), strict=True):
         torch.testing.assert_close(x, y)
+
+
+def test_a_window_sends_the_gradient_through_its_steps_and_takes_new_puzzles_in_between(small_csv: Path) -> None:
+    more = ("precision=float64", "explore=0", "max_steps=2", "window=3", "start_noise=0", "reveal.share=0")
+    subject, by_hand = trainer(small_csv, *more), trainer(small_csv, *more)
+    subject.learn(slice(0, 8))
+    assert subject.slots.taken.tolist() == [2] * 8
+    # Two steps on the first puzzle of each slot, then one on the next: as if the state began anew, by hand.
+    loss = torch.zeros((), dtype=torch.float64)
+    for puzzle, steps in ((0, 2), (1, 1)):
+        draws = [by_hand.sampler.draw(slot, puzzle, 0.0) for slot in range(8)]
+        question, answer = (torch.from_numpy(np.stack([draw[k] for draw in draws])) for k in (0, 1))
+        state = by_hand.model.start(8)
+        for _ in range(steps):
+            output = by_hand.model(state, question)
+            losses = step_loss(output, answer, by_hand.model.first_token, by_hand.config.loss)
+            loss, state = loss + (losses.answer + by_hand.config.halt_weight * losses.halt).sum(), output.state
+    torch.autograd.backward(loss / 24)
+    for mine, theirs in zip(subject.model.parameters(), by_hand.model.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad)
 
 
 def test_halted_slots_take_new_puzzles_and_others_go_on(small_csv: Path) -> None:

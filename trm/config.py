@@ -55,6 +55,7 @@ class RunConfig(BaseModel):
     halt_weight: float = Field(0.5, ge=0)  # of the halting loss
     continue_loss: bool = False  # Q-learning's second logit, as HRM
     max_steps: int = Field(16, ge=1)  # supervision steps a puzzle
+    window: int = Field(1, ge=1)  # supervision steps that share one gradient and one weight update; the paper's is 1
     start_noise: float = Field(0.0, ge=0)  # standard deviation of what is added to the initial y and z of a puzzle
     explore: float = Field(0.1, ge=0, le=1)
     early_halt: bool = True  # in training, a sequence that halts leaves its slot; else each does max_steps

@@ -136,7 +136,8 @@ def run_flops(run: RunConfig, spec: Spec, steps: int) -> int:
     """Of the first `steps` optimiser steps, each stage at the size of its own puzzles."""
     specs, first, total = [*(get_task(stage.task).spec for stage in run.stages), spec], 0, 0
     for one, end in zip(specs, run.ends(), strict=True):
-        total += (min(steps, end) - min(steps, first)) * run.batch * training_cost(run, one).flops
+        turns = (min(steps, end) - min(steps, first)) * run.window
+        total += turns * run.batch * training_cost(run, one).flops
         first = end
     return total
 
@@ -149,5 +150,5 @@ def memory(run: RunConfig, spec: Spec, processes: int = 1) -> Memory:
     table = sum(module.table.numel() for module in model.modules() if isinstance(module, PuzzleEmbedding))
     width = 8 if run.precision == "float64" else 4
     slots = run.micro or run.batch // processes
-    saved = training_cost(run, spec).saved * (width // 4)
+    saved = training_cost(run, spec).saved * run.window * (width // 4)
     return Memory(weights * copies * width, table * width, saved * min(slots, run.batch // processes))

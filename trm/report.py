@@ -56,7 +56,7 @@ class Reporter:
             return
         sequences, finished = max(1.0, totals.sequences), max(1.0, totals.finished)
         here = max(1, step - self.start_step)
-        rate = self.config.batch * here / (time.monotonic() - self.began)
+        rate = self.config.batch * self.config.window * here / (time.monotonic() - self.began)
         record = {
             "step": step,
             "seconds": round(seconds, 2),

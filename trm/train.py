@@ -135,9 +135,8 @@ class Trainer:
     # -- one optimiser step ------------------------------------------------------------------------------------------
 
     def advance(self) -> None:
-        """Refill halted slots, run one supervision step on every slot, learn from it, decide who halts."""
+        """Run `window` supervision steps on every slot, refilling those that halt, and learn from them all at once."""
         config, slots = self.config, self.slots
-        self.refill()
         factor = schedule(self.step, config.steps, config.warmup, config.lr_floor)
         measured = torch.zeros(len(fields(Totals)), dtype=torch.float64)
         count = len(slots.steps)
@@ -165,53 +164,56 @@ class Trainer:
         self.step += 1
         self.enter_stage()
 
-    def refill(self) -> None:
-        """Give every halted slot its next puzzle and the initial state."""
-        slots = self.slots
+    def refill(self, part: slice, state: State) -> State:
+        """Give every halted slot of `part` its next puzzle. -> `state` with the initial one in their places"""
+        slots, over = self.slots, self.slots.halted[part].clone()  # kept by the graph
         first_slot = ranks.rank() * len(slots.steps)
         progress = self.step / self.config.steps
-        start = self.model.start(len(slots.steps))
+        start = self.model.start(len(over))
         if self.config.start_noise:
             start = State(start.y.clone(), start.z.clone())
-        for i in slots.halted.nonzero().flatten().tolist():
+        for row in over.nonzero().flatten().tolist():
+            i = part.start + row
             draw = self.sampler.draw(first_slot + i, int(slots.taken[i]), progress)
             slots.question[i] = torch.from_numpy(draw.question)
             slots.answer[i] = torch.from_numpy(draw.answer)
             slots.ids[i] = draw.id
             if self.config.start_noise:
-                sizes = [part[i].numel() for part in start]
+                sizes = [values[row].numel() for values in start]
                 drawn = start_noise(self.config.seed, first_slot + i, int(slots.taken[i]), sum(sizes))
-                for part, noise in zip(start, torch.split(torch.from_numpy(drawn).to(start.y), sizes), strict=True):
-                    part[i] += self.config.start_noise * noise.view_as(part[i])
+                for values, noise in zip(start, torch.split(torch.from_numpy(drawn).to(start.y), sizes), strict=True):
+                    values[row] += self.config.start_noise * noise.view_as(values[row])
             slots.taken[i] += 1
-        fresh = select(slots.halted, start, State(slots.y, slots.z))
-        slots.y, slots.z = fresh
-        slots.steps.masked_fill_(slots.halted, 0)
-        slots.steps += 1
+        slots.steps[part] = slots.steps[part].masked_fill(over, 0) + 1
+        return select(over, start, state)
 
     def learn(self, part: slice) -> Tensor:
         """Forward and backward for the slots of `part`; stores their new state. -> the sums of `Totals`"""
         config, slots = self.config, self.slots
-        question, ids, steps = slots.question[part], slots.ids[part], slots.steps[part]
-        output: Output = self.net(State(slots.y[part], slots.z[part]), question, ids)
-        losses = step_loss(output, slots.answer[part], self.model.first_token, config.loss)
-        halt_loss = losses.halt
-        state = State(output.state.y.detach(), output.state.z.detach())
-        if config.continue_loss:
-            assert output.resume is not None
-            target = self.continue_target(state, question, ids, steps)
-            halt_loss = halt_loss + bce(output.resume, target, reduction="none")
-        total = (losses.answer + config.halt_weight * halt_loss).sum() / len(slots.steps)
-        torch.autograd.backward(total)
-        with torch.no_grad():
-            least = exploration(self.halting_draws()[part], self.max_steps, config.explore)
+        state, loss = State(slots.y[part], slots.z[part]), torch.zeros((), dtype=self.dtype, device=self.device)
+        measured = torch.zeros(len(fields(Totals)), dtype=torch.float64)
+        for turn in range(config.window):
+            state = self.refill(part, state)
+            question, ids, steps = slots.question[part], slots.ids[part].clone(), slots.steps[part]
+            output: Output = self.net(state, question, ids)
+            losses = step_loss(output, slots.answer[part], self.model.first_token, config.loss)
+            state, halt_loss = output.state, losses.halt
+            if config.continue_loss:
+                assert output.resume is not None
+                target = self.continue_target(state, question, ids, steps)
+                halt_loss = halt_loss + bce(output.resume, target, reduction="none")
+            loss = loss + (losses.answer + config.halt_weight * halt_loss).sum()
+            least = exploration(self.halting_draws(turn)[part], self.max_steps, config.explore)
             least = least if config.early_halt else torch.full_like(least, self.max_steps)
             stop = halted(output, steps, self.max_steps, least, config.continue_loss)
-            slots.halted[part], slots.y[part], slots.z[part] = stop, state.y, state.z
+            slots.halted[part] = stop
             # A row with nothing to score says nothing of accuracy.
             counted = stop & (slots.answer[part] != 0).any(-1)
             values = (losses.answer, halt_loss, torch.ones_like(stop), counted, losses.exact & counted, steps * counted)
-            return torch.stack([value.double().sum().cpu() for value in values])
+            measured += torch.stack([value.detach().double().sum().cpu() for value in values])
+        torch.autograd.backward(loss / (config.window * len(slots.steps)))
+        slots.y[part], slots.z[part] = state.y.detach(), state.z.detach()
+        return measured
 
     @torch.no_grad()
     def continue_target(self, state: State, question: Tensor, ids: Tensor, steps: Tensor) -> Tensor:
@@ -221,9 +223,10 @@ class Trainer:
         best = torch.where(steps >= self.max_steps, later.halt, torch.maximum(later.halt, later.resume))
         return best.sigmoid()
 
-    def halting_draws(self) -> Tensor:
-        """This rank's rows of the step's uniform draws. -> [slots, 2]"""
-        draws = torch.from_numpy(halting_draws(self.config.seed, self.step, self.config.batch)).to(self.device)
+    def halting_draws(self, turn: int) -> Tensor:
+        """This rank's rows of the uniform draws for one supervision step of the window. -> [slots, 2]"""
+        number = self.step * self.config.window + turn
+        draws = torch.from_numpy(halting_draws(self.config.seed, number, self.config.batch)).to(self.device)
         count = len(self.slots.steps)
         return draws[ranks.rank() * count : (ranks.rank() + 1) * count]
 

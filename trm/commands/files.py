@@ -68,15 +68,21 @@ app.add_typer(data_app, name="data")
 @data_app.command("sudoku")
 def data_sudoku(
     out: Annotated[Path, typer.Argument(help="The CSV to write (source,question,answer,rating).")],
-    kind: Annotated[str, typer.Option("--kind", help="extreme (hard by search effort) or minimal.")] = "extreme",
+    kind: Annotated[str, typer.Option("--kind", help="extreme (by search effort), minimal or varied.")] = "extreme",
     rows: Annotated[int, typer.Option("--rows", help="How many.", min=1)] = 100,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     compare: Annotated[Path | None, typer.Option("--compare", help="Rate this CSV too and print both.")] = None,
+    like: Annotated[
+        Path | None, typer.Option("--like", help="With --kind varied: the puzzles to vary. They come first.")
+    ] = None,
 ) -> None:
-    """Make Sudokus with one solution and print the quantiles of their search effort."""
+    """Make Sudokus with one solution and print the quantiles of their search effort.
+
+    --kind varied walks from the puzzles of --like to others with other givens, about as hard: for training on few.
+    """
     from trm.making import make_sudokus
 
-    make_sudokus(out, kind, rows, seed, compare)
+    make_sudokus(out, kind, rows, seed, compare, like)
 
 
 @data_app.command("maze")
