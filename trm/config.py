@@ -53,6 +53,7 @@ class RunConfig(BaseModel):
     # Supervision
     loss: LossName = "stablemax"
     halt_weight: float = Field(0.5, ge=0)  # of the halting loss
+    hint_weight: float = Field(1.0, ge=0)  # of the loss on hints, where `model.hints` is set
     continue_loss: bool = False  # Q-learning's second logit, as HRM
     max_steps: int = Field(16, ge=1)  # supervision steps a puzzle
     window: int = Field(1, ge=1)  # supervision steps that share one gradient and one weight update; the paper's is 1

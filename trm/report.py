@@ -67,6 +67,8 @@ class Reporter:
             "mean_steps": totals.steps / finished,
             "finished": int(totals.finished),
         }
+        if self.config.model.hints:
+            record["hint_loss"] = totals.hint_loss / sequences
         self.write(record)
         text = (
             f"{rate:4.0f} puzzle-steps/s  loss {record['loss']:.3f}  "
@@ -97,7 +99,7 @@ class Reporter:
         self.log.write(json.dumps(record) + "\n")
         self.log.flush()
         if self.board:
-            for key in ("loss", "halt_loss", "exact", "mean_steps", "puzzle_steps_per_second"):
+            for key in ("loss", "halt_loss", "hint_loss", "exact", "mean_steps", "puzzle_steps_per_second"):
                 if key in record:
                     self.board.add_scalar(f"train/{key}", record[key], record["step"])
             if "check" in record:

@@ -17,6 +17,7 @@ from trm.data import halting_draws, start_noise
 from trm.ema import Ema
 from trm.errors import BadInput
 from trm.halting import exploration, halted
+from trm.hints import Hints
 from trm.losses import step_loss
 from trm.models import Output, State, build, resized, select
 from trm.models.frames import TokenFrame
@@ -50,6 +51,7 @@ class Totals:
     finished: float = 0.0
     exact: float = 0.0
     steps: float = 0.0
+    hint_loss: float = 0.0
 
     def add(self, values: Tensor) -> None:
         for field, value in zip(fields(self), values.tolist(), strict=True):
@@ -103,6 +105,8 @@ class Trainer:
         if self.stage >= 0:
             slots.taken = self.slots.taken  # what a slot takes next depends on how many it has taken
         self.stage, self.max_steps, self.slots = number, stage.max_steps, slots
+        count = len(slots.steps)
+        self.hints = Hints(task, config.model, count, task.spec.cells, self.device) if config.model.hints else None
 
     def start_from(self, other: nn.Module) -> None:
         """Take another model's weights, buffers and initial states. Raises BadInput where the shapes differ."""
@@ -178,6 +182,8 @@ class Trainer:
             slots.question[i] = torch.from_numpy(draw.question)
             slots.answer[i] = torch.from_numpy(draw.answer)
             slots.ids[i] = draw.id
+            if self.hints:
+                self.hints.take(i, draw.question)
             if self.config.start_noise:
                 sizes = [values[row].numel() for values in start]
                 drawn = start_noise(self.config.seed, first_slot + i, int(slots.taken[i]), sum(sizes))
@@ -202,14 +208,19 @@ class Trainer:
                 assert output.resume is not None
                 target = self.continue_target(state, question, ids, steps)
                 halt_loss = halt_loss + bce(output.resume, target, reduction="none")
-            loss = loss + (losses.answer + config.halt_weight * halt_loss).sum()
+            hinted = torch.zeros_like(halt_loss)
+            if self.hints:
+                assert output.hints is not None
+                hinted = self.hints.loss(part, output.hints, steps)
+            loss = loss + (losses.answer + config.halt_weight * halt_loss + config.hint_weight * hinted).sum()
             least = exploration(self.halting_draws(turn)[part], self.max_steps, config.explore)
             least = least if config.early_halt else torch.full_like(least, self.max_steps)
             stop = halted(output, steps, self.max_steps, least, config.continue_loss)
             slots.halted[part] = stop
             # A row with nothing to score says nothing of accuracy.
             counted = stop & (slots.answer[part] != 0).any(-1)
-            values = (losses.answer, halt_loss, torch.ones_like(stop), counted, losses.exact & counted, steps * counted)
+            right, done = losses.exact & counted, steps * counted
+            values = (losses.answer, halt_loss, torch.ones_like(stop), counted, right, done, hinted)
             measured += torch.stack([value.detach().double().sum().cpu() for value in values])
         torch.autograd.backward(loss / (config.window * len(slots.steps)))
         slots.y[part], slots.z[part] = state.y.detach(), state.z.detach()
@@ -256,4 +267,7 @@ class Trainer:
         count = len(self.slots.steps)
         part = slice(ranks.rank() * count, (ranks.rank() + 1) * count)
         self.slots = Slots(**{name: value[part].to(self.device).clone() for name, value in content["slots"].items()})
+        if self.hints:
+            for slot in (~self.slots.halted).nonzero().flatten().tolist():
+                self.hints.take(slot, self.slots.question[slot].cpu().numpy())
         self.totals = Totals(**content["totals"])

@@ -8,7 +8,7 @@ from trm.models.config import ModelConfig
 from trm.models.direct import Direct
 from trm.models.hrm import HRM
 from trm.models.memory import ScalesTRM, SingleTRM
-from trm.models.mixers import MIXERS, register_mixer
+from trm.models.mixers import FRAMES, MIXERS, register_mixer
 from trm.models.open import OpenTRM
 from trm.models.trm import TRM
 from trm.tasks.base import Spec
@@ -33,6 +33,8 @@ def build(config: ModelConfig, spec: Spec) -> TRM:
     if config.puzzle_ids and config.puzzle_width > config.puzzle_tokens * config.width:
         room = f"{config.puzzle_tokens} puzzle_tokens of width {config.width}"
         raise BadInput(f"puzzle_width {config.puzzle_width} does not fit in {room}")
+    if config.hints and (FRAMES[config.mixer] == "symbols" or (config.kind, config.memory) != ("trm", "yz")):
+        raise BadInput("hints are for kind 'trm', memory 'yz' and mixers with one vector a cell; set hints=0")
     if config.memory != "yz" and config.kind != "trm":
         raise BadInput(f"memory {config.memory!r} is a variant of kind 'trm', not of {config.kind!r}")
     if config.memory == "single" and config.networks == "separate":

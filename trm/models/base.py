@@ -21,6 +21,7 @@ class Output(NamedTuple):
     logits: Tensor  # [batch, cells, tokens - first_token]
     halt: Tensor  # [batch], > 0 means "my answer is right" (the paper's q)
     resume: Tensor | None = None  # [batch], the continue logit, where the model has one
+    hints: Tensor | None = None  # [batch, cells, kinds of hint], where the model has such a head
 
 
 class Model(Protocol):

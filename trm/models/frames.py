@@ -63,6 +63,7 @@ class TokenFrame(nn.Module):
         # Drawn once, kept with the weights, never trained.
         self.register_buffer("start_y", truncated_normal((width,), 1.0))
         self.register_buffer("start_z", truncated_normal((width,), 1.0))
+        self.hint = Linear(width, config.hints) if config.hints else None
 
     def embed(self, question: Tensor, ids: Tensor | None) -> Tensor:
         """[batch, cells] -> [batch, tokens, width]"""
@@ -85,6 +86,10 @@ class TokenFrame(nn.Module):
         """-> logits [batch, cells, vocab]"""
         logits: Tensor = self.head(y[:, self.tokens - self.cells :])
         return logits
+
+    def read_hints(self, z: Tensor) -> Tensor | None:
+        """-> logits [batch, cells, kinds of hint]"""
+        return None if self.hint is None else self.hint(z[:, self.tokens - self.cells :])
 
     def read_halt(self, y: Tensor) -> Tensor:
         """-> halt and continue logits [batch, 2]"""

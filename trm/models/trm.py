@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from trm.models.base import Output, State
 from trm.models.config import ModelConfig
-from trm.models.frames import Frame, make_frame
+from trm.models.frames import Frame, TokenFrame, make_frame
 from trm.models.fused import swiglu_norm
 from trm.models.groups import Places
 from trm.models.layers import SwiGLU
@@ -74,4 +74,5 @@ class TRM(nn.Module):
                 state = self.recursion(x, state)
         state = self.recursion(x, state)
         halt, resume = self.frame.read_halt(state.y).unbind(-1)
-        return Output(state, self.frame.read(state.y), halt, resume)
+        hints = self.frame.read_hints(state.z) if isinstance(self.frame, TokenFrame) else None
+        return Output(state, self.frame.read(state.y), halt, resume, hints)

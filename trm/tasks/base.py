@@ -106,6 +106,22 @@ def accepted(task: Task, valid: bool, confidence: float) -> bool:
 
 
 @runtime_checkable
+class Hinted(Protocol):
+    """A task that can tell, in training, what a cell might think on the way to the answer."""
+
+    @property
+    def hints(self) -> int:
+        """Kinds of hint."""
+        ...
+
+    def hint(self, question: Tokens) -> tuple[Tokens, Ints]:
+        """question [cells] -> the kind of each cell's hint, 1 to `hints`, 0 where there is none; and from how far, in
+        moves from cell to neighbour, the news comes that it takes to know. [cells] each
+        """
+        ...
+
+
+@runtime_checkable
 class Scored(Protocol):
     """A task that tells more of an answer than whether it is exact and valid."""
 

@@ -183,6 +183,20 @@ class Maze:
             row[path] = PATH
         return answer
 
+    @property
+    def hints(self) -> int:
+        return 3
+
+    def hint(self, question: Tokens) -> tuple[Tokens, Ints]:
+        """[cells] -> 1 + d mod 3 for a cell d moves from G, 0 for one from where no path leads there; and d.
+
+        Neighbours are one move apart or not at all, so that d mod 3 tells which of them are nearer to G, and each
+        can tell its own as soon as one of them knows.
+        """
+        moves = distances(question[None] > WALL, np.array([self.ends(question)[1]]), self.height, self.width)[0]
+        kinds = np.where(moves < 0, 0, 1 + moves % 3).astype(np.uint8)
+        return kinds, np.maximum(moves, 0).astype(np.int64)
+
     # Symmetries and other variations
 
     @cached_property
