@@ -108,6 +108,12 @@ def test_two_processes_and_one_give_the_same_loss_curve(small_csv: Path, trm: Tr
         torch.testing.assert_close(one[key], two[key])
 
 
+def test_a_mistake_that_every_process_finds_is_told_once(trm: Trm) -> None:
+    done = trm("train", "sudoku-mini", "--out", "two", "--procs", "2", "--data", "nowhere.csv")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == ["trm: cannot read 'nowhere.csv': No such file or directory"]
+
+
 def test_a_noisy_start_is_drawn_for_every_puzzle_anew(small_csv: Path) -> None:
     still, noisy = trainer(small_csv), trainer(small_csv, "start_noise=0.25")
     starts = [subject.refill(slice(0, 8), State(subject.slots.y, subject.slots.z)) for subject in (still, noisy)]

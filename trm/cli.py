@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from trm.commands import app
 from trm.errors import TrmError
+
+ALONE = 10.0  # seconds after which a process that nobody has stopped is the only one that failed
 
 
 def main() -> None:
@@ -17,6 +20,9 @@ def main() -> None:
         finally:
             sys.stdout.flush()  # here, where a reader that has left can still be dealt with, and not at exit
     except TrmError as error:
+        if int(os.environ.get("RANK", "0")) > 0:
+            # Every process of a run finds the same mistake. The first one tells it, and its end stops the others here.
+            time.sleep(ALONE)
         print("trm:", " ".join(str(error).splitlines()), file=sys.stderr)  # a file's name may hold anything
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
