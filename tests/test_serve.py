@@ -92,7 +92,7 @@ def test_there_is_nothing_else(served: Served, path: str) -> None:
 def test_what_is_offered(served: Served) -> None:
     offer = served.get("/api/tasks").json()
     tasks = {task["name"]: task for task in offer["tasks"]}
-    assert tasks["sudoku"]["weights"] == "sudoku-extreme-cpu"
+    assert tasks["sudoku"]["weights"] == "sudoku-extreme-cpu-varied"
     assert tasks["sudoku"]["sizes"] == [[4, 4], [6, 6], [9, 9], [16, 16]]
     assert (tasks["maze"]["weights"], tasks["maze"]["sizes"], tasks["maze"]["side"]) == ("pathfinder", [], 50)
     assert (tasks["arc"]["solves"], tasks["arc"]["weights"]) == (True, None)

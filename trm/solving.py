@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SIZES: dict[str, Callable[[str], Sudoku | Maze]] = {"sudoku": sudoku_for, "maze": maze_for}
 # The best that ship, for `trm solve` and `trm.Solver`.
-DEFAULT_WEIGHTS = {"sudoku": "sudoku-extreme-cpu", "maze": "maze-hard-cpu-generated"}
+DEFAULT_WEIGHTS = {"sudoku": "sudoku-extreme-cpu-varied", "maze": "maze-hard-cpu-generated"}
 FEW = 4  # questions for which an exported file is asked before torch is imported
 # Settings of `trm.solver.Thinking` with which they solve most of what they can (docs/log.md).
 USUAL_THINKING: dict[str, dict[str, Any]] = {
