@@ -108,7 +108,7 @@ def test_eval_json_is_right(call: Call, tiny: Path, small_csv: Path, skip: int, 
     exact, cell, valid, halts = [], [], [], []
     with torch.inference_mode():
         for _ in range(steps):
-            state, logits, halt, _ = model(state, question)
+            state, logits, halt, *_ = model(state, question)
             tokens = (logits.argmax(-1) + model.first_token).numpy().astype(np.uint8)
             exact.append((tokens == puzzles.answer).all(1))
             cell.append((tokens == puzzles.answer).mean())

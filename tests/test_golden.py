@@ -114,11 +114,11 @@ class Recorder(Trainer):
 
     def record(self) -> Arrays:
         """Five training steps, then evaluation with the final weights."""
-        before = [0.0] * 6
+        before = [0.0] * 7
         for step in range(1, STEPS + 1):
             self.advance()
             after = list(vars(self.totals).values())
-            loss, halt_loss, _, count, exact, steps = (b - a for a, b in zip(before, after, strict=True))
+            loss, halt_loss, _, count, exact, steps, _ = (b - a for a, b in zip(before, after, strict=True))
             before = after
             sums = {"loss_sum": loss + self.config.halt_weight * halt_loss, "metric/lm_loss": loss}
             sums |= {"metric/q_loss": halt_loss, "metric/count": count, "metric/exact_accuracy": exact}

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput, TrmError
-from trm.tasks.base import Task, Tokens
+from trm.tasks.base import Task, Tokens, settled
 
 FORMAT = 1
 FILE = "model.onnx"  # in a model's folder
@@ -143,7 +143,7 @@ def solve(
         rows = np.append(rows, more)
         y, z = (np.concatenate((a, b.repeat(len(more), 0))) for a, b in zip((y, z), model.start, strict=True))
         y, z, logits, halt = model.step(y, z, question[rows].astype(np.int64))
-        tokens = (logits.argmax(-1) + model.first_token).astype(np.uint8)
+        tokens = settled(task, question[rows], (logits.argmax(-1) + model.first_token).astype(np.uint8))
         valid, confidence = task.valid(question[rows], tokens), confidence_in(question[rows], logits, halt)
         done = valid if until == "valid" else halt > 0
         most = 1 if end is not None and time.monotonic() >= end else steps

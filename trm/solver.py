@@ -18,7 +18,7 @@ from trm.errors import BadInput
 from trm.models import Output, State
 from trm.models.base import Model
 from trm.store import Stored
-from trm.tasks.base import Bools, Task, Tokens
+from trm.tasks.base import Bools, Task, Tokens, settled
 
 Until = Literal["valid", "sure", "halt", "end"]
 
@@ -220,6 +220,7 @@ def judge(
     """
     tokens: Tokens = (output.logits.argmax(-1) + model.first_token).to(torch.uint8).numpy()
     asked = question[[row for row, _ in items]]
+    tokens = settled(task, asked, tokens)
     valid, confidence = task.valid(asked, tokens), confidence_in(asked, output).numpy()
     for i, (row, start) in enumerate(items):
         thoughts[row].start = start

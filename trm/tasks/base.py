@@ -100,6 +100,13 @@ def checkable(task: Task) -> bool:
     return bool(getattr(task, "checkable", True))
 
 
+def settled(task: Task, question: Tokens, answer: Tokens) -> Tokens:
+    """`answer` [rows, cells], and where the question leaves nothing to answer and obeys the rules, the question."""
+    if not checkable(task):
+        return answer
+    return np.where(task.valid(question, question)[:, None], question, answer)
+
+
 def accepted(task: Task, valid: bool, confidence: float) -> bool:
     """Whether an answer counts as solved: by the rules, and where none are known by the model's own belief."""
     return valid and (checkable(task) or confidence > 0.5)
