@@ -17,7 +17,7 @@ class State(NamedTuple):
 class Output(NamedTuple):
     """One supervision step's result."""
 
-    state: State  # attached to the graph of this step; detach before the next
+    state: State  # attached to the graph; training detaches it once a window
     logits: Tensor  # [batch, cells, tokens - first_token]
     halt: Tensor  # [batch], > 0 means "my answer is right" (the paper's q)
     resume: Tensor | None = None  # [batch], the continue logit, where the model has one
