@@ -37,11 +37,13 @@ def build(config: ModelConfig, spec: Spec) -> TRM:
         raise BadInput("hints are for kind 'trm', memory 'yz' and mixers with one vector a cell; set hints=0")
     if config.memory != "yz" and config.kind != "trm":
         raise BadInput(f"memory {config.memory!r} is a variant of kind 'trm', not of {config.kind!r}")
-    if config.memory == "single" and config.networks == "separate":
-        raise BadInput("memory 'single' has one update, so networks cannot be 'separate'")
+    if config.memory == "single" and config.networks != "shared":
+        raise BadInput(f"memory 'single' has one update, so networks cannot be {config.networks!r}")
+    if config.networks == "untied" and (config.kind, config.memory) != ("trm", "yz"):
+        raise BadInput("networks 'untied' is for kind 'trm' and memory 'yz'")
     if config.places == "open":
-        if (config.mixer, config.kind, config.memory, config.networks) != ("groups", "trm", "yz", "shared"):
-            raise BadInput("places 'open' is for mixer 'groups', kind 'trm', memory 'yz' and networks 'shared'")
+        if (config.mixer, config.kind, config.memory) != ("groups", "trm", "yz"):
+            raise BadInput("places 'open' is for mixer 'groups', kind 'trm' and memory 'yz'")
         return OpenTRM(config, spec)
     return (KINDS[config.kind] if config.memory == "yz" else MEMORIES[config.memory])(config, spec)
 

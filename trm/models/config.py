@@ -22,7 +22,8 @@ class ModelConfig(BaseModel):
     T: int = Field(3, ge=1)  # recursions a supervision step; the first T-1 carry no gradient
     n: int = Field(6, ge=1)  # latent updates a recursion
     places: Literal["all", "open"] = "all"  # of `groups`: every (cell, symbol), or those that no given rules out
-    networks: Literal["shared", "separate"] = "shared"  # one f, or f_L for z and f_H for y
+    # One f; or f_L for z and f_H for y; or f_H and one for each of the n latent updates: as much work, more weights
+    networks: Literal["shared", "separate", "untied"] = "shared"
     gradient: Literal["recursion", "one_step"] = "recursion"  # through the last recursion, or its last two updates
     memory: Literal["yz", "single", "scales"] = "yz"  # y and z; one state for both; y and a z_i for each latent update
     hints: int = Field(0, ge=0)  # of the head that learns what a task tells of the way (`trm/hints.py`); 0: none

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trm.models.base import Output, State
 from trm.models.frames import SymbolFrame
@@ -19,7 +19,7 @@ from trm.models.mixers import GroupsMixer
 from trm.models.trm import TRM
 
 SHUT = -100.0  # logit of a symbol that a given rules out
-Call = Callable[[Tensor], Tensor]  # one use of the network
+Call = Callable[[nn.Sequential, Tensor], Tensor]  # one use of a network
 
 
 class OpenTRM(TRM):
@@ -32,8 +32,8 @@ class OpenTRM(TRM):
         places, mask = layout.open_places(given)
         y, z = (part.reshape(-1, part.shape[-1])[places.rows] for part in state)
 
-        def call(h: Tensor) -> Tensor:
-            for block in self.blocks:
+        def call(network: nn.Sequential, h: Tensor) -> Tensor:
+            for block in network:
                 h = block(h, places)
             return h
 
@@ -57,8 +57,8 @@ class OpenTRM(TRM):
         mask = layout.open_mask(given)
         keep = mask.unsqueeze(-1).to(state.y.dtype)
 
-        def call(h: Tensor) -> Tensor:
-            for block in self.blocks:
+        def call(network: nn.Sequential, h: Tensor) -> Tensor:
+            for block in network:
                 h = block(h) * keep  # features of a place at zero are zero, so its groups' sums are without it
             return h
 
@@ -83,6 +83,6 @@ class OpenTRM(TRM):
     def recur(self, x: Tensor, y: Tensor, z: Tensor, call: Call) -> tuple[Tensor, Tensor]:
         """One recursion."""
         context = y + x
-        for _ in range(self.config.n):
-            z = call(context + z)
-        return call(y + z), z
+        for i in range(self.config.n):
+            z = call(self.latent(i), context + z)
+        return call(self.answer_blocks or self.blocks, y + z), z

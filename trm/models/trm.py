@@ -41,9 +41,14 @@ class TRM(nn.Module):
         self.config = config
         self.frame: Frame = make_frame(config, spec)
         self.first_token = self.frame.first_token
-        self.blocks = nn.Sequential(*(Block(config, spec) for _ in range(config.layers)))  # f, or f_L
-        separate = config.networks == "separate"
-        self.answer_blocks = nn.Sequential(*(Block(config, spec) for _ in range(config.layers))) if separate else None
+
+        def network() -> nn.Sequential:
+            return nn.Sequential(*(Block(config, spec) for _ in range(config.layers)))
+
+        self.blocks = network()  # f, or f_L, or that of the first latent update
+        self.answer_blocks = None if config.networks == "shared" else network()
+        untied = config.networks == "untied"
+        self.later_blocks = nn.ModuleList(network() for _ in range(config.n - 1)) if untied else None
         # With the one-step gradient all latent updates but the last are left out of the graph.
         self.frozen = config.n - 1 if config.gradient == "one_step" else 0
 
@@ -55,14 +60,22 @@ class TRM(nn.Module):
         y, z = state
         context = x + y
         with torch.no_grad():
-            for _ in range(self.frozen):
-                z = self.blocks(context + z)
-        for _ in range(self.config.n - self.frozen):
-            z = self.blocks(context + z)
+            for i in range(self.frozen):
+                z = self.latent(i)(context + z)
+        for i in range(self.frozen, self.config.n):
+            z = self.latent(i)(context + z)
         return State(self.answer(y + z), z)
 
+    def latent(self, i: int) -> nn.Sequential:
+        """The network of latent update i, counted from 0: f or f_L, unless each update has its own."""
+        if not i or self.later_blocks is None:
+            return self.blocks
+        later = self.later_blocks[i - 1]
+        assert isinstance(later, nn.Sequential)
+        return later
+
     def answer(self, h: Tensor) -> Tensor:
-        """The network that updates y: f, or f_H where the two are separate. [batch, tokens, width] -> same"""
+        """The network that updates y: f, or f_H where that is another. [batch, tokens, width] -> same"""
         out: Tensor = (self.answer_blocks or self.blocks)(h)
         return out
 
