@@ -185,16 +185,20 @@ class Maze:
 
     @property
     def hints(self) -> int:
-        return 3
+        return 12
 
     def hint(self, question: Tokens) -> tuple[Tokens, Ints]:
-        """[cells] -> 1 + d mod 3 for a cell d moves from G, 0 for one from where no path leads there; and d.
+        """[cells] -> 1 + 4 (d mod 3) + k for a cell d moves from G, whose first neighbour nearer to G in the order down,
+        left, right, up is number k (0 for G itself); 0 for one from where no path leads; and d.
 
         Neighbours are one move apart or not at all, so that d mod 3 tells which of them are nearer to G, and each
-        can tell its own as soon as one of them knows.
+        can tell its own as soon as one of them knows. From S on, the answer goes where the cells point.
         """
         moves = distances(question[None] > WALL, np.array([self.ends(question)[1]]), self.height, self.width)[0]
-        kinds = np.where(moves < 0, 0, 1 + moves % 3).astype(np.uint8)
+        near = np.pad(moves.reshape(self.height, self.width), 1, constant_values=-2)
+        down, left, right, up = near[2:, 1:-1], near[1:-1, :-2], near[1:-1, 2:], near[:-2, 1:-1]
+        nearer = np.stack((down, left, right, up)).reshape(4, -1) == moves - 1
+        kinds = np.where(moves < 0, 0, 1 + 4 * (moves % 3) + np.where(moves > 0, nearer.argmax(0), 0)).astype(np.uint8)
         return kinds, np.maximum(moves, 0).astype(np.int64)
 
     # Symmetries and other variations
