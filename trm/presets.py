@@ -97,8 +97,8 @@ LOCAL = ModelConfig(mixer="local", width=32, layers=1, expansion=3, multiple=16,
 MAZE_GENERATED = Preset(
     name="maze-hard-cpu-generated",
     hardware="two CPU cores",
-    time="57 minutes, one core at first, other work beside it",
-    score="26 % of 100 genuine mazes, 64 steps; 37 % where it halts",
+    time="25 minutes",
+    score="99 % of 100 unseen genuine mazes, 98.6 % of 1,000 generated ones, 64 steps",
     procs=2,
     config=SUDOKU_MINI.config.model_copy(
         update={
@@ -129,8 +129,8 @@ MAZE_GENERATED = Preset(
 MAZE_HARD = Preset(
     name="maze-hard-cpu",
     hardware="two CPU cores",
-    time="not measured yet",
-    score="not measured yet",
+    time="25 minutes",
+    score="97 % of 100 unseen genuine mazes with one network and fewer hints (the weights that ship)",
     procs=2,
     config=MAZE_GENERATED.config.model_copy(
         update={"data": "hub", "limit": 900, "maze": MazeSettings(ends=0.75, least=0.75)}
