@@ -190,12 +190,13 @@ def test_shipped_files_are_those_of_the_shipped_weights(name: str) -> None:
     found = model.step(y, z, question.astype(np.int64))
     for ours, theirs in zip(found, (*output.state, output.logits, output.halt), strict=True):
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=0, atol=1e-4)
+    steps = 12 if isinstance(task, Sudoku) else 32  # a maze's news has a long way to go
     pairs = zip(
-        onnx_solve.solve(model, task, question, 12, "halt"),
-        solver.solve(stored, task, question, Thinking(12, until="halt")),
+        onnx_solve.solve(model, task, question, steps, "halt"),
+        solver.solve(stored, task, question, Thinking(steps, until="halt")),
         strict=True,
     )
-    both = [(a, b) for a, b in pairs if max(a.steps, b.steps) < 12]
+    both = [(a, b) for a, b in pairs if max(a.steps, b.steps) < steps]
     assert len(both) >= len(question) // 4
     assert all(np.array_equal(a.tokens, b.tokens) for a, b in both)
 

@@ -109,7 +109,9 @@ def test_models_of_two_sizes_share_their_weights() -> None:
 def test_the_cost_of_a_run_is_that_of_its_stages() -> None:
     config = staged()
     puzzle_steps = config.batch * config.window
-    each = [puzzle_steps * training_cost(config, get_task(name).spec).flops for name in ("maze-4x4", "maze-5x6", "maze-6x6")]
+    each = [
+        puzzle_steps * training_cost(config, get_task(name).spec).flops for name in ("maze-4x4", "maze-5x6", "maze-6x6")
+    ]
     spec = Maze(6, 6).spec
     assert run_flops(config, spec, 10) == 2 * each[0] + 4 * each[1] + 4 * each[2]
     assert run_flops(config, spec, 3) == 2 * each[0] + each[1]

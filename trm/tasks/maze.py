@@ -188,8 +188,8 @@ class Maze:
         return 12
 
     def hint(self, question: Tokens) -> tuple[Tokens, Ints]:
-        """[cells] -> 1 + 4 (d mod 3) + k for a cell d moves from G, whose first neighbour nearer to G in the order down,
-        left, right, up is number k (0 for G itself); 0 for one from where no path leads; and d.
+        """[cells] -> 1 + 4 (d mod 3) + k for a cell d moves from G, whose first neighbour nearer to G in the order
+        down, left, right, up is number k (0 for G itself); 0 for one from where no path leads; and d.
 
         Neighbours are one move apart or not at all, so that d mod 3 tells which of them are nearer to G, and each
         can tell its own as soon as one of them knows. From S on, the answer goes where the cells point.
