@@ -110,7 +110,8 @@ def shown(seconds: list[float]) -> str:
 
 
 async def run(url: str, process: int, rounds: int) -> None:
-    limits = httpx.Limits(max_connections=CROWD)
+    # The server closes what has been idle for five seconds, perhaps just as a request is sent there.
+    limits = httpx.Limits(max_connections=CROWD, keepalive_expiry=2)
     async with httpx.AsyncClient(base_url=url, timeout=300, limits=limits, trust_env=False) as client:
         print("one by one:", shown(await one_by_one(client)))
         print(f"memory {memory(process):.0f} MB")
@@ -132,9 +133,12 @@ def main() -> None:
         url = server.stdout.readline().split()[0]
         try:
             asyncio.run(run(url, server.pid, rounds))
-            assert server.poll() is None, "the server has ended"
         finally:
+            ended = server.poll()
             server.terminate()
+            if ended is not None:
+                print(f"the server has ended by itself, exit code {ended}", file=sys.stderr)
+    assert ended is None
 
 
 if __name__ == "__main__":

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import json
+import platform
 import select
 import socket
+import subprocess
+import sys
 import threading
 import tracemalloc
 from collections import Counter
@@ -179,3 +182,30 @@ def test_a_fault_of_ours_is_told_and_passes(monkeypatch: pytest.MonkeyPatch) -> 
         assert answer.json() == {"message": "a fault of the server's; its log says more", "faults": []}
         wait_until(lambda: served.queue.inside == 0)
         assert served.post("solve", ASKED).json()["solved"] is True
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_threads_share_one_heap() -> None:
+    """glibc reserves 64 MB for a thread that gets a heap of its own."""
+    code = (
+        "import ctypes, re, threading, trm.serve\n"
+        "{first}\n"
+        "meet, libc = threading.Barrier(9), ctypes.CDLL(None)\n"
+        "def use():\n"
+        "    libc.malloc(1000)\n"
+        "    meet.wait()\n"
+        "for _ in range(8):\n"
+        "    threading.Thread(target=use).start()\n"
+        "before = re.search('VmSize:\\\\s+(\\\\d+)', open('/proc/self/status').read())[1]\n"
+        "meet.wait()\n"
+        "print(before)\n"
+    )
+
+    def reserved(first: str) -> int:
+        """kB"""
+        done = subprocess.run(
+            [sys.executable, "-c", code.replace("{first}", first)], capture_output=True, text=True, check=True
+        )
+        return int(done.stdout)
+
+    assert reserved("pass") - reserved("trm.serve.one_heap()") > 2 * 65_536

@@ -26,9 +26,10 @@ def serve(
 ) -> None:
     """A page to watch models at work, and a JSON API. Ctrl-C stops it."""
     try:
-        from trm.serve import Limits, create_app, listen, load_solvers, server
+        from trm.serve import Limits, create_app, listen, load_solvers, one_heap, server
     except ImportError:
         raise TrmError("trm serve needs FastAPI and uvicorn: pip install 'trm[serve]'") from None
+    one_heap()
     set_threads(threads)
     with listen(host, port) as socket:  # before the weights are read: a port that is taken is told at once
         served = create_app(load_solvers(weights or ()), Limits(workers=workers), [host, *(allow_host or ())])

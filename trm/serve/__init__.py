@@ -3,6 +3,6 @@
 from trm.serve.app import create_app
 from trm.serve.limits import Limits
 from trm.serve.offers import load_solvers
-from trm.serve.server import listen, server
+from trm.serve.server import listen, one_heap, server
 
-__all__ = ["Limits", "create_app", "listen", "load_solvers", "server"]
+__all__ = ["Limits", "create_app", "listen", "load_solvers", "one_heap", "server"]
