@@ -44,7 +44,9 @@ def probe(weights: str, file: str, rows: int, steps: int, skip: int) -> dict[int
                 continue
             assert output.hints is not None, f"{weights} was trained without hints"
             exact = ((output.logits.argmax(-1) + model.first_token == answer) | (answer == 0)).all(1)
-            right = (output.hints.argmax(-1) + 1 == kind) & (kind > 0)
+            # Kinds of hint are 4 (d mod 3) + k, or d mod 3 alone in weights from before they pointed along the way.
+            distance = output.hints.argmax(-1) // (output.hints.shape[-1] // 3)
+            right = (distance == (kind - 1) // 4) & (kind > 0)
             share = right.sum(1) / (kind > 0).sum(1)
             found.setdefault(step, []).append(torch.stack((exact, share, share == 1), dim=1))
     return {step: torch.cat(parts).numpy() for step, parts in found.items()}

@@ -21,7 +21,7 @@ from trm.train import Trainer
 
 MAZE = Maze(6, 7)
 CPU = torch.device("cpu")
-MODEL = PRESETS["maze-hard-cpu-generated"].config.model.model_copy(update={"width": 8, "multiple": 8, "hints": 12})
+MODEL = PRESETS["maze-hard-cpu-generated"].config.model.model_copy(update={"width": 8, "multiple": 8})
 
 
 def test_a_mazes_hints_are_the_distances_of_a_queue_and_lead_along_the_answer() -> None:
