@@ -79,7 +79,8 @@ class RunConfig(BaseModel):
     reveal: Reveal = Reveal()
     seed: int = Field(0, ge=0)
     # Running
-    precision: Literal["float32", "float64"] = "float32"
+    # tf32: float32 with matrix products rounded to ten bits of mantissa, on a GPU that can; bfloat16: products in it
+    precision: Literal["float32", "float64", "tf32", "bfloat16"] = "float32"
     compile: bool = False  # torch.compile, where a compiler is found
     save_every: int = Field(500, ge=1)  # steps between checkpoints
     check_every: int = Field(0, ge=0)  # steps between looks at held-out puzzles; 0 = never

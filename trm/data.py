@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
 
 from trm.tasks.base import Puzzles, Task, Tokens
 
@@ -67,6 +69,13 @@ def halting_draws(seed: int, step: int, batch: int) -> npt.NDArray[np.float64]:
     return np.random.default_rng([seed, HALTING, step]).random((batch, 2))
 
 
-def start_noise(seed: int, slot: int, taken: int, count: int) -> npt.NDArray[np.float32]:
-    """Normal draws [count] for the state from which `slot` starts on the puzzle it takes after `taken` others."""
-    return np.random.default_rng([seed, START, slot, taken]).standard_normal(count, np.float32)
+def start_noise(seed: int, slot: int, taken: int, count: int, device: torch.device) -> Tensor:
+    """Normal draws [count] for the state from which `slot` starts on the puzzle it takes after `taken` others.
+
+    A device other than the CPU draws its own: numpy's would take it longer than the rest of a training step.
+    """
+    key = [seed, START, slot, taken]
+    if device.type == "cpu":
+        return torch.from_numpy(np.random.default_rng(key).standard_normal(count, np.float32))
+    state = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
+    return torch.randn(count, generator=torch.Generator(device).manual_seed(state), device=device)

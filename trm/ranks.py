@@ -25,7 +25,8 @@ def joined() -> Iterator[torch.device]:
     local = int(os.environ.get("LOCAL_RANK", "0"))
     device = pick_device(local)
     if "RANK" in os.environ and not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        # Counts are summed on the CPU even where the gradients are on a GPU.
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
         try:
             yield device
             dist.barrier()  # a rank that leaves early would break the connections of one still at work
@@ -36,7 +37,7 @@ def joined() -> Iterator[torch.device]:
 
 
 def pick_device(local: int = 0) -> torch.device:
-    """CUDA, then Apple, then CPU; TRM_DEVICE overrides. CUDA and Apple have not been run by the authors."""
+    """CUDA, then Apple, then CPU; TRM_DEVICE overrides. Apple, and several GPUs, have not been run by the authors."""
     chosen = os.environ.get("TRM_DEVICE")
     if chosen:
         return torch.device(chosen)

@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass, fields
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
@@ -73,6 +74,7 @@ class Trainer:
         self.config, self.device, self.step = config, device, 0
         self.task, self.puzzles = task, puzzles
         self.dtype = torch.float64 if config.precision == "float64" else torch.float32
+        torch.set_float32_matmul_precision("high" if config.precision == "tf32" else "highest")
         torch.manual_seed(config.seed)  # the same initial weights on every rank
         self.whole = build(config.model, task.spec).to(device, self.dtype)  # for `task`; `model` shares its weights
         self.ema = Ema(self.whole, config.ema)
@@ -171,27 +173,41 @@ class Trainer:
     def refill(self, part: slice, state: State) -> State:
         """Give every halted slot of `part` its next puzzle. -> `state` with the initial one in their places"""
         slots, over = self.slots, self.slots.halted[part].clone()  # kept by the graph
-        first_slot = ranks.rank() * len(slots.steps)
-        progress = self.step / self.config.steps
+        rows = over.nonzero().flatten().tolist()
         start = self.model.start(len(over))
-        if self.config.start_noise:
-            start = State(start.y.clone(), start.z.clone())
-        for row in over.nonzero().flatten().tolist():
-            i = part.start + row
-            draw = self.sampler.draw(first_slot + i, int(slots.taken[i]), progress)
-            slots.question[i] = torch.from_numpy(draw.question)
-            slots.answer[i] = torch.from_numpy(draw.answer)
-            slots.ids[i] = draw.id
-            if self.hints:
-                self.hints.take(i, draw.question)
-            if self.config.start_noise:
-                sizes = [values[row].numel() for values in start]
-                drawn = start_noise(self.config.seed, first_slot + i, int(slots.taken[i]), sum(sizes))
-                for values, noise in zip(start, torch.split(torch.from_numpy(drawn).to(start.y), sizes), strict=True):
-                    values[row] += self.config.start_noise * noise.view_as(values[row])
-            slots.taken[i] += 1
+        if rows:
+            start = self.noisy(start, part, rows)
+            self.take([part.start + row for row in rows])
         slots.steps[part] = slots.steps[part].masked_fill(over, 0) + 1
         return select(over, start, state)
+
+    def take(self, numbers: list[int]) -> None:
+        """Put the next puzzle into each of these slots."""
+        slots, first_slot = self.slots, ranks.rank() * len(self.slots.steps)
+        taken, progress = slots.taken[numbers].tolist(), self.step / self.config.steps
+        draws = [self.sampler.draw(first_slot + i, count, progress) for i, count in zip(numbers, taken, strict=True)]
+        # All at once: a copy for each puzzle is what a GPU would wait for.
+        slots.question[numbers] = torch.from_numpy(np.stack([draw.question for draw in draws])).to(slots.question)
+        slots.answer[numbers] = torch.from_numpy(np.stack([draw.answer for draw in draws])).to(slots.answer)
+        slots.ids[numbers] = torch.tensor([draw.id for draw in draws], device=self.device)
+        slots.taken[numbers] += 1
+        if self.hints:
+            for i, draw in zip(numbers, draws, strict=True):
+                self.hints.take(i, draw.question)
+
+    def noisy(self, start: State, part: slice, rows: list[int]) -> State:
+        """`start` with noise in these rows of `part`, where the run has it."""
+        config = self.config
+        if not config.start_noise:
+            return start
+        start = State(start.y.clone(), start.z.clone())
+        sizes = [values[0].numel() for values in start]
+        first_slot, taken = ranks.rank() * len(self.slots.steps) + part.start, self.slots.taken[part].tolist()
+        for row in rows:
+            drawn = start_noise(config.seed, first_slot + row, taken[row], sum(sizes), self.device).to(start.y)
+            for values, noise in zip(start, torch.split(drawn, sizes), strict=True):
+                values[row] += config.start_noise * noise.view_as(values[row])
+        return start
 
     def learn(self, part: slice) -> Tensor:
         """Forward and backward for the slots of `part`; stores their new state. -> the sums of `Totals`"""
@@ -201,7 +217,9 @@ class Trainer:
         for turn in range(config.window):
             state = self.refill(part, state)
             question, ids, steps = slots.question[part], slots.ids[part].clone(), slots.steps[part]
-            output: Output = self.net(state, question, ids)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+                output: Output = self.net(state, question, ids)
+            output = output.to(self.dtype)
             losses = step_loss(output, slots.answer[part], self.model.first_token, config.loss)
             state, halt_loss = output.state, losses.halt
             if config.continue_loss:

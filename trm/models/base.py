@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -22,6 +23,12 @@ class Output(NamedTuple):
     halt: Tensor  # [batch], > 0 means "my answer is right" (the paper's q)
     resume: Tensor | None = None  # [batch], the continue logit, where the model has one
     hints: Tensor | None = None  # [batch, cells, kinds of hint], where the model has such a head
+
+    def to(self, dtype: torch.dtype) -> Output:
+        """The same in `dtype`: what a model returns under autocast, for losses that are computed in full."""
+        resume, hints = (None if x is None else x.to(dtype) for x in (self.resume, self.hints))
+        state = State(self.state.y.to(dtype), self.state.z.to(dtype))
+        return Output(state, self.logits.to(dtype), self.halt.to(dtype), resume, hints)
 
 
 class Model(Protocol):
