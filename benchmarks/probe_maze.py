@@ -2,8 +2,8 @@
 
     python benchmarks/probe_maze.py WEIGHTS MAZES.csv [ROWS] [STEPS] [SKIP]
 
-After every eighth step: mazes exact; cells whose distance to G (modulo 3, read from z) is right; mazes where all are,
-and mazes that are wrong although they are, which leaves the tracing to blame.
+After every eighth step: mazes exact; cells whose distance to G (modulo 3) and first step on the way there, read from z,
+are right; mazes where all are, and mazes that are wrong although they are, which leaves the tracing to blame.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BATCH = 16
 
 
 def probe(weights: str, file: str, rows: int, steps: int, skip: int) -> dict[int, np.ndarray]:
-    """-> step: [mazes, 3], exact, share of distances that are right, all of them right"""
+    """-> step: [mazes, 3], exact, share of cells that are right, all of them right"""
     text = read_file(file)
     task = maze_for(text, Maze())
     puzzles = complete(task.read(text), task).take(slice(skip, skip + rows))
@@ -34,7 +34,8 @@ def probe(weights: str, file: str, rows: int, steps: int, skip: int) -> dict[int
     for start in range(0, len(puzzles), BATCH):
         part = puzzles.take(slice(start, start + BATCH))
         question, answer = torch.from_numpy(part.question).long(), torch.from_numpy(part.answer).long()
-        kind = torch.from_numpy(np.stack([task.hint(row)[0] for row in part.question])).long()
+        hints = [task.hint(*pair).kind for pair in zip(part.question, part.answer, strict=True)]
+        kind = torch.from_numpy(np.stack(hints))
         state: State = model.start(len(part))
         for step in range(1, steps + 1):
             with torch.inference_mode():
@@ -44,16 +45,14 @@ def probe(weights: str, file: str, rows: int, steps: int, skip: int) -> dict[int
                 continue
             assert output.hints is not None, f"{weights} was trained without hints"
             exact = ((output.logits.argmax(-1) + model.first_token == answer) | (answer == 0)).all(1)
-            # Kinds of hint are 4 (d mod 3) + k, or d mod 3 alone in weights from before they pointed along the way.
-            distance = output.hints.argmax(-1) // (output.hints.shape[-1] // 3)
-            right = (distance == (kind - 1) // 4) & (kind > 0)
+            right = (output.hints.argmax(-1) % task.hints == kind - 1) & (kind > 0)
             share = right.sum(1) / (kind > 0).sum(1)
             found.setdefault(step, []).append(torch.stack((exact, share, share == 1), dim=1))
     return {step: torch.cat(parts).numpy() for step, parts in found.items()}
 
 
 def main(weights: str, file: str, rows: str = "100", steps: str = "64", skip: str = "0") -> None:
-    table = Table("step", "exact", "distances right", "all right", "wrong, all right")
+    table = Table("step", "exact", "cells right", "all right", "wrong, all right")
     for step, mazes in probe(weights, file, int(rows), int(steps), int(skip)).items():
         exact, share, every = mazes.T
         values = (exact.mean(), share.mean(), every.mean(), ((exact == 0) & (every == 1)).mean())

@@ -230,3 +230,10 @@ def test_a_model_of_the_hub_loads_by_its_name(served: Hub, tmp_path: Path) -> No
         trm.load("nobody/nothing")
     with pytest.raises(BadInput, match=r"no model .*none/here"):  # a path, even if it could be a name of the hub's
         trm.load(str(tmp_path / "none/here"))
+
+
+def test_where_runs_go_is_no_name_of_the_hubs(served: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match="no model 'runs/mine': give the folder of a training run"):
+        trm.load("runs/mine")
+    assert not served.got

@@ -32,15 +32,20 @@ def log_stablemax(logits: Tensor) -> Tensor:
     return torch.log(s) - torch.log(s.sum(-1, keepdim=True))
 
 
-def step_loss(output: Output, answer: Tensor, first_token: int, kind: LossName) -> StepLoss:
-    """Losses for `answer` [batch, cells] tokens; token 0 is not scored."""
-    scored = answer != 0
-    # Unscored cells point at class 0 to have a legal index; the mask takes them out again.
-    target = (answer.long() - first_token).clamp(min=0)
-    log_p = log_stablemax(output.logits) if kind == "stablemax" else F.log_softmax(output.logits, dim=-1)
-    nll = -log_p.gather(-1, target.unsqueeze(-1)).squeeze(-1) * scored
-    count = scored.sum(-1).clamp(min=1)
-    right = (output.logits.argmax(-1) == target) & scored
+def step_loss(
+    output: Output, answer: Tensor, first_token: int, kind: LossName, target: Tensor | None = None
+) -> StepLoss:
+    """Losses for `answer` [batch, cells] tokens; token 0 is not scored. The answer's loss is for `target` [batch,
+    cells] where there is one; `exact` and `correct` are not.
+    """
+    scored, classes = answer != 0, (answer.long() - first_token).clamp(min=0)
+    right = (output.logits.argmax(-1) == classes) & scored
     exact = right.sum(-1) == scored.sum(-1)
     halt = F.binary_cross_entropy_with_logits(output.halt, exact.to(output.halt.dtype), reduction="none")
-    return StepLoss(nll.sum(-1) / count, halt, exact, right.sum(-1) / count)
+    share = right.sum(-1) / scored.sum(-1).clamp(min=1)
+    if target is not None:
+        scored, classes = target != 0, (target.long() - first_token).clamp(min=0)
+    # Unscored cells point at class 0 to have a legal index; the mask takes them out again.
+    log_p = log_stablemax(output.logits) if kind == "stablemax" else F.log_softmax(output.logits, dim=-1)
+    nll = -log_p.gather(-1, classes.unsqueeze(-1)).squeeze(-1) * scored
+    return StepLoss(nll.sum(-1) / scored.sum(-1).clamp(min=1), halt, exact, share)

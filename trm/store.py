@@ -24,6 +24,7 @@ from trm.tasks.custom import FAMILY, task_of_run
 FORMAT = 1
 SHIPPED = Path(__file__).parent / "weights"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+RUNS = Path("runs")  # where `trm train` puts its folders: no owner on the hub, even before the first of them
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,11 @@ def find(name: str) -> Path:
         BadInput: there is no such folder, and the name cannot be one of the hub's.
         TrmError: the hub has no such model, or cannot be reached.
     """
-    for folder in (Path(name), Path(name) / "model", SHIPPED / name):
+    path = Path(name)
+    for folder in (path, path / "model", SHIPPED / name):
         if (folder / "config.json").is_file():
             return folder
-    if HUB_NAME.fullmatch(name) and not Path(name).parent.exists():
+    if HUB_NAME.fullmatch(name) and path.parent != RUNS and not path.parent.exists():
         fetch(name, "model.safetensors", "model")
         return fetch(name, "config.json", "model").parent
     shipped = ", ".join(shipped_names()) or "none"

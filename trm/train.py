@@ -193,7 +193,7 @@ class Trainer:
         slots.taken[numbers] += 1
         if self.hints:
             for i, draw in zip(numbers, draws, strict=True):
-                self.hints.take(i, draw.question)
+                self.hints.take(i, draw.question, draw.answer)
 
     def noisy(self, start: State, part: slice, rows: list[int]) -> State:
         """`start` with noise in these rows of `part`, where the run has it."""
@@ -220,12 +220,14 @@ class Trainer:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
                 output: Output = self.net(state, question, ids)
             output = output.to(self.dtype)
-            losses = step_loss(output, slots.answer[part], self.model.first_token, config.loss)
+            answer = slots.answer[part]
+            target = self.hints.target(part, question, answer, steps) if self.hints else None
+            losses = step_loss(output, answer, self.model.first_token, config.loss, target)
             state, halt_loss = output.state, losses.halt
             if config.continue_loss:
                 assert output.resume is not None
-                target = self.continue_target(state, question, ids, steps)
-                halt_loss = halt_loss + bce(output.resume, target, reduction="none")
+                resume = self.continue_target(state, question, ids, steps)
+                halt_loss = halt_loss + bce(output.resume, resume, reduction="none")
             hinted = torch.zeros_like(halt_loss)
             if self.hints:
                 assert output.hints is not None
@@ -236,7 +238,7 @@ class Trainer:
             stop = halted(output, steps, self.max_steps, least, config.continue_loss)
             slots.halted[part] = stop
             # A row with nothing to score says nothing of accuracy.
-            counted = stop & (slots.answer[part] != 0).any(-1)
+            counted = stop & (answer != 0).any(-1)
             right, done = losses.exact & counted, steps * counted
             values = (losses.answer, halt_loss, torch.ones_like(stop), counted, right, done, hinted)
             measured += torch.stack([value.detach().double().sum().cpu() for value in values])
@@ -287,5 +289,6 @@ class Trainer:
         self.slots = Slots(**{name: value[part].to(self.device).clone() for name, value in content["slots"].items()})
         if self.hints:
             for slot in (~self.slots.halted).nonzero().flatten().tolist():
-                self.hints.take(slot, self.slots.question[slot].cpu().numpy())
+                question, answer = (tokens[slot].cpu().numpy() for tokens in (self.slots.question, self.slots.answer))
+                self.hints.take(slot, question, answer)
         self.totals = Totals(**content["totals"])

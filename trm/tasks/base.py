@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ import numpy.typing as npt
 Tokens = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
+A = TypeVar("A")
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,18 @@ def accepted(task: Task, valid: bool, confidence: float) -> bool:
     return valid and (checkable(task) or confidence > 0.5)
 
 
+@dataclass(frozen=True)
+class Hint(Generic[A]):
+    """What the cells of a puzzle can know on the way to the answer, and when, in moves from cell to neighbour: so far
+    must news have come. Arrays [cells], or tensors [slots, cells].
+    """
+
+    kind: A  # 1 to `Hinted.hints`; 0: nothing to know
+    moves: A  # until that is known
+    open: A  # until the answer can be known at all; 0 where it is as the question has it
+    known: A  # until it is known; 0 there too
+
+
 @runtime_checkable
 class Hinted(Protocol):
     """A task that can tell, in training, what a cell might think on the way to the answer."""
@@ -121,10 +134,8 @@ class Hinted(Protocol):
         """Kinds of hint."""
         ...
 
-    def hint(self, question: Tokens) -> tuple[Tokens, Ints]:
-        """question [cells] -> the kind of each cell's hint, 1 to `hints`, 0 where there is none; and from how far, in
-        moves from cell to neighbour, the news comes that it takes to know. [cells] each
-        """
+    def hint(self, question: Tokens, answer: Tokens) -> Hint[Ints]:
+        """question, answer: [cells]"""
         ...
 
 

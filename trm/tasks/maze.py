@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
-from trm.tasks.base import Bools, Ints, Puzzles, Spec, Tokens
+from trm.tasks.base import Bools, Hint, Ints, Puzzles, Spec, Tokens
 from trm.tasks.maze_paths import bit_of, distances, far_cells, from_bits, layers, route, to_bits
 from trm.tasks.sudoku import csv_fields, csv_heading, shown_text
 
@@ -187,19 +187,23 @@ class Maze:
     def hints(self) -> int:
         return 12
 
-    def hint(self, question: Tokens) -> tuple[Tokens, Ints]:
-        """[cells] -> 1 + 4 (d mod 3) + k for a cell d moves from G, whose first neighbour nearer to G in the order
-        down, left, right, up is number k (0 for G itself); 0 for one from where no path leads; and d.
+    def hint(self, question: Tokens, answer: Tokens) -> Hint[Ints]:
+        """Of kind 1 + 4 (d mod 3) + k is a cell d moves from G, whose first neighbour nearer to G in the order down,
+        left, right, up is number k (0 for G itself); of kind 0 one from where no path leads.
 
         Neighbours are one move apart or not at all, so that d mod 3 tells which of them are nearer to G, and each
-        can tell its own as soon as one of them knows. From S on, the answer goes where the cells point.
+        can tell its own as soon as one of them knows: after d moves. From S on, the answer goes where the cells point:
+        it is open until S has heard of G, and the news of that has to come back from S to the cell.
         """
-        moves = distances(question[None] > WALL, np.array([self.ends(question)[1]]), self.height, self.width)[0]
+        start, goal = self.ends(question)
+        moves = distances(question[None] > WALL, np.array([goal]), self.height, self.width)[0].astype(np.int64)
         near = np.pad(moves.reshape(self.height, self.width), 1, constant_values=-2)
         down, left, right, up = near[2:, 1:-1], near[1:-1, :-2], near[1:-1, 2:], near[:-2, 1:-1]
         nearer = np.stack((down, left, right, up)).reshape(4, -1) == moves - 1
-        kinds = np.where(moves < 0, 0, 1 + 4 * (moves % 3) + np.where(moves > 0, nearer.argmax(0), 0)).astype(np.uint8)
-        return kinds, np.maximum(moves, 0).astype(np.int64)
+        kind = np.where(moves < 0, 0, 1 + 4 * (moves % 3) + np.where(moves > 0, nearer.argmax(0), 0))
+        path = answer == PATH
+        opened, known = moves[start] * path, (2 * moves[start] - moves) * path
+        return Hint(kind, np.maximum(moves, 0), opened, known)
 
     # Symmetries and other variations
 
