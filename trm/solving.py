@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 SIZES: dict[str, Callable[[str], Sudoku | Maze]] = {"sudoku": sudoku_for, "maze": maze_for}
 # The best that ship, for `trm solve` and `trm.Solver`.
-DEFAULT_WEIGHTS = {"sudoku": "sudoku-extreme-cpu-varied", "maze": "maze-hard-cpu-generated"}
+DEFAULT_WEIGHTS = {"sudoku": "sudoku-extreme-cpu-varied", "maze": "maze-hard-cpu"}
 FEW = 4  # questions for which an exported file is asked before torch is imported
 # Settings of `trm.solver.Thinking` with which they solve most of what they can (docs/log.md).
 USUAL_THINKING: dict[str, dict[str, Any]] = {
     "sudoku": {"steps": 32, "restarts": 100, "guesses": 2, "noise": 0.5},
-    "maze": {"steps": 48, "restarts": 20, "noise": 0.5},
+    "maze": {"steps": 256, "restarts": 3, "noise": 0.5},  # 256 steps are enough for paths of some 600 moves
 }
 
 
