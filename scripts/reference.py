@@ -23,7 +23,7 @@ SECTIONS = {  # heading -> names in trm
     "config.Stage data.Reveal models.ModelConfig",
     "Evaluating": "evaluate.evaluate evaluate.Evaluation evaluate.interval",
     "Tasks and mixers of your own": "tasks.register_task models.register_mixer tasks.get_task tasks.load_puzzles "
-    "tasks.base.Task tasks.base.Scored tasks.base.Spec tasks.base.Puzzles",
+    "tasks.base.Task tasks.base.Scored tasks.base.Hinted tasks.base.Hint tasks.base.Spec tasks.base.Puzzles",
     "Tools for language models": "tools.call tools.schemas tools.use_weights tools.solve_sudoku tools.solve_maze "
     "tools.solve_arc tools.check_answer tools.Result tools.Solution tools.ArcSolution",
     "Errors": "errors.TrmError errors.BadInput",
