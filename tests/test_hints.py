@@ -31,7 +31,7 @@ def solvable(count: int, seed: int) -> list[tuple[Tokens, Tokens]]:
 
 
 def route(question: Tokens) -> tuple[dict[int, int], list[int]]:
-    """By a queue: moves from G to every cell that can be reached; the cells between S and G, in their order."""
+    """Moves from G to every cell that can be reached, by a queue; the cells between S and G, where the hints point."""
     start, goal = (int((question == end).argmax()) for end in (START, GOAL))
     found, path, here = queue_search(MAZE, question, goal)[0], list[int](), start
     kind = MAZE.hint(question, MAZE.label(question)).kind

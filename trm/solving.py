@@ -29,7 +29,7 @@ FEW = 4  # questions for which an exported file is asked before torch is importe
 # Settings of `trm.solver.Thinking` with which they solve most of what they can (docs/log.md).
 USUAL_THINKING: dict[str, dict[str, Any]] = {
     "sudoku": {"steps": 32, "restarts": 100, "guesses": 2, "noise": 0.5},
-    "maze": {"steps": 256, "restarts": 3, "noise": 0.5},  # 256 steps are enough for paths of some 600 moves
+    "maze": {"steps": 256, "restarts": 3, "noise": 0.5},  # at 5 moves a step, there and back: paths of some 600
 }
 
 
