@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +24,9 @@ from trm.tasks.sudoku_search import Solver, minimal_puzzle, random_solution
 # Tiny tensors gain nothing from threads and lose much where the machine is busy.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+# A shell's background job ignores Ctrl-C, and so would every command that a test starts and stops with it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Trm = Callable[..., subprocess.CompletedProcess[str]]
 
