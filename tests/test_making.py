@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
+import pytest
 from conftest import Call
 
 from trm.tasks.sudoku import Sudoku
-from trm.tasks.sudoku_data import load_csv
+from trm.tasks.sudoku_data import fingerprint, load, load_csv
 from trm.tasks.sudoku_search import Solver, count_solutions
 
 
@@ -28,7 +31,28 @@ def test_puzzles_made_on_the_command_line(call: Call, tmp_path: Path) -> None:
     assert [int(row[3]) for row in rows] == [solver.rating(solver.bits(question)) for question in puzzles.question]
     assert all(count_solutions(question, Sudoku())[0] == 1 for question in puzzles.question)
     assert Sudoku().valid(puzzles.question, puzzles.answer).all()
-    for arguments, words in ((["--kind", "hard"], "--kind hard"), (["--compare", "none.csv"], "none.csv")):
+    bad = {"--kind hard": ["--kind", "hard"], "none.csv": ["--compare", "none.csv"], "--size 5": ["--size", "5"]}
+    bad |= {"9x9 only": ["--size", "6"], "--size 4": ["--size", "4", "--kind", "varied", "--like", str(first)]}
+    for words, arguments in bad.items():
         refused = call("data", "sudoku", str(tmp_path / "third.csv"), *arguments)
         assert (refused.code, refused.out, words in refused.err) == (2, "", True)
     assert not (tmp_path / "third.csv").exists()
+
+
+@pytest.mark.parametrize(("size", "rows"), [(4, 20), (6, 9)])
+def test_puzzles_of_another_size_and_weights_trained_on_9x9(call: Call, tmp_path: Path, size: int, rows: int) -> None:
+    """Each has one solution and no given too many, no two are alike, and `trm eval` takes them."""
+    path = tmp_path / "made.csv"
+    made = call("data", "sudoku", str(path), "--kind", "minimal", "--size", str(size), "--rows", str(rows))
+    assert (made.code, f"made.csv ({rows})" in made.out) == (0, True)
+    sudoku, puzzles = load(path)
+    assert (sudoku.size, len(puzzles)) == (size, rows)
+    assert len(set(fingerprint(sudoku, puzzles.question, puzzles.answer).tolist())) == rows
+    for question, answer in zip(puzzles.question, puzzles.answer, strict=True):
+        count, solution, _ = count_solutions(question, sudoku)
+        assert solution is not None
+        assert (count, solution.tolist()) == (1, answer.tolist())
+        for given in np.flatnonzero(question > 1):
+            assert count_solutions(np.where(np.arange(len(question)) == given, 1, question), sudoku)[0] == 2
+    found = call("eval", "sudoku-mini", "--data", str(path), "--steps", "2", "--json")
+    assert (json.loads(found.out)["task"], json.loads(found.out)["rows"]) == (f"sudoku-{size}x{size}", rows)

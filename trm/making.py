@@ -15,7 +15,7 @@ from trm.files import write_text
 from trm.tasks import maze_data
 from trm.tasks.base import Tokens
 from trm.tasks.maze import Maze
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.sudoku import SIZES
 from trm.tasks.sudoku_data import KINDS, generate, load_csv, quantiles
 from trm.tasks.sudoku_search import Solver
 from trm.tasks.sudoku_vary import vary
@@ -24,8 +24,10 @@ VARIED = "varied"
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
 
 
-def make_sudokus(out: Path, kind: str, rows: int, seed: int, compare: Path | None, like: Path | None = None) -> None:
-    """Write `rows` new 9x9 puzzles of `kind` to the CSV `out`; print quantiles of their search effort.
+def make_sudokus(
+    out: Path, kind: str, rows: int, seed: int, compare: Path | None, like: Path | None = None, size: int = 9
+) -> None:
+    """Write `rows` new puzzles of `kind` to the CSV `out`; print quantiles of their search effort.
 
     With `compare`, another CSV's puzzles are rated too and both are printed. Raises BadInput.
     """
@@ -33,14 +35,17 @@ def make_sudokus(out: Path, kind: str, rows: int, seed: int, compare: Path | Non
         raise BadInput(f"--kind {kind}: choose {', '.join(KINDS)} or {VARIED}")
     if (kind == VARIED) != (like is not None):
         raise BadInput(f"--kind {VARIED} and --like FILE go together")
-    task = Sudoku()
-    other = None if compare is None else load_csv(compare)
+    sizes = {task.size: task for task in SIZES.values()}
+    if size not in sizes or (kind == VARIED and size != 9):
+        raise BadInput(f"--size {size}: choose {', '.join(map(str, sizes))}; other than 9 goes with --kind minimal")
+    task = sizes[size]
+    other = None if compare is None else load_csv(compare, task)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("making", total=rows)
         if like is not None:
             puzzles, rating = vary(load_csv(like), rows, seed, tick=lambda: progress.advance(bar))
         else:
-            puzzles, rating = generate(kind, rows, seed, tick=lambda: progress.advance(bar))
+            puzzles, rating = generate(kind, rows, seed, task, tick=lambda: progress.advance(bar))
     lines = ["source,question,answer,rating"]
     for question, answer, effort in zip(puzzles.question, puzzles.answer, rating.tolist(), strict=True):
         lines.append(f"trm-{kind},{task.to_line(question)},{task.to_line(answer)},{effort}")

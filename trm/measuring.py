@@ -15,7 +15,7 @@ from trm.solver import Thinking
 from trm.store import Stored, resize
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.maze import Maze, maze_for
-from trm.tasks.sudoku import read_file
+from trm.tasks.sudoku import Sudoku, read_file, sudoku_for
 
 SETS = ("embedded", "minimal", "hub")
 
@@ -24,8 +24,9 @@ def evaluate_and_print(stored: Stored, data: str, rows: slice, thinking: Thinkin
     """Accuracy at every step, and with restarts that of the answers chosen among several starts. Raises BadInput."""
     steps = thinking.steps
     task = get_task(stored.spec.name)
-    if isinstance(task, Maze) and data not in SETS:
-        task = maze_for(read_file(data), task)  # the file's mazes may have another size than those trained on
+    if isinstance(task, Maze | Sudoku) and data not in SETS:
+        text = read_file(data)  # its puzzles may have another size than those trained on
+        task = maze_for(text, task) if isinstance(task, Maze) else sudoku_for(text)
         stored = resize(stored, task.spec)
     minimal = data == "minimal"
     puzzles = load_puzzles(task, "embedded" if minimal else data, "minimal" if minimal else "validation").take(rows)

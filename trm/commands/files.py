@@ -75,6 +75,7 @@ def data_sudoku(
     like: Annotated[
         Path | None, typer.Option("--like", help="With --kind varied: the puzzles to vary. They come first.")
     ] = None,
+    size: Annotated[int, typer.Option("--size", help="4, 6, 9 or 16; other than 9: minimal ones.")] = 9,
 ) -> None:
     """Make Sudokus with one solution and print the quantiles of their search effort.
 
@@ -82,7 +83,7 @@ def data_sudoku(
     """
     from trm.making import make_sudokus
 
-    make_sudokus(out, kind, rows, seed, compare, like)
+    make_sudokus(out, kind, rows, seed, compare, like, size)
 
 
 @data_app.command("maze")

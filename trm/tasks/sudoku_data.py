@@ -102,8 +102,9 @@ def generate(
     tick: Callable[[], object] = lambda: None,
 ) -> tuple[Puzzles, Ratings]:
     """Puzzles with one solution and their ratings [rows]: 'minimal' (clues removed at random from a random grid) or
-    'extreme' (as hard as the rows of Sudoku-Extreme, 9x9 only). Neither two questions nor two answers are symmetric
-    images of each other or have a fingerprint in `avoid`. The seed decides all; `tick` is called after each puzzle.
+    'extreme' (as hard as the rows of Sudoku-Extreme, 9x9 only). No two questions are symmetric images of each other or
+    have a fingerprint in `avoid`, and no two answers from 9x9 on (there are 2 different ones of 4x4, 49 of 6x6). The
+    seed decides all; `tick` is called after each puzzle.
     """
     sudoku = sudoku or Sudoku()
     if kind not in KINDS:
@@ -121,7 +122,8 @@ def generate(
         bits = solver.bits(tokens)
         solver.count(bits)
         solution = solver.found()
-        marks = {int(fingerprint(sudoku, part[None], solution[None])[0]) for part in (tokens, solution)}
+        parts = (tokens, solution) if sudoku.size >= 9 else (tokens,)
+        marks = {int(fingerprint(sudoku, part[None], solution[None])[0]) for part in parts}
         if marks & seen:
             refused += 1
             if refused > 100 * rows:
