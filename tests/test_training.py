@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -190,6 +191,28 @@ def test_a_window_sends_the_gradient_through_its_steps_and_takes_new_puzzles_in_
     torch.autograd.backward(loss / 24)
     for mine, theirs in zip(subject.model.parameters(), by_hand.model.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, theirs.grad)
+
+
+def test_with_a_limit_a_sequence_counts_the_less_the_worse_it_is(small_csv: Path) -> None:
+    """The gradient of each sequence's loss, found on its own, is weighed by exp(-loss / limit)."""
+    more = ("precision=float64", "start_noise=0", "reveal.share=0", "loss_limit=0.5", "halt_weight=0", "micro=3")
+    subject, by_hand = trainer(small_csv, *more), trainer(small_csv, *more)
+    for part in (slice(0, 3), slice(3, 6), slice(6, 8)):
+        subject.learn(part)
+    draws = [by_hand.sampler.draw(slot, 0, 0.0) for slot in range(8)]
+    question, answer = (torch.from_numpy(np.stack([draw[k] for draw in draws])) for k in (0, 1))
+    output = by_hand.model(by_hand.model.start(8), question)
+    losses = step_loss(output, answer, by_hand.model.first_token, by_hand.config.loss).answer
+    assert losses.max() - losses.min() > 0.01
+    parameters = {name: p for name, p in by_hand.model.named_parameters() if "halt" not in name}
+    expected = {name: torch.zeros_like(p) for name, p in parameters.items()}
+    for loss in losses:
+        grads = torch.autograd.grad(loss, list(parameters.values()), retain_graph=True)
+        for total, grad in zip(expected.values(), grads, strict=True):
+            total += math.exp(-loss.item() / 0.5) * grad / 8
+    for name, mine in subject.model.named_parameters():
+        if "halt" not in name:
+            torch.testing.assert_close(mine.grad, expected[name])
 
 
 def test_halted_slots_take_new_puzzles_and_others_go_on(small_csv: Path) -> None:

@@ -52,6 +52,7 @@ class RunConfig(BaseModel):
     init: str = ""  # a stored model whose weights to start from; empty: fresh ones
     # Supervision
     loss: LossName = "stablemax"
+    loss_limit: float = Field(0.0, ge=0)  # what an answer can cost at most, so that trying one pays; 0: no limit
     halt_weight: float = Field(0.5, ge=0)  # of the halting loss
     hint_weight: float = Field(1.0, ge=0)  # of the loss on hints, where `model.hints` is set
     continue_loss: bool = False  # Q-learning's second logit, as HRM

@@ -49,3 +49,13 @@ def step_loss(
     log_p = log_stablemax(output.logits) if kind == "stablemax" else F.log_softmax(output.logits, dim=-1)
     nll = -log_p.gather(-1, classes.unsqueeze(-1)).squeeze(-1) * scored
     return StepLoss(nll.sum(-1) / scored.sum(-1).clamp(min=1), halt, exact, share)
+
+
+def limited(loss: Tensor, limit: float) -> Tensor:
+    """limit * (1 - exp(-loss / limit)): as `loss` where that is small, and no more than `limit` however wrong.
+
+    An unbounded loss makes a model that cannot see the answer hedge, and hedging is all that it does from then on. With
+    a limit a sequence counts the less the worse it is, so that trying one possibility pays where it is right often
+    enough. Same shape.
+    """
+    return limit * -torch.expm1(-loss / limit)

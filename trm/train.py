@@ -19,7 +19,7 @@ from trm.ema import Ema
 from trm.errors import BadInput
 from trm.halting import exploration, halted
 from trm.hints import Hints
-from trm.losses import step_loss
+from trm.losses import limited, step_loss
 from trm.models import Output, State, build, resized, select
 from trm.models.frames import TokenFrame
 from trm.optim import SignSgd, make_optimizers, schedule
@@ -232,7 +232,8 @@ class Trainer:
             if self.hints:
                 assert output.hints is not None
                 hinted = self.hints.loss(part, output.hints, steps)
-            loss = loss + (losses.answer + config.halt_weight * halt_loss + config.hint_weight * hinted).sum()
+            answer_loss = limited(losses.answer, config.loss_limit) if config.loss_limit else losses.answer
+            loss = loss + (answer_loss + config.halt_weight * halt_loss + config.hint_weight * hinted).sum()
             least = exploration(self.halting_draws(turn)[part], self.max_steps, config.explore)
             least = least if config.early_halt else torch.full_like(least, self.max_steps)
             stop = halted(output, steps, self.max_steps, least, config.continue_loss)
