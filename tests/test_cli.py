@@ -26,11 +26,11 @@ from safetensors.torch import load_file, save_file
 from trm import show, solver, store
 from trm.config import override
 from trm.errors import BadInput
-from trm.evaluate import evaluate_thinking
+from trm.evaluate import evaluate, evaluate_thinking
 from trm.models import ModelConfig, build
 from trm.presets import PRESETS
 from trm.run import run
-from trm.solver import Answer, Thinking
+from trm.solver import Answer, Thinking, Until
 from trm.solving import read_question
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.base import Task, Tokens
@@ -120,6 +120,33 @@ def test_eval_json_is_right(call: Call, tiny: Path, small_csv: Path, skip: int, 
         np.testing.assert_allclose(found[name], share, atol=1e-6)
     halted = {"exact": np.array(exact)[stop, np.arange(rows)].mean(), "mean_steps": stop.mean() + 1}
     assert found["halted"] == pytest.approx(halted, abs=1e-4)
+
+
+@pytest.mark.parametrize("until", ["valid", "halt", "sure"])
+def test_eval_lets_puzzles_leave_that_are_done(call: Call, until: Until) -> None:
+    """At the step at which `solve`, asked for one puzzle at a time, is done, and with the answer of that step."""
+    steps, stored, task = 12, store.load("sudoku-mini"), Sudoku()
+    puzzles = load_puzzles(task, "embedded", "minimal").take(slice(0, 9))
+    found = evaluate(stored.model, task, puzzles, steps, batch=4, until=until)
+    answers = [
+        solver.solve(stored, task, row[None], Thinking(steps, until=until), trace=True)[0] for row in puzzles.question
+    ]
+    ended = [answer.steps for answer in answers]
+    assert found.taken == sum(ended) < steps * len(puzzles)
+    assert found.rowwise is not None
+    for row, (answer, truth) in enumerate(zip(answers, puzzles.answer, strict=True)):
+        right = [(tokens == truth).all() for tokens in answer.trace]
+        assert found.rowwise.exact[:, row].tolist() == right + [right[-1]] * (steps - len(right))
+    shown = call(
+        "eval", "sudoku-mini", "--data", "minimal", "--limit", "9", "--until", until, "--json", "--steps", "12"
+    )
+    told = json.loads(shown.out)
+    assert told["until"] == {"done": until, "mean_steps": pytest.approx(np.mean(ended), abs=0.01)}
+    assert told["exact"] == pytest.approx((found.exact / 9).tolist(), abs=1e-6)
+    assert (
+        f"12 at most, until {until}"
+        in call("eval", "sudoku-mini", "--data", "minimal", "--limit", "2", "--until", until, "--steps", "12").out
+    )
 
 
 def test_eval_prints_a_table(call: Call, tiny: Path, small_csv: Path) -> None:

@@ -13,10 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from trm.models.base import Model
-from trm.solver import Thinking, solve
+from trm.models.base import Model, State
+from trm.solver import Thinking, Until, confidence_in, enough, solve
 from trm.store import Stored
-from trm.tasks.base import Bools, Ints, Puzzles, Scored, Task
+from trm.tasks.base import Bools, Ints, Puzzles, Scored, Task, Tokens
 
 
 class Rowwise(NamedTuple):
@@ -37,6 +37,7 @@ class Evaluation:
     halted_exact: int  # rows right at the step where the model first said so (or at the last)
     halted_steps: int  # supervision steps used in doing so
     seconds: float
+    taken: int = 0  # supervision steps over all rows: fewer than all where puzzles leave
     rowwise: Rowwise | None = None  # None where the sums are over several processes
     extra: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)  # [steps] rows, by the task's own scores
 
@@ -83,6 +84,39 @@ def think(
         yield choice + model.first_token, output.halt, confidence
 
 
+class Step(NamedTuple):
+    """A batch after one supervision step; a puzzle that has left is as it was then."""
+
+    tokens: Tokens  # [batch, cells], the answers
+    valid: Bools  # [batch], which of them obey the rules
+    stopped: Bools  # [batch], which puzzles the model has said to be done, or that have left
+    taken: int  # puzzles that this step was for
+
+
+def steps_of(
+    model: Model, task: Task, part: Puzzles, thinking: Thinking, device: torch.device | None
+) -> Iterator[Step]:
+    """Think about a batch of puzzles, `thinking.steps` supervision steps, while any is left in it."""
+    tokens, live, state = np.zeros_like(part.answer), np.arange(len(part)), model.start(len(part))
+    valid, stopped = np.zeros(len(part), bool), np.zeros(len(part), bool)
+    for _ in range(thinking.steps):
+        taken = len(live)
+        if taken:
+            question = part.question[live]
+            ids = None if part.ids is None else torch.from_numpy(part.ids[live]).to(device)
+            with torch.inference_mode():
+                output = model(state, torch.from_numpy(question).to(device), ids)
+                state, confidence = output.state, confidence_in(question, output).cpu().numpy()
+            tokens[live] = (output.logits.argmax(-1) + model.first_token).to(torch.uint8).cpu().numpy()
+            valid[live] = task.valid(question, tokens[live])
+            done = enough(output, valid[live], confidence, thinking)
+            stopped[live] |= (output.halt > 0).cpu().numpy() | done
+            if done.any():
+                live, stay = live[~done], torch.from_numpy(~done).to(device)
+                state = State(state.y[stay], state.z[stay])
+        yield Step(tokens, valid, stopped, taken)
+
+
 def evaluate(
     model: Model,
     task: Task,
@@ -91,9 +125,14 @@ def evaluate(
     batch: int = 16,
     device: torch.device | None = None,
     progress: Callable[[int], object] | None = None,
+    until: Until = "end",
 ) -> Evaluation:
-    """Score `model` (already in evaluation mode) on every row of `puzzles`, `steps` supervision steps each."""
-    rows = len(puzzles)
+    """Score `model` (already in evaluation mode) on every row of `puzzles`, at most `steps` supervision steps each.
+
+    A puzzle that is done (`until`, see `trm.solver.Thinking`) leaves the batch, and its answer is that of all later
+    steps.
+    """
+    rows, thinking, taken = len(puzzles), Thinking(steps, until=until), 0
     began = time.perf_counter()
     exact, valid = np.zeros((steps, rows), bool), np.zeros((steps, rows), bool)
     cell = np.zeros(steps, np.int64)
@@ -104,21 +143,18 @@ def evaluate(
         here = slice(start, min(start + batch, rows))
         part = puzzles.take(here)
         scored = part.answer != 0
-        question = torch.from_numpy(part.question).to(device)
-        ids = None if part.ids is None else torch.from_numpy(part.ids).to(device)
-        for k, (tokens, halt, _) in enumerate(think(model, question, steps, ids)):
-            tokens_ = tokens.to(torch.uint8).cpu().numpy()
-            hits = (tokens_ == part.answer) & scored
+        for k, step in enumerate(steps_of(model, task, part, thinking, device)):
+            hits = (step.tokens == part.answer) & scored
             exact[k, here] = hits.sum(1) == scored.sum(1)
-            valid[k, here] = task.valid(part.question, tokens_)
+            valid[k, here] = step.valid
             cell[k] += hits.sum()
             if isinstance(task, Scored):
-                for name, right in task.scores(part.question, tokens_).items():
+                for name, right in task.scores(part.question, step.tokens).items():
                     extra[name][k] += right.sum()
-            stop[here] = np.where((halt > 0).cpu().numpy(), np.minimum(stop[here], k + 1), stop[here])
+            stop[here] = np.where(step.stopped, np.minimum(stop[here], k + 1), stop[here])
+            taken += step.taken
         if progress is not None:
             progress(len(part))
-    seconds = time.perf_counter() - began
     return Evaluation(
         rows=rows,
         cells=int((puzzles.answer != 0).sum()),
@@ -127,7 +163,8 @@ def evaluate(
         valid=valid.sum(1),
         halted_exact=int(exact[stop - 1, np.arange(rows)].sum()),
         halted_steps=int(stop.sum()),
-        seconds=seconds,
+        seconds=time.perf_counter() - began,
+        taken=taken,
         rowwise=Rowwise(exact, valid, stop),
         extra=extra,
     )

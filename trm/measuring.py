@@ -34,7 +34,8 @@ def evaluate_and_print(stored: Stored, data: str, rows: slice, thinking: Thinkin
         raise BadInput(f"no rows left: --skip {rows.start} of the data is all of it")
     with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
         bar = progress.add_task("evaluating", total=len(puzzles))
-        result = evaluate(stored.model, task, puzzles, steps, batch, progress=lambda n: progress.advance(bar, n))
+        until = "end" if thinking.restarts else thinking.until
+        result = evaluate(stored.model, task, puzzles, steps, batch, None, lambda n: progress.advance(bar, n), until)
         chosen = None
         if thinking.restarts:
             bar = progress.add_task("restarting", total=len(puzzles))
@@ -44,6 +45,8 @@ def evaluate_and_print(stored: Stored, data: str, rows: slice, thinking: Thinkin
     source = data if data in SETS else Path(data).name
     if as_json:
         found = {"task": task.spec.name, "weights": stored.name, "data": source, **result.as_dict()}
+        if until != "end":
+            found["until"] = {"done": until, "mean_steps": round(result.taken / result.rows, 2)}
         if chosen is not None:
             how = {name: getattr(thinking, name) for name in ("noise", "guesses", "until")}
             shares = {name: right / chosen.rows for name, right in choices(chosen, thinking).items()}
@@ -53,7 +56,9 @@ def evaluate_and_print(stored: Stored, data: str, rows: slice, thinking: Thinkin
         return
     console = Console(highlight=False)
     console.print(show.accuracy(result, f"{stored.name} on {len(puzzles)} puzzles ({source})", halting=True))
-    console.print(f"{len(puzzles) / result.seconds:.1f} puzzles/s at {steps} steps each")
+    mean = result.taken / result.rows
+    each = f"{steps} steps each" if until == "end" else f"{mean:.0f} steps each, {steps} at most, until {until}"
+    console.print(f"{len(puzzles) / result.seconds:.1f} puzzles/s at {each}")
     if chosen is not None:
         for name, right in choices(chosen, thinking).items():
             low, high = interval(right, chosen.rows)

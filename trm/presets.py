@@ -91,6 +91,28 @@ SUDOKU_VARIED = Preset(
     "trm data sudoku varied.csv --kind varied --like train.csv --rows 20000 --seed 1",
 )
 
+SUDOKU_SEARCH = Preset(
+    name="sudoku-extreme-cpu-search",
+    hardware="two CPU cores",
+    time="TIME",
+    score="SCORE",
+    procs=2,
+    config=SUDOKU_VARIED.config.model_copy(
+        update={
+            "init": "sudoku-extreme-cpu-varied",
+            "loss_limit": 0.25,
+            "max_steps": 96,
+            "explore": 0.3,
+            "window": 4,
+            "lr": 1e-3,
+            "ema": 0.998,
+            "steps": 3000,
+            "reveal": Reveal(),
+        }
+    ),
+    note=f"goes on from the weights sudoku-extreme-cpu-varied; {SUDOKU_VARIED.note}",
+)
+
 # The weights that ship had two runs, each cut short: see their config.json and the log.
 SUDOKU_GPU = Preset(
     name="sudoku-extreme-gpu-varied",
@@ -174,7 +196,7 @@ CUSTOM = Preset(
     note="pairs of integer grids of your own: --data FILE.npz or CSV, --structure FILE; see docs/custom.md",
 )
 
-OWN = (SUDOKU_MINI, SUDOKU_EXTREME, SUDOKU_VARIED, SUDOKU_GPU, MAZE_HARD, MAZE_GENERATED, CUSTOM)
+OWN = (SUDOKU_MINI, SUDOKU_EXTREME, SUDOKU_VARIED, SUDOKU_SEARCH, SUDOKU_GPU, MAZE_HARD, MAZE_GENERATED, CUSTOM)
 
 # -- as published ------------------------------------------------------------------------------------------------------
 # Settings of arXiv 2510.04871 (TRM) and 2506.21734 (HRM) and of their code. An epoch counts every training pair once,

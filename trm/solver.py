@@ -236,13 +236,14 @@ def confidence_in(question: Tokens, output: Output) -> Tensor:
     The probability by which it would halt here, times that of the least certain cell's token. The halting logit alone
     is not to be trusted where a guess was wrong: no question in training was without a solution.
     """
-    certain = output.logits.softmax(-1).amax(-1).masked_fill(torch.from_numpy(question == 0), 1.0)  # 0: not scored
+    unscored = torch.from_numpy(question == 0).to(output.logits.device)
+    certain = output.logits.softmax(-1).amax(-1).masked_fill(unscored, 1.0)
     return output.halt.sigmoid() * certain.amin(-1)
 
 
 def enough(output: Output, valid: Bools, confidence: npt.NDArray[np.float32], thinking: Thinking) -> Bools:
     """Which puzzles of a batch are done, however many steps are left. -> [batch]"""
-    halts: Bools = (output.halt > 0).numpy()
+    halts: Bools = (output.halt > 0).cpu().numpy()
     done = {"valid": valid, "sure": confidence >= thinking.sure, "halt": halts, "end": np.zeros_like(halts)}
     return done[thinking.until]
 

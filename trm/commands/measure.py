@@ -56,7 +56,8 @@ def evaluate_command(
     noise: NoiseOption = None,
     guesses: GuessesOption = None,
     until: Annotated[
-        str, typer.Option("--until", help="With --restarts, a puzzle's last step: valid, sure, halt or end.")
+        str,
+        typer.Option("--until", help="A puzzle leaves when its answer is valid, sure or halt; end: after all steps."),
     ] = "end",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
     threads: ThreadsOption = 0,
