@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -71,3 +72,23 @@ def test_plot_from_the_command_line(call: Call, tmp_path: Path, monkeypatch: pyt
     assert (refused.code, refused.out, "pip install 'trm[plot]'" in refused.err) == (1, "", True)
     with pytest.raises(TrmError, match="needs matplotlib"):
         plot.new_figure(1, 1)
+
+
+def test_a_picture_of_an_evaluation(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    path, drawn = tmp_path / "steps.png", []
+    monkeypatch.setattr(plot, "save", lambda figure, path: drawn.append(figure))
+    asked = ["eval", "sudoku-mini", "--data", "minimal", "--limit", "5", "--steps", "6", "--until", "sure", "--json"]
+    found = json.loads(call(*asked, "--png", str(path)).out)
+    (axes,) = drawn[0].axes
+    (line,) = axes.lines
+    assert np.asarray(line.get_xdata()).tolist() == found["steps"]
+    assert np.asarray(line.get_ydata()).tolist() == pytest.approx([100 * share for share in found["exact"]], abs=1e-3)
+    monkeypatch.undo()
+    assert call(*asked, "--png", str(path)).code == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+    refused = call(*asked, "--png", str(tmp_path))
+    assert (refused.code, refused.out) == (2, "")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    refused = call(*asked, "--png", str(path))
+    assert (refused.code, refused.out, "needs matplotlib" in refused.err) == (1, "", True)

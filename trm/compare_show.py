@@ -20,7 +20,7 @@ from trm.compare_read import collect
 from trm.describe import quantity
 from trm.errors import BadInput
 from trm.files import write_atomic, write_text
-from trm.plot import COLOURS, new_figure
+from trm.plot import COLOURS, check, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,11 +41,10 @@ def compare_and_print(
     as_json: bool,
 ) -> None:
     """All of `trm compare`. Raises BadInput, and TrmError where matplotlib is wanted and missing."""
-    for path in (markdown, png):  # the errors worth finding before minutes of evaluation
-        if path is not None and path.is_dir():
-            raise BadInput(f"{path} is a folder; name a file")
+    if markdown is not None and markdown.is_dir():
+        raise BadInput(f"{markdown} is a folder; name a file")
     if png is not None:
-        new_figure(8, 5)
+        check(png)
     quiet = as_json or not sys.stderr.isatty()
     with Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress:
 

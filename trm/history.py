@@ -13,8 +13,7 @@ import numpy.typing as npt
 
 from trm.errors import BadInput
 from trm.evaluate import interval
-from trm.files import write_atomic
-from trm.plot import COLOURS, new_figure
+from trm.plot import COLOURS, new_figure, plain, save
 from trm.run import LOG
 
 if TYPE_CHECKING:
@@ -125,11 +124,6 @@ def draw(histories: Sequence[History], path: Path) -> None:
     axes[-1].set_ylabel("training loss")
     axes[-1].set_xlabel("minutes of training")
     for one in axes:
-        one.grid(color="#e6e6e6", linewidth=0.8)
-        one.set_axisbelow(True)
-        one.spines[["top", "right"]].set_visible(False)
+        plain(one)
     figure.legend(loc="outside right upper", frameon=False, fontsize=9)
-    try:
-        write_atomic(path, lambda file: figure.savefig(file, format="png"))
-    except OSError as error:
-        raise BadInput(f"cannot write {path}: {error.strerror}") from None
+    save(figure, path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from trm import show
+from trm import plot, show
 from trm.errors import BadInput
 from trm.evaluate import Chosen, evaluate, evaluate_thinking, interval
 from trm.solver import Thinking
@@ -20,8 +20,15 @@ from trm.tasks.sudoku import Sudoku, read_file, sudoku_for
 SETS = ("embedded", "minimal", "hub")
 
 
-def evaluate_and_print(stored: Stored, data: str, rows: slice, thinking: Thinking, batch: int, as_json: bool) -> None:
-    """Accuracy at every step, and with restarts that of the answers chosen among several starts. Raises BadInput."""
+def evaluate_and_print(
+    stored: Stored, data: str, rows: slice, thinking: Thinking, batch: int, as_json: bool, png: Path | None = None
+) -> None:
+    """Accuracy at every step, and with restarts that of the answers chosen among several starts. Raises BadInput.
+
+    With `png`, a picture of accuracy against steps too; raises TrmError where matplotlib is not installed.
+    """
+    if png is not None:
+        plot.check(png)
     steps = thinking.steps
     task = get_task(stored.spec.name)
     if isinstance(task, Maze | Sudoku) and data not in SETS:
@@ -43,6 +50,9 @@ def evaluate_and_print(stored: Stored, data: str, rows: slice, thinking: Thinkin
                 stored, task, puzzles, thinking, batch, progress=lambda n: progress.advance(bar, n)
             )
     source = data if data in SETS else Path(data).name
+    title = f"{stored.name} on {len(puzzles)} puzzles ({source})"
+    if png is not None:
+        plot.accuracy(result, title, png)
     if as_json:
         found = {"task": task.spec.name, "weights": stored.name, "data": source, **result.as_dict()}
         if until != "end":
@@ -55,7 +65,7 @@ def evaluate_and_print(stored: Stored, data: str, rows: slice, thinking: Thinkin
         print(json.dumps(found))
         return
     console = Console(highlight=False)
-    console.print(show.accuracy(result, f"{stored.name} on {len(puzzles)} puzzles ({source})", halting=True))
+    console.print(show.accuracy(result, title, halting=True))
     mean = result.taken / result.rows
     each = f"{steps} steps each" if until == "end" else f"{mean:.0f} steps each, {steps} at most, until {until}"
     console.print(f"{len(puzzles) / result.seconds:.1f} puzzles/s at {each}")

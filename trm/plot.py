@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
     from trm.api import Answer, Step
+    from trm.evaluate import Evaluation
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")  # Okabe and Ito: for all eyes
 INK, RULE, FAINT = "#222222", "#9a9a9a", "#e6e6e6"
@@ -43,11 +44,54 @@ def trace(answer: Answer, path: str | Path) -> None:
         TrmError: matplotlib is not installed.
         BadInput: the file cannot be written.
     """
-    figure = draw(answer)
+    save(draw(answer), path)
+
+
+def check(path: Path) -> None:
+    """Find what can be found before the work whose picture it is. Raises BadInput, and TrmError as `new_figure`."""
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder; name a file")
+    new_figure(1, 1)
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a PNG. Raises BadInput where that cannot be."""
     try:
         write_atomic(Path(path), lambda file: figure.savefig(file, format="png"))
     except OSError as error:
         raise BadInput(f"cannot write {path}: {error.strerror}") from None
+
+
+def accuracy(result: Evaluation, title: str, path: str | Path) -> None:
+    """Write a PNG of the share of exact answers, with its 95 % interval, against supervision steps.
+
+    Raises:
+        TrmError: matplotlib is not installed.
+        BadInput: the file cannot be written.
+    """
+    from trm.evaluate import interval  # imports torch
+
+    figure = new_figure(7, 4)
+    axes = figure.subplots()
+    steps = np.arange(1, len(result.exact) + 1)
+    band = np.array([interval(int(right), result.rows) for right in result.exact])
+    axes.fill_between(steps, *(100 * band.T), color=COLOURS[0], alpha=0.15, linewidth=0)
+    axes.plot(steps, 100 * result.exact / result.rows, color=COLOURS[0], linewidth=1.8)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:.0f}")
+    axes.set_ylim(0, 100)
+    axes.set_xlabel("supervision steps")
+    axes.set_ylabel("exact, % (95 % interval)")
+    axes.set_title(title, fontsize=10, loc="left")
+    plain(axes)
+    save(figure, path)
+
+
+def plain(axes: Axes) -> None:
+    """A faint grid below, and no frame."""
+    axes.grid(color=FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def draw(answer: Answer) -> Figure:
@@ -65,9 +109,7 @@ def draw(answer: Answer) -> Figure:
         for at in begins(answer.trace)[1:]:
             axes.axvline(at + 0.5, color=RULE, linestyle=":", linewidth=1)
         axes.set_xlim(0.5, len(answer.trace) + 0.5)
-        axes.grid(color=FAINT, linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+        plain(axes)
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
     return figure
 

@@ -13,9 +13,9 @@ from trm.errors import BadInput
 
 LLM_PANEL = "Asking a language model"
 ARC_PANEL = "ARC models"
-WEIGHTS_ONLY = ("steps", "batch", "threads")
+WEIGHTS_ONLY = ("steps", "batch", "threads", "png")
 ARC_ONLY = ("votes", "submission", "pool")
-NOT_ARC = ("restarts", "noise", "guesses", "until")
+NOT_ARC = ("restarts", "noise", "guesses", "until", "png")
 LLM_ONLY = ("model", "max_tokens", "budget", "temperature", "timeout", "retries", "concurrency", "out")
 
 
@@ -59,6 +59,7 @@ def evaluate_command(
         str,
         typer.Option("--until", help="A puzzle leaves when its answer is valid, sure or halt; end: after all steps."),
     ] = "end",
+    png: Annotated[Path | None, typer.Option("--png", help="Draw accuracy against steps; needs matplotlib.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
     threads: ThreadsOption = 0,
     votes: Annotated[
@@ -112,7 +113,7 @@ def evaluate_command(
     asked_for = {"restarts": restarts, "noise": noise, "guesses": guesses}
     further: dict[str, Any] = {name: value for name, value in asked_for.items() if value is not None}
     thinking = Thinking(steps, until=until, **further)  # type: ignore[arg-type]
-    measuring.evaluate_and_print(stored, data, rows, thinking, batch, as_json)
+    measuring.evaluate_and_print(stored, data, rows, thinking, batch, as_json, png)
 
 
 @app.command()
