@@ -91,11 +91,12 @@ SUDOKU_VARIED = Preset(
     "trm data sudoku varied.csv --kind varied --like train.csv --rows 20000 --seed 1",
 )
 
+# The weights that ship had two runs, the first with window 2 and at most 48 steps: see docs/results.md.
 SUDOKU_SEARCH = Preset(
     name="sudoku-extreme-cpu-search",
     hardware="two CPU cores",
-    time="TIME",
-    score="SCORE",
+    time="20 minutes of one core, and the 124 of sudoku-extreme-cpu-varied",
+    score="90.6 % of 500 unseen genuine training rows, at most 2,048 steps, by the weights that ship",
     procs=2,
     config=SUDOKU_VARIED.config.model_copy(
         update={
