@@ -1,7 +1,6 @@
 """Puzzles a second where those that are done leave the batch, against all of them taking every step.
 
-Same rows, same weights, one run: `python benchmarks/bench_halting.py [WEIGHTS] [DATA] [ROWS] [STEPS] [STARTS]`. With
-more than one start a puzzle it is thinking on demand, two guessed cells a start.
+Same rows, same weights, one run: `python benchmarks/bench_halting.py [WEIGHTS] [DATA] [ROWS] [STEPS]`.
 """
 
 from __future__ import annotations
@@ -18,11 +17,7 @@ from trm.tasks import get_task, load_puzzles
 
 
 def main(
-    weights: str = "sudoku-extreme-cpu-varied",
-    data: str = "minimal",
-    rows: str = "300",
-    steps: str = "64",
-    starts: str = "1",
+    weights: str = "sudoku-extreme-cpu-varied", data: str = "minimal", rows: str = "300", steps: str = "64"
 ) -> None:
     stored = store.load(weights)
     task = get_task(stored.spec.name)
@@ -30,9 +25,8 @@ def main(
     puzzles = load_puzzles(task, source, part).take(slice(0, int(rows)))  # type: ignore[arg-type]
     rates = {}
     for until in reversed(get_args(Until)):  # "end", every step of every puzzle, comes first
-        thinking = Thinking(int(steps), int(starts) - 1, noise=0.5, guesses=2 * (int(starts) > 1), until=until)
         began = time.perf_counter()
-        answers = solve(stored, task, puzzles.question, thinking)
+        answers = solve(stored, task, puzzles.question, Thinking(int(steps), until=until))
         rates[until] = len(puzzles) / (time.perf_counter() - began)
         exact = np.mean([(answer.tokens == truth).all() for answer, truth in zip(answers, puzzles.answer, strict=True)])
         mean = np.mean([answer.steps for answer in answers])

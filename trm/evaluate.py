@@ -96,7 +96,7 @@ class Step(NamedTuple):
 def steps_of(
     model: Model, task: Task, part: Puzzles, thinking: Thinking, device: torch.device | None
 ) -> Iterator[Step]:
-    """Think about a batch of puzzles, `thinking.steps` supervision steps, while any is left in it."""
+    """A `Step` after each of `thinking.steps` supervision steps, taken by the puzzles of a batch that are not done."""
     tokens, live, state = np.zeros_like(part.answer), np.arange(len(part)), model.start(len(part))
     valid, stopped = np.zeros(len(part), bool), np.zeros(len(part), bool)
     for _ in range(thinking.steps):
@@ -138,7 +138,8 @@ def evaluate(
     cell = np.zeros(steps, np.int64)
     stop = np.full(rows, steps)
     none = puzzles.question[:0]
-    extra = {name: np.zeros(steps, np.int64) for name in (task.scores(none, none) if isinstance(task, Scored) else ())}
+    scores = task.scores(none, none) if isinstance(task, Scored) else {}
+    extra = {name: np.zeros(steps, np.int64) for name in scores}
     for start in range(0, rows, batch):
         here = slice(start, min(start + batch, rows))
         part = puzzles.take(here)
@@ -148,9 +149,10 @@ def evaluate(
             exact[k, here] = hits.sum(1) == scored.sum(1)
             valid[k, here] = step.valid
             cell[k] += hits.sum()
-            if isinstance(task, Scored):
-                for name, right in task.scores(part.question, step.tokens).items():
-                    extra[name][k] += right.sum()
+            if isinstance(task, Scored) and step.taken:  # else nothing has changed
+                scores = task.scores(part.question, step.tokens)
+            for name, right in scores.items():
+                extra[name][k] += right.sum()
             stop[here] = np.where(step.stopped, np.minimum(stop[here], k + 1), stop[here])
             taken += step.taken
         if progress is not None:
