@@ -295,10 +295,32 @@ def test_a_set_is_gone_on_with(call: Call, tmp_path: Path, monkeypatch: pytest.M
     refused = call("adapt", str(data), "--all", "--out", str(out), "--steps", "3", "--models", "1")
     assert (refused.code, len(refused.err.splitlines())) == (2, 1)
     assert "mirror.json was made with another steps, 2; give another --out" in refused.err
+    newer = json.loads((out / "tasks" / "mirror.json").read_text())
+    newer["settings"]["later"] = 1
+    (out / "tasks" / "mirror.json").write_text(json.dumps(newer))
+    assert "was made with another later, 1; give another --out" in call(*arguments).err
     (out / "tasks" / "mirror.json").write_text("{")
     broken = call(*arguments)
     assert (broken.code, len(broken.err.splitlines())) == (2, 1)
     assert "mirror.json is no result of trm adapt" in broken.err
+
+
+def test_a_result_is_of_its_own_task(call: Call, tmp_path: Path) -> None:
+    """Files of one name are told apart by what they ask."""
+    out, other = str(tmp_path / "out"), ArcTask(TWICE.id, TWICE.train, (Pair(TWICE.train[0].question, None),))
+    for name, task, code in (("a", TWICE, 0), ("b", other, 2), ("a", TWICE, 0)):
+        write(tmp_path / name, (task,))
+        done = call(*few(str(tmp_path / name / "twice.json"), "--out", out))
+        assert done.code == code
+        assert ("twice.json is the result of another task; give another --out" in done.err) == (code == 2)
+
+
+def test_an_id_may_hold_anything_printable(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "tasks.json").write_text(json.dumps({"[/red]../x": TWICE.as_dict()}))
+    done = call(*few(str(tmp_path / "tasks.json"), "--all", "--out", str(tmp_path / "out")))
+    assert done.code == 0, done.err
+    assert "1/1 [/red]../x: " in done.err
+    assert len(list((tmp_path / "out" / "tasks").iterdir())) == 1
 
 
 def test_the_pool_gives_every_result(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,6 +355,12 @@ def test_a_killed_process_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         (["one.json", "--limit", "3"], "--limit is only for --all"),
         (["one.json", "--procs", "3"], "--procs is only for --all"),
         (["one.json", "--all", "--out", "x", "--plot", "x.png"], "--plot draws one task"),
+        (["one.json", "--plot", "."], ". is a folder; name a file"),
+        (["one.json", "--plot", "one.json/x.png"], "cannot write one.json/x.png"),
+        (["one.json", "--seconds", "inf"], "--seconds must be finite"),
+        ([".", "--all", "--out", "out"], "out lies in the folder of the data, .;"),
+        (["arc-agi-1"], "arc-agi-1 is a set of tasks: give --all and --out DIR, or arc-agi-1:ID"),
+        (["arc-agi-1-training"], "arc-agi-1-training is a set of tasks: give --all and --out DIR"),
     ],
 )
 def test_what_is_refused(

@@ -52,6 +52,15 @@ def test_table_and_picture(call: Call, tmp_path: Path) -> None:
     assert png.read_bytes().startswith(b"\x89PNG")
 
 
+def test_looks_between_reports_are_shown(call: Call, tmp_path: Path) -> None:
+    looks = [
+        {"step": step, "seconds": 2.0 * step, "check": {"rows": 10, "exact": [right / 10]}}
+        for step, right in ((25, 1), (50, 2), (75, 3), (90, 4))
+    ]
+    done = call("history", write(tmp_path / "run", *map(trained, range(20, 100, 20)), *looks))
+    assert [share in done.out for share in ("10.0%", "20.0%", "30.0%", "40.0%")] == [True, True, False, True]
+
+
 @pytest.mark.parametrize(
     ("rest", "message"),
     [("", "nothing has been logged yet"), ("{}\n{}\n", "line 1: not a line"), ("[1]\n\n", "line 1: not a line")],

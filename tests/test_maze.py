@@ -120,6 +120,7 @@ def test_several_mazes_and_rows_of_spaces() -> None:
     assert maze_for("\n".join(lines)) == Maze(3, 3)
     assert (Maze(3, 3).read("\n".join(lines)).question == Maze(3, 3).read(text).question).all()
     assert maze_for("question,answer\n" + lines[0] + ",\n") == Maze(3, 3)
+    assert maze_for('source,question\n"a, b",' + lines[0] + "\n") == Maze(3, 3)
     assert [maze_for(text) for text in ("", "question\n", "question\nSG\n", "a,question\nx\n", "S.G")] == [Maze()] * 5
 
 

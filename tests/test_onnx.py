@@ -253,6 +253,7 @@ def test_both_backends_print_the_same(call: Call) -> None:
     ("more", "message"),
     [
         (["--backend", "onnx", "--restarts", "2"], "--backend onnx has one start a puzzle: leave out --restarts"),
+        (["--backend", "onnx", "--noise", "1", "--seed", "2"], "leave out --noise, --seed, or use --backend torch"),
         (["--backend", "jax"], "--backend jax: choose auto, torch or onnx"),
         (["--backend", "onnx", "--weights", "none.onnx"], "none.onnx: no such file"),
         (["--backend", "onnx", "--weights", "runs/mine"], "`trm export runs/mine --to FILE.onnx` writes one"),

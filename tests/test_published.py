@@ -114,6 +114,9 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         from_published(published, SPEC, heads=3)
     with pytest.raises(BadInput, match="setting n=0"):
         from_published(published, SPEC, heads=2, n=0)
+    for steps in ("1.5", 0):
+        with pytest.raises(BadInput, match="max_steps must be a whole number, 1 or more"):
+            from_published(published, SPEC, heads=2, max_steps=steps)
     with pytest.raises(BadInput, match="7 tokens, as no published task"):
         from_published(published)
 
@@ -167,6 +170,7 @@ class Evil:
         (None, "no such file"),
         (b"", "not a checkpoint of plain tensors"),
         (b"PK\x03\x04 cut short", "not a checkpoint of plain tensors"),
+        (b"source,question,answer\n", "not a checkpoint of plain tensors"),
         ({"model": {"a": torch.zeros(1)}}, "entry 'model' is a dict; give the model's state dict alone"),
         (torch.zeros(3), "holds a Tensor, not a state dict"),
         ({}, "not a state dict"),

@@ -101,6 +101,10 @@ def test_every_way_of_writing_reads_the_same(way: str) -> None:
     assert puzzles.answer.any() == (way == "csv")
 
 
+def test_a_quoted_comma_hides_no_column() -> None:
+    assert sudoku_for('source,question,answer\n"a, b",1.3...1.2...4..1,\n') == Sudoku(2, 2)
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_every_size_round_trips(task: Sudoku) -> None:
     solved = pattern(task)

@@ -26,6 +26,7 @@ from trm.losses import step_loss
 from trm.models import State
 from trm.presets import PRESETS
 from trm.run import run
+from trm.store import load
 from trm.tasks import load_puzzles
 from trm.tasks.base import Puzzles
 from trm.tasks.sudoku import Sudoku
@@ -123,6 +124,15 @@ def test_a_noisy_start_is_drawn_for_every_puzzle_anew(small_csv: Path) -> None:
         assert added.std() == pytest.approx(0.25, rel=0.1)
         assert len({row.numpy().tobytes() for row in added}) == len(added)
     assert noisy.model.start(1).y.equal(still.model.start(1).y)  # what is stored stays as it is
+
+
+def test_weights_on_the_way_are_kept(small_csv: Path, tmp_path: Path) -> None:
+    assert run(tiny(small_csv, "steps=6", "keep_every=2"), tmp_path, "tiny")
+    kept = {path.name: load_file(path / "model.safetensors") for path in tmp_path.glob("step-*")}
+    assert sorted(kept) == ["step-2", "step-4", "step-6"]
+    assert same(kept["step-6"], load_file(tmp_path / "model.safetensors"))
+    assert not same(kept["step-2"], kept["step-4"])
+    assert load(str(tmp_path / "step-4")).about["step"] == 4
 
 
 def test_a_run_may_start_from_another_ones_weights(small_csv: Path, tmp_path: Path) -> None:
@@ -294,6 +304,19 @@ def test_a_damaged_checkpoint_is_one_line(small_csv: Path, tmp_path: Path, damag
     with pytest.raises(TrmError, match="damaged") as caught:
         run(None, tmp_path, "tiny", resume=True)
     assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_of_something_else_is_one_line(small_csv: Path, tmp_path: Path) -> None:
+    run(tiny(small_csv, "steps=2"), tmp_path, "tiny")
+    content = checkpoint.load(tmp_path)
+    for other in (torch.zeros(3), {"version": 1}):
+        torch.save(other, tmp_path / checkpoint.NAME)
+        with pytest.raises(TrmError, match=r"damaged .it holds something else.; start the run again in another --out"):
+            run(None, tmp_path, "tiny", resume=True)
+    later = json.loads(content["config"]) | {"later": 1}
+    checkpoint.save(tmp_path, {**content, "config": json.dumps(later)})
+    with pytest.raises(TrmError, match="another version of this program, whose setting later this one does not take"):
+        run(None, tmp_path, "tiny", resume=True)
 
 
 def test_other_data_and_used_folders_are_refused(small_csv: Path, tmp_path: Path) -> None:

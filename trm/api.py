@@ -21,9 +21,8 @@ from trm.solver import Look, Thinking, Thoughts, think
 from trm.solving import default_weights, usual_thinking
 from trm.store import Stored
 from trm.tasks import TASKS, get_task
-from trm.tasks.base import Spec, Task, Tokens, accepted, checkable
+from trm.tasks.base import Spec, Task, Tokens, accepted, check, checkable
 from trm.tasks.custom import FAMILY
-from trm.tasks.maze import Maze
 
 SIZES = 16  # of a task whose models a solver keeps; all share the weights' values
 
@@ -79,9 +78,8 @@ class Answer(Board):
     @property
     def solved(self) -> bool:
         """Valid; a maze's path is as short as can be, too; where no rules are known, the model thinks so."""
-        if isinstance(self.task, Maze):
-            return bool(self.task.shortest(self.question[None], self.tokens[None])[0])
-        return accepted(self.task, self.valid, self.confidence)
+        _, right = check(self.task, self.question[None], self.tokens[None])
+        return accepted(self.task, bool(right[0]), self.confidence)
 
     @cached_property
     def trace(self) -> tuple[Step, ...]:

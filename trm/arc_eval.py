@@ -24,6 +24,7 @@ from trm.arc_votes import PASSES, RULES, Guess, Score, Votes, augmented, collect
 from trm.config import RunConfig
 from trm.errors import BadInput
 from trm.evaluate import think
+from trm.files import check_writable
 from trm.sources import embeddings_each
 from trm.store import Stored
 from trm.tasks.arc_augment import Augmentation, decode, identifier
@@ -211,8 +212,8 @@ def to_ask(name: str, asked: Asked) -> tuple[tuple[ArcTask, ...], tuple[ArcTask,
         raise BadInput(
             f"no test answer in {asked.data} is known, so nothing to score; --submission FILE writes answers"
         )
-    if asked.submission is not None and asked.submission.is_dir():
-        raise BadInput(f"{asked.submission} is a folder; name a file")
+    if asked.submission is not None:
+        check_writable(asked.submission)
     return tasks, scored
 
 
@@ -242,7 +243,7 @@ def evaluate_and_print(names: Sequence[str], asked: Asked, as_json: bool, stored
         if model["tests_trained_on"]:
             count = f"the tests of {model['tests_trained_on']} of the tasks"
             print(f"{model['name']}: {count} were in its training, so this is no test", file=sys.stderr)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     on = f"{len(found.scored)} task{'s' if len(found.scored) > 1 else ''} ({found.data})"
     title = f"{found.models[0]['name']} on {on}, {found.votes} votes a question: %, with 95 % intervals"
     for scores in found.scores():

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trm.errors import TrmError
-from trm.files import write_atomic
+from trm.plot import save
 from trm.tasks.arc_read import ArcTask, Grid
 
 if TYPE_CHECKING:
@@ -140,9 +140,9 @@ def picture(path: Path, task: ArcTask, attempts: Attempts = (), truth: bool = Tr
 
     Raises:
         TrmError: matplotlib is not installed.
+        BadInput: the file cannot be written.
     """
-    figure = draw(task, attempts, truth)
-    write_atomic(path, lambda file: figure.savefig(file, format="png"))
+    save(draw(task, attempts, truth), path)
 
 
 def draw(task: ArcTask, attempts: Attempts = (), truth: bool = True) -> Figure:

@@ -114,10 +114,10 @@ def _ranked(ballot: Ballot, rule: str) -> list[bytes]:
 class Pass(NamedTuple):
     """What is right among the first k answers."""
 
-    share: float  # mean over tasks of the share of its test pairs that are solved: the competition's figure
+    share: float  # mean over tasks of the share of its test pairs that are solved, as published
     low: float  # 95 % Wilson interval of it, a task counted as one trial
     high: float
-    outputs: int  # test pairs solved
+    outputs: int  # test pairs solved, what the competition counts
 
 
 @dataclass(frozen=True)

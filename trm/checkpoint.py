@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,21 @@ from trm.files import write_atomic
 
 NAME = "checkpoint.pt"
 VERSION = 1
+KEYS = {"version", "config", "name", "about", "seconds", "trainer"}
+MODEL = ("config.json", "model.safetensors")  # what a run's folder holds besides
 
 
 def save(folder: Path, content: dict[str, Any]) -> None:
     """Write `content` (tensors, numbers, strings, dicts, lists) to the run's folder, atomically."""
     write_atomic(folder / NAME, lambda file: torch.save({"version": VERSION, **content}, file))
+
+
+def check_free(folder: Path) -> None:
+    """Raises BadInput where a new run in `folder` would write over another one, or over a model."""
+    if (folder / NAME).exists():
+        raise BadInput(f"{folder} already holds a run; go on with --resume, or choose another --out")
+    if any((folder / name).exists() for name in MODEL):
+        raise BadInput(f"{folder} already holds a model; choose another --out")
 
 
 def load(folder: Path) -> dict[str, Any]:
@@ -28,9 +37,11 @@ def load(folder: Path) -> dict[str, Any]:
     try:
         # Tensors and plain containers only: a checkpoint from a stranger must not run code.
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, OSError, pickle.UnpicklingError) as error:
+        if not isinstance(content, dict) or not content.keys() >= KEYS:
+            raise ValueError("it holds something else")
+    except Exception as error:  # whatever torch makes of bytes that are no checkpoint
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise TrmError(f"{path} is damaged ({reason}); start the run again without --resume") from None
-    if content.get("version") != VERSION:
-        raise TrmError(f"{path} is of version {content.get('version')}, this program reads version {VERSION}")
+        raise TrmError(f"{path} is damaged ({reason}); start the run again in another --out") from None
+    if content["version"] != VERSION:
+        raise TrmError(f"{path} is of version {content['version']}, this program reads version {VERSION}")
     return content

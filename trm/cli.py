@@ -27,7 +27,10 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader (head, less) has left; Python would complain about the rest of the output at exit.
+    except OSError as error:
+        # Python would complain about the rest of the output at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # else the reader (head, less) has left, and wants no more
+            where = f"{error.filename}: " if error.filename else ""
+            print(f"trm: {where}{error.strerror or error}", file=sys.stderr)
         sys.exit(1)

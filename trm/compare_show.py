@@ -19,7 +19,7 @@ from trm.compare import DRAWS, Comparison, Line, compare, share
 from trm.compare_read import collect
 from trm.describe import quantity
 from trm.errors import BadInput
-from trm.files import write_atomic, write_text
+from trm.files import check_writable, write_atomic, write_text
 from trm.plot import COLOURS, check, new_figure
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def compare_and_print(
     as_json: bool,
 ) -> None:
     """All of `trm compare`. Raises BadInput, and TrmError where matplotlib is wanted and missing."""
-    if markdown is not None and markdown.is_dir():
-        raise BadInput(f"{markdown} is a folder; name a file")
+    if markdown is not None:
+        check_writable(markdown)
     if png is not None:
         check(png)
     quiet = as_json or not sys.stderr.isatty()

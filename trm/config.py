@@ -51,7 +51,7 @@ class RunConfig(BaseModel):
     model: ModelConfig = ModelConfig()
     init: str = ""  # a stored model whose weights to start from; empty: fresh ones
     # Supervision
-    loss: LossName = "stablemax"
+    loss: LossName = "stablemax"  # or softmax
     loss_limit: float = Field(0.0, ge=0)  # what an answer can cost at most, so that trying one pays; 0: no limit
     halt_weight: float = Field(0.5, ge=0)  # of the halting loss
     hint_weight: float = Field(1.0, ge=0)  # of the loss on hints, where `model.hints` is set
@@ -59,13 +59,13 @@ class RunConfig(BaseModel):
     max_steps: int = Field(16, ge=1)  # supervision steps a puzzle
     window: int = Field(1, ge=1)  # supervision steps that share one gradient and one weight update; the paper's is 1
     start_noise: float = Field(0.0, ge=0)  # standard deviation of what is added to the initial y and z of a puzzle
-    explore: float = Field(0.1, ge=0, le=1)
+    explore: float = Field(0.1, ge=0, le=1)  # how often a sequence must do a random number of steps before it may halt
     early_halt: bool = True  # in training, a sequence that halts leaves its slot; else each does max_steps
     # Optimiser
-    optimizer: OptimizerName = "adam_atan2"
+    optimizer: OptimizerName = "adam_atan2"  # or adamw, muon
     lr: float = Field(1e-4, gt=0)
     lr_floor: float = Field(1.0, ge=0, le=1)  # final share of lr; 1 = constant
-    warmup: int = Field(2000, ge=0)
+    warmup: int = Field(2000, ge=0)  # optimiser steps in which lr rises from 0
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = Field(1.0, ge=0)
     clip: float = Field(0.0, ge=0)  # norm the gradient is cut to; 0 = off
@@ -76,7 +76,7 @@ class RunConfig(BaseModel):
     batch: int = Field(768, ge=1)  # slots over all ranks
     micro: int = Field(0, ge=0)  # slots a forward pass, to stay in cache; 0 = all of a rank's
     steps: int = Field(1000, ge=1)  # optimiser steps
-    augment: bool = True
+    augment: bool = True  # a random symmetry of every puzzle
     reveal: Reveal = Reveal()
     seed: int = Field(0, ge=0)
     # Running
@@ -84,8 +84,9 @@ class RunConfig(BaseModel):
     precision: Literal["float32", "float64", "tf32", "bfloat16"] = "float32"
     compile: bool = False  # torch.compile, where a compiler is found
     save_every: int = Field(500, ge=1)  # steps between checkpoints
+    keep_every: int = Field(0, ge=0)  # steps between averaged weights that are kept, in step-N of the folder; 0 = none
     check_every: int = Field(0, ge=0)  # steps between looks at held-out puzzles; 0 = never
-    check_rows: int = Field(128, ge=1)
+    check_rows: int = Field(128, ge=1)  # puzzles of such a look
     log_every: int = Field(20, ge=1)
 
     @field_validator("stages")

@@ -16,7 +16,7 @@ from torch import Tensor
 from trm.models.base import Model, State
 from trm.solver import Thinking, Until, confidence_in, enough, solve
 from trm.store import Stored
-from trm.tasks.base import Bools, Ints, Puzzles, Scored, Task, Tokens
+from trm.tasks.base import Bools, Ints, Puzzles, Scored, Task, Tokens, check
 
 
 class Rowwise(NamedTuple):
@@ -108,8 +108,8 @@ def steps_of(
                 output = model(state, torch.from_numpy(question).to(device), ids)
                 state, confidence = output.state, confidence_in(question, output).cpu().numpy()
             tokens[live] = (output.logits.argmax(-1) + model.first_token).to(torch.uint8).cpu().numpy()
-            valid[live] = task.valid(question, tokens[live])
-            done = enough(output, valid[live], confidence, thinking)
+            valid[live], right = check(task, question, tokens[live])
+            done = enough(output, right, confidence, thinking)
             stopped[live] |= (output.halt > 0).cpu().numpy() | done
             if done.any():
                 live, stay = live[~done], torch.from_numpy(~done).to(device)
@@ -178,7 +178,7 @@ class Chosen:
 
     rows: int
     by_confidence: int  # rows right where the model's own confidence chooses among all answers
-    by_rules: int  # rows right where the first answer that obeys the rules counts, and without one the most confident
+    by_rules: int  # rows right where the first that the rules find right counts, and without one the most confident
     steps: int  # supervision steps over all rows
     seconds: float
 

@@ -8,9 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from trm.errors import BadInput
+
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Call `write(file)` on a temporary file beside `path`, sync it to disk, then rename it over `path`."""
+    """Call `write(file)` on a temporary file beside `path`, sync it to disk, then rename it over `path`.
+
+    A link stays one: what it leads to is written. So does a pipe or a device, which is written straight away.
+    """
+    path = path.resolve()
+    if special(path):
+        with path.open("wb") as pipe:
+            write(pipe)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -28,3 +38,30 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write `text` (UTF-8) to `path` atomically."""
     write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def special(path: Path) -> bool:
+    """A pipe or a device, which cannot be replaced by a file."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def check_writable(path: Path) -> None:
+    """Find before the work what would stop `write_atomic` after it. Makes the folder. Raises BadInput."""
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder; name a file")
+    goal = path.resolve()
+    if special(goal):
+        return
+    try:
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=goal.parent).close()
+    except FileExistsError:
+        raise BadInput(f"cannot write {path}: {path.parent} is a file") from None
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror}") from None
+
+
+def check_outside(out: Path, data: str | Path) -> None:
+    """Raises BadInput where `out` lies in the folder `data`, whose files would then be read as data."""
+    if Path(data).is_dir() and out.resolve().is_relative_to(Path(data).resolve()):
+        raise BadInput(f"{out} lies in the folder of the data, {data}; choose another --out")

@@ -80,9 +80,12 @@ def table(history: History) -> Table:
 
     heads = ("step", "minutes", "loss", "exact in\ntraining", "held-out\nexact", "95 %")
     shown = Table(*heads if len(history.checks) else heads[:4], title=history.name)
-    for part in stretches(history.trained, ROWS):
+    parts, before = stretches(history.trained, ROWS), -1.0
+    for part in parts:
         step, seconds = part[-1, :2]
-        inside = history.checks[(history.checks[:, 0] >= part[0, 0]) & (history.checks[:, 0] <= step)]
+        until = np.inf if part is parts[-1] else step  # a look may be newer than the last report
+        inside = history.checks[(history.checks[:, 0] > before) & (history.checks[:, 0] <= until)]
+        before = step
         held = []
         if len(inside):
             right, rows = inside[-1, 2:]

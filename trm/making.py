@@ -11,7 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from trm.errors import BadInput
-from trm.files import write_text
+from trm.files import check_writable, write_text
 from trm.tasks import maze_data
 from trm.tasks.base import Tokens
 from trm.tasks.maze import Maze
@@ -38,6 +38,7 @@ def make_sudokus(
     sizes = {task.size: task for task in SIZES.values()}
     if size not in sizes or (kind == VARIED and size != 9):
         raise BadInput(f"--size {size}: choose {', '.join(map(str, sizes))}; other than 9 goes with --kind minimal")
+    check_writable(out)
     task = sizes[size]
     other = None if compare is None else load_csv(compare, task)
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -70,6 +71,7 @@ def make_mazes(
 
     With `compare`, those of another file's mazes are printed too. Raises BadInput.
     """
+    check_writable(out)
     maze = Maze(height, width)
     sets: list[tuple[str, Maze, Tokens]] = []
     if compare is not None:

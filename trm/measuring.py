@@ -11,9 +11,10 @@ from rich.progress import Progress
 from trm import plot, show
 from trm.errors import BadInput
 from trm.evaluate import Chosen, evaluate, evaluate_thinking, interval
+from trm.ranks import pick_device
 from trm.solver import Thinking
 from trm.store import Stored, resize
-from trm.tasks import get_task, load_puzzles
+from trm.tasks import answered, get_task, load_puzzles
 from trm.tasks.maze import Maze, maze_for
 from trm.tasks.sudoku import Sudoku, read_file, sudoku_for
 
@@ -32,19 +33,23 @@ def evaluate_and_print(
     steps = thinking.steps
     task = get_task(stored.spec.name)
     if isinstance(task, Maze | Sudoku) and data not in SETS:
-        text = read_file(data)  # its puzzles may have another size than those trained on
+        text = read_file(data)  # once, as it may be a pipe; its puzzles may have another size than those trained on
         task = maze_for(text, task) if isinstance(task, Maze) else sudoku_for(text)
         stored = resize(stored, task.spec)
-    minimal = data == "minimal"
-    puzzles = load_puzzles(task, "embedded" if minimal else data, "minimal" if minimal else "validation").take(rows)
+        puzzles = answered(task.read(text), data).take(rows)
+    else:
+        minimal = data == "minimal"
+        puzzles = load_puzzles(task, "embedded" if minimal else data, "minimal" if minimal else "validation").take(rows)
     if not len(puzzles):
         raise BadInput(f"no rows left: --skip {rows.start} of the data is all of it")
     with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
         bar = progress.add_task("evaluating", total=len(puzzles))
-        until = "end" if thinking.restarts else thinking.until
-        result = evaluate(stored.model, task, puzzles, steps, batch, None, lambda n: progress.advance(bar, n), until)
+        until, device = "end" if thinking.restarts else thinking.until, pick_device()
+        model = stored.model.to(device)
+        result = evaluate(model, task, puzzles, steps, batch, device, lambda n: progress.advance(bar, n), until)
         chosen = None
         if thinking.restarts:
+            model.to("cpu")  # where the solver is at home
             bar = progress.add_task("restarting", total=len(puzzles))
             chosen = evaluate_thinking(
                 stored, task, puzzles, thinking, batch, progress=lambda n: progress.advance(bar, n)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput, TrmError
-from trm.tasks.base import Task, Tokens, settled
+from trm.tasks.base import Task, Tokens, check, settled
 
 FORMAT = 1
 FILE = "model.onnx"  # in a model's folder
@@ -44,6 +44,7 @@ class Answer:
     steps: int = 0
     confidence: float = 0.0
     trace: list[Tokens] = field(default_factory=list)
+    rank: tuple[float, ...] = ()  # of `tokens` among the answers so far
 
 
 def find(name: str) -> Path:
@@ -124,7 +125,7 @@ def solve(
         task: whose rules to check.
         question: [rows, cells] tokens.
         steps: supervision steps a puzzle, at most.
-        until: what ends the work on a puzzle: an answer that obeys the rules, or one that the model holds for right.
+        until: what ends the work on a puzzle: one that is right by the rules, or that the model holds for right.
         seconds: time limit for all puzzles together, looked at between steps; each gets one step at least.
         batch: puzzles worked on at once.
         trace: keep the answer after every step.
@@ -144,16 +145,18 @@ def solve(
         y, z = (np.concatenate((a, b.repeat(len(more), 0))) for a, b in zip((y, z), model.start, strict=True))
         y, z, logits, halt = model.step(y, z, question[rows].astype(np.int64))
         tokens = settled(task, question[rows], (logits.argmax(-1) + model.first_token).astype(np.uint8))
-        valid, confidence = task.valid(question[rows], tokens), confidence_in(question[rows], logits, halt)
-        done = valid if until == "valid" else halt > 0
+        (valid, right), confidence = check(task, question[rows], tokens), confidence_in(question[rows], logits, halt)
+        done = right.copy() if until == "valid" else halt > 0
         most = 1 if end is not None and time.monotonic() >= end else steps
         for at, row in enumerate(rows):
             answer = answers[row]
             answer.steps += 1
             if trace:
                 answer.trace.append(tokens[at])
-            if confidence[at] >= answer.confidence or (until == "valid" and valid[at]):
-                answer.tokens, answer.valid, answer.confidence = tokens[at], bool(valid[at]), float(confidence[at])
+            sure = float(confidence[at])
+            rank = (bool(right[at]), bool(valid[at]), sure) if until == "valid" else (sure,)
+            if rank >= answer.rank:
+                answer.tokens, answer.valid, answer.confidence, answer.rank = tokens[at], bool(valid[at]), sure, rank
             done[at] |= answer.steps >= most
         rows, y, z = rows[~done], y[~done], z[~done]
     return answers

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trm.errors import BadInput, TrmError
-from trm.files import write_atomic
+from trm.files import check_writable, write_atomic
 from trm.tasks.sudoku import Sudoku
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ def trace(answer: Answer, path: str | Path) -> None:
 
 def check(path: Path) -> None:
     """Find what can be found before the work whose picture it is. Raises BadInput, and TrmError as `new_figure`."""
-    if path.is_dir():
-        raise BadInput(f"{path} is a folder; name a file")
+    check_writable(path)
     new_figure(1, 1)
 
 

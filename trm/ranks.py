@@ -10,6 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from trm.errors import BadInput
+
 
 def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
@@ -40,7 +42,10 @@ def pick_device(local: int = 0) -> torch.device:
     """CUDA, then Apple, then CPU; TRM_DEVICE overrides. Apple, and several GPUs, have not been run by the authors."""
     chosen = os.environ.get("TRM_DEVICE")
     if chosen:
-        return torch.device(chosen)
+        try:
+            return torch.device(chosen)
+        except RuntimeError:
+            raise BadInput(f"TRM_DEVICE={chosen} is no device; use cpu, cuda, cuda:1 or mps") from None
     if torch.cuda.is_available():
         torch.cuda.set_device(local)
         return torch.device("cuda", local)

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
 from trm import checkpoint, ranks
 from trm.config import RunConfig
@@ -97,9 +98,9 @@ class Run:
         """Build the trainer, from the folder's checkpoint if `resume`."""
         content = checkpoint.load(out) if resume else None
         if content is not None:
-            config, name = RunConfig.model_validate_json(content["config"]), content["name"]
-        elif (out / checkpoint.NAME).exists():
-            raise BadInput(f"{out} already holds a run; go on with --resume, or choose another --out")
+            config, name = saved_config(content["config"], out), content["name"]
+        else:
+            checkpoint.check_free(out)
         assert config is not None
         task = task_of(config)
         puzzles = training_set(config, task)
@@ -144,6 +145,8 @@ class Run:
                         reporter.totals(trainer.step, self.seconds, self.gather_totals())
                     if config.check_every and trainer.step % config.check_every == 0:
                         reporter.check(trainer.step, self.seconds, self.check())
+                    if config.keep_every and trainer.step % config.keep_every == 0:
+                        self.save_weights(self.out / f"step-{trainer.step}")
                     if trainer.step % config.save_every == 0 and trainer.step < config.steps:
                         saved = self.save()
             self.save()
@@ -191,19 +194,37 @@ class Run:
         trainer = self.trainer
         state = trainer.state_dict()
         if ranks.rank() == 0:
-            about = {**self.about, "step": trainer.step, "seconds": round(self.seconds, 1)}
             content = {
                 "config": trainer.config.model_dump_json(),
                 "name": self.name,
-                "about": about,
+                "about": self.about_now(),
                 "seconds": self.seconds,
                 "trainer": state,
             }
             checkpoint.save(self.out, content)
-            about["run"] = trainer.config.model_dump()
-            with trainer.ema.applied(trainer.model):
-                save_model(self.out, trainer.model, trainer.config.model, self.task.spec, self.name, about)
+        self.save_weights(self.out)
         return trainer.step
+
+    def save_weights(self, folder: Path) -> None:
+        """Write the averaged model."""
+        trainer, config = self.trainer, self.trainer.config
+        if ranks.rank() == 0:
+            about = {**self.about_now(), "run": config.model_dump()}
+            with trainer.ema.applied(trainer.model):
+                save_model(folder, trainer.model, config.model, self.task.spec, self.name, about)
+
+    def about_now(self) -> dict[str, Any]:
+        return {**self.about, "step": self.trainer.step, "seconds": round(self.seconds, 1)}
+
+
+def saved_config(text: str, out: Path) -> RunConfig:
+    """The configuration in a checkpoint. Raises TrmError for one that another version of this program wrote."""
+    try:
+        return RunConfig.model_validate_json(text)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        wrote = "was written by another version of this program"
+        raise TrmError(f"{out}: {checkpoint.NAME} {wrote}, whose setting {where} this one does not take") from None
 
 
 def catch_signals(action: Callable[[], None]) -> Callable[[], None]:

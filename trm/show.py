@@ -77,13 +77,16 @@ def trace(console: Console, task: Task, question: Tokens, answer: Shown) -> None
             time.sleep(FRAME_SECONDS)
 
 
-def verdict(task: Task, answer: Shown) -> Text:
+def verdict(task: Task, answer: Shown, right: bool) -> Text:
+    """In a line what came of it; `right`: as far as rules can tell."""
     steps = f"{answer.steps} step{'s' if answer.steps != 1 else ''}"
     if not checkable(task):
         belief = f"no rules are known to check it by, and the model's confidence is {answer.confidence:.2f}"
         return Text(f"answered in {steps}; {belief}", style="yellow")
-    if answer.valid:
+    if right:
         return Text(f"solved in {steps}; every rule is obeyed", style="green")
+    if answer.valid:
+        return Text(f"not solved after {steps}: the best attempt is a path, but not a shortest one", style="red")
     return Text(f"not solved after {steps}: this is the best attempt, and it breaks the rules", style="red")
 
 

@@ -18,7 +18,7 @@ from trm.errors import BadInput
 from trm.models import Output, State
 from trm.models.base import Model
 from trm.store import Stored
-from trm.tasks.base import Bools, Task, Tokens, settled
+from trm.tasks.base import Bools, Task, Tokens, check, settled
 
 Until = Literal["valid", "sure", "halt", "end"]
 
@@ -35,8 +35,8 @@ class Thinking:
     guesses: int = 0  # unknown cells that each further start takes for granted, as the model believes them to be
     seed: int = 0  # of noise and guesses
     seconds: float | None = None  # time limit for all puzzles together; looked at between steps
-    # What ends the thinking about a puzzle before its time: the first answer that obeys the rules; the first that the
-    # model is as confident of as `sure` says; the first at which it would halt in training; nothing.
+    # What ends the thinking about a puzzle before its time: the first answer that is right by the rules; the first that
+    # the model is as confident of as `sure` says; the first at which it would halt in training; nothing.
     until: Until = "valid"
     sure: float = 0.7  # see `confidence_in`
 
@@ -56,15 +56,13 @@ class Thinking:
 class Answer:
     """What the model made of one question."""
 
-    tokens: (
-        Tokens  # [cells], the answer chosen: one that obeys the rules if `until` is "valid", else the most confident
-    )
+    tokens: Tokens  # [cells], chosen among all: right by the rules if `until` is "valid", else the most confident
     valid: bool  # obeys the rules and keeps what was given
     steps: int  # supervision steps used, over all starts
     confidence: float  # 0..1, the model's own belief that the answer is right: see `confidence_in`
     trace: list[Tokens] = field(default_factory=list)  # the answer after each step, where asked for
     starts: int = 1  # how often the model has started on it
-    found: Tokens | None = None  # [cells], the first answer that obeyed the rules, whatever `until` is
+    found: Tokens | None = None  # [cells], the first answer that was right by the rules, whatever `until` is
 
 
 @dataclass
@@ -74,19 +72,21 @@ class Thoughts:
     best: Tokens | None = None  # the most confident answer
     confidence: float = -1.0  # in it, 0..1
     valid: bool = False
+    rank: tuple[float, ...] = ()  # of the best answer: the highest is chosen
     found: Tokens | None = None
     steps: int = 0
     start: int = 0  # number of the present start
     trace: list[Tokens] = field(default_factory=list)
     belief: npt.NDArray[np.float32] | None = None  # [cells, symbols], probabilities over the latest steps; for guesses
 
-    def note(self, tokens: Tokens, valid: bool, confidence: float, until: Until) -> None:
-        """Take note of a step's answer [cells]."""
+    def note(self, tokens: Tokens, valid: bool, right: bool, confidence: float, until: Until) -> None:
+        """Take note of a step's answer [cells]: whether it obeys the rules, and whether it is right."""
         self.steps += 1
-        if valid and self.found is None:
+        if right and self.found is None:
             self.found = tokens
-        if (until == "valid" and valid) or confidence >= self.confidence:
-            self.best, self.confidence, self.valid = tokens, confidence, valid
+        rank = (right, valid, confidence) if until == "valid" else (confidence,)
+        if rank >= self.rank:
+            self.best, self.confidence, self.valid, self.rank = tokens, confidence, valid, rank
 
     def weigh(self, probabilities: npt.NDArray[np.float32]) -> None:
         """Let a step's probabilities [cells, symbols] count, and earlier ones less and less."""
@@ -147,6 +147,7 @@ class Look(NamedTuple):
     output: Output  # what came of it
     tokens: Tokens  # [batch, cells], the answers read from it
     valid: Bools  # [batch], which of them obey the rules
+    right: Bools  # [batch], and which are right, as far as rules can tell
     confidence: npt.NDArray[np.float32]  # [batch], the model's in them: see `confidence_in`
     ended: Bools  # [batch], which puzzles were thought about for the last time
 
@@ -177,15 +178,16 @@ def think(
         output: Output = model(state, torch.from_numpy(asked[[row for row, _ in items]]))
         done += 1
         late = end is not None and time.monotonic() >= end
-        tokens, valid, confidence = judge(task, question, model, output, items, thoughts, thinking)
-        stop = enough(output, valid, confidence, thinking)
+        judged = judge(task, question, model, output, items, thoughts, thinking)
+        *_, right, confidence = judged
+        stop = enough(output, right, confidence, thinking)
         leave = stop | (done >= thinking.steps)
         spent = [item for item, left, sure in zip(items, leave, stop, strict=True) if left and not sure]
         again = [(row, start + 1) for row, start in spent if start < thinking.restarts]
         more_to_come = {row for row, _ in again}
         ended = leave & np.array([row not in more_to_come for row, _ in items], bool)
         rows, starts = [row for row, _ in items], [start for _, start in items]
-        yield Look(rows, starts, state, output, tokens, valid, confidence, ended | late)
+        yield Look(rows, starts, state, output, *judged, ended | late)
         for row, start in again if thinking.guesses else ():
             belief, rng = thoughts[row].belief, np.random.default_rng(draws(thinking, question[row], start))
             assert belief is not None
@@ -213,21 +215,21 @@ def judge(
     items: list[tuple[int, int]],
     thoughts: list[Thoughts],
     thinking: Thinking,
-) -> tuple[Tokens, Bools, npt.NDArray[np.float32]]:
+) -> tuple[Tokens, Bools, Bools, npt.NDArray[np.float32]]:
     """Read and check the answers of a step of the (puzzle, start) of `items`, and take note of them.
 
-    -> tokens [batch, cells], [batch] which obey the rules, [batch] the confidence in each
+    -> tokens [batch, cells], [batch] which obey the rules, [batch] which are right, [batch] the confidence in each
     """
     tokens: Tokens = (output.logits.argmax(-1) + model.first_token).to(torch.uint8).numpy()
     asked = question[[row for row, _ in items]]
     tokens = settled(task, asked, tokens)
-    valid, confidence = task.valid(asked, tokens), confidence_in(asked, output).numpy()
+    (valid, right), confidence = check(task, asked, tokens), confidence_in(asked, output).numpy()
     for i, (row, start) in enumerate(items):
         thoughts[row].start = start
         if thinking.guesses and not start:  # what later starts believe rests on guesses
             thoughts[row].weigh(output.logits[i].softmax(-1).numpy())
-        thoughts[row].note(tokens[i], bool(valid[i]), float(confidence[i]), thinking.until)
-    return tokens, valid, confidence
+        thoughts[row].note(tokens[i], bool(valid[i]), bool(right[i]), float(confidence[i]), thinking.until)
+    return tokens, valid, right, confidence
 
 
 def confidence_in(question: Tokens, output: Output) -> Tensor:
@@ -241,10 +243,10 @@ def confidence_in(question: Tokens, output: Output) -> Tensor:
     return output.halt.sigmoid() * certain.amin(-1)
 
 
-def enough(output: Output, valid: Bools, confidence: npt.NDArray[np.float32], thinking: Thinking) -> Bools:
+def enough(output: Output, right: Bools, confidence: npt.NDArray[np.float32], thinking: Thinking) -> Bools:
     """Which puzzles of a batch are done, however many steps are left. -> [batch]"""
     halts: Bools = (output.halt > 0).cpu().numpy()
-    done = {"valid": valid, "sure": confidence >= thinking.sure, "halt": halts, "end": np.zeros_like(halts)}
+    done = {"valid": right, "sure": confidence >= thinking.sure, "halt": halts, "end": np.zeros_like(halts)}
     return done[thinking.until]
 
 

@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from trm.errors import BadInput
-from trm.tasks.base import Tokens, accepted, checkable
+from trm.tasks.base import Tokens, accepted, check, checkable
 from trm.tasks.maze import Maze, maze_for
 from trm.tasks.sudoku import Sudoku, decode, read_file, sudoku_for
 from trm.tasks.sudoku_search import MAX_NODES, TooHard, count_solutions
@@ -144,15 +146,17 @@ def quick_answers(
     if not onnx_solve.fits(model, task):
         return None
     answers = onnx_solve.solve(model, task, question, steps, trace=trace)
-    return answers if all(answer.valid for answer in answers) else None
+    return answers if all(right(task, question, answers)) else None
 
 
-def check_backend(backend: str, family: str, starts: int | None) -> None:
-    """Raise BadInput for a backend that there is not, or that cannot do what is asked. `starts`: besides the first."""
+def check_backend(backend: str, family: str, given: dict[str, Any]) -> None:
+    """Raise BadInput for a backend that there is not, or that cannot do what is asked. `given`: options of further
+    starts.
+    """
     if backend not in ("auto", "torch", "onnx"):
         raise BadInput(f"--backend {backend}: choose auto, torch or onnx")
-    if backend == "onnx" and starts:
-        what = "leave out --restarts and --guesses, or use --backend torch"
+    if backend == "onnx" and any(given.values()):
+        what = f"leave out {', '.join(f'--{name}' for name, value in given.items() if value)}, or use --backend torch"
         raise BadInput(f"--backend onnx has one start a puzzle: {what}")
     if backend == "onnx" and family == "custom":
         raise BadInput("--backend onnx is for sudoku and maze: leave it out for a custom task")
@@ -166,26 +170,31 @@ def check_plot(png: Path, question: Tokens, backend: str) -> None:
         raise BadInput(f"--plot draws the trace of one puzzle, and there are {len(question)}")
     if backend == "onnx":
         raise BadInput(f"--plot needs the torch backend: leave out --backend {backend}")
-    if png.is_dir():
-        raise BadInput(f"{png} is a folder; name a file")
-    plot.new_figure(1, 1)
+    plot.check(png)
 
 
 def print_answers(task: Solvable, question: Tokens, answers: Sequence[Shown], trace: bool, quiet: bool) -> bool:
     """Print the answers to question [rows, cells]. -> whether all were solved"""
-    for number, (row, answer) in enumerate(zip(question, answers, strict=True), 1):
+    checked = right(task, question, answers)
+    for number, (row, answer, good) in enumerate(zip(question, answers, checked, strict=True), 1):
         if not quiet:
             name = f"puzzle {number} of {len(answers)}: " if len(answers) > 1 else ""
-            print_grid(task, row, answer, name, trace)
+            print_grid(task, row, answer, good, name, trace)
         print(task.to_line(answer.tokens))
-    solved = sum(accepted(task, answer.valid, answer.confidence) for answer in answers)
+    solved = sum(accepted(task, good, answer.confidence) for good, answer in zip(checked, answers, strict=True))
     if len(answers) > 1:
         print(f"{solved} of {len(answers)} solved", file=sys.stderr)
     return solved == len(answers)
 
 
-def print_grid(task: Solvable, question: Tokens, answer: Shown, name: str, trace: bool) -> None:
-    """What a person wants to see of an answer; question [cells], `name` says which puzzle it is."""
+def right(task: Solvable, question: Tokens, answers: Sequence[Shown]) -> list[bool]:
+    """Which answers to question [rows, cells] are right, as far as rules can tell."""
+    found: list[bool] = check(task, question, np.stack([answer.tokens for answer in answers]))[1].tolist()
+    return found
+
+
+def print_grid(task: Solvable, question: Tokens, answer: Shown, good: bool, name: str, trace: bool) -> None:
+    """What a person wants to see of an answer, which is `good` or not; question [cells], `name` says which puzzle."""
     from rich.console import Console
 
     from trm import show
@@ -195,6 +204,6 @@ def print_grid(task: Solvable, question: Tokens, answer: Shown, name: str, trace
         show.trace(console, task, question, answer)
     else:
         console.print(show.grid(task, question, answer.tokens))
-    console.print(name, show.verdict(task, answer), sep="")
+    console.print(name, show.verdict(task, answer, good), sep="")
     if trouble := problem(task, question):
         console.print(f"{name}note: {trouble}", style="yellow")

@@ -40,19 +40,31 @@ def training_set(config: RunConfig, task: Task) -> Puzzles:
     if config.limit:
         raise BadInput("limit is not for ARC, whose pairs belong to tasks: leave it at 0")
     sets = _arc_set(config, task)
-    if sets.leaks and ranks.rank() == 0:
-        print(f"{task.name}: {told(sets.leaks, config.arc.keep_leaks)}", file=sys.stderr)
+    if ranks.rank() == 0:
+        for line in told(sets, config.arc.keep_leaks):
+            print(f"{task.name}: {line}", file=sys.stderr)
     return training_pairs(sets.tasks, embeddings_each(config) - 1)
 
 
-def told(leaks: Sequence[Leak], kept: bool) -> str:
-    """One line on what was done with the pairs that give away a test."""
+def told(sets: ArcSet, kept: bool) -> list[str]:
+    """What was done with the pairs that give away a test, a line for each kind."""
+    lines = []
+    if sets.leaks:
+        count, pairs = _pairs(sets.leaks)
+        what = f"{count} training pair{'s that give' if count > 1 else ' that gives'} away a test"
+        did = "kept, as in the published set" if kept else "left out (--set arc.keep_leaks=true keeps them)"
+        lines.append(f"{what}: {did}: {pairs}")
+    if sets.given:
+        count, pairs = _pairs(sets.given)
+        what = "training pairs look like a test and stay" if count > 1 else "training pair looks like a test and stays"
+        lines.append(f"{count} {what}, as a demonstration of that test: {pairs}")
+    return lines
+
+
+def _pairs(leaks: Sequence[Leak]) -> tuple[int, str]:
+    """How many training pairs, and the first ones."""
     pairs = sorted({f"{leak.train} pair {leak.pair + 1}" for leak in leaks})
-    what = "1 training pair that gives" if len(pairs) == 1 else f"{len(pairs)} training pairs that give"
-    listed = ", ".join(pairs[:5]) + (", ..." if len(pairs) > 5 else "")
-    if kept:
-        return f"kept {what} away a test, as the published set does: {listed}"
-    return f"left out {what} away a test (--set arc.keep_leaks=true keeps them): {listed}"
+    return len(pairs), ", ".join(pairs[:5]) + (", ..." if len(pairs) > 5 else "")
 
 
 def held_out(config: RunConfig, task: Task) -> Puzzles:

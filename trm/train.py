@@ -267,13 +267,14 @@ class Trainer:
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on, the same whatever the number of ranks. Call it on every rank."""
         slots = {field.name: ranks.gathered(getattr(self.slots, field.name)) for field in fields(Slots)}
+        totals = ranks.summed(torch.tensor(list(vars(self.totals).values()), dtype=torch.float64)).tolist()
         return {
             "step": self.step,
             "model": self.model.state_dict(),
             "ema": self.ema.average,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "slots": slots,
-            "totals": vars(self.totals),
+            "totals": dict(zip(vars(self.totals), totals, strict=True)),
         }
 
     def load_state_dict(self, content: dict[str, Any]) -> None:
@@ -292,4 +293,4 @@ class Trainer:
             for slot in (~self.slots.halted).nonzero().flatten().tolist():
                 question, answer = (tokens[slot].cpu().numpy() for tokens in (self.slots.question, self.slots.answer))
                 self.hints.take(slot, question, answer)
-        self.totals = Totals(**content["totals"])
+        self.totals = Totals(**content["totals"]) if ranks.rank() == 0 else Totals()  # they are of all ranks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from trm.commands.base import app
 from trm.errors import BadInput
+from trm.files import check_outside
 
 
 @app.command("adapt")
@@ -18,7 +20,7 @@ def adapt_command(
     ],
     every: Annotated[bool, typer.Option("--all", help="Every task of TASK; needs --out, and goes on there.")] = False,
     seconds: Annotated[
-        float | None, typer.Option("--seconds", help="Of one core, for one task [default: 240].", min=1)
+        float | None, typer.Option("--seconds", help="Of one core, for one task; else 240.", min=1)
     ] = None,
     steps: Annotated[
         int | None,
@@ -46,6 +48,8 @@ def adapt_command(
         raise BadInput("--plot draws one task; leave out --all")
     if not every and (limit or procs > 1):
         raise BadInput(f"{'--limit' if limit else '--procs'} is only for --all")
+    if seconds is not None and not math.isfinite(seconds):
+        raise BadInput("--seconds must be finite; --steps N is a limit that does not depend on the machine")
     from trm.adapt import Settings
     from trm.adapt_run import adapt_all, adapt_one, many_tasks, one_task
 
@@ -53,6 +57,7 @@ def adapt_command(
     settings = Settings(seconds=limited, steps=steps, models=models, seed=seed)
     if every:
         assert out is not None
+        check_outside(out, task)
         adapt_all(many_tasks(task, limit, seed), settings, out, procs, as_json, quiet)
     elif not adapt_one(one_task(task), settings, out, plot, as_json, quiet):
         raise typer.Exit(1)

@@ -28,10 +28,16 @@ def options(version: Annotated[bool, typer.Option("--version", help="Print the v
 RestartsOption = Annotated[
     int | None, typer.Option("--restarts", help="Further starts, each from another state.", min=0)
 ]
-NoiseOption = Annotated[float | None, typer.Option("--noise", help="How different those starts are.", min=0)]
+NoiseOption = Annotated[
+    float | None, typer.Option("--noise", help="How different they are; else 0.5 (eval: 1).", min=0)
+]
 GuessesOption = Annotated[
     int | None,
-    typer.Option("--guesses", help="Unknown cells that each takes for granted, as the model believes.", min=0),
+    typer.Option(
+        "--guesses",
+        help="Unknown cells that each takes for granted; else 2 to solve a Sudoku.",
+        min=0,
+    ),
 ]
 ThreadsOption = Annotated[int, typer.Option("--threads", help="Threads a process; 0: the cores shared out.", min=0)]
 

@@ -10,6 +10,7 @@ import typer
 
 from trm.commands.base import app
 from trm.errors import BadInput
+from trm.files import check_writable
 
 
 @app.command("import")
@@ -29,7 +30,7 @@ def import_command(
         key, sign, value = setting.partition("=")
         if not sign:
             raise BadInput(f"--set {setting}: write key=value, for example --set n=6")
-        given[key] = int(value) if value.isdigit() else value
+        given[key] = int(value) if value.isdecimal() else value
     result = import_file(file, out, task, **given)
     print(f"imported to {out}", file=sys.stderr)
     if result.assumed:
@@ -48,6 +49,7 @@ def export_command(
     FILE.onnx holds one supervision step of any model, for onnxruntime (docs/export.md says how to use it). Any other
     name gets a TRM or HRM as a published state dict, which `trm import` and the published code read.
     """
+    check_writable(to)
     if to.suffix == ".onnx":
         from trm.onnx_export import export_onnx
         from trm.tasks import get_task

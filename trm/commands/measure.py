@@ -14,8 +14,9 @@ from trm.errors import BadInput
 LLM_PANEL = "Asking a language model"
 ARC_PANEL = "ARC models"
 WEIGHTS_ONLY = ("steps", "batch", "threads", "png")
+STARTS = ("restarts", "noise", "guesses", "until")
 ARC_ONLY = ("votes", "submission", "pool")
-NOT_ARC = ("restarts", "noise", "guesses", "until", "png")
+NOT_ARC = (*STARTS, "png")
 LLM_ONLY = ("model", "max_tokens", "budget", "temperature", "timeout", "retries", "concurrency", "out")
 
 
@@ -92,7 +93,7 @@ def evaluate_command(
     if llm is None:
         refuse(ctx, LLM_ONLY, "only for language models (--llm)")
     else:
-        refuse(ctx, (*WEIGHTS_ONLY, *ARC_ONLY), "not for language models")
+        refuse(ctx, (*WEIGHTS_ONLY, *STARTS, *ARC_ONLY), "not for language models")
         from trm.llm_cli import Options, evaluate_llm
 
         return evaluate_llm(Options(**{name: ctx.params[name] for name in Options.__dataclass_fields__}))
@@ -108,6 +109,8 @@ def evaluate_command(
         asked = arc_eval.Asked(data, rows, steps if given(ctx, "steps") else None, batch, votes, submission)
         return arc_eval.evaluate_and_print([weights, *(pool or [])], asked, as_json, stored)
     refuse(ctx, ARC_ONLY, "only for ARC models")
+    if not restarts:
+        refuse(ctx, ("noise", "guesses"), "of further starts: give --restarts too")
     from trm.solver import Thinking
 
     asked_for = {"restarts": restarts, "noise": noise, "guesses": guesses}

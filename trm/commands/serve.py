@@ -16,7 +16,7 @@ def serve(
     port: Annotated[int, typer.Option("--port", help="0: any that is free.", min=0, max=65535)] = 8000,
     weights: Annotated[
         list[str] | None,
-        typer.Option("--weights", help="A shipped model's name or a run's folder; once a task [default: what ships]."),
+        typer.Option("--weights", help="A shipped model's name or a run's folder, once a task; else what ships."),
     ] = None,
     workers: Annotated[int, typer.Option("--workers", help="Puzzles thought about at once.", min=1, max=64)] = 2,
     threads: ThreadsOption = 1,

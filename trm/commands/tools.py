@@ -18,7 +18,7 @@ def mcp(
     port: Annotated[int, typer.Option("--port", help="With --http; 0: any free one.", min=0, max=65535)] = 8765,
     weights: Annotated[
         list[str] | None,
-        typer.Option("--weights", help="A shipped model's name or a run's folder; once a task [default: what ships]."),
+        typer.Option("--weights", help="A shipped model's name or a run's folder, once a task; else what ships."),
     ] = None,
     schemas: Annotated[bool, typer.Option("--schemas", help="Print the tools as OpenAI functions and stop.")] = False,
     threads: ThreadsOption = 0,

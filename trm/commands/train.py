@@ -13,6 +13,7 @@ import typer
 
 from trm.commands.base import ThreadsOption, app, set_threads
 from trm.errors import BadInput
+from trm.files import check_outside, check_writable
 
 if TYPE_CHECKING:
     from trm.config import RunConfig
@@ -33,7 +34,7 @@ def train(
     structure: StructureOption = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Optimiser steps.", min=1)] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", help="About this long instead.", min=0.01)] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="The run's folder [default: runs/PRESET].")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The run's folder; else runs/PRESET.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the folder.")] = False,
     procs: Annotated[int, typer.Option("--procs", help="Local processes; 0: what the preset suits.", min=0)] = 0,
     threads: ThreadsOption = 0,
@@ -52,6 +53,11 @@ def train(
         raise BadInput(f"--resume goes on with the run's own settings: leave out {own}")
     config = chosen.config if resume else configure(chosen.config, settings or [], data, structure, steps)
     folder = out or Path("runs") / preset
+    if not resume and config.data not in ("", "embedded", "generated", "hub"):
+        if not Path(config.data).exists():
+            hint = f" ({chosen.note})" if config.data == chosen.config.data else ""
+            raise BadInput(f"cannot read {config.data!r}: No such file or directory{hint}")
+        check_outside(folder, config.data)
     check_folder(folder, resume)
 
     ranked = "RANK" in os.environ
@@ -100,11 +106,11 @@ def check_folder(folder: Path, resume: bool) -> None:
 
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"--out {folder} is a file; name a folder")
-    there = (folder / checkpoint.NAME).is_file()
-    if resume and not there:
+    if not resume:
+        checkpoint.check_free(folder)
+    elif not (folder / checkpoint.NAME).is_file():
         raise BadInput(f"{folder} holds no {checkpoint.NAME}: nothing to resume; give the --out of an earlier run")
-    if there and not resume:
-        raise BadInput(f"{folder} already holds a run; go on with --resume, or choose another --out")
+    check_writable(folder / checkpoint.NAME)
 
 
 def processes(asked: int, suited: int) -> int:

@@ -10,7 +10,7 @@ import typer
 from trm.commands.base import GuessesOption, NoiseOption, RestartsOption, ThreadsOption, app, set_threads
 
 WeightsOption = Annotated[
-    str | None, typer.Option("--weights", help="A shipped model's name, or a run's folder [default: what ships].")
+    str | None, typer.Option("--weights", help="A shipped model's name, or a run's folder; else what ships.")
 ]
 
 
@@ -38,7 +38,7 @@ def solve(
     """Solve puzzles. Exit code 0 when all are solved, 1 when not, 2 when one is malformed.
 
     A Sudoku that is not solved in 32 steps gets up to 100 further starts, each with two digits guessed and some noise,
-    unless --restarts says otherwise.
+    unless --restarts says otherwise. A maze gets up to 256 steps and 3 further starts.
     """
     from trm.solving import (
         check_backend,
@@ -51,11 +51,11 @@ def solve(
         usual_thinking,
     )
 
-    check_backend(backend, task_name, restarts or guesses)
+    further = {"restarts": restarts, "noise": noise, "guesses": guesses}
+    check_backend(backend, task_name, {**further, "seed": seed})
     task, question = read_question(puzzle, task_name, weights)
     name = weights or default_weights(task_name)
-    given = {"steps": steps, "restarts": restarts, "noise": noise, "guesses": guesses}
-    settings = usual_thinking(task_name, given)
+    settings = usual_thinking(task_name, {"steps": steps, **further})
     answers = None
     if plot is not None:
         check_plot(plot, question, backend)
@@ -63,7 +63,7 @@ def solve(
         from trm import onnx_solve
 
         model = onnx_solve.load(name, threads)
-        answers = onnx_solve.solve(model, task, question, steps or 64, seconds=seconds, trace=trace)
+        answers = onnx_solve.solve(model, task, question, settings.get("steps", 64), seconds=seconds, trace=trace)
     elif backend == "auto" and seconds is None:
         answers = quick_answers(task, question, name, settings.get("steps", 64), threads, trace)
     if answers is not None:

@@ -106,7 +106,9 @@ def from_published(tensors: Mapping[str, Tensor], spec: Spec | None = None, **gi
         return given.get(name, usual)
 
     config = infer(found, spec, width, choose)
-    max_steps = int(choose("max_steps", MAX_STEPS))
+    max_steps = choose("max_steps", MAX_STEPS)
+    if not isinstance(max_steps, int) or max_steps < 1:
+        raise BadInput(f"import: max_steps must be a whole number, 1 or more, not {max_steps}")
     with torch.device("meta"):
         wanted = build(config, spec).state_dict()
     names = {published_name(ours): ours for ours in wanted}

@@ -69,7 +69,11 @@ def load_puzzles(task: Task, source: str, part: Part = "train") -> Puzzles:
 
         return hub.download(task, file="train.csv" if part == "train" else "test.csv")
     load = getattr(task, "load", None)
-    puzzles = load(source) if load else task.read(read_file(source))
+    return answered(load(source) if load else task.read(read_file(source)), source)
+
+
+def answered(puzzles: Puzzles, source: str) -> Puzzles:
+    """The puzzles themselves. Raises BadInput, naming the file `source`, unless all of them have an answer."""
     unanswered = ~puzzles.answer.any(axis=1)
     if unanswered.any():
         raise BadInput(f"{Path(source).name}: puzzle {int(unanswered.argmax()) + 1} has no answer; use a CSV with both")

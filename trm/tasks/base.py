@@ -66,8 +66,9 @@ class Task(Protocol):
 
     `trm.Solver` shows tokens as the numbers they are, and takes them so, unless a task also has `to_grid(tokens
     [cells])`, an array [height, width] for people, and its inverse `from_grid`, which raises BadInput. A task whose
-    answers `valid` cannot tell to be right has `checkable = False`: see `checkable`. A task with files that are no text
-    has `load(path)`, which returns their puzzles or raises BadInput.
+    answers `valid` cannot tell to be right has `checkable = False`: see `checkable`; one in which obeying the rules is
+    not enough has `shortest(question, answer)`, like `valid`: which answers are as short as can be. A task with files
+    that are no text has `load(path)`, which returns their puzzles or raises BadInput.
     """
 
     @property
@@ -101,6 +102,12 @@ def checkable(task: Task) -> bool:
     return bool(getattr(task, "checkable", True))
 
 
+def check(task: Task, question: Tokens, answer: Tokens) -> tuple[Bools, Bools]:
+    """Of `answer` [rows, cells]: [rows] which obey the rules, and [rows] which are right, as far as rules can tell."""
+    valid, shortest = task.valid(question, answer), getattr(task, "shortest", None)
+    return valid, valid if shortest is None else shortest(question, answer)
+
+
 def settled(task: Task, question: Tokens, answer: Tokens) -> Tokens:
     """`answer` [rows, cells], and where the question leaves nothing to answer and obeys the rules, the question."""
     if not checkable(task):
@@ -108,9 +115,9 @@ def settled(task: Task, question: Tokens, answer: Tokens) -> Tokens:
     return np.where(task.valid(question, question)[:, None], question, answer)
 
 
-def accepted(task: Task, valid: bool, confidence: float) -> bool:
-    """Whether an answer counts as solved: by the rules, and where none are known by the model's own belief."""
-    return valid and (checkable(task) or confidence > 0.5)
+def accepted(task: Task, right: bool, confidence: float) -> bool:
+    """Whether an answer that is `right` (see `check`) counts as solved; without rules, whether the model thinks so."""
+    return right and (checkable(task) or confidence > 0.5)
 
 
 @dataclass(frozen=True)

@@ -358,7 +358,7 @@ def maze_for(text: str, default: Maze | None = None) -> Maze:
     if not filled:
         return default
     if columns := csv_heading(filled[0]):
-        fields = filled[1].split(",") if len(filled) > 1 else []
+        fields = csv_fields(filled[1], 2) if len(filled) > 1 else []
         return _square(len(fields[columns[0]].strip('"')), default) if columns[0] < len(fields) else default
     # A line of spaces is a row if it is as long as most lines are, or else a gap between mazes.
     lengths = Counter(map(len, filled))

@@ -311,7 +311,7 @@ def sudoku_for(text: str) -> Sudoku:
     if not lines:
         return SIZES[81]
     if columns := csv_heading(lines[0][1]):
-        fields = lines[1][1].split(",") if len(lines) > 1 else []
+        fields = csv_fields(lines[1][1], lines[1][0]) if len(lines) > 1 else []
         return SIZES.get(len(fields[columns[0]].strip(' "')) if columns[0] < len(fields) else 0, SIZES[81])
     line = lines[0][1]
     bare = set(line) & set(FRAME) == {"-"} and len(line) in SIZES  # dashes for blanks, as in `read`
