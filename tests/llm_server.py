@@ -1,4 +1,4 @@
-"""A local server that speaks the protocol of language models and knows the answers; fixtures around it."""
+"""A local server that speaks the protocol of language models and knows the answers; asking it, and what came of it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ from typing import Any
 
 import pytest
 
+from trm.llm import ask_rows
+from trm.llm_http import Client, endpoint
+from trm.llm_kept import Line, plan
+from trm.records import Record
+from trm.tasks.base import Puzzles
 from trm.tasks.sudoku import Sudoku
 
 TASK = Sudoku(2, 2)
@@ -100,3 +105,58 @@ def serving(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
         thread.join()
         server.server_close()
     assert server.keys <= {f"Bearer {SECRET}"}
+
+
+Ask = Callable[..., Record]
+
+
+def asking(model: Model, puzzles: Puzzles, folder: Path) -> Ask:
+    """`ask_rows` for the first `rows` rows, into "out" in the folder, hardly waiting between attempts."""
+
+    def call(
+        rows: int = 4,
+        name: str = "m",
+        data: str = "small",
+        whole: Puzzles = puzzles,
+        budget: int = 0,
+        concurrency: int = 2,
+        **options: Any,
+    ) -> Record:
+        client = Client(endpoint(model.url), name, **{"base": 0.001, "timeout": 5.0, **options})
+        job = plan(TASK, whole, data, client)
+        return ask_rows(TASK, whole.take(slice(rows)), job, client, folder / "out", budget, concurrency)
+
+    return call
+
+
+def lines(folder: Path) -> list[Line]:
+    return [Line.model_validate_json(line) for line in (folder / "out/transcripts.jsonl").read_bytes().splitlines()[1:]]
+
+
+def counts(record: Record) -> dict[str, int]:
+    names = ("answered", "refused", "truncated", "unparsable", "failed", "unasked")
+    return {name: record.about[name] for name in names if record.about[name]}
+
+
+def flaky(model: Model, *first: Answer) -> None:
+    """Give the answers `first` to a question before the right one."""
+    model.behaviour = lambda question, before: first[before] if before < len(first) else model.right(question, before)
+
+
+BROKEN: Answer = (200, {}, b'{"choices": [], "usage": {"prompt_tokens": 70, "completion_tokens": 30}}')
+BUSY: list[Answer] = [
+    (429, {"Retry-After": "0"}, b"slow down"),
+    (429, {"Retry-After": "soon"}, b""),
+    (500, {}, b"<html>\x1b[31m oh \xff</html>"),
+    (503, {}, b'{"error": {"message": "busy"}}'),
+    (200, {}, b'{"choices": [{"mess'),
+    (200, {}, b"\x1f\x8b\x08\0\xff"),
+    (200, {}, b"[" * 100_000),
+    (200, {}, b"[]"),
+    (200, {}, b'{"choices": []}'),
+    (200, {}, b'{"choices": [{"message": {"content": 5}}]}'),
+    (200, {}, b'{"error": {"code": 502, "message": "upstream"}}'),
+    (200, {"Content-Length": "100000"}, completion("half")[2]),
+    (200, {"Transfer-Encoding": "chunked"}, b"ffff\r\n{"),
+    (200, {"Content-Length": "-"}, b""),
+]

@@ -107,12 +107,16 @@ def test_faults_in_words() -> None:
     assert task.fault(question, doubled) == "r3c3 is blank"
 
 
-@given(st.sets(st.integers(0, 10**9 - 1), min_size=1, max_size=9), st.data())
-def test_grids_and_drawings_are_read_back(values: set[int], data: st.DataObject) -> None:
-    numbers = sorted(values)
+NUMBERS = st.integers(0, 10**9 - 1) | st.integers(0, 12)
+
+
+@given(st.sets(NUMBERS, min_size=1, max_size=9), st.integers(1, 3), st.integers(1, 3), st.data())
+def test_grids_and_drawings_are_read_back(values: set[int], height: int, width: int, data: st.DataObject) -> None:
+    numbers, cells = sorted(values), height * width
     blank = data.draw(st.sampled_from([None, *numbers]))
-    task = Custom(Structure(shape=(2, 3), values=tuple(numbers), blank=blank))
-    grid = np.array(data.draw(st.lists(st.sampled_from(numbers), min_size=6, max_size=6))).reshape(2, 3)
+    task = Custom(Structure(shape=(height, width), values=tuple(numbers), blank=blank))
+    grid = np.array(data.draw(st.lists(st.sampled_from(numbers), min_size=cells, max_size=cells)))
+    grid = grid.reshape(height, width)
     tokens = task.from_grid(grid)
     np.testing.assert_array_equal(task.to_grid(tokens), grid)
     for text in (task.draw(tokens), task.to_line(tokens)):
@@ -120,6 +124,13 @@ def test_grids_and_drawings_are_read_back(values: set[int], data: st.DataObject)
     assert len(set(map(len, task.draw(tokens).split("\n")))) == 1
     assert tokens.min() >= 1
     assert blank is None or ((tokens == 1) == (grid.reshape(-1) == blank)).all()
+
+
+def test_a_number_is_a_whole_row_where_there_is_one_column() -> None:
+    task = Custom(Structure(shape=(2, 1), values=(0, 1, 2, 12, 34)))
+    for text, grids in (("12\n12", [[12, 12]]), ("12 34", [[12, 34]]), ("1\n2\n12 0", [[1, 2], [12, 0]])):
+        assert [task.to_grid(row).reshape(-1).tolist() for row in task.read(text).question] == grids
+    assert task.to_grid(task.read("question\n12").question[0]).tolist() == [[1], [2]]  # a field of a CSV is a grid
 
 
 @pytest.mark.parametrize(

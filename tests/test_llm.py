@@ -5,21 +5,19 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from filelock import FileLock
-from llm_server import SECRET, TASK, Answer, Model, completion, serving
+from llm_server import BUSY, SECRET, TASK, Answer, Ask, Model, asking, completion, counts, flaky, lines, serving
 
 from trm import llm_text, records
 from trm.errors import BadInput, TrmError
-from trm.llm import GIVE_UP, ask_rows
-from trm.llm_http import Client, Fatal, endpoint, read_all, retry_after
-from trm.llm_kept import Line, plan
-from trm.records import Record
+from trm.llm import GIVE_UP
+from trm.llm_http import Fatal, read_all, retry_after
 from trm.tasks import load_puzzles
 from trm.tasks.base import Puzzles
 
@@ -35,38 +33,9 @@ def puzzles(small_csv: Path) -> Puzzles:
     return load_puzzles(TASK, str(small_csv))
 
 
-Ask = Callable[..., Record]
-
-
 @pytest.fixture
 def ask(model: Model, puzzles: Puzzles, tmp_path: Path) -> Ask:
-    """`ask_rows` for the first `rows` rows, into tmp_path / "out", hardly waiting between attempts."""
-
-    def call(
-        rows: int = 4,
-        name: str = "m",
-        data: str = "small",
-        whole: Puzzles = puzzles,
-        budget: int = 0,
-        concurrency: int = 2,
-        **options: Any,
-    ) -> Record:
-        client = Client(endpoint(model.url), name, **{"base": 0.001, "timeout": 5.0, **options})
-        job = plan(TASK, whole, data, client)
-        return ask_rows(TASK, whole.take(slice(rows)), job, client, tmp_path / "out", budget, concurrency)
-
-    return call
-
-
-def lines(tmp_path: Path) -> list[Line]:
-    return [
-        Line.model_validate_json(line) for line in (tmp_path / "out/transcripts.jsonl").read_bytes().splitlines()[1:]
-    ]
-
-
-def counts(record: Record) -> dict[str, int]:
-    names = ("answered", "refused", "truncated", "unparsable", "failed", "unasked")
-    return {name: record.about[name] for name in names if record.about[name]}
+    return asking(model, puzzles, tmp_path)
 
 
 # Replies
@@ -137,29 +106,6 @@ def test_replies_without_an_answer_are_wrong_and_not_asked_again(ask: Ask, model
 
 
 # Trouble
-
-
-def flaky(model: Model, *first: Answer) -> None:
-    """Give the answers `first` to a question before the right one."""
-    model.behaviour = lambda question, before: first[before] if before < len(first) else model.right(question, before)
-
-
-BUSY: list[Answer] = [
-    (429, {"Retry-After": "0"}, b"slow down"),
-    (429, {"Retry-After": "soon"}, b""),
-    (500, {}, b"<html>\x1b[31m oh \xff</html>"),
-    (503, {}, b'{"error": {"message": "busy"}}'),
-    (200, {}, b'{"choices": [{"mess'),
-    (200, {}, b"\x1f\x8b\x08\0\xff"),
-    (200, {}, b"[" * 100_000),
-    (200, {}, b"[]"),
-    (200, {}, b'{"choices": []}'),
-    (200, {}, b'{"choices": [{"message": {"content": 5}}]}'),
-    (200, {}, b'{"error": {"code": 502, "message": "upstream"}}'),
-    (200, {"Content-Length": "100000"}, completion("half")[2]),
-    (200, {"Transfer-Encoding": "chunked"}, b"ffff\r\n{"),
-    (200, {"Content-Length": "-"}, b""),
-]
 
 
 @pytest.mark.parametrize("trouble", BUSY, ids=lambda answer: f"{answer[0]} {answer[2][:12]!r}")
@@ -345,24 +291,3 @@ def test_a_folder_that_will_not_do(ask: Ask, tmp_path: Path) -> None:
 def test_a_question_that_comes_twice_is_asked_once(ask: Ask, model: Model, puzzles: Puzzles) -> None:
     record = ask(3, whole=puzzles.take([0, 1, 0]))
     assert (record.exact, len(record.rows), len(model.asked)) == (("111",), 3, 2)
-
-
-def test_the_budget(ask: Ask, model: Model) -> None:
-    record = ask(9, budget=350, max_tokens=40, concurrency=1)  # 100 tokens a reply
-    assert (len(model.asked), counts(record), record.about["stopped"]) == (4, {"answered": 4, "unasked": 5}, "budget")
-    assert len(ask(9, budget=400, max_tokens=40, concurrency=1).rows) == len(model.asked) == 4
-    record = ask(9, budget=1000, max_tokens=40, concurrency=1)
-    assert (len(model.asked), counts(record), record.about["stopped"]) == (9, {"answered": 9}, None)
-
-
-def test_the_budget_allows_for_requests_under_way(ask: Ask, model: Model) -> None:
-    flaky(model, *[completion("no", usage=(10, 90))] * 9)
-    ask(20, budget=300, max_tokens=90, concurrency=8)
-    assert len(model.asked) == 3  # and not 8
-
-
-@pytest.mark.parametrize("usage", [None, ("70", 30), (-1, 5), (True, 1), (1.5, 1)])
-def test_where_tokens_are_not_counted_they_are_guessed(ask: Ask, model: Model, usage: Any) -> None:
-    flaky(model, completion("x" * 600, usage=usage))
-    record = ask(5, budget=100, concurrency=1, max_tokens=10)
-    assert (len(model.asked), record.about["uncounted"]) == (1, 1)

@@ -88,9 +88,10 @@ def test_table(call: Call, model: Model) -> None:
     ):
         assert words in out
     first = model.asked[0]
-    model.behaviour = lambda question, before: model.right(question, before) if question != first else (500, {}, b"")
+    model.behaviour = lambda question, before: model.right(question, before) if question != first else (200, {}, b"")
     code, out, err = call("--limit", "0")
     assert (code, len(model.asked)) == (0, 47)
+    assert re.search(r"3,900 tokens and up to 8,\d{3} without a reply; transcripts in", out)
     assert "some/model on 39 puzzles" in out
     assert "not counted: 1 rows that got no reply" in out
 
@@ -253,7 +254,9 @@ def test_ctrl_c_keeps_what_there_is(call: Call, model: Model, small_csv: Path, t
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (130, "False\n")
     assert err.strip() == "stopped; what was answered is in out, and the same command goes on from there"
-    assert len((tmp_path / "out/transcripts.jsonl").read_text().splitlines()) == 4
+    kept = [json.loads(line) for line in (tmp_path / "out/transcripts.jsonl").read_text().splitlines()]
+    assert [line["outcome"] for line in kept[1:]] == ["answered"] * 3 + ["failed"]
+    assert kept[-1]["lost"] > 8192  # it was sent, and its reply may have to be paid for
     before = len(model.asked)
     model.behaviour = model.right
     assert call("--limit", "6")[0] == 0

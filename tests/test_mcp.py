@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import jsonschema
 import pytest
 from conftest import Call
@@ -136,16 +140,27 @@ def test_standard_output_holds_messages_and_nothing_else() -> None:
     assert replies[3]["result"]["structuredContent"]["solved"] is False
 
 
+@contextmanager
+def serving(*arguments: str, command: Sequence[str] = COMMAND) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A server on HTTP: its URL and its process."""
+    command, pipe = [*command, "--http", "--port", "0", *arguments], subprocess.PIPE
+    with subprocess.Popen(command, stderr=pipe, stdout=pipe, env=ENVIRONMENT, text=True) as server:
+        try:
+            assert server.stderr is not None
+            found = re.search(r"http://127\.0\.0\.\d:\d+/mcp", server.stderr.readline())
+            assert found
+            yield found[0], server
+        finally:
+            server.kill()
+
+
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    command, pipe = [*COMMAND, "--http", "--port", "0"], subprocess.PIPE
-    with subprocess.Popen(command, stderr=pipe, stdout=pipe, env=ENVIRONMENT, text=True) as server:
-        assert server.stderr is not None
-        assert server.stdout is not None
-        found = re.search(r"http://127\.0\.0\.1:\d+/mcp", server.stderr.readline())
-        assert found
-        yield found[0]
+    with serving() as (address, server):
+        yield address
         server.terminate()
+        assert server.stdout is not None
+        assert server.stderr is not None
         assert server.stdout.read() == ""
         assert "Traceback" not in server.stderr.read()
 
@@ -164,11 +179,38 @@ def test_over_http(url: str) -> None:
     ],
 )
 def test_what_http_refuses(url: str, headers: dict[str, str], body: bytes, status: int) -> None:
+    assert posted(url, headers, body) == status
+
+
+def posted(url: str, headers: dict[str, str], body: bytes) -> int:
+    """The status of the answer."""
     connection = http.client.HTTPConnection(url.split("/")[2], timeout=60)
     kinds = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
     connection.request("POST", "/mcp", body, {**kinds, **headers})
-    assert connection.getresponse().status == status
+    status = connection.getresponse().status
     connection.close()
+    return status
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.1 alone is loopback")
+def test_all_of_loopback_is_guarded() -> None:
+    with serving("--host", "127.0.0.2") as (url, server):
+        port = url.split(":")[2].split("/")[0]
+        for host, status in (("127.0.0.2", 400), ("localhost", 400), ("evil.example", 421)):
+            assert posted(url, {"Host": f"{host}:{port}"}, b"{") == status
+        assert posted(url, {"Origin": f"http://127.0.0.2:{port}"}, b"{") == 400
+        assert posted(url, {"Origin": "http://evil.example"}, b"{") == 403
+        server.terminate()
+        assert server.stderr is not None
+        assert "anyone" not in server.stderr.read()
+
+
+def test_names_that_are_guarded() -> None:
+    found = mcp_server.only_from("My-Host", "::2")
+    names = ["127.0.0.1", "[::1]", "[::2]", "localhost", "my-host"]
+    assert found.enable_dns_rebinding_protection
+    assert sorted(found.allowed_hosts) == [f"{name}:*" for name in names]
+    assert sorted(found.allowed_origins) == [f"http://{name}:*" for name in names]
 
 
 def test_a_port_in_use(url: str, call: Call) -> None:
@@ -179,7 +221,9 @@ def test_a_port_in_use(url: str, call: Call) -> None:
 
 
 def test_wrong_options(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert call("mcp", "--http", "--host", "no.such.host.invalid", "--port", "0").code == 2
+    for host in ("no.such.host.invalid", "a..b", "a" * 64 + ".example", "a\0\nb"):
+        done = call("mcp", "--http", "--host", host, "--port", "0")
+        assert (done.code, done.err.count("\n"), done.err[:16]) == (2, 1, "trm: cannot list")
     done = call("mcp", "--weights", "nothing")
     assert (done.code, done.out) == (2, "")
     assert "no model 'nothing'" in done.err
@@ -192,10 +236,81 @@ def test_wrong_options(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pip install 'trm[mcp]'" in done.err
 
 
+# `trm mcp` with a tool that is at work until it is told to stop, and says so.
+AT_WORK = """
+import sys
+from trm import cli, tools
+
+def call(name, arguments, stop):
+    print("at work", name, file=sys.stderr, flush=True)
+    assert stop.wait(600)
+    print("stopped", name, file=sys.stderr, flush=True)
+    raise tools.Stopped("stopped")
+
+tools.call = call
+sys.argv[0] = "trm"
+cli.main()
+"""
+
+
+def test_calls_end_when_they_are_cancelled_and_when_the_client_goes() -> None:
+    about = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "0"}}
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", AT_WORK, "mcp"]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=ENVIRONMENT, text=True) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        assert server.stderr is not None
+
+        def send(method: str, params: dict[str, Any], **more: int) -> None:
+            assert server.stdin is not None
+            server.stdin.write(json.dumps({"jsonrpc": "2.0", "method": method, "params": params, **more}) + "\n")
+            server.stdin.flush()
+
+        try:
+            send("initialize", about, id=1)
+            assert json.loads(server.stdout.readline())["id"] == 1
+            send("notifications/initialized", {})
+            for number in (2, 3, 4):  # one more than are worked on at once
+                send("tools/call", {"name": f"call{number}", "arguments": {}}, id=number)
+            assert {server.stderr.readline() for _ in range(2)} == {"at work call2\n", "at work call3\n"}
+            send("notifications/cancelled", {"requestId": 2})
+            assert [server.stderr.readline() for _ in range(2)] == ["stopped call2\n", "at work call4\n"]
+            server.stdin.close()
+            assert server.wait(300) == 0
+            assert {"stopped call3", "stopped call4"} <= set(server.stderr.read().splitlines())
+        finally:
+            server.kill()
+
+
+def test_calls_end_when_the_server_does() -> None:
+    with serving(command=[sys.executable, "-c", AT_WORK, "mcp"]) as (url, server):
+        assert server.stderr is not None
+        said, errors = list[str](), server.stderr
+
+        async def session(client: Client) -> None:
+            async def one() -> None:
+                with contextlib.suppress(Exception):  # whatever it comes to that the server is gone
+                    await client.call_tool("solve_arc", {"task": "{}"})
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(one)
+                said.append(await anyio.to_thread.run_sync(errors.readline))
+                server.send_signal(signal.SIGINT)  # SIGTERM would not wait for threads
+                said.extend(await anyio.to_thread.run_sync(errors.readlines))
+                group.cancel_scope.cancel()
+
+        with contextlib.suppress(Exception):
+            ask(url, session)
+        assert said[0] == "at work solve_arc\n"
+        assert "stopped solve_arc\n" in said
+        assert server.wait(60)
+
+
 def test_more_calls_than_can_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
 
-    def slow(name: str, arguments: Any) -> tools.Result:
+    def slow(name: str, arguments: Any, stop: threading.Event) -> tools.Result:
         assert release.wait(20)
         return tools.Result(solved=True, valid=True, message="done")
 
@@ -219,7 +334,7 @@ def test_more_calls_than_can_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_fault_of_ours_is_an_error_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(name: str, arguments: Any) -> tools.Result:
+    def broken(name: str, arguments: Any, stop: threading.Event) -> tools.Result:
         raise RuntimeError("a fault")
 
     async def session(client: Client) -> None:

@@ -242,6 +242,20 @@ def test_a_maze_drawn_with_a_finger(show: Open) -> None:
     expect(cell(page, 3, 3)).to_have_text("S")
 
 
+def test_a_high_maze_leaves_room_to_scroll(show: Open) -> None:
+    page = show("maze", width=390, height=844, has_touch=True, is_mobile=True)
+    page.fill("#columns", "10")
+    page.fill("#rows", "50")
+    page.keyboard.press("Enter")
+    expect(page.locator("#board [role=gridcell]")).to_have_count(500)
+    box = page.locator("#board").bounding_box()
+    assert box is not None
+    assert 0.7 * 844 < box["height"] < 0.85 * 844
+    start, last = cell(page, 1, 1).bounding_box(), cell(page, 50, 9).bounding_box()  # one with a letter, one without
+    assert start["height"] == pytest.approx(last["height"], abs=0.1)
+    assert start["width"] == pytest.approx(start["height"], abs=0.1)
+
+
 def test_a_task_without_weights_says_so(show: Open) -> None:
     with serving({}) as served:
         page = show("maze", at=served.url)
@@ -287,6 +301,12 @@ def test_a_server_that_is_busy_or_gone(show: Open) -> None:
     page.click("#solve")
     expect(page.locator("#blame")).to_have_text("The connection broke before the answer came.")
     expect(page.locator("#watch")).to_be_hidden()
+    page.unroute("**/api/watch")
+    said = 'event: problem\ndata: {"message": "no memory is left", "faults": []}\n\n'
+    page.route("**/api/watch", lambda route: route.fulfill(status=200, content_type="text/event-stream", body=said))
+    page.click("#solve")
+    expect(page.locator("#blame")).to_have_text("no memory is left")
+    expect(page.locator("#solve")).to_have_text("Solve")
     page.unroute("**/api/watch")
 
 

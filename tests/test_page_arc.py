@@ -63,6 +63,17 @@ def test_an_arc_task_is_solved(show: Open) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_training_that_fails_says_why(show: Open) -> None:
+    page = open_task(show)
+    said = 'event: progress\ndata: {"share": 0.5, "doing": "model 1"}\n\n'
+    said += 'event: problem\ndata: {"message": "no memory is left"}\n\n'
+    page.route("**/api/watch", lambda route: route.fulfill(status=200, content_type="text/event-stream", body=said))
+    page.click("#arc-solve")
+    expect(page.locator("#arc-error")).to_have_text("no memory is left")
+    expect(page.locator("#arc-work")).to_be_hidden()
+    page.unroute("**/api/watch")
+
+
 def test_training_is_stopped_and_forgotten(show: Open) -> None:
     page = open_task(show)
     page.click("#arc-solve")

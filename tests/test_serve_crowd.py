@@ -12,17 +12,19 @@ import sys
 import threading
 import tracemalloc
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import httpx
 import pytest
-from serving import MAZE, PATIENCE, Gated, Pathfinder, Served, serving, wait_until
+from serving import MAZE, PATIENCE, Gated, Pathfinder, Served, events, serving, wait_until
 
+from trm.api import Step
+from trm.errors import TrmError
 from trm.serve import Limits
 from trm.serve.limits import Queue, Worked
 
@@ -123,15 +125,21 @@ def asking(served: Served, path: str, asked: object = ASKED) -> socket.socket:
     return line
 
 
-def test_who_does_not_read_loses_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("reads", "bodies"), [(False, [None, b"a"]), (True, [None, b"a", b"no answer within 7 secon"])]
+)
+def test_who_does_not_read_loses_the_place_and_who_does_is_told(
+    monkeypatch: pytest.MonkeyPatch, reads: bool, bodies: list[Any]
+) -> None:
+    """Time is over while the first part is sent."""
     queue = Queue(1, 0)
     sent: list[Any] = []
     clocks: list[anyio.CancelScope] = []
 
     def move_on_after(seconds: float) -> anyio.CancelScope:
-        assert seconds == 7
+        assert seconds == (30 if clocks else 7)
         clocks.append(anyio.CancelScope())
-        return clocks[0]
+        return clocks[-1]
 
     async def never() -> Any:
         await anyio.sleep_forever()
@@ -140,12 +148,15 @@ def test_who_does_not_read_loses_the_place(monkeypatch: pytest.MonkeyPatch) -> N
         sent.append(message)
         if len(sent) == 2:
             clocks[0].deadline = anyio.current_time()  # the 7 seconds are over
-            await anyio.sleep_forever()
+            if not reads:
+                await anyio.sleep_forever()
 
     monkeypatch.setattr(anyio, "move_on_after", move_on_after)
-    worked = Worked(queue, (part for part in (b"a", b"b")), "text/plain", seconds=7)
+    parts = (part for part in (b"a", b"b"))
+    worked = Worked(queue, parts, "text/plain", 7, lambda error: str(error).encode()[:24])
     anyio.run(worked, {"type": "http"}, never, send)
-    assert [message.get("body") for message in sent] == [None, b"a"]
+    assert [message.get("body") for message in sent] == bodies
+    assert sent[-1]["more_body"] is not reads
     assert queue.inside == 0
     assert not queue.turn.locked()
 
@@ -171,6 +182,43 @@ def test_who_hangs_up_leaves_nothing_running() -> None:
     next(parts)
     anyio.run(Worked(Queue(1, 0), parts, "text/plain", seconds=7), {"type": "http"}, gone, send)
     assert ended == [True]
+
+
+class Failing(Pathfinder):
+    """Fails after so many steps, for a reason that can be told."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.after = after
+
+    def _steps(self, *asked: Any) -> Iterator[Step]:
+        yield from islice(super()._steps(*asked), self.after)
+        raise TrmError("no memory is left; try again later")
+
+
+@pytest.mark.parametrize(("path", "after"), [("solve", 0), ("solve", 2), ("watch", 0)])
+def test_work_that_fails_before_anything_was_sent_is_refused(path: str, after: int) -> None:
+    with serving({"maze": Failing(after)}) as served:
+        answer = served.post(path, ASKED)
+        assert answer.status_code == 503
+        assert answer.json() == {"message": "no memory is left; try again later", "faults": []}
+        wait_until(lambda: served.queue.inside == 0)
+
+
+def test_work_that_fails_while_it_is_watched_is_told() -> None:
+    with serving({"maze": Failing(2)}) as served:
+        told = events(served.post("watch", ASKED).text)
+    assert [name for name, _ in told] == ["step", "step", "problem"]
+    assert told[-1][1] == {"message": "no memory is left; try again later", "faults": []}
+
+
+@pytest.mark.parametrize("path", ["solve", "watch"])
+def test_work_that_takes_too_long_is_refused(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trm.serve.app.PATIENCE", -30)  # besides the 30 seconds of thinking
+    with serving({"maze": Pathfinder()}) as served:
+        answer = served.post(path, ASKED)
+    assert answer.status_code == 503
+    assert answer.json() == {"message": "no answer within 0 seconds; try again later", "faults": []}
 
 
 def test_a_fault_of_ours_is_told_and_passes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio
 import httpx
+import numpy as np
 import pytest
 import schemathesis
 from anyio.from_thread import start_blocking_portal
@@ -26,6 +27,8 @@ from serving import ASKING, EASY, MAZE, PATIENCE, Pathfinder, Served, serving
 
 import trm
 from trm.serve import Limits, create_app
+from trm.serve.checking import answer_faults
+from trm.tasks.sudoku import BLANK, FIRST, Sudoku
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +181,45 @@ def test_a_body_that_does_not_come() -> None:
     assert "the request did not arrive within 0.2 seconds" in answer
 
 
+@pytest.mark.parametrize("puzzle", ["\n".join(["x" * 500] * 500), "SS\n" * 60_000, "S\nGG\n" * 35_000])
+def test_faults_of_a_maze_that_is_too_large_are_not_counted(served: Served, puzzle: str) -> None:
+    found = served.post("check", {"task": "maze", "puzzle": puzzle}).json()
+    assert (found["ok"], found["faults"], found["grid"]) == (False, [], None)
+    assert 0 < len(found["message"]) < 200
+
+
+def test_of_many_faults_the_first_are_told(served: Served) -> None:
+    bad = {"task": "maze", "puzzle": ["x" * 50] * 50}
+    found = served.post("check", bad).json()
+    assert [(fault["row"], fault["column"]) for fault in found["faults"]] == [
+        (1 + at // 50, 1 + at % 50) for at in range(100)
+    ]
+    assert found["grid"] == ["." * 50] * 50
+    assert served.post("solve", bad).json()["faults"] == found["faults"]
+    task = Sudoku(4, 4)
+    ones = np.full(256, FIRST, np.uint8)
+    assert len(answer_faults(task, np.full(256, BLANK, np.uint8), ones)) == 100
+
+
+@pytest.mark.parametrize(
+    ("demonstrations", "tests", "message"),
+    [
+        (30, 10, ""),
+        (31, 10, "31 demonstrations are more than are served here: 30"),
+        (30, 11, "11 tests are more than are served here: 10"),
+    ],
+)
+def test_arc_tasks_of_many_pairs(served: Served, demonstrations: int, tests: int, message: str) -> None:
+    pair = {"input": [[1]], "output": [[2]]}
+    task = {"train": [pair] * demonstrations, "test": [pair] * tests}
+    for puzzle in (task, json.dumps(task)):
+        found = served.post("check", {"task": "arc", "puzzle": puzzle}).json()
+        assert (found["ok"], found["message"]) == (not message, message)
+        if message:
+            refused = served.post("watch", {"task": "arc", "puzzle": puzzle})
+            assert (refused.status_code, refused.json()["message"]) == (422, message)
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -268,6 +310,13 @@ def test_weights_that_cannot_be_served(call: Call, arguments: list[str], message
     done = call("serve", "--port", "0", *arguments)
     assert (done.code, done.out) == (2, "")
     assert message in done.err
+
+
+@pytest.mark.parametrize("host", ["a" * 64, "a..b"])
+def test_hosts_that_are_none(call: Call, host: str) -> None:
+    done = call("serve", "--host", host)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"trm: cannot listen at {host}:8000: this is no name of a host; try another --host\n"
 
 
 def test_packages_that_are_missing(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,7 +29,7 @@ from trm.tasks.base import Tokens
 from trm.tasks.maze import Maze
 from trm.tasks.sudoku import Sudoku
 from trm.tasks.sudoku_search import count_solutions
-from trm.tools import ArcSolution, Solution, call
+from trm.tools import ArcSolution, Solution, Stopped, call
 
 NINE = Sudoku()
 EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
@@ -109,11 +110,11 @@ class Fixed:
     def __init__(self, board: str) -> None:
         self.board = board
 
-    def solve(self, puzzle: str, **_: Any) -> api.Answer:
+    def watch(self, puzzle: str, **_: Any) -> Iterator[SimpleNamespace]:
         task, question = tools.read_one("maze", puzzle)
         tokens: Tokens = task.read_cells(self.board)[0]
         valid = bool(task.valid(question[None], tokens[None])[0])
-        return api.Answer(task, tokens, question, valid, 0.5, 3, 1, list)
+        yield SimpleNamespace(answer=api.Answer(task, tokens, question, valid, 0.5, 3, 1, list))
 
 
 @pytest.mark.parametrize(
@@ -159,6 +160,9 @@ def test_missing_and_wrong_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         tools.use_weights(str(tmp_path))
 
 
+PAIR = {"input": [[1]], "output": [[1]]}
+
+
 def arc_task(count: int = 1) -> dict[str, object]:
     """Copy the question; the answer of the test, given too, is a lie that must not be seen."""
     grids = [[[1, 2, 3], [4, 0, 0], [0, number, 0]] for number in range(4)]
@@ -194,6 +198,8 @@ def test_an_arc_task_without_a_rule_for_the_size_has_no_attempts() -> None:
         ("[", "task: not"),
         (json.dumps({"a": arc_task(), "b": arc_task()}), "there are 2 tasks"),
         (json.dumps({"train": [], "test": []}), "train holds no pairs"),
+        (json.dumps(arc_task(11)), "task: there are 11 tests in this task, more than 10"),
+        (json.dumps({**arc_task(), "train": [PAIR] * 31}), "there are 31 demonstrations in this task, more than 30"),
     ],
 )
 def test_what_is_no_arc_task_is_said(text: str, words: str) -> None:
@@ -208,6 +214,33 @@ def test_adapting_apart_can_be_stopped_and_leaves_nothing_behind() -> None:
     assert told[0] == (0.0, "starting")
     assert len(children()) == 1
     work.close()
+    assert children() == []
+
+
+def test_adapting_apart_runs_nothing_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("json", "torch", "trm"):
+        (tmp_path / f"{name}.py").write_text(f"open('{name} was run', 'w').close()\nraise SystemExit\n")
+    monkeypatch.chdir(tmp_path)
+    work = adapting(parse(json.dumps(arc_task()))[0], 200.0)
+    told = [next(work) for _ in range(2)]
+    work.close()
+    assert isinstance(told[1], tuple)  # the child has imported everything and begun
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".py"] == []
+
+
+def test_work_that_is_not_wanted_any_longer_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, steps = Event(), iter(range(9))
+    stop.set()
+    monkeypatch.setattr(tools, "load", lambda *_: SimpleNamespace(watch=lambda *_, **__: steps))
+    asked = {
+        "solve_maze": {"puzzle": MAZE},
+        "solve_sudoku": {"puzzle": EASY},
+        "solve_arc": {"task": json.dumps(arc_task())},
+    }
+    for name, arguments in asked.items():
+        with pytest.raises(Stopped):
+            call(name, arguments, stop)
+    assert next(steps) == 2  # one was taken for each puzzle
     assert children() == []
 
 

@@ -1,7 +1,7 @@
 """Adapting to a task in a process of its own: for servers, which do other things meanwhile and may want it to stop.
 
-The child is `python -m trm.adapt_apart`: the task on standard input, lines of JSON on standard output. Not
-multiprocessing, whose children run the script that called it once more unless it guards against that.
+The child runs `main`: the task on standard input, lines of JSON on standard output. Not multiprocessing, whose children
+run the script that called it once more unless it guards against that.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator
+from pathlib import Path
 from threading import Timer
 
 import torch
@@ -24,6 +25,11 @@ from trm.tasks.arc_read import ArcTask, parse_task
 
 OFTEN = 0.1  # seconds between two reports, at least
 START, PATIENCE = 60.0, 4.0  # seconds to start in, and seconds by the clock for one of processor time, at most
+
+# Without the current folder, which both -c and -m put first on the path: anybody's json.py may lie there. The folder
+# of this package comes last, where it hides nothing, for one that was found on a path that only the parent has.
+CODE = "import sys; sys.path[:] = [*filter(None, sys.path), sys.argv[1]]; from trm.adapt_apart import main; main()"
+HOME = str(Path(__file__).absolute().parent.parent)
 
 Progress = tuple[float, str]  # the share of the work that is done, and what is being done
 
@@ -44,7 +50,7 @@ def adapting(task: ArcTask, seconds: float) -> Generator[Progress | Result, None
     """
     blind = [{"input": pair.question.tolist()} for pair in task.test]
     asked = json.dumps({"id": task.id, "task": {**task.as_dict(), "test": blind}, "seconds": seconds})
-    command = [sys.executable, "-m", "trm.adapt_apart"]
+    command = [sys.executable, "-c", CODE, HOME]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as child:
         assert child.stdin is not None
         assert child.stdout is not None
@@ -70,6 +76,11 @@ def adapting(task: ArcTask, seconds: float) -> Generator[Progress | Result, None
 
 def main() -> None:
     """In the child. A parent that is gone is noticed at the next report, which ends the child."""
+    with contextlib.suppress(BrokenPipeError):
+        work()
+
+
+def work() -> None:
     torch.set_num_threads(1)
     asked = json.load(sys.stdin)
     task, settings = parse_task(asked["task"], asked["id"], "input"), Settings(seconds=asked["seconds"])
@@ -82,8 +93,3 @@ def main() -> None:
             print(json.dumps([min(1.0, share), what]), flush=True)
 
     print(Result.of(task, adapt(task, settings, tick), settings).model_dump_json(), flush=True)
-
-
-if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):
-        main()

@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 import numpy as np
 
 from trm import records
 from trm.errors import BadInput, TrmError
-from trm.llm_http import Client, Failed, Reply
+from trm.llm_http import Client, Failed, NoReply, Reply, Stopped
 from trm.llm_kept import EVALUATION, Job, Line, Outcome, Transcripts, go_on
 from trm.llm_text import Reader, make_prompt, refuses
 from trm.records import Record
@@ -44,14 +44,14 @@ def ask_rows(
         job: from `plan`.
         client: whom to ask. After an error it is stopped for good.
         folder: where transcripts and record go, and where an earlier run of the same job left them.
-        budget: stop before the tokens spent in this folder, earlier runs included, exceed this; 0: no limit. The last
-            answer may exceed it.
+        budget: stop before the tokens spent in this folder, earlier runs and attempts without a readable reply
+            included, exceed this; 0: no limit. The last answer may exceed it.
         concurrency: requests at once.
         tick: called with the line of every row that is on the disk, and of each other once it is there.
 
     Returns:
         One step. `rows` are those with a reply; `about` says how many others failed or were not asked, and in `stopped`
-        whether that was for the budget.
+        whether the budget leaves no more for them.
 
     Raises:
         BadInput: the folder is in use, cannot be written or holds another job.
@@ -65,12 +65,12 @@ def ask_rows(
                 tick(kept.lines[row])
         todo = {row: question for row, question in zip(rows, puzzles.question, strict=True) if not kept.answered(row)}
         ask_all(kept, todo, task, reader, client, budget, concurrency, tick)
-        record = score(task, puzzles, reader, job, [kept.lines.get(row) for row in rows])
+        spent = 0 < budget <= kept.spent
+        record = score(task, puzzles, reader, job, [kept.lines.get(row) for row in rows], spent)
         if not record.rows:
-            reasons = [line.why for row in rows if (line := kept.lines.get(row))]
-            if not reasons:
-                raise TrmError(f"no row was asked: --budget {budget} is spent; to go on, give a larger one")
-            raise TrmError(f"no row got a reply: {reasons[-1]}; {go_on(folder)}")
+            reasons = [f"got a reply: {line.why}" for row in rows if (line := kept.lines.get(row))]
+            remedy = f"--budget {budget} is spent; to go on, give a larger one" if spent else go_on(folder)
+            raise TrmError(f"no row {reasons[-1]}; {remedy}" if reasons else f"no row was asked: {remedy}")
         records.save(folder / EVALUATION, record)
     return record
 
@@ -89,45 +89,94 @@ def ask_all(
     tick: Callable[[Line], object] | None,
 ) -> None:
     """Ask for the rows in `todo` (digest -> question [cells]) and keep each reply when it comes, until the budget is
-    spent. Raises TrmError where it is no use to go on."""
-    pool = Pool(client, min(concurrency, len(todo)))
-    waiting, prompts = iter(todo.items()), dict[str, str]()
-    silent = 0
+    spent. Raises TrmError where it is no use to go on, when the requests under way are done."""
+    pool, purse = Pool(client, min(concurrency, len(todo))), Purse(budget, kept.spent)
+    client.lose = purse.lose
+    waiting, prompts = ((row, make_prompt(task, question)) for row, question in todo.items()), dict[str, str]()
+    item, silent, end = next(waiting, None), 0, None
 
-    def affordable() -> bool:
-        # What is under way may cost all that it is allowed to.
-        reserved = len(prompts) * client.max_tokens + sum(map(len, prompts.values())) // 2
-        return not budget or kept.spent + reserved < budget
-
-    def keep(row: str, result: Reply | Failed) -> Line:
-        line = judge(reader, client, row, prompts.pop(row), result)
-        kept.append(line)
-        if tick is not None:
+    def keep(row: str, result: Reply | BaseException, more: int = 0) -> None:
+        """`more`: tokens lost besides those that the purse knows of."""
+        prompt = prompts.pop(row)
+        lost, line = purse.lost[prompt] + more, None
+        if isinstance(result, Reply | Failed) or (isinstance(result, NoReply) and lost):
+            line = judge(reader, client, row, prompt, result, lost)
+            kept.append(line)
+        purse.settle(prompt, 0 if line is None else line.tokens())
+        if line is not None and tick is not None:
             tick(line)
-        return line
 
     try:
         while True:
-            while len(prompts) < concurrency and affordable() and (item := next(waiting, None)) is not None:
-                prompts[item[0]] = make_prompt(task, item[1])
-                pool.waiting.put((item[0], prompts[item[0]]))
+            while end is None and item and len(prompts) < concurrency and purse.take(item[1], client.cost(item[1])):
+                prompts[item[0]] = item[1]
+                pool.waiting.put(item)
+                item = next(waiting, None)
             if not prompts:
-                return
+                break
             row, result = pool.done.get()
-            if not isinstance(result, Reply | Failed):
-                raise result
-            line = keep(row, result)
-            silent = silent + 1 if line.outcome == "failed" else 0
-            if silent == GIVE_UP + concurrency:
-                raise TrmError(f"{silent} rows one after another got no reply ({line.why}); {go_on(kept.folder)}")
+            keep(row, result)
+            silent = 0 if isinstance(result, Reply) else silent + 1
+            if end is None and not isinstance(result, Reply | Failed):
+                end = result
+            elif end is None and silent == GIVE_UP + concurrency:
+                end = TrmError(f"{silent} rows one after another got no reply ({result}); {go_on(kept.folder)}")
+            if end is not None:
+                client.stop.set()  # no row is asked again, but what was sent is paid for, and its reply worth having
+        if end is not None:
+            raise end
     except BaseException:
         client.stop.set()
         raise
     finally:
         pool.close()
         for row, result in pool.left():
-            if isinstance(result, Reply):
-                keep(row, result)
+            keep(row, result)
+        for row, prompt in [*prompts.items()]:  # nobody waits for them any longer
+            keep(row, Stopped("stopped before a reply came"), client.cost(prompt) if prompt in client.asking else 0)
+
+
+class Purse:
+    """The tokens that may still be spent, for several threads.
+
+    An attempt under way may cost all that it is allowed to, so it is only begun where all else comes to less than the
+    budget: then no more than the last one exceeds it.
+
+    Args:
+        budget: tokens in all; 0: any number.
+        spent: tokens spent already.
+    """
+
+    def __init__(self, budget: int, spent: int) -> None:
+        self.budget, self.spent = budget, spent
+        self.costs: dict[str, int] = {}  # prompt under way -> tokens of its present attempt, at most
+        self.lost: dict[str, int] = {}  # and of those before, which brought no reply
+        self.lock = Lock()
+
+    def left(self) -> bool:
+        return not self.budget or self.spent + sum(self.costs.values()) + sum(self.lost.values()) < self.budget
+
+    def take(self, prompt: str, cost: int) -> bool:
+        """Reserve tokens for a prompt. -> whether there are any left"""
+        with self.lock:
+            if able := self.left():
+                self.costs[prompt], self.lost[prompt] = cost, 0
+            return able
+
+    def lose(self, prompt: str, tokens: int) -> bool:
+        """An attempt brought no reply. -> whether there are tokens left for another, which are reserved"""
+        with self.lock:
+            cost = self.costs.pop(prompt)
+            self.lost[prompt] += tokens
+            able = self.left()
+            self.costs[prompt] = cost
+            return able
+
+    def settle(self, prompt: str, tokens: int) -> None:
+        """A prompt is done with; `tokens` are what all its attempts cost."""
+        with self.lock:
+            self.spent += tokens
+            del self.costs[prompt], self.lost[prompt]
 
 
 class Pool:
@@ -141,7 +190,7 @@ class Pool:
             Thread(target=self.work, daemon=True).start()
 
     def work(self) -> None:
-        while (item := self.waiting.get()) is not None and not self.client.stop.is_set():
+        while (item := self.waiting.get()) is not None:
             row, prompt = item
             try:
                 result: Reply | BaseException = self.client.ask(prompt)
@@ -162,15 +211,16 @@ class Pool:
             self.waiting.put(None)
 
 
-def judge(reader: Reader, client: Client, row: str, prompt: str, result: Reply | Failed) -> Line:
-    """What a reply, or the lack of one, comes to."""
+def judge(reader: Reader, client: Client, row: str, prompt: str, result: Reply | NoReply, lost: int = 0) -> Line:
+    """What a reply, or the lack of one, comes to. `lost`: tokens of attempts that brought none."""
     host = client.endpoint.host
-    if isinstance(result, Failed):
+    if isinstance(result, NoReply):
         return Line(
             row=row,
             outcome="failed",
             why=str(result),
             prompt=prompt,
+            lost=lost,
             attempts=result.attempts,
             seconds=round(result.seconds, 3),
             endpoint=host,
@@ -199,6 +249,7 @@ def judge(reader: Reader, client: Client, row: str, prompt: str, result: Reply |
         reasoning=clean(result.reasoning) or None,
         finish_reason=result.finish,
         usage=result.usage,
+        lost=lost,
         attempts=result.attempts,
         seconds=round(result.seconds, 3),
         endpoint=host,
@@ -208,8 +259,8 @@ def judge(reader: Reader, client: Client, row: str, prompt: str, result: Reply |
 # Scoring
 
 
-def score(task: Task, puzzles: Puzzles, reader: Reader, job: Job, lines: list[Line | None]) -> Record:
-    """The record of the rows that have a reply; `lines` are those of each row of `puzzles`."""
+def score(task: Task, puzzles: Puzzles, reader: Reader, job: Job, lines: list[Line | None], spent: bool) -> Record:
+    """The record of the rows that have a reply; `lines` are those of each row of `puzzles`. `spent`: the budget is."""
     asked = [(number, line) for number, line in enumerate(lines) if line is not None and line.outcome != "failed"]
     part = puzzles.take([number for number, _ in asked])
     answer = np.zeros_like(part.question)
@@ -231,11 +282,12 @@ def score(task: Task, puzzles: Puzzles, reader: Reader, job: Job, lines: list[Li
         "endpoint": ", ".join(sorted({line.endpoint for line in there.values()})),
         **job.model_dump(include={"model", "prompt", "max_tokens", "temperature"}),
         **{name: counts[name] for name in ("answered", "refused", "truncated", "unparsable", "failed", "unasked")},
-        "stopped": "budget" if counts["unasked"] else None,
+        "stopped": "budget" if spent and counts["unasked"] + counts["failed"] else None,
         "cells_right": int(hits.sum()),
         "cells_scored": int(scored.sum()),
         "prompt_tokens": sum((line.usage or {}).get("prompt_tokens", 0) for line in there.values()),
         "completion_tokens": sum((line.usage or {}).get("completion_tokens", 0) for line in there.values()),
+        "lost_tokens": sum(line.lost for line in there.values()),
         "uncounted": sum(line.usage is None and line.reply is not None for line in there.values()),
         "attempts": sum(line.attempts for line in there.values()),
     }

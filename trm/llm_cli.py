@@ -75,7 +75,7 @@ def evaluate_llm(options: Options) -> None:
     else:
         show_record(record, folder)
     if record.about["stopped"]:
-        left = record.about["unasked"]
+        left = record.about["unasked"] + record.about["failed"]
         raise TrmError(
             f"stopped with {left} rows left: --budget {options.budget} is spent; to go on, give a larger one"
         )
@@ -162,6 +162,7 @@ def show_record(record: Record, folder: Path) -> None:
     console.print(accuracy(result, f"{record.name} on {len(record.rows)} puzzles ({record.data})", halting=False))
     became = ", ".join(f"{about[name]} {name}" for name in ("answered", "refused", "truncated", "unparsable"))
     tokens = about["prompt_tokens"] + about["completion_tokens"]
-    console.print(f"{became}; {tokens:,} tokens; transcripts in {folder}")
+    lost = f" and up to {about['lost_tokens']:,} without a reply" if about["lost_tokens"] else ""
+    console.print(f"{became}; {tokens:,} tokens{lost}; transcripts in {folder}")
     if about["failed"]:
         console.print(f"not counted: {about['failed']} rows that got no reply; the same command asks them again")

@@ -27,31 +27,44 @@ MAX_BYTES = 16 << 20  # of a reply
 LONGEST_WAIT = 60.0  # seconds between attempts, unless the server asks for more
 PATIENCE = 300.0  # the longest that a server may ask us to wait
 AGAIN = {408, 409, 425, 429, 529}  # worth another attempt, as is every status from 500
+LATE = {504, 524}  # a gateway no longer waits for the model, which may have been at work
 NO_USE = {402, 404, 405, 407}  # as good as certain to be the answer to the other rows too
 
 
-class Failed(TrmError):
+class NoReply(TrmError):
+    """A row got none, in so many attempts and seconds."""
+
+    attempts, seconds = 1, 0.0
+
+
+class Failed(NoReply):
     """One row got no reply; others may."""
 
-    def __init__(self, why: str, attempts: int = 1, seconds: float = 0.0) -> None:
-        super().__init__(why)
-        self.attempts, self.seconds = attempts, seconds
 
-
-class Fatal(TrmError):
+class Fatal(NoReply):
     """No row will get a reply: the key, the address or the model is wrong."""
 
 
-class Stopped(TrmError):
+class Stopped(NoReply):
     """The client was told to stop while this row waited."""
 
 
 class Again(Exception):
-    """This attempt failed and another may not; `wait` is what the server asked for."""
+    """This attempt failed and another may not.
 
-    def __init__(self, why: str, wait: float = 0.0) -> None:
+    Args:
+        why: one line.
+        wait: seconds that the server asked for.
+        sent: the whole request was, so that the model may have been at work on it, for money.
+        late: nothing came in time.
+        usage: what it cost, where the server says so.
+    """
+
+    def __init__(
+        self, why: str, wait: float = 0.0, sent: bool = False, late: bool = False, usage: dict[str, int] | None = None
+    ) -> None:
         super().__init__(why)
-        self.wait = wait
+        self.wait, self.sent, self.late, self.usage = wait, sent, late, usage
 
 
 # The endpoint
@@ -154,6 +167,8 @@ class Client:
     retries: int = 5
     base: float = 1.0  # seconds to wait before the second attempt, doubled for each one after
     say: Callable[[str], object] = lambda why: None  # told why there is another attempt
+    # Told of a prompt what an attempt without a reply may have cost, in tokens. -> whether there may be another
+    lose: Callable[[str, int], bool] = lambda prompt, tokens: True
     stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -162,30 +177,44 @@ class Client:
         self.opener: OpenerDirector = build_opener(NoRedirect, *proxies)
         self.limit = "max_tokens"  # what the server calls it
         self.resting = 0.0  # when the server wants to be asked again, by the monotonic clock
+        self.asking: set[str] = set()  # prompts that the server may be at work on
+
+    def cost(self, prompt: str) -> int:
+        """The tokens of an attempt, at most: a guess on the high side."""
+        return len(prompt) // 2 + self.max_tokens
 
     def ask(self, prompt: str) -> Reply:
         """Raises Failed, Fatal or Stopped."""
-        began, why = time.perf_counter(), ""
-        for attempt in range(1, self.retries + 2):
-            self.pause(0.0)
-            try:
-                reply = self.attempt(prompt)
-            except Again as again:
-                why = str(again)
-                if again.wait > PATIENCE:
-                    why += f", and asks to wait {again.wait:.0f} s"
-                    break
-                if again.wait:  # the other threads wait too
-                    self.resting = max(self.resting, time.monotonic() + again.wait)
-                if attempt <= self.retries:
-                    self.say(why)
-                    self.pause(min(LONGEST_WAIT, self.base * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0))
-            except Failed as failed:
-                why = str(failed)
-                break
-            else:
-                return replace(reply, attempts=attempt, seconds=time.perf_counter() - began)
-        raise Failed(why, attempt, time.perf_counter() - began)
+        began, attempts, late = time.perf_counter(), 0, 0
+        try:
+            while True:
+                self.pause(0.0)
+                attempts += 1
+                try:
+                    reply = self.attempt(prompt)
+                except Again as again:
+                    late += again.late
+                    # A model slower than the timeout is so the next time too, and costs as much each time.
+                    self.recover(prompt, again, attempts, last=attempts > self.retries or late > 1)
+                else:
+                    return replace(reply, attempts=attempts, seconds=time.perf_counter() - began)
+        except NoReply as error:
+            error.attempts, error.seconds = attempts, time.perf_counter() - began
+            raise
+
+    def recover(self, prompt: str, again: Again, attempts: int, last: bool) -> None:
+        """Get over an attempt that failed, and wait for the next. Raises Failed where there is none, and Stopped."""
+        why, affordable = str(again), True
+        if again.sent:
+            affordable = self.lose(prompt, self.cost(prompt) if again.usage is None else sum(again.usage.values()))
+        if again.wait > PATIENCE:
+            raise Failed(f"{why}, and asks to wait {again.wait:.0f} s")
+        if again.wait:  # the other threads wait too
+            self.resting = max(self.resting, time.monotonic() + again.wait)
+        if last or not affordable:
+            raise Failed(why)
+        self.say(why)
+        self.pause(min(LONGEST_WAIT, self.base * 2 ** (attempts - 1)) * random.uniform(0.5, 1.0))
 
     def pause(self, seconds: float) -> None:
         """Wait `seconds`, and as long as the server asked for. Raises Stopped."""
@@ -199,14 +228,18 @@ class Client:
     def attempt(self, prompt: str) -> Reply:
         """One request. Raises Again, Failed or Fatal."""
         limit = self.limit
-        status, headers, body = self.send(self.body(prompt, limit))
+        self.asking.add(prompt)
+        try:
+            status, headers, body = self.send(self.body(prompt, limit))
+        finally:
+            self.asking.discard(prompt)
         if status == 200:
             return self.read(body)
         why = f"HTTP {status}: {self.detail(body)}".removesuffix(": ")
         if status == 429 and b"insufficient_quota" in body:
             raise Fatal(f"{self.endpoint.host} refuses further requests ({why})")
         if status in AGAIN or status >= 500:
-            raise Again(why, retry_after(headers))
+            raise Again(why, retry_after(headers), sent=status in LATE, late=status in LATE)
         if status == 400 and limit == "max_tokens" and b"max_completion_tokens" in body:
             self.limit = "max_completion_tokens"  # OpenAI's newer name, which its newer models insist on
             return self.attempt(prompt)
@@ -242,32 +275,35 @@ class Client:
             with response:
                 return response.status, response.headers, read_all(response, time.monotonic() + self.timeout)
         except (OSError, http.client.HTTPException) as error:
+            sent = not isinstance(error, URLError)  # which urllib makes of what goes wrong before the last byte is out
             cause = error.reason if isinstance(error, URLError) else error
             if isinstance(cause, ssl.SSLCertVerificationError):
                 raise Fatal(
                     f"{self.endpoint.host} has no valid certificate: {self.endpoint.line(str(cause))}"
                 ) from None
             if isinstance(cause, TimeoutError):
-                raise Again(f"no reply in {self.timeout:g} s") from None
+                raise Again(f"no reply in {self.timeout:g} s", sent=sent, late=True) from None
             said = f"{type(cause).__name__}: {cause}" if isinstance(cause, BaseException) else str(cause)
-            raise Again(self.endpoint.line(f"connection failed ({said})")) from None
+            raise Again(self.endpoint.line(f"connection failed ({said})"), sent=sent) from None
 
     def read(self, body: bytes) -> Reply:
         """The reply in a chat completion. Raises Again for anything else, which a broken connection may have left."""
+        data: Any = None
         try:
             data = json.loads(body)
             choice = data["choices"][0]
             message, finish = choice["message"], choice.get("finish_reason")
             content, refusal = message.get("content"), message.get("refusal")
             reasoning = message.get("reasoning_content") or message.get("reasoning")
+            if isinstance(content, list):  # of parts
+                content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+            if content is not None and not isinstance(content, str):
+                raise TypeError
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            raise Again(f"the reply is no chat completion: {self.detail(body)}") from None
-        if isinstance(content, list):  # of parts
-            content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+            usage = read_usage(data.get("usage")) if isinstance(data, dict) else None
+            raise Again(f"the reply is no chat completion: {self.detail(body)}", sent=True, usage=usage) from None
         refused = bool(refusal) or finish == "content_filter"
         text = content if isinstance(content, str) else refusal if isinstance(refusal, str) else ""
-        if content is not None and not isinstance(content, str):
-            raise Again(f"the reply is no chat completion: {self.detail(body)}")
         return Reply(
             text=text,
             reasoning=reasoning if isinstance(reasoning, str) else "",

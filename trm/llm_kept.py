@@ -49,6 +49,7 @@ class Line(BaseModel):
     reasoning: str | None = None  # where the server gives it apart
     finish_reason: str | None = None
     usage: dict[str, int] | None = None
+    lost: int = 0  # tokens that attempts without a readable reply may have cost; lines of earlier versions say nothing
     attempts: int
     seconds: float
     endpoint: str  # its host
@@ -56,8 +57,9 @@ class Line(BaseModel):
     def tokens(self) -> int:
         """What it cost; a guess on the high side where the server does not say."""
         if self.usage is not None:
-            return sum(self.usage.values())
-        return 0 if self.reply is None else len(self.prompt + self.reply + (self.reasoning or "")) // 2
+            return self.lost + sum(self.usage.values())
+        said = "" if self.reply is None else self.prompt + self.reply + (self.reasoning or "")
+        return self.lost + len(said) // 2
 
 
 def plan(task: Task, puzzles: Puzzles, data: str, client: Client) -> Job:

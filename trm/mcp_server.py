@@ -6,13 +6,16 @@ import ipaddress
 import os
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
+from threading import Event
 from typing import Any
 
 import anyio
 import anyio.to_thread
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
+from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import (
     CallToolRequestParams,
     CallToolResult,
@@ -64,7 +67,7 @@ def make_server() -> Server[Any]:
         work = partial(tools.call, params.name, params.arguments or {})
         calls += 1
         try:
-            result = await anyio.to_thread.run_sync(work, limiter=limiter)
+            result = await stoppable(work, limiter)
         except TrmError as error:
             return failed(" ".join(str(error).split()))
         finally:
@@ -78,6 +81,29 @@ def make_server() -> Server[Any]:
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
+
+
+async def stoppable(work: Callable[[Event], tools.Result], limiter: anyio.CapacityLimiter) -> tools.Result:
+    """Do work in a thread, in a place of the limiter. Cancelled, it tells the work to stop and waits until it has."""
+    stop = Event()
+
+    async def tell() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            stop.set()
+
+    outcome: tools.Result | Exception
+    async with anyio.create_task_group() as group:
+        group.start_soon(tell)
+        try:
+            outcome = await anyio.to_thread.run_sync(work, stop, limiter=limiter)
+        except Exception as error:  # raised below: the group would make a group of it
+            outcome = error
+        group.cancel_scope.cancel()
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 async def serve_stdio() -> None:
@@ -95,18 +121,43 @@ def run_http(host: str, port: int) -> None:
     """Serve streamable HTTP at `/mcp` until Ctrl-C or SIGTERM. Port 0: any that is free. Raises BadInput."""
     import uvicorn
 
+    shown = host if host.isprintable() else ascii(host)
     try:
+        socket.getaddrinfo(host or None, port)  # where a name is none, the next line would leave an open socket behind
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-        raise BadInput(f"cannot listen at {host}, port {port}: {reason}; choose another --host or --port") from None
-    name = f"[{host}]" if ":" in host else host
-    print(f"trm mcp: http://{name}:{listening.getsockname()[1]}/mcp", file=sys.stderr, flush=True)
-    if not loopback(host):
+        raise BadInput(f"cannot listen at {shown}, port {port}: {reason}; choose another --host or --port") from None
+    except UnicodeError:
+        raise BadInput(f"cannot listen at {shown}: no host has such a name; choose another --host") from None
+    address, port = listening.getsockname()[:2]
+    print(f"trm mcp: http://{bracketed(host)}:{port}/mcp", file=sys.stderr, flush=True)
+    security = None
+    if loopback(address):  # whatever its name
+        security = only_from(host, address)
+    else:
         print("trm mcp: anyone who can reach this address can use it; there is no log-in", file=sys.stderr, flush=True)
-    app = make_server().streamable_http_app(host=host, max_request_body_size=BODY, max_sessions=SESSIONS)
+    app = make_server().streamable_http_app(
+        host=host, transport_security=security, max_request_body_size=BODY, max_sessions=SESSIONS
+    )
     with listening:
-        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+        # Work that somebody waits for would go on till its end.
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5)).run(sockets=[listening])
+
+
+def bracketed(host: str) -> str:
+    """As a URL has it."""
+    return f"[{host}]" if ":" in host else host
+
+
+def only_from(*hosts: str) -> TransportSecuritySettings:
+    """Refuse requests that come in under another name than these and the usual ones of loopback, which the SDK itself
+    allows, or from a page of another website: a page could have bound a name of its own to the address.
+    """
+    names = sorted({"127.0.0.1", "localhost", "[::1]", *(bracketed(host.lower()) for host in hosts)})
+    return TransportSecuritySettings(
+        allowed_hosts=[f"{name}:*" for name in names], allowed_origins=[f"http://{name}:*" for name in names]
+    )
 
 
 def loopback(host: str) -> bool:

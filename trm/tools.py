@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from functools import cache, lru_cache
-from threading import Lock
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from threading import Event, Lock
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from trm.errors import BadInput
+from trm.errors import BadInput, TrmError
 from trm.solving import SIZES, default_weights
 from trm.tasks import arc_read
 from trm.tasks.base import Tokens
@@ -32,6 +33,7 @@ ARC_LENGTH = 200_000
 STEPS, SECONDS = 512, 60.0  # at most
 USUAL_SECONDS = 20.0
 ARC_SECONDS, USUAL_ARC_SECONDS = 240.0, 60.0  # of a processor core, in `trm serve` too
+ARC_TESTS, ARC_DEMONSTRATIONS = 10, 30  # of a task, at most: each adds to the time, beyond the seconds given
 NODES = 2000  # of the search that counts solutions
 WEIGHTS: dict[str, str] = {}  # of a task, where others are wanted than those that ship
 
@@ -52,6 +54,21 @@ ArcSeconds = Annotated[
     Field(gt=0, le=ARC_SECONDS, description=f"Of a processor core, at most; null: {USUAL_ARC_SECONDS:.0f}."),
 ]
 Solutions = Literal["none", "one", "several", "not counted"]
+
+
+class Stopped(TrmError):
+    """Whoever called does not want the answer any longer."""
+
+
+Part = TypeVar("Part")
+
+
+def wanted(parts: Iterable[Part], stop: Event | None) -> Iterator[Part]:
+    """What comes one by one. Raises Stopped at the first that comes after `stop` was set."""
+    for part in parts:
+        if stop is not None and stop.is_set():
+            raise Stopped("stopped: the answer is not wanted any longer")
+        yield part
 
 
 class Result(BaseModel):
@@ -113,7 +130,12 @@ class ArcSolution(Result):
         return "\n\n".join(parts)
 
 
-def solve_sudoku(puzzle: SudokuText, steps: Steps = None, seconds: Seconds = None) -> Solution:
+# What stands behind the star is the caller's, and no argument that a model can give.
+
+
+def solve_sudoku(
+    puzzle: SudokuText, steps: Steps = None, seconds: Seconds = None, *, stop: Event | None = None
+) -> Solution:
     """Solve a Sudoku with a small neural network and check the answer by the rules. Says so if the puzzle has no or
     several solutions. When solved is false, best_attempt is wrong: solve the puzzle another way.
     """
@@ -130,28 +152,35 @@ def solve_sudoku(puzzle: SudokuText, steps: Steps = None, seconds: Seconds = Non
             solved=False, valid=False, message=message, confidence=0, steps=0, answer=None, best_attempt=None,
             solutions="none",
         )  # fmt: skip
-    return think(task, puzzle, steps, seconds, solutions)
+    return think(task, puzzle, steps, seconds, solutions, stop)
 
 
-def solve_maze(puzzle: MazeText, steps: Steps = None, seconds: Seconds = None) -> Solution:
+def solve_maze(
+    puzzle: MazeText, steps: Steps = None, seconds: Seconds = None, *, stop: Event | None = None
+) -> Solution:
     """Find a shortest path through a maze with a small neural network, marked with o, and check it. When solved is
     false, best_attempt is no shortest path: find one another way.
     """
     task, _ = read_one("maze", puzzle)
-    return think(task, puzzle, steps, seconds, "not counted")
+    return think(task, puzzle, steps, seconds, "not counted", stop)
 
 
-def solve_arc(task: ArcText, seconds: ArcSeconds = None) -> ArcSolution:
+def solve_arc(task: ArcText, seconds: ArcSeconds = None, *, stop: Event | None = None) -> ArcSolution:
     """Two attempts at each test of an ARC-AGI task, by small neural networks trained on its demonstrations alone. They
     are not checked: compare them with the demonstrations before use. Takes about a minute.
     """
     tasks = arc_read.parse(task, place="task")
     if len(tasks) != 1:
         raise BadInput(f"task: there are {len(tasks)} tasks in this text; give one at a time")
+    pairs = (("tests", tasks[0].test, ARC_TESTS), ("demonstrations", tasks[0].train, ARC_DEMONSTRATIONS))
+    for what, given, most in pairs:
+        if len(given) > most:
+            raise BadInput(f"task: there are {len(given)} {what} in this task, more than {most}")
     from trm.adapt_apart import adapting
     from trm.adapt_run import Result as Adapted
 
-    *_, found = adapting(tasks[0], seconds or USUAL_ARC_SECONDS)
+    with closing(adapting(tasks[0], seconds or USUAL_ARC_SECONDS)) as reports:  # so that its process ends at once
+        *_, found = wanted(reports, stop)
     assert isinstance(found, Adapted)
     return arc_solution(found)
 
@@ -252,13 +281,19 @@ def think(
     steps: int | None,
     seconds: float | None,
     solutions: Solutions,
+    stop: Event | None,
 ) -> Solution:
-    """Have the model solve a puzzle that has been read without errors. Raises BadInput where there are no weights."""
+    """Have the model solve a puzzle that has been read without errors.
+
+    Raises BadInput where there are no weights, and Stopped.
+    """
     family = "sudoku" if isinstance(task, Sudoku) else "maze"
     with _loading:  # one thread loads, others wait for it
         solver = load(family, WEIGHTS.get(family) or default_weights(family))
     chosen = {} if steps is None else {"steps": steps}
-    answer = solver.solve(puzzle, seconds=seconds or USUAL_SECONDS, **chosen)
+    *_, last = wanted(solver.watch(puzzle, seconds=seconds or USUAL_SECONDS, **chosen), stop)
+    answer = last.answer
+    assert answer is not None
     board = "\n".join(task.to_line(row) for row in answer.tokens.reshape(task.spec.height, task.spec.width))
     return Solution(
         solved=answer.solved,
@@ -294,6 +329,7 @@ def arguments_of(name: str) -> type[BaseModel]:
     fields: dict[str, Any] = {
         key: (hints[key], ... if parameter.default is inspect.Parameter.empty else parameter.default)
         for key, parameter in inspect.signature(TOOLS[name]).parameters.items()
+        if parameter.kind is not parameter.KEYWORD_ONLY
     }
     return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
 
@@ -304,16 +340,17 @@ def returned(name: str) -> type[Result]:
     return kind
 
 
-def call(name: str, arguments: Mapping[str, Any] | str) -> Result:
+def call(name: str, arguments: Mapping[str, Any] | str, stop: Event | None = None) -> Result:
     """Run a tool as a language model asks for it.
 
     Args:
         name: `solve_sudoku`, `solve_maze`, `solve_arc` or `check_answer`.
         arguments: by name, or as the text of a JSON object. Those that may be null may be left out.
+        stop: ends the work soon after it is set.
 
     Raises:
         BadInput: no such tool, other arguments than its own, or a malformed puzzle: one line to give back to the model.
-        TrmError: the work could not be done, for want of memory or time.
+        TrmError: the work could not be done, for want of memory or time; Stopped: it was not wanted any longer.
     """
     expected = arguments_of(name)
     if isinstance(arguments, str):
@@ -327,7 +364,8 @@ def call(name: str, arguments: Mapping[str, Any] | str) -> Result:
         first = error.errors()[0]
         where = ".".join(ascii(part)[1:-1] if isinstance(part, str) else str(part) for part in first["loc"][:1])
         raise BadInput(f"{where or 'the arguments'}: {' '.join(first['msg'].split())}") from None
-    return TOOLS[name](**{key: getattr(given, key) for key in expected.model_fields})
+    more = {"stop": stop} if "stop" in inspect.signature(TOOLS[name]).parameters else {}
+    return TOOLS[name](**{key: getattr(given, key) for key in expected.model_fields}, **more)
 
 
 def description(name: str) -> str:

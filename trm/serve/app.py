@@ -15,9 +15,9 @@ from starlette.requests import Request
 
 from trm.adapt_apart import longest
 from trm.api import Solver
-from trm.errors import BadInput
+from trm.errors import BadInput, TrmError
 from trm.serve.checking import Refused, read, read_arc, shown, shown_arc
-from trm.serve.events import arc_parts, last, stream
+from trm.serve.events import arc_parts, given_up, last, stream
 from trm.serve.examples import examples
 from trm.serve.guard import Guard, problem
 from trm.serve.limits import PATIENCE, RETRY, Busy, Limits, Queue, Worked
@@ -30,7 +30,7 @@ from trm.version import __version__
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 EVENTS = (
     "Server-sent events: a `step` (see Step) for every supervision step, or of an ARC task `progress` (see Progress); "
-    "then one `answer`, as `solve` gives it."
+    "then one `answer`, as `solve` gives it, or where the work fails after all a `problem` (see Problem)."
 )
 REFUSALS = {
     400: "The body is not JSON, not as described, or a value is out of range.",
@@ -40,7 +40,7 @@ REFUSALS = {
     422: "The puzzle is none: why, and the cells to blame.",
     429: "Every place is taken; try again after `Retry-After` seconds.",
     500: "A fault of the server's.",
-    503: "No weights for this task were loaded; or there are too many connections.",
+    503: "No weights for this task were loaded; the work failed; or there are too many connections.",
 }
 FORMS = {"body", "sudoku", "maze", "arc", "text", "lines", "rows", "object"}  # parts of a place that say nothing
 COUNTED, GUESSES = 81, 3000  # cells of a Sudoku whose solutions are counted for a note, and the guesses that may take
@@ -74,6 +74,7 @@ def create_app(solvers: Mapping[str, Solver], limits: Limits | None = None, host
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(BadInput, refused)
     app.add_exception_handler(Busy, busy)
+    app.add_exception_handler(TrmError, unable)
     app.add_exception_handler(Exception, failed)
     add_page(app)
     app.state.queue = Queue(limits.workers, limits.waiting)
@@ -102,17 +103,17 @@ def make_api(solvers: Mapping[str, Solver], limits: Limits, queue: Queue) -> API
 
     def worked(asked: Question, whole: bool) -> Worked:
         """The answer alone, or all that leads to it. Nothing of the work is done yet."""
-        kind = "application/json" if whole else "text/event-stream"
+        kind, last_words = ("application/json", None) if whole else ("text/event-stream", given_up)
         if isinstance(asked, ArcQuestion):
             parts = arc_parts(read_arc(asked.puzzle), asked.seconds, whole)
-            return Worked(queue, parts, kind, longest(asked.seconds) + PATIENCE)
+            return Worked(queue, parts, kind, longest(asked.seconds) + PATIENCE, last_words)
         task, question = read(asked.task, asked.puzzle, limits.side)
         if asked.task not in solvers:
             raise HTTPException(503, no_weights(asked.task))
         thinking = asked.model_dump(include=set(Options.model_fields), exclude_none=True)
         steps = solvers[asked.task].watch(shown(task, question), **thinking)
         parts = last(task, steps) if whole else stream(task, question, steps)
-        return Worked(queue, parts, kind, asked.seconds + PATIENCE)
+        return Worked(queue, parts, kind, asked.seconds + PATIENCE, last_words)
 
     @router.get("/tasks", responses=refusals())
     async def tasks() -> Served:
@@ -169,6 +170,10 @@ async def refused(request: Request, error: Exception) -> JSONResponse:
 
 async def busy(request: Request, error: Exception) -> JSONResponse:
     return problem(429, str(error), {"Retry-After": str(RETRY)})
+
+
+async def unable(request: Request, error: Exception) -> JSONResponse:
+    return problem(503, str(error))
 
 
 async def failed(request: Request, error: Exception) -> JSONResponse:

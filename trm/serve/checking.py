@@ -9,6 +9,7 @@ import numpy as np
 
 from trm.errors import BadInput
 from trm.reading import read_puzzle
+from trm.serve.limits import ARC_DEMONSTRATIONS, ARC_TESTS, FAULTS
 from trm.serve.schemas import ArcPuzzle, Fault, Grid, Pair
 from trm.tasks import arc_read
 from trm.tasks.base import Task, Tokens
@@ -27,7 +28,7 @@ class Refused(BadInput):
 
     def __init__(self, message: str, faults: list[Fault], grid: Grid | None) -> None:
         super().__init__(message)
-        self.faults, self.grid = faults, grid
+        self.faults, self.grid = faults[:FAULTS], grid
 
 
 def read(family: str, puzzle: Puzzle, side: int) -> tuple[Sudoku | Maze, Tokens]:
@@ -38,6 +39,8 @@ def read(family: str, puzzle: Puzzle, side: int) -> tuple[Sudoku | Maze, Tokens]
         task, question = read_puzzle(puzzle, family)
     except BadInput as error:
         cells = cells_of(family, puzzle)
+        if family == "maze" and cells and max(len(cells), *map(len, cells)) > side:
+            cells = None  # it will not be solved, and all of its many cells may be at fault
         look = sudoku_faults if family == "sudoku" else maze_faults
         raise Refused(str(error), look(cells) if cells else [], grid_of(family, cells)) from None
     assert isinstance(task, Sudoku | Maze)
@@ -49,11 +52,15 @@ def read(family: str, puzzle: Puzzle, side: int) -> tuple[Sudoku | Maze, Tokens]
 
 
 def read_arc(puzzle: str | dict[str, Any]) -> arc_read.ArcTask:
-    """Raises BadInput, which names the pair, the row and the column."""
+    """Raises BadInput, which names the pair, the row and the column, or says how many pairs are too many."""
     tasks = arc_read.parse(puzzle) if isinstance(puzzle, str) else [arc_read.parse_task(puzzle, "task", "input")]
     if len(tasks) != 1:
         raise BadInput(f"there are {len(tasks)} tasks in this file; give one at a time")
-    return tasks[0]
+    task = tasks[0]
+    for pairs, name, most in ((task.train, "demonstrations", ARC_DEMONSTRATIONS), (task.test, "tests", ARC_TESTS)):
+        if len(pairs) > most:
+            raise BadInput(f"{len(pairs)} {name} are more than are served here: {most}")
+    return task
 
 
 def shown_arc(task: arc_read.ArcTask) -> ArcPuzzle:
@@ -146,14 +153,14 @@ def grid_of(family: str, cells: Cells | None) -> Grid | None:
 
 
 def answer_faults(task: Sudoku | Maze, question: Tokens, answer: Tokens) -> list[Fault]:
-    """The cells [cells] of an answer that break the rules; none if it is valid."""
+    """The cells [cells] of an answer that break the rules, not all if they are many; none if it is valid."""
     if isinstance(task, Maze):
         what = task.fault(question, answer)
         return [] if what is None else [fault(task, place_named(task, what), what)]
     given = np.flatnonzero((question >= FIRST) & (question != answer)).tolist()
     faults = [fault(task, cell, f"{DIGITS[question[cell] - FIRST]} was given here") for cell in given]
     faults += [fault(task, cell, "no digit") for cell in np.flatnonzero(answer < FIRST).tolist()]
-    return faults + clashes(task, answer)
+    return (faults + clashes(task, answer))[:FAULTS]
 
 
 def clashes(task: Sudoku, tokens: Tokens) -> list[Fault]:

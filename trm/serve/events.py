@@ -10,8 +10,9 @@ from pydantic import BaseModel
 from trm import api
 from trm.adapt_apart import adapting
 from trm.adapt_run import Result
+from trm.errors import TrmError
 from trm.serve.checking import answer_faults, shown
-from trm.serve.schemas import Answer, Progress, Step
+from trm.serve.schemas import Answer, Problem, Progress, Step
 from trm.tasks.arc_read import ArcTask
 from trm.tasks.base import Tokens
 from trm.tasks.maze import Maze
@@ -45,6 +46,11 @@ def arc_parts(task: ArcTask, seconds: float, whole: bool) -> Generator[bytes, No
             yield arc_solution(found).model_dump_json().encode()
         else:
             yield event("answer", arc_solution(found))
+
+
+def given_up(error: TrmError) -> bytes:
+    """The last event of a stream without an answer."""
+    return event("problem", Problem(message=str(error)))
 
 
 def event(name: str, data: BaseModel) -> bytes:

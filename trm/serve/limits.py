@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
@@ -15,6 +15,8 @@ from starlette.types import Receive, Scope, Send
 from trm.errors import TrmError
 
 STEPS, RESTARTS, NOISE, GUESSES, SECONDS = 256, 255, 10.0, 256, 30.0  # the most that a request may ask for
+ARC_DEMONSTRATIONS, ARC_TESTS = 30, 10  # of a task, at most; a test takes time that `seconds` does not count
+FAULTS = 100  # that are told of a puzzle, at most
 PATIENCE = 30.0  # seconds that an answer may take to be read, besides those it was thought about
 RETRY = 2  # seconds after which a client that was turned away may try again
 
@@ -58,37 +60,71 @@ class Worked(Response):
     """A response that is worked out part by part, in threads, in a place of the queue.
 
     A client that hangs up stops the work after the part it is at, and frees its place; so does one that does not read.
+    Where the work fails, or takes too long, before anything was sent, a TrmError is raised.
 
     Args:
         queue: whose place it takes. Where there is none, Busy is raised before anything is sent.
         parts: the body; empty parts are steps of work with nothing to send. Closed in the end.
         media_type: of the body.
         seconds: how long working and sending may take.
+        last_words: what ends a body that has begun when a TrmError comes; None: it breaks off, as at any other error.
     """
 
-    def __init__(self, queue: Queue, parts: Generator[bytes, None, None], media_type: str, seconds: float) -> None:
-        self.queue, self.parts, self.seconds = queue, parts, seconds
+    def __init__(
+        self,
+        queue: Queue,
+        parts: Generator[bytes, None, None],
+        media_type: str,
+        seconds: float,
+        last_words: Callable[[TrmError], bytes] | None = None,
+    ) -> None:
+        self.queue, self.parts, self.seconds, self.last_words = queue, parts, seconds, last_words
         self.status_code, self.media_type, self.background = 200, media_type, None
         self.init_headers({"Cache-Control": "no-store"})
         del self.headers["content-length"]
+        self.begun = self.sending = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        error: TrmError | None = None
         with closing(self.parts), self.queue.place():
             async with anyio.create_task_group() as group:
                 group.start_soon(cancel_when_gone, receive, group.cancel_scope)
                 async with self.queue.turn:
-                    with anyio.move_on_after(self.seconds):
-                        await self.work(send)
+                    error = await self.work(send)
                 group.cancel_scope.cancel()
+        if error:  # not in the group, which would wrap it
+            raise error
 
-    async def work(self, send: Send) -> None:
-        part = await run_sync(next, self.parts, None)
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        while part is not None:
-            if part:
-                await send({"type": "http.response.body", "body": part, "more_body": True})
-            part = await run_sync(next, self.parts, None)  # a step that has begun is finished, come what may
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    async def work(self, send: Send) -> TrmError | None:
+        """Send all parts, or why there are no more. -> why, if that is still to be told."""
+        error = await self.send_parts(send)
+        if error is None or not self.begun or self.last_words is None:
+            return error
+        with anyio.move_on_after(PATIENCE):
+            await self.pass_on(send, self.last_words(error), more=False)
+        return None
+
+    async def send_parts(self, send: Send) -> TrmError | None:
+        """-> what has prevented it; None also where the client does not read."""
+        with anyio.move_on_after(self.seconds):
+            try:
+                # A step that has begun is finished, come what may.
+                while (part := await run_sync(next, self.parts, None)) is not None:
+                    if part:
+                        await self.pass_on(send, part)
+                await self.pass_on(send, b"", more=False)
+            except TrmError as error:
+                return error
+            return None
+        return None if self.sending else TrmError(f"no answer within {self.seconds:g} seconds; try again later")
+
+    async def pass_on(self, send: Send, part: bytes, more: bool = True) -> None:
+        self.sending = True
+        if not self.begun:
+            self.begun = True
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": part, "more_body": more})
+        self.sending = False
 
 
 async def cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:

@@ -68,6 +68,8 @@ def offered(solvers: Mapping[str, api.Solver], limits: Limits) -> Served:
         "guesses": most.GUESSES,
         "seconds": most.SECONDS,
         "arc_seconds": ARC_SECONDS,
+        "arc_demonstrations": most.ARC_DEMONSTRATIONS,
+        "arc_tests": most.ARC_TESTS,
         "body_bytes": limits.body,
         "workers": limits.workers,
         "waiting": limits.waiting,

@@ -19,6 +19,8 @@ Digit: TypeAlias = Annotated[int, Field(ge=0, le=16), WHOLE]
 Row: TypeAlias = Annotated[list[Digit], Field(min_length=1, max_length=16)]
 Rows: TypeAlias = Annotated[list[Row], Field(min_length=1, max_length=16, description="Digits, 0 for a blank.")]
 
+MOST_FAULTS = f"of many the first {limits.FAULTS}"
+
 
 def kind(puzzle: Any) -> str:
     """By which of its forms a puzzle is checked, so that an error speaks of that one alone."""
@@ -99,7 +101,7 @@ class Problem(BaseModel):
     """Why there is no answer."""
 
     message: str = Field(description="One line: what is wrong, where, and how to mend it.")
-    faults: list[Fault] = Field([], description="The cells it concerns, where it concerns cells.")
+    faults: list[Fault] = Field([], description=f"The cells it concerns, where it concerns cells; {MOST_FAULTS}.")
 
 
 class Pair(BaseModel):
@@ -144,7 +146,7 @@ class Answer(BaseModel):
     starts: int
     grid: Grid
     text: str = Field(description="The grid drawn.")
-    faults: list[Fault] = Field(description="Where it breaks the rules.")
+    faults: list[Fault] = Field(description=f"Where it breaks the rules; {MOST_FAULTS}.")
 
 
 class Progress(BaseModel):

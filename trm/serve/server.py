@@ -8,7 +8,7 @@ import socket
 import uvicorn
 from fastapi import FastAPI
 
-from trm.errors import TrmError
+from trm.errors import BadInput, TrmError
 
 CONNECTIONS = 512  # at once; more are answered with 503
 ARENA_MAX = -8  # glibc's name for mallopt's setting
@@ -26,9 +26,13 @@ def one_heap() -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises TrmError where that cannot be."""
+    """A socket that listens. Raises TrmError where that cannot be, BadInput where there is no such host."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    except (OSError, UnicodeError) as error:  # names of DNS have parts of 1 to 63 characters
+        why = error.strerror if isinstance(error, OSError) else "this is no name of a host"
+        raise BadInput(f"cannot listen at {host}:{port}: {why}; try another --host") from None
+    try:
         return socket.create_server((host, port), family=family, backlog=CONNECTIONS)
     except OSError as error:
         raise TrmError(f"cannot listen at {host}:{port}: {error.strerror}; try another --port or --host") from None

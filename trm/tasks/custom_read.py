@@ -77,8 +77,8 @@ def check_array(array: np.ndarray[Any, Any], name: str) -> None:
 def read_text(text: str, structure: Structure, name: str) -> Pairs:
     """CSV with the columns `question` and perhaps `answer`, or questions alone: grids, or one a line.
 
-    Numbers stand apart; a word of just the right length is one digit a cell. A dot is a blank. Lines that begin with #
-    are comments. Raises BadInput.
+    Numbers stand apart; a word of just the right length is one digit a cell, except where it may be a whole row: in a
+    grid with one column. A dot is a blank. Lines that begin with # are comments. Raises BadInput.
     """
     lines = [(number, line.strip()) for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1)]
     lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
@@ -140,7 +140,7 @@ def read_grids(lines: list[tuple[int, str]], structure: Structure, name: str) ->
 def numbers(text: str, wanted: tuple[int, ...], blank: int | None, place: str) -> list[int]:
     """The numbers of a line or field that has as many of them as one of `wanted`. Raises BadInput, naming the place."""
     words = text.split()
-    if len(words) == 1 and (len(text) in wanted or 1 not in wanted):
+    if len(words) == 1 and 1 not in wanted:
         words = [*words[0]]
     if len(words) not in wanted:
         counts = " or ".join(f"{count}" for count in sorted(set(wanted)))

@@ -28,7 +28,7 @@ export async function post(path, body, signal) {
   return call(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
 }
 
-/** The server-sent events of thinking about a puzzle: {name, data} each. */
+/** The server-sent events of thinking about a puzzle: {name, data} each; one named problem is thrown. */
 export async function* watch(body, signal) {
   const response = await post("watch", body, signal);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -43,7 +43,9 @@ export async function* watch(body, signal) {
     rest = events.pop();
     for (const event of events) {
       const [, name, data] = event.match(/^event: (\w+)\ndata: (.*)$/);
-      yield { name, data: JSON.parse(data) };
+      const told = JSON.parse(data);
+      if (name === "problem") throw new Problem(told.message, told.faults);
+      yield { name, data: told };
     }
   }
 }

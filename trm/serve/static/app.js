@@ -262,7 +262,7 @@ function layOut() {
   const task = info(puzzle.name);
   find("board").className = puzzle.name;
   find("board").setAttribute("aria-label", `${puzzle.label}, ${height} rows, ${width} columns`);
-  find("board").style.setProperty("--widest", puzzle.widest(width));
+  find("board").style.setProperty("--widest", puzzle.widest(height, width));
   board.resize(height, width, (row, column) => puzzle.fixed(row, column, height));
   find("keys").textContent = puzzle.keys;
   find("text-label").textContent = puzzle.textLabel;

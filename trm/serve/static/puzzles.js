@@ -15,7 +15,7 @@ export const sudoku = {
   keys: "Arrow keys move, digits fill in, Space clears. Ctrl+V pastes a whole puzzle.",
   empty: (height, width) => blank(height, width),
   start: () => blank(9, 9),
-  widest: () => "100%",
+  widest: () => "100cqi",
   // The API takes and gives digits as numbers.
   send: (grid) => grid.map((line) => [...line].map((sign) => DIGITS.indexOf(sign) + 1)),
   receive: (grid) => grid.map((row) => row.map((digit) => (digit ? DIGITS[digit - 1] : ".")).join("")),
@@ -52,7 +52,8 @@ export const maze = {
   keys: "Draw with the mouse or a finger. Arrow keys move; Space uses the tool; #, period, S and G set a cell.",
   empty: (height, width) => ends(blank(height, width)),
   start: () => ends(blank(12, 12)),
-  widest: (width) => `${Math.max(width * 2.6, 16)}rem`,
+  // No higher than four fifths of the window: a finger on the board draws, and needs room beside it to scroll.
+  widest: (height, width) => `min(${Math.max(width * 2.6, 16)}rem, ${(80 * width) / height}vh)`,
   send: (grid) => grid,
   receive: (grid) => grid.map((line) => line.replaceAll("o", ".")),
   fixed: () => [],
