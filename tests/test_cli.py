@@ -23,16 +23,15 @@ from hypothesis import strategies as st
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
-from trm import onnx_solve, show, solver, store
+from trm import show, solver, store
 from trm.config import override
 from trm.errors import BadInput
 from trm.evaluate import evaluate, evaluate_thinking
-from trm.files import check_writable, write_text
-from trm.models import ModelConfig, Output, State, build
+from trm.models import ModelConfig, build
 from trm.presets import PRESETS
 from trm.run import run
 from trm.solver import Answer, Thinking, Until
-from trm.solving import print_answers, read_question
+from trm.solving import read_question
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.base import Task, Tokens
 from trm.tasks.sudoku import Sudoku
@@ -84,39 +83,6 @@ def test_a_reader_that_leaves(arguments: list[str]) -> None:
     with open(writing, "wb") as pipe:
         done = subprocess.run([sys.executable, "-m", "trm", *arguments], stdout=pipe, stderr=subprocess.PIPE)
     assert (done.returncode, done.stderr) == (1, b"")
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
-def test_a_full_disk_is_one_line() -> None:
-    with open("/dev/full", "wb") as full:
-        done = subprocess.run([sys.executable, "-m", "trm", "--version"], stdout=full, stderr=subprocess.PIPE)
-    assert (done.returncode, done.stderr) == (1, b"trm: No space left on device\n")
-
-
-def test_what_cannot_be_written_is_found_before_the_work(call: Call, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    for bad in (tmp_path, tmp_path / "file" / "x.onnx"):
-        refused(call("data", "sudoku", str(bad), "--rows", "100000"), str(bad))
-        refused(call("data", "maze", str(bad), "--rows", "100000"), str(bad))
-        refused(call("export", "nothing", "--to", str(bad)), str(bad))
-        refused(call("eval", "sudoku-mini", "--steps", "9999", "--png", str(bad)), str(bad))
-    refused(call("train", "sudoku-mini", "--out", str(tmp_path / "file" / "run")), "cannot write")
-    refused(call("train", "sudoku-extreme-cpu-varied", "--out", str(tmp_path / "run")), "varied.csv", "--kind varied")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_links_and_pipes_stay_what_they_are(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to("target")
-    write_text(tmp_path / "link", "one")
-    write_text(tmp_path / "link", "two")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "target").read_text() == "two"
-    os.mkfifo(tmp_path / "pipe")
-    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as reader:
-        check_writable(tmp_path / "pipe")
-        write_text(tmp_path / "pipe", "three")
-        assert reader.communicate() == (b"three", None)
-    assert not (tmp_path / "pipe").is_file()
 
 
 def test_a_model_is_not_written_over(call: Call, tiny: Path, small_csv: Path, tmp_path: Path) -> None:
@@ -351,48 +317,6 @@ def test_solve_reads_mazes_too(call: Call, tmp_path: Path) -> None:
     assert call("solve", "maze", maze, "--restarts", "0").code in (0, 1)  # by what ships
     refused(call("solve", "maze", "S.\n#.\n", "--weights", "sudoku-mini"), "maze 1", "no G")
     refused(call("solve", "maze", maze, "--weights", "sudoku-mini"), "was trained for sudoku, not for maze")
-
-
-@pytest.mark.parametrize("backend", ["torch", "onnx"])
-def test_a_longer_path_is_not_solved(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """By a model that knows the long way round at once and the short one from its third step on."""
-    task = get_task("maze-2x3")
-    question = task.read("S.G\n...").question
-    wrong, detour, direct = (
-        np.array(row, np.uint8) for row in ([3, 2, 4, 2, 2, 2], [3, 2, 4, 5, 5, 5], [3, 5, 4, 2, 2, 2])
-    )
-
-    def logits(step: int) -> np.ndarray:
-        tokens = (wrong, detour, direct)[min(step, 3) - 1]
-        return (4 - step) * np.eye(6, dtype=np.float32)[tokens][None]  # less and less sure
-
-    class Model:
-        first_token = 0
-
-        def start(self, batch: int) -> State:
-            return State(torch.zeros(batch, 1), torch.zeros(batch, 1))
-
-        def __call__(self, state: State, question: torch.Tensor, ids: None = None) -> Output:
-            z = state.z + 1
-            return Output(State(state.y, z), torch.from_numpy(logits(int(z[0, 0]))), torch.zeros(1))
-
-    def answer(steps: int) -> solver.Answer | onnx_solve.Answer:
-        if backend == "torch":
-            stored = store.Stored(Model(), task.spec, "stub")  # type: ignore[arg-type]
-            return solver.solve(stored, task, question, Thinking(steps))[0]
-        start = (np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32))
-        step = lambda y, z, asked: (y, z + 1, logits(int(z[0, 0]) + 1), np.zeros(1, np.float32))  # noqa: E731
-        return onnx_solve.solve(onnx_solve.Exported(step, start, 0), task, question, steps)[0]
-
-    for steps, best in ((1, wrong), (2, detour), (5, direct)):
-        found = answer(steps)
-        assert found.tokens.tolist() == best.tolist()
-        assert (found.steps, found.valid) == (min(steps, 3), steps > 1)
-        assert print_answers(task, question, [found], False, False) is (steps == 5)
-        said = {1: "breaks the rules", 2: "a path, but not a shortest one", 5: "solved in 3 steps"}[steps]
-        assert said in capsys.readouterr().out
 
 
 def test_a_malformed_puzzle_is_refused_before_torch_is_loaded() -> None:

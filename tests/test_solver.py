@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
-from typing import cast
+from typing import Literal, cast
 from zlib import crc32
 
 import numpy as np
@@ -13,11 +13,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from trm import onnx_solve
 from trm.evaluate import evaluate_thinking
 from trm.models import TRM, Output, State
 from trm.solver import Answer, Thinking, confidence_in, guess, solve
+from trm.solving import print_answers
 from trm.store import Stored
 from trm.tasks.base import Puzzles, Tokens
+from trm.tasks.maze import Maze
 from trm.tasks.sudoku import Sudoku
 
 TASK = Sudoku(2, 2)
@@ -202,3 +205,43 @@ def test_shares_by_confidence_and_by_rules() -> None:
     assert (found.rows, found.by_confidence, found.by_rules) == (len(OPEN), 0, lucky)
     assert 0 < lucky < len(OPEN)
     assert (found.steps, sum(ticks)) == (12 * len(OPEN), len(OPEN))
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+def test_a_longer_path_is_not_solved(backend: Literal["torch", "onnx"], capsys: pytest.CaptureFixture[str]) -> None:
+    """By a model that knows the long way round at once and the short one from its third step on."""
+    task = Maze(2, 3)
+    question = task.read("S.G\n...").question
+    wrong, detour, direct = (
+        np.array(row, np.uint8) for row in ([3, 2, 4, 2, 2, 2], [3, 2, 4, 5, 5, 5], [3, 5, 4, 2, 2, 2])
+    )
+
+    def logits(step: int) -> np.ndarray:
+        tokens = (wrong, detour, direct)[min(step, 3) - 1]
+        return (4 - step) * np.eye(6, dtype=np.float32)[tokens][None]  # less and less sure
+
+    class Model:
+        first_token = 0
+
+        def start(self, batch: int) -> State:
+            return State(torch.zeros(batch, 1), torch.zeros(batch, 1))
+
+        def __call__(self, state: State, question: Tensor, ids: None = None) -> Output:
+            z = state.z + 1
+            return Output(State(state.y, z), torch.from_numpy(logits(int(z[0, 0]))), torch.zeros(1))
+
+    def answer(steps: int) -> Answer | onnx_solve.Answer:
+        if backend == "torch":
+            stored = Stored(Model(), task.spec, "stub")  # type: ignore[arg-type]
+            return solve(stored, task, question, Thinking(steps))[0]
+        start = (np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32))
+        step = lambda y, z, asked: (y, z + 1, logits(int(z[0, 0]) + 1), np.zeros(1, np.float32))  # noqa: E731
+        return onnx_solve.solve(onnx_solve.Exported(step, start, 0), task, question, steps)[0]
+
+    for steps, best in ((1, wrong), (2, detour), (5, direct)):
+        found = answer(steps)
+        assert found.tokens.tolist() == best.tolist()
+        assert (found.steps, found.valid) == (min(steps, 3), steps > 1)
+        assert print_answers(task, question, [found], False, False) is (steps == 5)
+        said = {1: "breaks the rules", 2: "a path, but not a shortest one", 5: "solved in 3 steps"}[steps]
+        assert said in capsys.readouterr().out
