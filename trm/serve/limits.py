@@ -15,7 +15,6 @@ from starlette.types import Receive, Scope, Send
 from trm.errors import TrmError
 
 STEPS, RESTARTS, NOISE, GUESSES, SECONDS = 256, 255, 10.0, 256, 30.0  # the most that a request may ask for
-ARC_DEMONSTRATIONS, ARC_TESTS = 30, 10  # of a task, at most; a test takes time that `seconds` does not count
 FAULTS = 100  # that are told of a puzzle, at most
 PATIENCE = 30.0  # seconds that an answer may take to be read, besides those it was thought about
 RETRY = 2  # seconds after which a client that was turned away may try again

@@ -16,7 +16,7 @@ from trm.tasks import arc_read
 from trm.tasks.base import Spec
 from trm.tasks.maze import Maze
 from trm.tasks.sudoku import DIGITS, SIZES
-from trm.tools import ARC_SECONDS
+from trm.tools import ARC_DEMONSTRATIONS, ARC_SECONDS, ARC_TESTS
 from trm.version import __version__
 
 FAMILIES = ("sudoku", "maze")
@@ -68,8 +68,8 @@ def offered(solvers: Mapping[str, api.Solver], limits: Limits) -> Served:
         "guesses": most.GUESSES,
         "seconds": most.SECONDS,
         "arc_seconds": ARC_SECONDS,
-        "arc_demonstrations": most.ARC_DEMONSTRATIONS,
-        "arc_tests": most.ARC_TESTS,
+        "arc_demonstrations": ARC_DEMONSTRATIONS,
+        "arc_tests": ARC_TESTS,
         "body_bytes": limits.body,
         "workers": limits.workers,
         "waiting": limits.waiting,
