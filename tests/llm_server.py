@@ -19,6 +19,7 @@ from trm.llm import ask_rows
 from trm.llm_http import Client, endpoint
 from trm.llm_kept import Line, plan
 from trm.records import Record
+from trm.tasks import load_puzzles
 from trm.tasks.base import Puzzles
 from trm.tasks.sudoku import Sudoku
 
@@ -160,3 +161,22 @@ BUSY: list[Answer] = [
     (200, {"Transfer-Encoding": "chunked"}, b"ffff\r\n{"),
     (200, {"Content-Length": "-"}, b""),
 ]
+
+
+# Fixtures, which conftest.py imports
+
+
+@pytest.fixture
+def model(small_csv: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
+    with serving(small_csv, monkeypatch) as server:
+        yield server
+
+
+@pytest.fixture
+def puzzles(small_csv: Path) -> Puzzles:
+    return load_puzzles(TASK, str(small_csv))
+
+
+@pytest.fixture
+def ask(model: Model, puzzles: Puzzles, tmp_path: Path) -> Ask:
+    return asking(model, puzzles, tmp_path)

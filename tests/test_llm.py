@@ -5,38 +5,19 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from filelock import FileLock
-from llm_server import BUSY, SECRET, TASK, Answer, Ask, Model, asking, completion, counts, flaky, lines, serving
+from llm_server import BUSY, SECRET, TASK, Answer, Ask, Model, completion, counts, flaky, lines
 
 from trm import llm_text, records
 from trm.errors import BadInput, TrmError
 from trm.llm import GIVE_UP
 from trm.llm_http import Fatal, read_all, retry_after
-from trm.tasks import load_puzzles
 from trm.tasks.base import Puzzles
-
-
-@pytest.fixture
-def model(small_csv: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
-    with serving(small_csv, monkeypatch) as server:
-        yield server
-
-
-@pytest.fixture
-def puzzles(small_csv: Path) -> Puzzles:
-    return load_puzzles(TASK, str(small_csv))
-
-
-@pytest.fixture
-def ask(model: Model, puzzles: Puzzles, tmp_path: Path) -> Ask:
-    return asking(model, puzzles, tmp_path)
-
 
 # Replies
 

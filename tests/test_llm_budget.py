@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
-from llm_server import BROKEN, BUSY, TASK, Answer, Ask, Model, asking, completion, counts, flaky, lines, serving
+from llm_server import BROKEN, BUSY, TASK, Answer, Ask, Model, completion, counts, flaky, lines
 
 from trm.errors import TrmError
 from trm.llm_http import Fatal
-from trm.tasks import load_puzzles
 from trm.tasks.base import Puzzles
-
-
-@pytest.fixture
-def model(small_csv: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
-    with serving(small_csv, monkeypatch) as server:
-        yield server
-
-
-@pytest.fixture
-def puzzles(small_csv: Path) -> Puzzles:
-    return load_puzzles(TASK, str(small_csv))
-
-
-@pytest.fixture
-def ask(model: Model, puzzles: Puzzles, tmp_path: Path) -> Ask:
-    return asking(model, puzzles, tmp_path)
 
 
 @pytest.mark.parametrize("trouble", [None, (504, {}, b"")])

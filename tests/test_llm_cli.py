@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,12 +20,6 @@ from trm.llm_http import endpoint
 
 Result = tuple[int, str, str]
 Call = Callable[..., Result]
-
-
-@pytest.fixture
-def model(small_csv: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
-    with serving(small_csv, monkeypatch) as server:
-        yield server
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import json
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -188,8 +189,8 @@ def _json(text: str, place: str) -> Any:
     def once(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
         if len(found) < len(items):
-            keys = [key for key, _ in items]
-            twice = next(key for key in keys if keys.count(key) > 1)
+            counts = Counter(key for key, _ in items)
+            twice = next(key for key, count in counts.items() if count > 1)
             raise BadInput(f"{place}: {show(twice)} is there twice in one object")
         return found
 

@@ -105,7 +105,10 @@ def checkable(task: Task) -> bool:
 def check(task: Task, question: Tokens, answer: Tokens) -> tuple[Bools, Bools]:
     """Of `answer` [rows, cells]: [rows] which obey the rules, and [rows] which are right, as far as rules can tell."""
     valid, shortest = task.valid(question, answer), getattr(task, "shortest", None)
-    return valid, valid if shortest is None else shortest(question, answer)
+    right = valid.copy()
+    if shortest is not None and valid.any():
+        right[valid] = shortest(question[valid], answer[valid])
+    return valid, right
 
 
 def settled(task: Task, question: Tokens, answer: Tokens) -> Tokens:
