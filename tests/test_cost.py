@@ -91,9 +91,9 @@ def test_every_preset_describes_itself(call: Call, name: str) -> None:
     about = json.loads(done.out)
     assert (done.code, about["preset"], about["command"]) == (0, name, f"trm train {name}")
     run, spec = PRESETS[name].config, get_task(PRESETS[name].config.task).spec
-    flops = [training_cost(run, get_task(stage.task).spec).flops for stage in run.plan()]
-    each = sum(one * stage.share for one, stage in zip(flops, run.plan(), strict=True))
-    expected = run.steps * run.window * run.batch * each
+    flops = [part.window * training_cost(run, get_task(part.task).spec).flops for part in run.plan()]
+    each = sum(one * share for one, share in zip(flops, run.shares(), strict=True))
+    expected = run.steps * run.batch * each
     assert about["training"]["total_flops"] == pytest.approx(expected, rel=1e-6)
     assert about["seconds"]["training"] == pytest.approx(about["training"]["total_flops"] / about["rate"])
     if PRESETS[name] in PUBLISHED:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Call
+from conftest import TINY, Call
 
+from trm.config import override
 from trm.errors import BadInput
-from trm.history import read, stretches
+from trm.history import Rows, read, solved, stretches
+from trm.presets import PRESETS
+from trm.run import run
+from trm.solver import Thinking
+from trm.store import load, training_seconds, trainings
 
 CHECK = {"rows": 200, "exact": [0.1, 0.25]}
 
@@ -75,3 +81,29 @@ def test_no_folder(call: Call, tmp_path: Path) -> None:
     assert (done.code, done.out) == (2, "")
     assert "no log of a training" in done.err
     assert done.err.count("\n") == 1
+
+
+def test_kept_weights_solve_rows_of_a_file(call: Call, small_csv: Path, tmp_path: Path) -> None:
+    """A run and one that began with its weights: time goes on, shares are those of `trm eval`, provenance is whole."""
+    settings = [*TINY, f"data={small_csv}", "steps=3", "keep_every=2", "lr=1e-9"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert run(override(PRESETS["sudoku-mini"].config, settings), one, "tiny")
+    assert run(override(PRESETS["sudoku-mini"].config, [*settings, f"init={one}"]), two, "tiny")
+    first, second = load(str(one)).about, load(str(two)).about
+    assert second["init"] == {"name": "tiny", **first}
+    assert training_seconds(second) == pytest.approx(second["seconds"] + first["seconds"])
+    assert training_seconds({"seconds": 3.0, "run": {"init": "lost"}}) is None
+    assert trainings(second) == [second, second["init"]]
+
+    rows = ("--data", str(small_csv), "--skip", "1", "--limit", "3", "--steps", "2")
+    png = tmp_path / "t.png"
+    done = call("history", str(one), str(two), *rows, "--until", "sure", "--png", str(png))
+    assert (done.code, png.read_bytes()[:4]) == (0, b"\x89PNG")
+    asked = Rows(str(small_csv), slice(1, 4), Thinking(2, until="end"))
+    histories = [replace(read(str(folder)), checks=solved(str(folder), asked)) for folder in (one, two)]
+    assert [history.checks[:, 0].tolist() for history in histories] == [[2, 3], [2, 3]]
+    assert histories[1].trained[0, 1] > histories[0].trained[-1, 1]
+    assert (histories[1].checks[:, 1] > histories[0].checks[-1, 1]).all()
+    told = json.loads(call("eval", str(one), *rows, "--json").out)
+    assert histories[0].checks[-1, 2:].tolist() == [3 * told["exact"][-1], 3]
+    assert call("history", str(one), "--steps", "3").code == 2

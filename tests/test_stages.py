@@ -9,7 +9,7 @@ import torch
 
 from trm import checkpoint, maze_training
 from trm.config import RunConfig, Stage, override
-from trm.cost import run_flops, training_cost
+from trm.cost import memory, run_flops, training_cost
 from trm.errors import BadInput
 from trm.models import ModelConfig, build, resized
 from trm.presets import PRESETS
@@ -47,6 +47,7 @@ def test_a_run_goes_through_its_stages() -> None:
         Stage(task="maze-4x4", share=0.2, max_steps=2),
         Stage(task="maze-5x6", share=0.4, max_steps=5),
     )
+    assert [round(share, 9) for share in config.shares()] == [0.2, 0.4, 0.4]
     assert [config.stage_at(step) for step in range(11)] == [0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2]
     subject = trainer(config)
     weights = {id(p) for p in subject.whole.parameters()}
@@ -54,7 +55,7 @@ def test_a_run_goes_through_its_stages() -> None:
     for _ in range(10):
         before = [p.detach().clone() for p in subject.whole.parameters()]
         cells.append(subject.slots.question.shape[1])
-        longest.append(subject.max_steps)
+        longest.append(subject.now.max_steps)
         subject.advance()
         assert {id(p) for p in subject.model.parameters()} == weights
         assert any(not torch.equal(a, b) for a, b in zip(before, subject.whole.parameters(), strict=True))
@@ -63,6 +64,20 @@ def test_a_run_goes_through_its_stages() -> None:
     assert subject.model is subject.whole
     assert (subject.slots.taken >= 3).all()
     assert subject.whole.start_y is subject.model.start_y if hasattr(subject.whole, "start_y") else True
+
+
+def test_a_stage_learns_in_its_own_way() -> None:
+    """A stage with the run's own task and other settings is, step for step, the run that has them from the start."""
+    small = [*SMALL, "limit=8", "data=embedded", "augment=false", "explore=0"]
+    run = override(PRESETS["sudoku-mini"].config, [*small, "stages=sudoku:0.5:2:3:0.25", "window=2", "loss_limit=0"])
+    alone = override(run, ["stages=", "max_steps=2", "window=3", "loss_limit=0.25"])
+    assert [(part.max_steps, part.window, part.loss_limit) for part in run.plan()] == [(2, 3, 0.25), (3, 2, 0)]
+    staged_run, alone_run = trainer(run), trainer(alone)
+    for step in range(6):
+        staged_run.advance()
+        alone_run.advance()
+        pairs = zip(staged_run.model.parameters(), alone_run.model.parameters(), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs) == (step < 5)
 
 
 @pytest.mark.parametrize("stop", [1, 2, 4, 6, 9])
@@ -84,6 +99,9 @@ def test_bad_stages_are_refused() -> None:
         ("maze-4x4:0.6:2,maze-5x5:0.4:2", "setting stages=.*: value error, the shares of the stages come to 1 or more"),
         ("maze-4x4:0.6", "setting stages.0=.*write task:share:max_steps"),
         ("maze-4x4:x:3", "stages.0.share"),
+        ("maze-4x4:0.1:3:0", "stages.0.window"),
+        ("maze-4x4:0.1:3:1:-1", "stages.0.loss_limit"),
+        ("maze-4x4:0.1:3:1:1:1", "setting stages.0=.*write task:share:max_steps"),
     ):
         with pytest.raises(BadInput, match=words):
             staged(f"stages={stages}")
@@ -116,6 +134,11 @@ def test_the_cost_of_a_run_is_that_of_its_stages() -> None:
     assert run_flops(config, spec, 10) == 2 * each[0] + 4 * each[1] + 4 * each[2]
     assert run_flops(config, spec, 3) == 2 * each[0] + each[1]
     assert run_flops(staged("stages="), spec, 3) == 3 * each[2]
+    wide = staged("stages=maze-4x4:0.2:2:7,maze-5x6:0.4:5")
+    assert wide.puzzle_steps(10) == [2 * 7 * wide.batch, 4 * puzzle_steps, 4 * puzzle_steps]
+    assert wide.puzzle_steps(3) == [2 * 7 * wide.batch, puzzle_steps, 0]
+    assert run_flops(wide, spec, 2) == 2 * 7 * each[0] * wide.batch // puzzle_steps
+    assert memory(wide, spec).activations > memory(config, spec).activations
 
 
 def test_minutes_are_shared_out_over_stages(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from trm.cost import forward_cost, run_flops
 from trm.errors import BadInput
 from trm.evaluate import evaluate
 from trm.records import Record
-from trm.store import Stored
+from trm.store import Stored, training_seconds, trainings
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.arc import Arc
 from trm.tasks.base import Puzzles, Task
@@ -179,7 +179,7 @@ def entry(one: Found, record: Record) -> Entry:
     if one.stored is None:
         return Entry(one.name, one.source, record, pool=one.source)
     model, spec, about = one.stored.model, one.stored.spec, one.stored.about
-    run, seconds = about.get("run"), about.get("seconds")
+    run = about.get("run")
     pool, seed = one.source, None
     if isinstance(run, dict) and isinstance(run.get("seed"), int):
         # A run that was stopped early, or on other data of the same name, is another run.
@@ -193,15 +193,17 @@ def entry(one: Found, record: Record) -> Entry:
         seed=seed,
         weights=sum(value.numel() for value in model.parameters()),
         flops=forward_cost(model.config, spec).flops,
-        seconds=float(seconds) if isinstance(seconds, int | float) else None,
+        seconds=training_seconds(about),
         training_flops=training_flops(one.stored),
     )
 
 
 def training_flops(stored: Stored) -> int | None:
-    """Of the whole training; None where the model does not say how it was trained."""
-    try:
-        run, step = RunConfig.model_validate(stored.about["run"]), int(stored.about["step"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return run_flops(run, stored.spec, step)
+    """Of all its trainings; None where the model does not say how it was trained."""
+    total = 0
+    for about in trainings(stored.about):
+        try:
+            total += run_flops(RunConfig.model_validate(about["run"]), stored.spec, int(about["step"]))
+        except (KeyError, TypeError, ValueError):
+            return None
+    return total

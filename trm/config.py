@@ -18,22 +18,31 @@ from trm.tasks.structure import Structure
 
 
 class Stage(BaseModel):
-    """A part of a run that trains on another task, or on the same at another size. Also written task:share:max_steps"""
+    """A part of a run that trains on another task, on the same at another size, or in another way. Also written
+    task:share:max_steps, with :window and :loss_limit after it where they are not the run's.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: str
     share: float = Field(gt=0, le=1)  # of the run's optimiser steps
     max_steps: int = Field(ge=1)  # supervision steps a puzzle
+    window: int | None = Field(None, ge=1)  # None: the run's
+    loss_limit: float | None = Field(None, ge=0)  # None: the run's
 
     @model_validator(mode="before")
     @classmethod
     def parse(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        if value.count(":") != 2:
-            raise ValueError("write task:share:max_steps, for example maze-10x10:0.2:16")
-        return dict(zip(("task", "share", "max_steps"), value.split(":"), strict=True))
+        parts = value.split(":")
+        if not 3 <= len(parts) <= len(cls.model_fields):
+            raise ValueError("write task:share:max_steps, for example maze-10x10:0.2:16; :window:loss_limit may follow")
+        return dict(zip(cls.model_fields, parts, strict=False))
+
+    def changes(self) -> dict[str, Any]:
+        """The run's settings that are others in this stage, with their values."""
+        return self.model_dump(exclude={"share"}, exclude_none=True)
 
 
 class RunConfig(BaseModel):
@@ -96,15 +105,25 @@ class RunConfig(BaseModel):
             raise ValueError("the shares of the stages come to 1 or more; leave some of the run to its own task")
         return stages
 
-    def plan(self) -> tuple[Stage, ...]:
-        """The stages with the last one, the run's own task."""
-        rest = 1 - sum(stage.share for stage in self.stages)
-        return (*self.stages, Stage(task=self.task, share=rest, max_steps=self.max_steps))
+    def shares(self) -> tuple[float, ...]:
+        """Of the optimiser steps, each stage's and, at last, that of the run's own task."""
+        shares = tuple(stage.share for stage in self.stages)
+        return (*shares, 1 - sum(shares))
+
+    def plan(self) -> tuple[RunConfig, ...]:
+        """The settings of each stage, with those of the run's own task at last."""
+        changes = (*(stage.changes() for stage in self.stages), {})
+        return tuple(self.model_copy(update={**changed, "stages": ()}) for changed in changes)
 
     def ends(self) -> list[int]:
         """The optimiser step after the last one of each stage in `plan`."""
-        shares = itertools.accumulate(stage.share for stage in self.stages)
-        return [*(round(share * self.steps) for share in shares), self.steps]
+        return [*(round(share * self.steps) for share in itertools.accumulate(self.shares()[:-1])), self.steps]
+
+    def puzzle_steps(self, steps: int) -> list[int]:
+        """Supervision steps of single puzzles in the first `steps` optimiser steps, for each stage in `plan`."""
+        ends = [min(steps, end) for end in self.ends()]
+        counts = (end - first for first, end in zip([0, *ends], ends, strict=False))
+        return [count * part.window * part.batch for count, part in zip(counts, self.plan(), strict=True)]
 
     def stage_at(self, step: int) -> int:
         """The number in `plan` of the stage in which optimiser step `step` (from 0) is done."""

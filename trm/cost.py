@@ -134,12 +134,9 @@ def training_cost(run: RunConfig, spec: Spec) -> Cost:
 
 def run_flops(run: RunConfig, spec: Spec, steps: int) -> int:
     """Of the first `steps` optimiser steps, each stage at the size of its own puzzles."""
-    specs, first, total = [*(get_task(stage.task).spec for stage in run.stages), spec], 0, 0
-    for one, end in zip(specs, run.ends(), strict=True):
-        turns = (min(steps, end) - min(steps, first)) * run.window
-        total += turns * run.batch * training_cost(run, one).flops
-        first = end
-    return total
+    stages = zip(run.puzzle_steps(steps), run.plan(), strict=True)
+    specs = [*(get_task(stage.task).spec for stage in run.stages), spec]
+    return sum(count * training_cost(part, one).flops for (count, part), one in zip(stages, specs, strict=True))
 
 
 def memory(run: RunConfig, spec: Spec, processes: int = 1) -> Memory:
@@ -150,5 +147,5 @@ def memory(run: RunConfig, spec: Spec, processes: int = 1) -> Memory:
     table = sum(module.table.numel() for module in model.modules() if isinstance(module, PuzzleEmbedding))
     width = 8 if run.precision == "float64" else 4
     slots = run.micro or run.batch // processes
-    saved = training_cost(run, spec).saved * run.window * (width // 4)
+    saved = training_cost(run, spec).saved * max(part.window for part in run.plan()) * (width // 4)
     return Memory(weights * copies * width, table * width, saved * min(slots, run.batch // processes))

@@ -63,7 +63,7 @@ def facts(preset: Preset, run: RunConfig, rate: float) -> dict[str, Any]:
             "bytes": learning.bytes,
             "steps": run.steps,
             "batch": run.batch,
-            "puzzle_steps": run.steps * run.window * run.batch,
+            "puzzle_steps": sum(run.puzzle_steps(run.steps)),
             "total_flops": total,
         },
         "memory": held._asdict(),

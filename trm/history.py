@@ -1,23 +1,28 @@
-"""`trm history`: how runs learned, from their logs, as a table and as a picture."""
+"""`trm history`: how runs learned, from their logs and the weights they kept, as a table and as a picture."""
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
 
+from trm import plot
 from trm.errors import BadInput
-from trm.evaluate import interval
+from trm.evaluate import evaluate, interval
+from trm.measuring import rows_for
 from trm.plot import COLOURS, new_figure, plain, save
+from trm.ranks import pick_device
 from trm.run import LOG
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from trm.solver import Thinking
+from trm.store import CONFIG, load, training_seconds, trainings
 
 POINTS = 60  # of a curve of losses, each the mean of a stretch of the log
 ROWS = 12  # of the table, at most
@@ -25,7 +30,10 @@ ROWS = 12  # of the table, at most
 
 @dataclass(frozen=True)
 class History:
-    """A run's log: its training loss, and what its averaged weights did on held-out puzzles."""
+    """A run's log: its training loss, and what its averaged weights did on held-out puzzles.
+
+    Seconds count from the beginning of the first training, that of the weights which the run began with.
+    """
 
     name: str
     trained: npt.NDArray[np.float64]  # [reports, 4]: step, seconds, loss of the answer, share of sequences exact
@@ -57,27 +65,69 @@ def read(run: str) -> History:
             raise BadInput(f"{path}, line {number}: not a line of a training's log") from None
     if not trained:
         raise BadInput(f"{run}: nothing has been logged yet")
-    return History(Path(run).name, np.array(trained, float), np.array(checks, float).reshape(-1, 4))
+    before = np.array([0, seconds_before(Path(run)), 0, 0])
+    return History(Path(run).name, np.array(trained) + before, np.array(checks, float).reshape(-1, 4) + before)
 
 
-def show(runs: Sequence[str], png: Path | None) -> None:
+def seconds_before(run: Path) -> float:
+    """How long the weights that a run began with were trained; 0 for fresh ones, or where that is not known."""
+    try:
+        about = json.loads((run / CONFIG).read_text(encoding="utf-8"))["about"]
+        return sum(training_seconds(earlier) or 0.0 for earlier in trainings(about)[1:2])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return 0.0  # nothing is saved yet
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What kept weights are asked to solve."""
+
+    data: str  # a set's name or a file
+    which: slice
+    thinking: Thinking
+
+
+def solved(run: str, rows: Rows) -> npt.NDArray[np.float64]:
+    """`History.checks` of the weights that a run kept (`keep_every`), and of its last ones.
+
+    Raises BadInput: there are no such weights, no such rows, or they do not go together.
+    """
+    kept = sorted(Path(run).glob("step-*"), key=lambda folder: int(folder.name.removeprefix("step-")))
+    found: dict[int, tuple[float, ...]] = {}
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(Path(run).name, total=None)
+        for folder in (*kept, Path(run)):
+            stored, task, puzzles = rows_for(load(str(folder)), rows.data, rows.which)
+            step, device = stored.about.get("step", 0), pick_device()
+            if step in found:
+                continue  # the last of those that were kept
+            progress.update(bar, total=(len(kept) + 1) * len(puzzles))
+            watch = functools.partial(progress.advance, bar)
+            model = stored.model.to(device)
+            how = rows.thinking
+            result = evaluate(model, task, puzzles, how.steps, 16, device, watch, how.until)
+            found[step] = (step, training_seconds(stored.about) or 0.0, int(result.exact[-1]), result.rows)
+    return np.array(list(found.values()), float)
+
+
+def show(runs: Sequence[str], png: Path | None, rows: Rows | None) -> None:
     """Print a table of each run, and draw them all. Raises BadInput, and TrmError where matplotlib is missing."""
-    from rich.console import Console
-
+    if png is not None:
+        plot.check(png)
     histories = [read(run) for run in runs]
+    if rows is not None:
+        histories = [replace(one, checks=solved(run, rows)) for one, run in zip(histories, runs, strict=True)]
     console = Console(highlight=False)
     for history in histories:
         console.print(table(history))
         if not len(history.checks):
-            console.print("no held-out puzzles were looked at: train with --set check_every=500")
+            console.print("no held-out puzzles were looked at: train with --set check_every=500, or give --data")
     if png is not None:
         draw(histories, png)
 
 
 def table(history: History) -> Table:
     """Equal stretches of a run, each with its mean loss and the last look at held-out puzzles in it."""
-    from rich.table import Table
-
     heads = ("step", "minutes", "loss", "exact in\ntraining", "held-out\nexact", "95 %")
     shown = Table(*heads if len(history.checks) else heads[:4], title=history.name)
     parts, before = stretches(history.trained, ROWS), -1.0

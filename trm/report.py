@@ -55,8 +55,9 @@ class Reporter:
         if not self.active:
             return
         sequences, finished = max(1.0, totals.sequences), max(1.0, totals.finished)
-        here = max(1, step - self.start_step)
-        rate = self.config.batch * self.config.window * here / (time.monotonic() - self.began)
+        first, done, every = (sum(self.config.puzzle_steps(end)) for end in (self.start_step, step, self.config.steps))
+        spent, here = time.monotonic() - self.began, max(1, done - first)
+        rate = here / spent
         record = {
             "step": step,
             "seconds": round(seconds, 2),
@@ -78,7 +79,7 @@ class Reporter:
             self.progress.update(self.bar, completed=step, text=text)
         elif time.monotonic() - self.spoke > PLAIN_EVERY or step == self.config.steps:
             self.spoke = time.monotonic()
-            left = (time.monotonic() - self.began) / here * (self.config.steps - step)
+            left = spent / here * (every - done)
             print(f"step {step}/{self.config.steps}  {text}  {clock(left)} left", file=sys.stderr, flush=True)
 
     def check(self, step: int, seconds: float, result: Evaluation | None) -> None:

@@ -119,12 +119,15 @@ class Run:
         held = held_out(config, task).take(slice(0, config.check_rows)) if checked else None
         self = cls(Trainer(config, task, puzzles, device), task, out, name, about, held)
         if config.init and content is None:
-            self.trainer.start_from(load(config.init, task.spec).model)
+            began = load(config.init, task.spec)
+            self.trainer.start_from(began.model)
+            about["init"] = {"name": began.name, **began.about}
         if content is not None:
             if content["about"]["data"]["sha256"] != about["data"]["sha256"]:
                 raise TrmError(f"{out} was trained on other data than {config.data} now holds; start a new run")
             self.trainer.load_state_dict(content["trainer"])
-            self.seconds, self.about["command"] = content["seconds"], content["about"]["command"]
+            self.seconds = content["seconds"]
+            about.update((key, value) for key, value in content["about"].items() if key in ("command", "init"))
         if ranks.rank() == 0:
             trim_log(out / LOG, self.trainer.step)
             write_text(out / "run.json", json.dumps({"name": name, "run": config.model_dump()}, indent=1) + "\n")
@@ -243,12 +246,11 @@ def steps_for(minutes: float, config: RunConfig, task: Task, puzzles: Puzzles, d
     """How many optimiser steps fit in `minutes`, measured on trainers that are thrown away, one for each stage."""
     plan, seconds = config.plan(), 0.0
     budget = min(15.0, 0.1 * minutes * 60) / len(plan)
-    for stage in plan[:-1]:
-        alone = config.model_copy(update={"task": stage.task, "max_steps": stage.max_steps, "stages": ()})
-        small = get_task(stage.task)
-        seconds += stage.share * seconds_a_step(Trainer(alone, small, training_set(alone, small), device), budget)
-    alone = config.model_copy(update={"stages": ()})
-    seconds += plan[-1].share * seconds_a_step(Trainer(alone, task, puzzles, device), budget)
+    for share, part in zip(config.shares(), plan, strict=True):
+        own = part.task == config.task
+        one = task if own else get_task(part.task)
+        trainer = Trainer(part, one, puzzles if own else training_set(part, one), device)
+        seconds += share * seconds_a_step(trainer, budget)
     return max(1, round(minutes * 60 / seconds))
 
 

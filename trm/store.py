@@ -22,6 +22,7 @@ from trm.tasks import register_task
 from trm.tasks.custom import FAMILY, task_of_run
 
 FORMAT = 1
+CONFIG = "config.json"
 SHIPPED = Path(__file__).parent / "weights"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 RUNS = Path("runs")  # where `trm train` puts its folders: no owner on the hub, even before the first of them
@@ -37,6 +38,27 @@ class Stored:
     about: dict[str, Any] = field(default_factory=dict)  # provenance: command, data, commit, accuracy, ...
 
 
+def trainings(about: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is known of a model's training, then of that of the model whose weights it began with, and so on; the last
+    is empty where nothing is known of one.
+    """
+    known = [about]
+    if "init" in about or (isinstance(about.get("run"), dict) and about["run"].get("init")):
+        began = about.get("init")
+        known += trainings(began if isinstance(began, dict) else {})
+    return known
+
+
+def training_seconds(about: dict[str, Any]) -> float | None:
+    """Of all trainings of a model; None where one does not say."""
+    total = 0.0
+    for one in trainings(about):
+        if not isinstance(seconds := one.get("seconds"), int | float):
+            return None
+        total += seconds
+    return total
+
+
 def save_model(
     folder: Path, model: nn.Module, config: ModelConfig, spec: Spec, name: str, about: dict[str, Any]
 ) -> None:
@@ -44,7 +66,7 @@ def save_model(
     tensors = {key: value.detach().cpu().float().contiguous() for key, value in model.state_dict().items()}
     write_atomic(folder / "model.safetensors", lambda file: file.write(save(tensors)))
     content = {"format": FORMAT, "name": name, "task": asdict(spec), "model": config.model_dump(), "about": about}
-    write_text(folder / "config.json", json.dumps(content, indent=1) + "\n")
+    write_text(folder / CONFIG, json.dumps(content, indent=1) + "\n")
 
 
 def find(name: str) -> Path:
@@ -56,11 +78,11 @@ def find(name: str) -> Path:
     """
     path = Path(name)
     for folder in (path, path / "model", SHIPPED / name):
-        if (folder / "config.json").is_file():
+        if (folder / CONFIG).is_file():
             return folder
     if HUB_NAME.fullmatch(name) and path.parent != RUNS and not path.parent.exists():
         fetch(name, "model.safetensors", "model")
-        return fetch(name, "config.json", "model").parent
+        return fetch(name, CONFIG, "model").parent
     shipped = ", ".join(shipped_names()) or "none"
     raise BadInput(
         f"no model {name!r}: give the folder of a training run, a shipped model's name ({shipped}), or OWNER/NAME of a "
@@ -85,7 +107,7 @@ def load(name: str, spec: Spec | None = None) -> Stored:
     """
     folder = find(name)
     try:
-        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         config = ModelConfig.model_validate(content["model"])
         stored_spec, name = read_spec(content["task"]), str(content["name"])
         if stored_spec.name.startswith(f"{FAMILY}-"):

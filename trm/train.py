@@ -92,9 +92,10 @@ class Trainer:
         config, number = self.config, self.config.stage_at(self.step)
         if number == self.stage:
             return
-        stage, task, puzzles, self.model = config.plan()[number], self.task, self.puzzles, self.whole
-        if number < len(config.stages):
-            task = get_task(stage.task)
+        self.now = config.plan()[number]
+        task, puzzles, self.model = self.task, self.puzzles, self.whole
+        if self.now.task != config.task:
+            task = get_task(self.now.task)
             puzzles, self.model = training_set(config, task), resized(self.whole, task.spec)
         self.sampler = make_sampler(config, task, puzzles)
         frame = self.model.frame
@@ -106,7 +107,7 @@ class Trainer:
         slots = self.empty_slots(config.batch // ranks.world(), task.spec.cells)
         if self.stage >= 0:
             slots.taken = self.slots.taken  # what a slot takes next depends on how many it has taken
-        self.stage, self.max_steps, self.slots = number, stage.max_steps, slots
+        self.stage, self.slots = number, slots
         count = len(slots.steps)
         self.hints = Hints(task, config.model, count, task.spec.cells, self.device) if config.model.hints else None
 
@@ -211,7 +212,7 @@ class Trainer:
 
     def learn(self, part: slice) -> Tensor:
         """Forward and backward for the slots of `part`; stores their new state. -> the sums of `Totals`"""
-        config, slots = self.config, self.slots
+        config, slots = self.now, self.slots
         state, loss = State(slots.y[part], slots.z[part]), torch.zeros((), dtype=self.dtype, device=self.device)
         measured = torch.zeros(len(fields(Totals)), dtype=torch.float64)
         for turn in range(config.window):
@@ -234,9 +235,9 @@ class Trainer:
                 hinted = self.hints.loss(part, output.hints, steps)
             answer_loss = limited(losses.answer, config.loss_limit) if config.loss_limit else losses.answer
             loss = loss + (answer_loss + config.halt_weight * halt_loss + config.hint_weight * hinted).sum()
-            least = exploration(self.halting_draws(turn)[part], self.max_steps, config.explore)
-            least = least if config.early_halt else torch.full_like(least, self.max_steps)
-            stop = halted(output, steps, self.max_steps, least, config.continue_loss)
+            least = exploration(self.halting_draws(turn)[part], config.max_steps, config.explore)
+            least = least if config.early_halt else torch.full_like(least, config.max_steps)
+            stop = halted(output, steps, config.max_steps, least, config.continue_loss)
             slots.halted[part] = stop
             # A row with nothing to score says nothing of accuracy.
             counted = stop & (answer != 0).any(-1)
@@ -252,12 +253,12 @@ class Trainer:
         """Q-learning's bootstrapped value of going on, from one more step (HRM, section 2.4). -> [slots]"""
         later: Output = self.model(state, question, ids)
         assert later.resume is not None
-        best = torch.where(steps >= self.max_steps, later.halt, torch.maximum(later.halt, later.resume))
+        best = torch.where(steps >= self.now.max_steps, later.halt, torch.maximum(later.halt, later.resume))
         return best.sigmoid()
 
     def halting_draws(self, turn: int) -> Tensor:
         """This rank's rows of the uniform draws for one supervision step of the window. -> [slots, 2]"""
-        number = self.step * self.config.window + turn
+        number = self.step * self.now.window + turn
         draws = torch.from_numpy(halting_draws(self.config.seed, number, self.config.batch)).to(self.device)
         count = len(self.slots.steps)
         return draws[ranks.rank() * count : (ranks.rank() + 1) * count]
