@@ -81,6 +81,12 @@ def train(
         print(f"trained: {folder} (weights in model.safetensors); next: trm eval {folder}", file=sys.stderr)
     elif first:
         print(f"stopped; go on with: trm train {preset} --out {folder} --resume", file=sys.stderr)
+    if ranked:
+        # DistributedDataParallel leaves gloo's threads behind, and one that lets go of a tensor while the interpreter
+        # shuts down aborts the process: rarely, and all is written by now, so there is nothing to shut down for.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(not finished)
     if not finished:
         raise typer.Exit(1)
 
