@@ -102,8 +102,10 @@ def test_kept_weights_solve_rows_of_a_file(call: Call, small_csv: Path, tmp_path
     asked = Rows(str(small_csv), slice(1, 4), Thinking(2, until="end"))
     histories = [replace(read(str(folder)), checks=solved(str(folder), asked)) for folder in (one, two)]
     assert [history.checks[:, 0].tolist() for history in histories] == [[2, 3], [2, 3]]
-    assert histories[1].trained[0, 1] > histories[0].trained[-1, 1]
-    assert (histories[1].checks[:, 1] > histories[0].checks[-1, 1]).all()
+    logged = [json.loads(line)["seconds"] for line in (two / "log.jsonl").read_text().splitlines()]
+    np.testing.assert_allclose(histories[1].trained[:, 1], np.array(logged) + first["seconds"])
+    kept = [load(str(folder)).about["seconds"] for folder in (two / "step-2", two)]
+    np.testing.assert_allclose(histories[1].checks[:, 1], np.array(kept) + first["seconds"])
     told = json.loads(call("eval", str(one), *rows, "--json").out)
     assert histories[0].checks[-1, 2:].tolist() == [3 * told["exact"][-1], 3]
     assert call("history", str(one), "--steps", "3").code == 2
