@@ -73,7 +73,8 @@ def seconds_before(run: Path) -> float:
     """How long the weights that a run began with were trained; 0 for fresh ones, or where that is not known."""
     try:
         about = json.loads((run / CONFIG).read_text(encoding="utf-8"))["about"]
-        return sum(training_seconds(earlier) or 0.0 for earlier in trainings(about)[1:2])
+        began = trainings(about)[1:]
+        return (training_seconds(began[0]) if began else None) or 0.0
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return 0.0  # nothing is saved yet
 
