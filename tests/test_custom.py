@@ -222,6 +222,7 @@ def test_a_run_is_all_one_needs(files: Path, tmp_path: Path, call: Call) -> None
     data, run = str(files / "latin.npz"), str(tmp_path / "run")
     structure = ["--structure", str(files / "latin.json")]
     asked = ("train", "custom", "--data", data, *structure, "--steps", "2", "--out", run, *ARGUMENTS)
+    asked += ("--set", "stages=custom:0.5:3:2")
     refused = call(*asked, "--set", "check_every=1")
     assert refused.code == 2
     assert re.fullmatch(r"trm: no held-out puzzles of task 'custom-3x3-\w+' to check .*check_every=0\n", refused.err)

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, Call
+from conftest import TINY, Call, settings
 
 from trm.config import override
 from trm.errors import BadInput
 from trm.history import Rows, read, solved, stretches
+from trm.models import ModelConfig, build
 from trm.presets import PRESETS
-from trm.run import run
+from trm.run import Run, run
 from trm.solver import Thinking
-from trm.store import load, training_seconds, trainings
+from trm.store import load, save_model, training_seconds, trainings
+from trm.tasks import get_task
 
 CHECK = {"rows": 200, "exact": [0.1, 0.25]}
 
@@ -28,13 +30,14 @@ def write(folder: Path, *records: dict[str, object], rest: str = "") -> str:
 
 
 def trained(step: int) -> dict[str, object]:
-    return {"step": step, "seconds": step * 1.5, "loss": 2.0 - step / 100, "exact": None if step == 20 else 0.5}
+    ended = 0 if step == 20 else step
+    return {"step": step, "seconds": step * 1.5, "loss": 2.0 - step / 100, "exact": ended and 0.5, "finished": ended}
 
 
 def test_what_a_log_says(tmp_path: Path) -> None:
     records = [trained(20), trained(40), {"step": 40, "seconds": 61.0, "check": CHECK}, trained(60)]
     history = read(write(tmp_path / "run", *records, rest='{"step": 80, "sec'))  # cut off while it was written
-    np.testing.assert_allclose(history.trained, [[20, 30, 1.8, 0], [40, 60, 1.6, 0.5], [60, 90, 1.4, 0.5]])
+    np.testing.assert_allclose(history.trained, [[20, 30, 1.8, 0, 0], [40, 60, 1.6, 20, 40], [60, 90, 1.4, 30, 60]])
     np.testing.assert_allclose(history.checks, [[40, 61, 50, 200]])
 
 
@@ -85,27 +88,89 @@ def test_no_folder(call: Call, tmp_path: Path) -> None:
 
 def test_kept_weights_solve_rows_of_a_file(call: Call, small_csv: Path, tmp_path: Path) -> None:
     """A run and one that began with its weights: time goes on, shares are those of `trm eval`, provenance is whole."""
-    settings = [*TINY, f"data={small_csv}", "steps=3", "keep_every=2", "lr=1e-9"]
+    shape = ["model.width=48", "model.n=3", "start_noise=0"]  # of weights that solve some rows
+    common = [*TINY, *shape, f"data={small_csv}", "steps=3", "keep_every=2", "lr=1e-9"]
     one, two = tmp_path / "one", tmp_path / "two"
-    assert run(override(PRESETS["sudoku-mini"].config, settings), one, "tiny")
-    assert run(override(PRESETS["sudoku-mini"].config, [*settings, f"init={one}"]), two, "tiny")
+    assert run(override(PRESETS["sudoku-mini"].config, [*common, "init=sudoku-mini"]), one, "tiny")
+    assert run(override(PRESETS["sudoku-mini"].config, [*common, f"init={one}"]), two, "tiny")
+    (one / "step-mine").mkdir()  # not a run's
     first, second = load(str(one)).about, load(str(two)).about
     assert second["init"] == {"name": "tiny", **first}
-    assert training_seconds(second) == pytest.approx(second["seconds"] + first["seconds"])
+    mini = load("sudoku-mini").about
+    assert training_seconds(second) == pytest.approx(second["seconds"] + first["seconds"] + mini["seconds"])
     assert training_seconds({"seconds": 3.0, "run": {"init": "lost"}}) is None
-    assert trainings(second) == [second, second["init"]]
+    assert trainings(second) == [second, second["init"], second["init"]["init"]]
 
-    rows = ("--data", str(small_csv), "--skip", "1", "--limit", "3", "--steps", "2")
+    rows = ("--data", str(small_csv), "--skip", "10", "--limit", "20", "--steps", "1")
     png = tmp_path / "t.png"
     done = call("history", str(one), str(two), *rows, "--until", "sure", "--png", str(png))
     assert (done.code, png.read_bytes()[:4]) == (0, b"\x89PNG")
-    asked = Rows(str(small_csv), slice(1, 4), Thinking(2, until="end"))
+    asked = Rows(str(small_csv), slice(10, 30), Thinking(1, until="end"))
     histories = [replace(read(str(folder)), checks=solved(str(folder), asked)) for folder in (one, two)]
     assert [history.checks[:, 0].tolist() for history in histories] == [[2, 3], [2, 3]]
     logged = [json.loads(line)["seconds"] for line in (two / "log.jsonl").read_text().splitlines()]
-    np.testing.assert_allclose(histories[1].trained[:, 1], np.array(logged) + first["seconds"])
+    before = first["seconds"] + mini["seconds"]
+    np.testing.assert_allclose(histories[1].trained[:, 1], np.array(logged) + before)
     kept = [load(str(folder)).about["seconds"] for folder in (two / "step-2", two)]
-    np.testing.assert_allclose(histories[1].checks[:, 1], np.array(kept) + first["seconds"])
-    told = json.loads(call("eval", str(one), *rows, "--json").out)
-    assert histories[0].checks[-1, 2:].tolist() == [3 * told["exact"][-1], 3]
+    np.testing.assert_allclose(histories[1].checks[:, 1], np.array(kept) + before)
+    for until, thinking in (("end", Thinking(1, until="end")), ("sure", Thinking(1, until="sure"))):
+        told = json.loads(call("eval", str(one), *rows, "--until", until, "--json").out)
+        right, count = solved(str(one), replace(asked, thinking=thinking))[-1, 2:]
+        assert (right, count) == (round(20 * told["exact"][-1]), 20)
+        assert 0 < right < 20
     assert call("history", str(one), "--steps", "3").code == 2
+
+
+def test_kept_weights_of_a_run_that_goes_on(call: Call, small_csv: Path, tmp_path: Path) -> None:
+    """Weights are shown in the order of their steps, whatever was saved last; what is not whole yet is left out."""
+    config = override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}", "steps=4", "keep_every=1"])
+    folder = tmp_path / "run"
+    assert run(config, folder, "tiny")
+    asked = Rows(str(small_csv), slice(0, 2), Thinking(1, until="end"))
+    assert solved(str(folder), asked)[:, 0].tolist() == [1, 2, 3, 4]
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).write_bytes((folder / "step-2" / name).read_bytes())  # of the last checkpoint
+    (folder / "step-3" / "config.json").unlink()
+    assert solved(str(folder), asked)[:, 0].tolist() == [1, 2, 4]
+    (folder / "config.json").unlink()
+    assert solved(str(folder), asked)[:, 0].tolist() == [1, 2, 4]
+    (folder / "checkpoint.pt").unlink()
+    (folder / "model.safetensors").unlink()
+    refused = call("train", "sudoku-mini", *settings(f"data={small_csv}"), "--out", str(folder))
+    assert (refused.code, "already holds weights of a run (step-*)" in refused.err) == (2, True)
+    with pytest.raises(BadInput, match="holds no weights yet"):
+        solved(write(tmp_path / "new", trained(20)), asked)
+
+
+def test_time_counts_from_what_is_known(small_csv: Path, tmp_path: Path) -> None:
+    """Where an earlier training's time is not known, both curves count from the run's own beginning."""
+    config = override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}", "steps=2"])
+    assert run(config, tmp_path / "run", "tiny")
+    path = tmp_path / "run" / "config.json"
+    content = json.loads(path.read_text())
+    content["about"]["run"]["init"] = "lost"
+    path.write_text(json.dumps(content))
+    points = solved(str(tmp_path / "run"), Rows(str(small_csv), slice(0, 2), Thinking(1, until="end")))
+    assert points[0, 1] == content["about"]["seconds"] > 0
+
+
+def test_a_resumed_run_keeps_what_it_began_with(
+    small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = [*TINY, f"data={small_csv}", "steps=4", "save_every=2"]
+    config = override(PRESETS["sudoku-mini"].config, more)
+    assert run(config, tmp_path / "one", "tiny")
+    monkeypatch.setattr(Run, "should_stop", lambda self, parent: self.trainer.step == 2)
+    began = override(config, [f"init={tmp_path / 'one'}"])
+    assert not run(began, tmp_path / "two", "tiny")
+    monkeypatch.undo()
+    assert run(None, tmp_path / "two", "", resume=True)
+    assert load(str(tmp_path / "two")).about["init"] == {"name": "tiny", **load(str(tmp_path / "one")).about}
+
+
+def test_arc_is_not_scored_row_by_row(tmp_path: Path) -> None:
+    folder = tmp_path / "arc"
+    spec, config = get_task("arc-agi-1").spec, ModelConfig(width=8, heads=1, layers=1, T=1, n=1)
+    save_model(folder, build(config, spec), config, spec, "arc", {})
+    with pytest.raises(BadInput, match="ARC is scored by votes"):
+        solved(str(folder), Rows("embedded", slice(0, 1), Thinking(1, until="end")))

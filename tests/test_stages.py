@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from trm import checkpoint, maze_training
+from trm.compare_read import training_flops
 from trm.config import RunConfig, Stage, override
 from trm.cost import memory, run_flops, training_cost
 from trm.errors import BadInput
@@ -15,6 +16,7 @@ from trm.models import ModelConfig, build, resized
 from trm.presets import PRESETS
 from trm.run import run
 from trm.sources import training_set
+from trm.store import Stored
 from trm.tasks import get_task
 from trm.tasks.maze import Maze
 from trm.tasks.maze_data import generate
@@ -58,12 +60,12 @@ def test_a_run_goes_through_its_stages() -> None:
         longest.append(subject.now.max_steps)
         subject.advance()
         assert {id(p) for p in subject.model.parameters()} == weights
+        assert subject.model.frame.start_y is subject.whole.frame.start_y
         assert any(not torch.equal(a, b) for a, b in zip(before, subject.whole.parameters(), strict=True))
     assert cells == [16] * 2 + [30] * 4 + [36] * 4
     assert longest == [2] * 2 + [5] * 4 + [3] * 4
     assert subject.model is subject.whole
     assert (subject.slots.taken >= 3).all()
-    assert subject.whole.start_y is subject.model.start_y if hasattr(subject.whole, "start_y") else True
 
 
 def test_a_stage_learns_in_its_own_way() -> None:
@@ -106,8 +108,12 @@ def test_bad_stages_are_refused() -> None:
         with pytest.raises(BadInput, match=words):
             staged(f"stages={stages}")
     assert staged("stages=").stages == ()
+    limited = Stage(task="maze-4x4", share=0.1, max_steps=3, loss_limit=0.25)
+    assert staged("stages=maze-4x4:0.1:3::0.25").stages == (limited,)
     with pytest.raises(BadInput, match="task 'maze-4' is unknown"):
         trainer(staged("stages=maze-4:0.5:2"))
+    with pytest.raises(BadInput, match="30x30, too small for maze-40x40"):
+        trainer(staged("data=embedded", "stages=maze-5x5:0.2:2,maze-40x40:0.5:2"))
     with pytest.raises(BadInput, match="depend on the puzzle's size, so it cannot learn maze-4x4"):
         trainer(staged("model.mixer=mlp"))
 
@@ -138,6 +144,10 @@ def test_the_cost_of_a_run_is_that_of_its_stages() -> None:
     assert wide.puzzle_steps(10) == [2 * 7 * wide.batch, 4 * puzzle_steps, 4 * puzzle_steps]
     assert wide.puzzle_steps(3) == [2 * 7 * wide.batch, puzzle_steps, 0]
     assert run_flops(wide, spec, 2) == 2 * 7 * each[0] * wide.batch // puzzle_steps
+    about = {"run": staged("stages=").model_dump(), "step": 3}
+    small = {"run": staged("stages=", "task=maze-4x4").model_dump(), "step": 7}
+    stored = Stored(build(config.model, spec), spec, "maze", {**about, "init": {"name": "small", **small}})
+    assert training_flops(stored) == 3 * each[2] + 7 * each[0]
     assert memory(wide, spec).activations > memory(config, spec).activations
 
 

@@ -285,7 +285,22 @@ def test_a_non_finite_loss_stops_and_keeps_the_last_checkpoint(
     content = checkpoint.load(tmp_path)
     assert content["trainer"]["step"] == 7
     assert all(torch.isfinite(value).all() for value in content["trainer"]["model"].values())
-    assert issubclass(NonFinite, Exception)
+
+
+def test_a_non_finite_gradient_leaves_the_weights_alone(small_csv: Path) -> None:
+    subject = trainer(small_csv)
+    weights = list(subject.model.parameters())
+    weights[0].register_hook(lambda gradient: torch.full_like(gradient, math.inf))  # type: ignore[no-untyped-call]
+    before = [p.detach().clone() for p in weights]
+    with pytest.raises(NonFinite):
+        subject.advance()
+    assert all(torch.equal(a, b) for a, b in zip(before, weights, strict=True))
+
+
+@pytest.mark.parametrize("name", ["loss_limit", "lr", "clip", "start_noise"])
+def test_no_setting_is_infinite(name: str) -> None:
+    with pytest.raises(BadInput, match=f"setting {name}='inf': input should be a finite number"):
+        override(RunConfig(), [f"{name}=inf"])
 
 
 def test_minutes_become_steps(small_csv: Path, tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ def check_free(folder: Path) -> None:
         raise BadInput(f"{folder} already holds a run; go on with --resume, or choose another --out")
     if any((folder / name).exists() for name in MODEL):
         raise BadInput(f"{folder} already holds a model; choose another --out")
+    if any(folder.glob("step-*")):
+        raise BadInput(f"{folder} already holds weights of a run (step-*); choose another --out")
 
 
 def load(folder: Path) -> dict[str, Any]:

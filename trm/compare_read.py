@@ -19,6 +19,7 @@ from trm.cost import forward_cost, run_flops
 from trm.errors import BadInput
 from trm.evaluate import evaluate
 from trm.records import Record
+from trm.sources import task_of
 from trm.store import Stored, training_seconds, trainings
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.arc import Arc
@@ -203,7 +204,8 @@ def training_flops(stored: Stored) -> int | None:
     total = 0
     for about in trainings(stored.about):
         try:
-            total += run_flops(RunConfig.model_validate(about["run"]), stored.spec, int(about["step"]))
-        except (KeyError, TypeError, ValueError):
+            run = RunConfig.model_validate(about["run"])
+            total += run_flops(run, task_of(run).spec, int(about["step"]))
+        except (KeyError, TypeError, ValueError, BadInput):
             return None
     return total

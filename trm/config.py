@@ -19,10 +19,11 @@ from trm.tasks.structure import Structure
 
 class Stage(BaseModel):
     """A part of a run that trains on another task, on the same at another size, or in another way. Also written
-    task:share:max_steps, with :window and :loss_limit after it where they are not the run's.
+    task:share:max_steps, with :window and :loss_limit after it where they are not the run's (task:share:max_steps::0.25
+    has the run's window).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     task: str
     share: float = Field(gt=0, le=1)  # of the run's optimiser steps
@@ -38,7 +39,7 @@ class Stage(BaseModel):
         parts = value.split(":")
         if not 3 <= len(parts) <= len(cls.model_fields):
             raise ValueError("write task:share:max_steps, for example maze-10x10:0.2:16; :window:loss_limit may follow")
-        return dict(zip(cls.model_fields, parts, strict=False))
+        return {name: part for name, part in zip(cls.model_fields, parts, strict=False) if part}
 
     def changes(self) -> dict[str, Any]:
         """The run's settings that are others in this stage, with their values."""
@@ -48,7 +49,7 @@ class Stage(BaseModel):
 class RunConfig(BaseModel):
     """Defaults are the published TRM's where the paper gives one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     task: str = "sudoku"
     data: str = "embedded"  # embedded | hub | generated (mazes) | path of a file, or of a folder of ARC tasks

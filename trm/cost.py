@@ -134,9 +134,10 @@ def training_cost(run: RunConfig, spec: Spec) -> Cost:
 
 def run_flops(run: RunConfig, spec: Spec, steps: int) -> int:
     """Of the first `steps` optimiser steps, each stage at the size of its own puzzles."""
-    stages = zip(run.puzzle_steps(steps), run.plan(), strict=True)
-    specs = [*(get_task(stage.task).spec for stage in run.stages), spec]
-    return sum(count * training_cost(part, one).flops for (count, part), one in zip(stages, specs, strict=True))
+    total = 0
+    for count, part in zip(run.puzzle_steps(steps), run.plan(), strict=True):
+        total += count * training_cost(part, spec if part.task == run.task else get_task(part.task).spec).flops
+    return total
 
 
 def memory(run: RunConfig, spec: Spec, processes: int = 1) -> Memory:

@@ -23,6 +23,8 @@ from trm.ranks import pick_device
 from trm.run import LOG
 from trm.solver import Thinking
 from trm.store import CONFIG, load, training_seconds, trainings
+from trm.tasks import get_task
+from trm.tasks.arc import Arc
 
 POINTS = 60  # of a curve of losses, each the mean of a stretch of the log
 ROWS = 12  # of the table, at most
@@ -36,7 +38,7 @@ class History:
     """
 
     name: str
-    trained: npt.NDArray[np.float64]  # [reports, 4]: step, seconds, loss of the answer, share of sequences exact
+    trained: npt.NDArray[np.float64]  # [reports, 5]: step, seconds, loss of the answer, sequences exact, and ended
     checks: npt.NDArray[np.float64]  # [checks, 4]: step, seconds, exact at the last step, puzzles
 
 
@@ -58,15 +60,18 @@ def read(run: str) -> History:
                 rows = (found["exact"][-1] * found["rows"], found["rows"])
                 checks.append((record["step"], record["seconds"], *map(float, rows)))
             else:
-                trained.append((record["step"], record["seconds"], record["loss"], record["exact"] or 0.0))
+                ended = record["finished"]
+                trained.append((record["step"], record["seconds"], record["loss"], record["exact"] * ended, ended))
         except (ValueError, TypeError, KeyError, IndexError):
             if number == len(lines):
                 break  # cut off while it was written
             raise BadInput(f"{path}, line {number}: not a line of a training's log") from None
     if not trained:
         raise BadInput(f"{run}: nothing has been logged yet")
-    before = np.array([0, seconds_before(Path(run)), 0, 0])
-    return History(Path(run).name, np.array(trained) + before, np.array(checks, float).reshape(-1, 4) + before)
+    history = History(Path(run).name, np.array(trained, float), np.array(checks, float).reshape(-1, 4))
+    for values in (history.trained, history.checks):
+        values[:, 1] += seconds_before(Path(run))
+    return history
 
 
 def seconds_before(run: Path) -> float:
@@ -91,24 +96,30 @@ class Rows:
 def solved(run: str, rows: Rows) -> npt.NDArray[np.float64]:
     """`History.checks` of the weights that a run kept (`keep_every`), and of its last ones.
 
-    Raises BadInput: there are no such weights, no such rows, or they do not go together.
+    Raises BadInput: there are no such weights, no such rows, or they do not go together; ARC, which is scored by votes.
     """
-    kept = sorted(Path(run).glob("step-*"), key=lambda folder: int(folder.name.removeprefix("step-")))
+    folders = [folder for folder in (Path(run), *Path(run).glob("step-*")) if (folder / CONFIG).is_file()]
+    if not folders:
+        raise BadInput(f"{run} holds no weights yet; it saves them every so many steps (save_every, keep_every)")
     found: dict[int, tuple[float, ...]] = {}
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task(Path(run).name, total=None)
-        for folder in (*kept, Path(run)):
-            stored, task, puzzles = rows_for(load(str(folder)), rows.data, rows.which)
+        for folder in folders:
+            kept = load(str(folder))
+            if isinstance(get_task(kept.spec.name), Arc):
+                raise BadInput(f"{run}: ARC is scored by votes over augmentations: trm eval for each of its weights")
+            stored, task, puzzles = rows_for(kept, rows.data, rows.which)
             step, device = stored.about.get("step", 0), pick_device()
             if step in found:
-                continue  # the last of those that were kept
-            progress.update(bar, total=(len(kept) + 1) * len(puzzles))
+                continue  # the run's last weights, kept as well
+            progress.update(bar, total=len(folders) * len(puzzles))
             watch = functools.partial(progress.advance, bar)
             model = stored.model.to(device)
             how = rows.thinking
             result = evaluate(model, task, puzzles, how.steps, 16, device, watch, how.until)
-            found[step] = (step, training_seconds(stored.about) or 0.0, int(result.exact[-1]), result.rows)
-    return np.array(list(found.values()), float)
+            seconds = stored.about.get("seconds", 0.0) + seconds_before(Path(run))
+            found[step] = (step, seconds, int(result.exact[-1]), result.rows)
+    return np.array([found[step] for step in sorted(found)], float)
 
 
 def show(runs: Sequence[str], png: Path | None, rows: Rows | None) -> None:
@@ -142,13 +153,14 @@ def table(history: History) -> Table:
             right, rows = inside[-1, 2:]
             low, high = interval(right, int(rows))
             held = [f"{right / rows:.1%}", f"{low:.1%} - {high:.1%}"]
-        loss, exact = part[:, 2:].mean(0)
-        shown.add_row(f"{step:.0f}", f"{seconds / 60:.1f}", f"{loss:.3f}", f"{exact:.1%}", *held)
+        exact, ended = part[:, 3:].sum(0)
+        share = f"{exact / ended:.1%}" if ended else ""
+        shown.add_row(f"{step:.0f}", f"{seconds / 60:.1f}", f"{part[:, 2].mean():.3f}", share, *held)
     return shown
 
 
 def stretches(values: npt.NDArray[np.float64], most: int) -> list[npt.NDArray[np.float64]]:
-    """[reports, 4] in up to `most` parts of about equal length, none empty."""
+    """[reports, ...] in up to `most` parts of about equal length, none empty."""
     return [part for part in np.array_split(values, min(most, len(values))) if len(part)]
 
 

@@ -23,11 +23,13 @@ class StepLoss(NamedTuple):
 
 
 def log_stablemax(logits: Tensor) -> Tensor:
-    """log s(x) - log sum s(x), s(x) = x + 1 for x >= 0 and 1 / (1 - x) below, in float64. Any shape, last axis.
+    """log s(x) - log sum s(x), s(x) = x + 1 for x >= 0 and 1 / (1 - x) below. Any shape, last axis.
+
+    In float64, but in float32 on Apple's GPUs, which have no other.
 
     Grows linearly where exp explodes, so confident logits keep a gradient (Prieto et al., arXiv 2501.04697).
     """
-    x = logits.double()
+    x = logits.float() if logits.device.type == "mps" else logits.double()
     s = torch.where(x < 0, 1 / (1 - x.clamp(max=0)), x + 1)
     return torch.log(s) - torch.log(s.sum(-1, keepdim=True))
 

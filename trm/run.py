@@ -155,7 +155,8 @@ class Run:
             self.save()
         except NonFinite:
             last = f"the checkpoint of step {saved} in {self.out} is intact" if saved else "no checkpoint was due yet"
-            hint = "lower the learning rate (--set lr=...) or set --set clip=1"
+            hint = "start anew in another --out with a lower rate (--set lr=...) or --set clip=1"
+            hint += f", from the weights so far if you like (--set init={self.out})" if saved else ""
             raise TrmError(f"the loss is not finite at step {trainer.step + 1}; {last}; {hint}") from None
         finally:
             restore()

@@ -39,6 +39,8 @@ def training_set(config: RunConfig, task: Task) -> Puzzles:
         return puzzles.take(slice(0, config.limit)) if config.limit else puzzles
     if config.limit:
         raise BadInput("limit is not for ARC, whose pairs belong to tasks: leave it at 0")
+    if config.reveal.share:
+        raise BadInput("reveal is not for ARC, whose answers have sizes of their own: --set reveal.share=0")
     sets = _arc_set(config, task)
     if ranks.rank() == 0:
         for line in told(sets, config.arc.keep_leaks):

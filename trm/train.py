@@ -60,7 +60,7 @@ class Totals:
 
 
 class NonFinite(Exception):
-    """The loss is not a number any more."""
+    """The loss, or its gradient, is not a number any more."""
 
 
 class Trainer:
@@ -80,10 +80,17 @@ class Trainer:
         self.ema = Ema(self.whole, config.ema)
         self.optimizers = make_optimizers(self.whole, config.optimizer, config.lr, config.betas, config.weight_decay)
         self.totals = Totals()
-        for stage in config.stages:
-            resized(self.whole, get_task(stage.task).spec)  # what cannot be done is said now
+        self.parts = [self.part(stage.task) for stage in config.plan()]  # what cannot be done is said now
         self.stage = -1
         self.enter_stage()
+
+    def part(self, name: str) -> tuple[Task, Puzzles]:
+        """A stage's task and puzzles. Raises BadInput where there are none, or the model cannot be of that size."""
+        if name == self.config.task:
+            return self.task, self.puzzles
+        task = get_task(name)
+        resized(self.whole, task.spec)
+        return task, training_set(self.config, task)
 
     def enter_stage(self) -> None:
         """Go over to the stage that the next step belongs to, unless that is the present one: every slot starts anew
@@ -93,10 +100,8 @@ class Trainer:
         if number == self.stage:
             return
         self.now = config.plan()[number]
-        task, puzzles, self.model = self.task, self.puzzles, self.whole
-        if self.now.task != config.task:
-            task = get_task(self.now.task)
-            puzzles, self.model = training_set(config, task), resized(self.whole, task.spec)
+        task, puzzles = self.parts[number]
+        self.model = self.whole if task is self.task else resized(self.whole, task.spec)
         self.sampler = make_sampler(config, task, puzzles)
         frame = self.model.frame
         embedding = frame.puzzle if isinstance(frame, TokenFrame) else None
@@ -155,10 +160,12 @@ class Trainer:
             wait = contextlib.nullcontext() if last or ranks.world() == 1 else self.net.no_sync()  # type: ignore[operator]
             with wait:
                 measured += self.learn(part)
-        if not torch.isfinite(ranks.summed(measured[:2].clone())).all():
-            raise NonFinite
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if not torch.isfinite(ranks.summed(torch.stack([*measured[:2], norm.cpu().double()]))).all():
+            raise NonFinite  # before the weights are touched
         if config.clip:
-            nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
+            nn.utils.clip_grads_with_norm_(self.model.parameters(), config.clip, norm)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = config.lr * factor
@@ -235,7 +242,8 @@ class Trainer:
                 hinted = self.hints.loss(part, output.hints, steps)
             answer_loss = limited(losses.answer, config.loss_limit) if config.loss_limit else losses.answer
             loss = loss + (answer_loss + config.halt_weight * halt_loss + config.hint_weight * hinted).sum()
-            least = exploration(self.halting_draws(turn)[part], config.max_steps, config.explore)
+            draws = self.halting_draws(turn)[part]
+            least = exploration(draws, config.max_steps, config.explore).to(self.device)
             least = least if config.early_halt else torch.full_like(least, config.max_steps)
             stop = halted(output, steps, config.max_steps, least, config.continue_loss)
             slots.halted[part] = stop
@@ -243,7 +251,7 @@ class Trainer:
             counted = stop & (answer != 0).any(-1)
             right, done = losses.exact & counted, steps * counted
             values = (losses.answer, halt_loss, torch.ones_like(stop), counted, right, done, hinted)
-            measured += torch.stack([value.detach().double().sum().cpu() for value in values])
+            measured += torch.stack([value.detach().to(self.dtype) for value in values]).cpu().double().sum(-1)
         torch.autograd.backward(loss / (config.window * len(slots.steps)))
         slots.y[part], slots.z[part] = state.y.detach(), state.z.detach()
         return measured
@@ -257,9 +265,9 @@ class Trainer:
         return best.sigmoid()
 
     def halting_draws(self, turn: int) -> Tensor:
-        """This rank's rows of the uniform draws for one supervision step of the window. -> [slots, 2]"""
+        """This rank's rows of the uniform draws for one supervision step of the window. -> [slots, 2], on the CPU"""
         number = self.step * self.now.window + turn
-        draws = torch.from_numpy(halting_draws(self.config.seed, number, self.config.batch)).to(self.device)
+        draws = torch.from_numpy(halting_draws(self.config.seed, number, self.config.batch))
         count = len(self.slots.steps)
         return draws[ranks.rank() * count : (ranks.rank() + 1) * count]
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class ModelConfig(BaseModel):
     """Names follow the paper: T recursions a supervision step, n latent updates a recursion."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["trm", "hrm", "direct"] = "trm"
     mixer: str = "attention"  # attention | mlp | groups | local, or a name given to `trm.models.register_mixer`
