@@ -102,6 +102,7 @@ def solved(run: str, rows: Rows) -> npt.NDArray[np.float64]:
     if not folders:
         raise BadInput(f"{run} holds no weights yet; it saves them every so many steps (save_every, keep_every)")
     found: dict[int, tuple[float, ...]] = {}
+    before = seconds_before(Path(run))
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task(Path(run).name, total=None)
         for folder in folders:
@@ -117,8 +118,7 @@ def solved(run: str, rows: Rows) -> npt.NDArray[np.float64]:
             model = stored.model.to(device)
             how = rows.thinking
             result = evaluate(model, task, puzzles, how.steps, 16, device, watch, how.until)
-            seconds = stored.about.get("seconds", 0.0) + seconds_before(Path(run))
-            found[step] = (step, seconds, int(result.exact[-1]), result.rows)
+            found[step] = (step, stored.about.get("seconds", 0.0) + before, int(result.exact[-1]), result.rows)
     return np.array([found[step] for step in sorted(found)], float)
 
 

@@ -80,11 +80,11 @@ class Trainer:
         self.ema = Ema(self.whole, config.ema)
         self.optimizers = make_optimizers(self.whole, config.optimizer, config.lr, config.betas, config.weight_decay)
         self.totals = Totals()
-        self.parts = [self.part(stage.task) for stage in config.plan()]  # what cannot be done is said now
+        self.stages = [self.prepared(stage.task) for stage in config.plan()]  # what cannot be done is said now
         self.stage = -1
         self.enter_stage()
 
-    def part(self, name: str) -> tuple[Task, Puzzles]:
+    def prepared(self, name: str) -> tuple[Task, Puzzles]:
         """A stage's task and puzzles. Raises BadInput where there are none, or the model cannot be of that size."""
         if name == self.config.task:
             return self.task, self.puzzles
@@ -100,7 +100,7 @@ class Trainer:
         if number == self.stage:
             return
         self.now = config.plan()[number]
-        task, puzzles = self.parts[number]
+        task, puzzles = self.stages[number]
         self.model = self.whole if task is self.task else resized(self.whole, task.spec)
         self.sampler = make_sampler(config, task, puzzles)
         frame = self.model.frame
