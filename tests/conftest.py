@@ -19,8 +19,12 @@ from browsing import browser, show, url  # noqa: F401 -- fixtures
 from llm_server import ask, model, puzzles  # noqa: F401 -- fixtures
 
 from trm import cli
+from trm.config import RunConfig, override
+from trm.presets import PRESETS
+from trm.tasks import load_puzzles
 from trm.tasks.sudoku import Sudoku
 from trm.tasks.sudoku_search import Solver, minimal_puzzle, random_solution
+from trm.train import Trainer
 
 # Tiny tensors gain nothing from threads and lose much where the machine is busy.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -52,6 +56,20 @@ TINY = [
     "warmup=2",
     "log_every=1",
 ]
+
+
+STEPS = 30  # of `tiny`
+
+
+def tiny(data: Path, *more: str) -> RunConfig:
+    """The settings of a run like that on `data`, some of them others."""
+    return override(PRESETS["sudoku-mini"].config, [*TINY, f"data={data}", f"steps={STEPS}", "save_every=7", *more])
+
+
+def trainer(data: Path, *more: str) -> Trainer:
+    """Of such a run, before its first step."""
+    task = Sudoku(2, 2)
+    return Trainer(tiny(data, *more), task, load_puzzles(task, str(data)), torch.device("cpu"))
 
 
 def children() -> list[int]:

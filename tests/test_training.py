@@ -14,34 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, Trm, settings
+from conftest import STEPS, Trm, settings, tiny, trainer
 from safetensors.torch import load_file
 
 from trm import checkpoint
 from trm.cli import main
 from trm.config import RunConfig, override
-from trm.data import Reveal, Sampler
 from trm.errors import BadInput, TrmError
-from trm.losses import step_loss
-from trm.models import State
 from trm.presets import PRESETS
 from trm.run import run
 from trm.store import load
-from trm.tasks import load_puzzles
 from trm.tasks.base import Puzzles
-from trm.tasks.sudoku import Sudoku
 from trm.train import NonFinite, Trainer
-
-STEPS = 30
-
-
-def tiny(data: Path, *more: str) -> RunConfig:
-    return override(PRESETS["sudoku-mini"].config, [*TINY, f"data={data}", f"steps={STEPS}", "save_every=7", *more])
-
-
-def trainer(data: Path, *more: str) -> Trainer:
-    task = Sudoku(2, 2)
-    return Trainer(tiny(data, *more), task, load_puzzles(task, str(data)), torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -116,16 +100,6 @@ def test_a_mistake_that_every_process_finds_is_told_once(trm: Trm) -> None:
     assert done.stderr.splitlines() == ["trm: cannot read 'nowhere.csv': No such file or directory"]
 
 
-def test_a_noisy_start_is_drawn_for_every_puzzle_anew(small_csv: Path) -> None:
-    still, noisy = trainer(small_csv), trainer(small_csv, "start_noise=0.25")
-    starts = [subject.refill(slice(0, 8), State(subject.slots.y, subject.slots.z)) for subject in (still, noisy)]
-    for before, after in zip(*starts, strict=True):
-        added = after - before
-        assert added.std() == pytest.approx(0.25, rel=0.1)
-        assert len({row.numpy().tobytes() for row in added}) == len(added)
-    assert noisy.model.start(1).y.equal(still.model.start(1).y)  # what is stored stays as it is
-
-
 def test_weights_on_the_way_are_kept(small_csv: Path, tmp_path: Path) -> None:
     assert run(tiny(small_csv, "steps=6", "keep_every=2"), tmp_path, "tiny")
     kept = {path.name: load_file(path / "model.safetensors") for path in tmp_path.glob("step-*")}
@@ -181,91 +155,6 @@ def test_micro_batches_do_not_change_the_result(small_csv: Path) -> None:
         b.advance()
     for x, y in zip(a.model.parameters(), b.model.parameters(), strict=True):
         torch.testing.assert_close(x, y)
-
-
-def test_a_window_sends_the_gradient_through_its_steps_and_takes_new_puzzles_in_between(small_csv: Path) -> None:
-    more = ("precision=float64", "explore=0", "max_steps=2", "window=3", "start_noise=0", "reveal.share=0")
-    subject, by_hand = trainer(small_csv, *more), trainer(small_csv, *more)
-    subject.learn(slice(0, 8))
-    assert subject.slots.taken.tolist() == [2] * 8
-    # Two steps on the first puzzle of each slot, then one on the next: as if the state began anew, by hand.
-    loss = torch.zeros((), dtype=torch.float64)
-    for puzzle, steps in ((0, 2), (1, 1)):
-        draws = [by_hand.sampler.draw(slot, puzzle, 0.0) for slot in range(8)]
-        question, answer = (torch.from_numpy(np.stack([draw[k] for draw in draws])) for k in (0, 1))
-        state = by_hand.model.start(8)
-        for _ in range(steps):
-            output = by_hand.model(state, question)
-            losses = step_loss(output, answer, by_hand.model.first_token, by_hand.config.loss)
-            loss, state = loss + (losses.answer + by_hand.config.halt_weight * losses.halt).sum(), output.state
-    torch.autograd.backward(loss / 24)
-    for mine, theirs in zip(subject.model.parameters(), by_hand.model.parameters(), strict=True):
-        torch.testing.assert_close(mine.grad, theirs.grad)
-
-
-def test_with_a_limit_a_sequence_counts_the_less_the_worse_it_is(small_csv: Path) -> None:
-    """The gradient of each sequence's loss, found on its own, is weighed by exp(-loss / limit)."""
-    more = ("precision=float64", "start_noise=0", "reveal.share=0", "loss_limit=0.5", "halt_weight=0", "micro=3")
-    subject, by_hand = trainer(small_csv, *more), trainer(small_csv, *more)
-    for part in (slice(0, 3), slice(3, 6), slice(6, 8)):
-        subject.learn(part)
-    draws = [by_hand.sampler.draw(slot, 0, 0.0) for slot in range(8)]
-    question, answer = (torch.from_numpy(np.stack([draw[k] for draw in draws])) for k in (0, 1))
-    output = by_hand.model(by_hand.model.start(8), question)
-    losses = step_loss(output, answer, by_hand.model.first_token, by_hand.config.loss).answer
-    assert losses.max() - losses.min() > 0.01
-    parameters = {name: p for name, p in by_hand.model.named_parameters() if "halt" not in name}
-    expected = {name: torch.zeros_like(p) for name, p in parameters.items()}
-    for loss in losses:
-        grads = torch.autograd.grad(loss, list(parameters.values()), retain_graph=True)
-        for total, grad in zip(expected.values(), grads, strict=True):
-            total += math.exp(-loss.item() / 0.5) * grad / 8
-    for name, mine in subject.model.named_parameters():
-        if "halt" not in name:
-            torch.testing.assert_close(mine.grad, expected[name])
-
-
-def test_halted_slots_take_new_puzzles_and_others_go_on(small_csv: Path) -> None:
-    subject = trainer(small_csv, "explore=0", "max_steps=3")
-    for expected in ([1, 1], [2, 1], [3, 1], [1, 2], [2, 2], [3, 2], [1, 3]):
-        before = subject.slots.question.clone()
-        subject.advance()
-        assert subject.slots.steps.tolist() == [expected[0]] * 8
-        assert subject.slots.taken.tolist() == [expected[1]] * 8
-        if expected[0] > 1:
-            assert torch.equal(before, subject.slots.question)
-
-
-@pytest.mark.parametrize("early", [True, False])
-def test_a_model_that_wants_to_halt_does_so_unless_it_must_not(small_csv: Path, early: bool) -> None:
-    subject = trainer(small_csv, "explore=0", "max_steps=3", f"early_halt={early}")
-    with torch.no_grad():
-        subject.model.frame.halt.bias.fill_(99.0)
-    for _ in range(6):
-        subject.advance()
-    assert subject.slots.taken.tolist() == [6 if early else 2] * 8
-
-
-def test_every_epoch_visits_every_puzzle_once(small_csv: Path) -> None:
-    task = Sudoku(2, 2)
-    puzzles = load_puzzles(task, str(small_csv))
-    sampler = Sampler(puzzles, task, batch=8, seed=1, augment=False, reveal=Reveal())
-    for epoch in range(3):
-        drawn = [sampler.draw(s, epoch * 5 + t, 0.0).question.tobytes() for t in range(5) for s in range(8)]
-        assert sorted(drawn) == sorted(row.tobytes() for row in puzzles.question)
-
-
-def test_draws_depend_on_the_slot_alone_and_reveal_fades(small_csv: Path) -> None:
-    task = Sudoku(2, 2)
-    puzzles = load_puzzles(task, str(small_csv))
-    sampler = Sampler(puzzles, task, 8, seed=1, augment=True, reveal=Reveal(share=1.0, most=1.0, until=0.5))
-    late, early = sampler.draw(3, 2, 0.6), sampler.draw(3, 2, 0.0)
-    shown = [sum((sampler.draw(slot, 2, at).question >= 2).sum() for slot in range(8)) for at in (0.0, 0.6)]
-    assert shown[0] > shown[1]
-    np.testing.assert_array_equal(late.answer, early.answer)
-    assert task.valid(early.question[None], early.answer[None])[0]
-    again = Sampler(puzzles, task, 8, 1, True, Reveal()).draw(3, 2, 0.0)
-    np.testing.assert_array_equal(again.question, late.question)
 
 
 def test_a_non_finite_loss_stops_and_keeps_the_last_checkpoint(

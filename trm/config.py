@@ -69,6 +69,7 @@ class RunConfig(BaseModel):
     max_steps: int = Field(16, ge=1)  # supervision steps a puzzle
     window: int = Field(1, ge=1)  # supervision steps that share one gradient and one weight update; the paper's is 1
     start_noise: float = Field(0.0, ge=0)  # standard deviation of what is added to the initial y and z of a puzzle
+    carry: float = Field(0.0, ge=0, le=1)  # how often a puzzle starts from the state that the one before it left
     explore: float = Field(0.1, ge=0, le=1)  # how often a sequence must do a random number of steps before it may halt
     early_halt: bool = True  # in training, a sequence that halts leaves its slot; else each does max_steps
     # Optimiser

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from trm.tasks.base import Puzzles, Task, Tokens
 
-ORDER, PUZZLE, HALTING, START = range(4)  # streams of random numbers that must never coincide
+ORDER, PUZZLE, HALTING, START, CARRY = range(5)  # streams of random numbers that must never coincide
 
 
 class Reveal(BaseModel):
@@ -67,6 +67,11 @@ class Sampler:
 def halting_draws(seed: int, step: int, batch: int) -> npt.NDArray[np.float64]:
     """Uniform draws [batch, 2] for halting exploration at optimiser step `step`, for the whole global batch."""
     return np.random.default_rng([seed, HALTING, step]).random((batch, 2))
+
+
+def carry_draw(seed: int, slot: int, taken: int) -> float:
+    """Uniform in [0, 1): whether `slot` keeps its state for the puzzle it takes after `taken` others."""
+    return float(np.random.default_rng([seed, CARRY, slot, taken]).random())
 
 
 def start_noise(seed: int, slot: int, taken: int, count: int, device: torch.device) -> Tensor:

@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from trm import ranks
 from trm.config import RunConfig
-from trm.data import halting_draws, start_noise
+from trm.data import carry_draw, halting_draws, start_noise
 from trm.ema import Ema
 from trm.errors import BadInput
 from trm.halting import exploration, halted
@@ -179,15 +179,27 @@ class Trainer:
         self.enter_stage()
 
     def refill(self, part: slice, state: State) -> State:
-        """Give every halted slot of `part` its next puzzle. -> `state` with the initial one in their places"""
+        """Give every halted slot of `part` its next puzzle. -> `state`, there the initial one or one carried over"""
         slots, over = self.slots, self.slots.halted[part].clone()  # kept by the graph
         rows = over.nonzero().flatten().tolist()
         start = self.model.start(len(over))
         if rows:
-            start = self.noisy(start, part, rows)
+            start, left = self.noisy(start, part, rows), State(state.y.detach(), state.z.detach())
+            start = select(self.carried(part, rows), left, start)
             self.take([part.start + row for row in rows])
         slots.steps[part] = slots.steps[part].masked_fill(over, 0) + 1
         return select(over, start, state)
+
+    def carried(self, part: slice, rows: list[int]) -> Tensor:
+        """Which of these rows of `part` start their next puzzle from the state they have. -> [slots of part] bool"""
+        slots, config = self.slots, self.config
+        kept = torch.zeros_like(slots.halted[part])
+        if config.carry:
+            first_slot = ranks.rank() * len(slots.steps) + part.start
+            for row in rows:
+                draw = carry_draw(config.seed, first_slot + row, int(slots.taken[part.start + row]))
+                kept[row] = draw < config.carry
+        return kept & (slots.steps[part] > 0)  # an empty slot has no state yet
 
     def take(self, numbers: list[int]) -> None:
         """Put the next puzzle into each of these slots."""
