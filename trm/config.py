@@ -100,6 +100,13 @@ class RunConfig(BaseModel):
     check_rows: int = Field(128, ge=1)  # puzzles of such a look
     log_every: int = Field(20, ge=1)
 
+    @field_validator("model")
+    @classmethod
+    def train_one(cls, model: ModelConfig) -> ModelConfig:
+        if model.turns > 1:
+            raise ValueError("networks that take turns are trained first, and put together by `trm turns`")
+        return model
+
     @field_validator("stages")
     @classmethod
     def leave_a_rest(cls, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:

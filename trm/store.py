@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from trm.errors import BadInput
-from trm.files import write_atomic, write_text
+from trm.files import check_writable, write_atomic, write_text
 from trm.hub import fetch
 from trm.models import TRM, ModelConfig, Spec, build
+from trm.models.turns import TurnsTRM
 from trm.tasks import register_task
 from trm.tasks.custom import FAMILY, task_of_run
 
@@ -67,6 +69,37 @@ def save_model(
     write_atomic(folder / "model.safetensors", lambda file: file.write(save(tensors)))
     content = {"format": FORMAT, "name": name, "task": asdict(spec), "model": config.model_dump(), "about": about}
     write_text(folder / CONFIG, json.dumps(content, indent=1) + "\n")
+
+
+def take_turns(names: Sequence[str], out: Path, steps: int) -> None:
+    """Write to the folder `out` a model of stored ones that take turns of `steps` supervision steps; the first begins.
+
+    What is known of its training is what is known of the first's, so the others must be of that run, kept on its way,
+    or of one that its weights came from.
+
+    Raises:
+        BadInput: fewer than two models, of different shapes or tasks, or of other runs.
+    """
+    models = [load(name) for name in names]
+    if len(models) < 2:
+        raise BadInput("to take turns there must be two models or more")
+    first = models[0]
+    runs = [one.get("run") for one in trainings(first.about)]
+    for name, other in zip(names, models, strict=True):
+        if (other.model.config, other.spec) != (first.model.config, first.spec):
+            raise BadInput(
+                f"{name} is a model of another shape or task than {names[0]}: only alike ones can take turns"
+            )
+        if other.about.get("run") not in runs or other.about.get("run") is None:
+            raise BadInput(f"{name} is of another run than {names[0]}: choose among the weights that one run kept")
+    config = first.model.config.model_copy(update={"turns": len(models), "turn_steps": steps})
+    joint = build(config, first.spec)
+    assert isinstance(joint, TurnsTRM)
+    for network, stored in zip((joint, *joint.others), models, strict=True):
+        network.load_state_dict(stored.model.state_dict(), strict=network is not joint)
+    known = [{"name": name, "step": stored.about.get("step")} for name, stored in zip(names, models, strict=True)]
+    check_writable(out / CONFIG)
+    save_model(out, joint, config, first.spec, first.name, {**first.about, "turns": known})
 
 
 def find(name: str) -> Path:

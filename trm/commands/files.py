@@ -1,4 +1,4 @@
-"""`trm import`, `trm export` and `trm data`: what reads and writes files of models and puzzles."""
+"""`trm import`, `trm export`, `trm turns` and `trm data`: what reads and writes files of models and puzzles."""
 
 from __future__ import annotations
 
@@ -61,6 +61,22 @@ def export_command(
     from trm.published import export_file
 
     export_file(weights, to)
+
+
+@app.command()
+def turns(
+    out: Annotated[Path, typer.Argument(help="The folder to write.")],
+    models: Annotated[list[str], typer.Argument(help="Models of one run: its folder, and step-N in it.")],
+    steps: Annotated[int, typer.Option("--steps", help="Supervision steps of a turn.", min=1)] = 64,
+) -> None:
+    """Make one model of several that take turns at a puzzle, the first beginning: each leaves where others are stuck.
+
+    For weights that a run kept on its way (keep_every), for example: trm turns both runs/mine runs/mine/step-4000
+    """
+    from trm.store import take_turns
+
+    take_turns(models, out, steps)
+    print(f"{len(models)} networks take turns of {steps} steps: {out}; next: trm eval {out}", file=sys.stderr)
 
 
 data_app = typer.Typer(help="Make puzzles.", no_args_is_help=True)

@@ -11,6 +11,7 @@ from trm.models.memory import ScalesTRM, SingleTRM
 from trm.models.mixers import FRAMES, MIXERS, register_mixer
 from trm.models.open import OpenTRM
 from trm.models.trm import TRM
+from trm.models.turns import TurnsTRM
 from trm.tasks.base import Spec
 
 __all__ = ["HRM", "TRM", "Direct", "Model", "ModelConfig", "Output", "Spec", "State"]
@@ -41,6 +42,10 @@ def build(config: ModelConfig, spec: Spec) -> TRM:
         raise BadInput(f"memory 'single' has one update, so networks cannot be {config.networks!r}")
     if config.networks == "untied" and (config.kind, config.memory) != ("trm", "yz"):
         raise BadInput("networks 'untied' is for kind 'trm' and memory 'yz'")
+    if config.turns > 1:
+        if (config.kind, config.memory, config.places, config.hints) != ("trm", "yz", "all", 0):
+            raise BadInput("turns are for kind 'trm', memory 'yz', places 'all' and no hints; set turns=1")
+        return TurnsTRM(config, spec)
     if config.places == "open":
         if (config.mixer, config.kind, config.memory) != ("groups", "trm", "yz"):
             raise BadInput("places 'open' is for mixer 'groups', kind 'trm' and memory 'yz'")

@@ -24,6 +24,8 @@ class ModelConfig(BaseModel):
     places: Literal["all", "open"] = "all"  # of `groups`: every (cell, symbol), or those that no given rules out
     # One f; or f_L for z and f_H for y; or f_H and one for each of the n latent updates: as much work, more weights
     networks: Literal["shared", "separate", "untied"] = "shared"
+    turns: int = Field(1, ge=1)  # whole networks that take turns; of trained ones, see `trm turns`
+    turn_steps: int = Field(64, ge=1)  # supervision steps until the next one goes on
     gradient: Literal["recursion", "one_step"] = "recursion"  # through the last recursion, or its last two updates
     memory: Literal["yz", "single", "scales"] = "yz"  # y and z; one state for both; y and a z_i for each latent update
     hints: int = Field(0, ge=0)  # of the head that learns what a task tells of the way (`trm/hints.py`); 0: none

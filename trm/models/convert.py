@@ -183,8 +183,9 @@ def shape(found: dict[str, Tensor], name: str, axes: int) -> tuple[int, ...]:
 def to_published(config: ModelConfig, state: Mapping[str, Tensor], prefix: str = "model.inner.") -> dict[str, Tensor]:
     """Our state dict under published names: the inverse of `from_published`. Raises BadInput where there are none."""
     # Two networks are HRM's, whatever its configuration says; a TRM with two would come back as an HRM.
-    foreign = config.kind == "direct" or (config.kind == "trm" and config.networks != "shared")
+    foreign = config.kind == "direct" or (config.kind == "trm" and config.networks != "shared") or config.turns > 1
     if foreign or config.memory != "yz" or config.mixer not in ("attention", "mlp"):
         what = f"kind {config.kind!r}, mixer {config.mixer!r}, memory {config.memory!r}, networks {config.networks!r}"
+        what += f", turns {config.turns}" if config.turns > 1 else ""
         raise BadInput(f"export: the published code has no model of {what}; it has TRM and HRM, attention and mlp")
     return {prefix + published_name(ours): tensor for ours, tensor in state.items()}
