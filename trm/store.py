@@ -42,13 +42,27 @@ class Stored:
 
 def trainings(about: dict[str, Any]) -> list[dict[str, Any]]:
     """What is known of a model's training, then of that of the model whose weights it began with, and so on; the last
-    is empty where nothing is known of one.
+    is empty where nothing is known of one. Of networks that take turns: of each, but of a training that several come
+    from only the most that was done of it.
     """
+    if "turns" in about:
+        return once([one for member in about["turns"] for one in trainings(member)])
     known = [about]
     if "init" in about or (isinstance(about.get("run"), dict) and about["run"].get("init")):
         began = about.get("init")
         known += trainings(began if isinstance(began, dict) else {})
     return known
+
+
+def once(known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`known` without the earlier states of trainings that are there more than once."""
+    longest: dict[str, dict[str, Any]] = {}
+    for number, one in enumerate(known):
+        told = {key: value for key, value in one.items() if key not in ("name", "step", "seconds")}
+        key = json.dumps(told, sort_keys=True) if told else str(number)  # what is not known of may be another each time
+        if key not in longest or one.get("step", 0) > longest[key].get("step", 0):
+            longest[key] = one
+    return list(longest.values())
 
 
 def training_seconds(about: dict[str, Any]) -> float | None:
@@ -74,32 +88,24 @@ def save_model(
 def take_turns(names: Sequence[str], out: Path, steps: int) -> None:
     """Write to the folder `out` a model of stored ones that take turns of `steps` supervision steps; the first begins.
 
-    What is known of its training is what is known of the first's, so the others must be of that run, kept on its way,
-    or of one that its weights came from.
-
     Raises:
-        BadInput: fewer than two models, of different shapes or tasks, or of other runs.
+        BadInput: fewer than two models, or of different shapes or tasks.
     """
     models = [load(name) for name in names]
     if len(models) < 2:
         raise BadInput("to take turns there must be two models or more")
     first = models[0]
-    runs = [one.get("run") for one in trainings(first.about)]
     for name, other in zip(names, models, strict=True):
         if (other.model.config, other.spec) != (first.model.config, first.spec):
-            raise BadInput(
-                f"{name} is a model of another shape or task than {names[0]}: only alike ones can take turns"
-            )
-        if other.about.get("run") not in runs or other.about.get("run") is None:
-            raise BadInput(f"{name} is of another run than {names[0]}: choose among the weights that one run kept")
+            raise BadInput(f"{name} is a model of another shape or task than {names[0]}; only alike ones take turns")
     config = first.model.config.model_copy(update={"turns": len(models), "turn_steps": steps})
     joint = build(config, first.spec)
     assert isinstance(joint, TurnsTRM)
     for network, stored in zip((joint, *joint.others), models, strict=True):
         network.load_state_dict(stored.model.state_dict(), strict=network is not joint)
-    known = [{"name": name, "step": stored.about.get("step")} for name, stored in zip(names, models, strict=True)]
     check_writable(out / CONFIG)
-    save_model(out, joint, config, first.spec, first.name, {**first.about, "turns": known})
+    known = [stored.about for stored in models]
+    save_model(out, joint, config, first.spec, out.name, {**first.about, "turns": known})
 
 
 def find(name: str) -> Path:

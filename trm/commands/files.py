@@ -66,12 +66,15 @@ def export_command(
 @app.command()
 def turns(
     out: Annotated[Path, typer.Argument(help="The folder to write.")],
-    models: Annotated[list[str], typer.Argument(help="Models of one run: its folder, and step-N in it.")],
+    models: Annotated[
+        list[str], typer.Argument(help="Runs with one shape of model, best of other seeds; the first begins.")
+    ],
     steps: Annotated[int, typer.Option("--steps", help="Supervision steps of a turn.", min=1)] = 64,
 ) -> None:
-    """Make one model of several that take turns at a puzzle, the first beginning: each leaves where others are stuck.
+    """Make one model of several that take turns at a puzzle: where one is stuck, another goes on.
 
-    For weights that a run kept on its way (keep_every), for example: trm turns both runs/mine runs/mine/step-4000
+    Nothing is trained for it, and a step costs what it does for one of them. For example: trm turns runs/both runs/mine-1
+    runs/mine-2
     """
     from trm.store import take_turns
 

@@ -1,7 +1,7 @@
 """Several networks that take turns at revising one and the same state.
 
 A model that searches gets stuck where some of its cells are wrong and hold each other up. It is so with its own weights
-only: others, even those of the same training a little earlier, leave such a place again.
+only: those of another training leave such a place again, though they have never seen a state that was not their own.
 """
 
 from __future__ import annotations
