@@ -66,15 +66,12 @@ def export_command(
 @app.command()
 def turns(
     out: Annotated[Path, typer.Argument(help="The folder to write.")],
-    models: Annotated[
-        list[str], typer.Argument(help="Runs with one shape of model, best of other seeds; the first begins.")
-    ],
+    models: Annotated[list[str], typer.Argument(help="Models of one shape, best of several seeds.")],
     steps: Annotated[int, typer.Option("--steps", help="Supervision steps of a turn.", min=1)] = 64,
 ) -> None:
     """Make one model of several that take turns at a puzzle: where one is stuck, another goes on.
 
-    Nothing is trained for it, and a step costs what it does for one of them. For example: trm turns runs/both runs/mine-1
-    runs/mine-2
+    Nothing is trained for it, and a step costs what it does for one of them. The first model begins.
     """
     from trm.store import take_turns
 
