@@ -122,6 +122,7 @@ def test_weights_that_a_run_kept_take_turns(runs: Path, tmp_path: Path, call: Ca
         (["a"], "two models or more"),
         (["a", "sudoku-mini"], "another shape or task"),
         (["a", "nowhere"], "no model"),
+        (["sudoku-extreme-cpu-turns", "sudoku-extreme-cpu-turns"], "already"),
     ],
 )
 def test_what_cannot_take_turns(runs: Path, tmp_path: Path, call: Call, names: list[str], message: str) -> None:

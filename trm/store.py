@@ -89,12 +89,14 @@ def take_turns(names: Sequence[str], out: Path, steps: int) -> None:
     """Write to the folder `out` a model of stored ones that take turns of `steps` supervision steps; the first begins.
 
     Raises:
-        BadInput: fewer than two models, or of different shapes or tasks.
+        BadInput: fewer than two models, of different shapes or tasks, or one that takes turns already.
     """
     models = [load(name) for name in names]
     if len(models) < 2:
         raise BadInput("to take turns there must be two models or more")
     first = models[0]
+    if first.model.config.turns > 1:
+        raise BadInput(f"{names[0]} is already networks that take turns; name the models that it was made of")
     for name, other in zip(names, models, strict=True):
         if (other.model.config, other.spec) != (first.model.config, first.spec):
             raise BadInput(f"{name} is a model of another shape or task than {names[0]}; only alike ones take turns")
