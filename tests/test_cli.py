@@ -156,9 +156,13 @@ def test_eval_lets_puzzles_leave_that_are_done(call: Call, until: Until) -> None
     ended = [answer.steps for answer in answers]
     assert found.taken == sum(ended) < steps * len(puzzles)
     assert found.rowwise is not None
+    cells = np.zeros(steps, int)
     for row, (answer, truth) in enumerate(zip(answers, puzzles.answer, strict=True)):
-        right = [(tokens == truth).all() for tokens in answer.trace]
-        assert found.rowwise.exact[:, row].tolist() == right + [right[-1]] * (steps - len(right))
+        right = [(tokens == truth).sum() for tokens in answer.trace]
+        right += [right[-1]] * (steps - len(right))
+        assert found.rowwise.exact[:, row].tolist() == [count == len(truth) for count in right]
+        cells += right
+    assert found.cell.tolist() == cells.tolist()
     shown = call(
         "eval", "sudoku-mini", "--data", "minimal", "--limit", "9", "--until", until, "--json", "--steps", "12"
     )

@@ -85,36 +85,42 @@ def think(
 
 
 class Step(NamedTuple):
-    """A batch after one supervision step; a puzzle that has left is as it was then."""
+    """One supervision step of a batch of puzzles, each of which has come as far as it has."""
 
+    rows: Ints  # [batch], the number of each puzzle
+    number: Ints  # [batch], which of its steps this was, from 1
     tokens: Tokens  # [batch, cells], the answers
     valid: Bools  # [batch], which of them obey the rules
-    stopped: Bools  # [batch], which puzzles the model has said to be done, or that have left
-    taken: int  # puzzles that this step was for
+    halted: Bools  # [batch], which puzzles the model says are done
+    leaving: Bools  # [batch], which puzzles this was the last step of
 
 
 def steps_of(
-    model: Model, task: Task, part: Puzzles, thinking: Thinking, device: torch.device | None
+    model: Model, task: Task, puzzles: Puzzles, thinking: Thinking, batch: int, device: torch.device | None
 ) -> Iterator[Step]:
-    """A `Step` after each of `thinking.steps` supervision steps, taken by the puzzles of a batch that are not done."""
-    tokens, live, state = np.zeros_like(part.answer), np.arange(len(part)), model.start(len(part))
-    valid, stopped = np.zeros(len(part), bool), np.zeros(len(part), bool)
-    for _ in range(thinking.steps):
-        taken = len(live)
-        if taken:
-            question = part.question[live]
-            ids = None if part.ids is None else torch.from_numpy(part.ids[live]).to(device)
-            with torch.inference_mode():
-                output = model(state, torch.from_numpy(question).to(device), ids)
-                state, confidence = output.state, confidence_in(question, output).cpu().numpy()
-            tokens[live] = (output.logits.argmax(-1) + model.first_token).to(torch.uint8).cpu().numpy()
-            valid[live], right = check(task, question, tokens[live])
-            done = enough(output, right, confidence, thinking)
-            stopped[live] |= (output.halt > 0).cpu().numpy() | done
-            if done.any():
-                live, stay = live[~done], torch.from_numpy(~done).to(device)
-                state = State(state.y[stay], state.z[stay])
-        yield Step(tokens, valid, stopped, taken)
+    """A `Step` after every supervision step. A puzzle that is done leaves, and the next one takes its place."""
+    count, first = len(puzzles), 0
+    rows, number, state = np.zeros(0, np.int64), np.zeros(0, np.int64), model.start(0)
+    while len(rows) or first < count:
+        fresh = np.arange(first, min(first + batch - len(rows), count))
+        if len(fresh):
+            first, more = first + len(fresh), model.start(len(fresh))
+            state = State(torch.cat((state.y, more.y)), torch.cat((state.z, more.z)))
+            rows, number = np.concatenate((rows, fresh)), np.append(number, np.zeros(len(fresh), np.int64))
+        question = puzzles.question[rows]
+        ids = None if puzzles.ids is None else torch.from_numpy(puzzles.ids[rows]).to(device)
+        with torch.inference_mode():
+            output = model(state, torch.from_numpy(question).to(device), ids)
+            state, confidence = output.state, confidence_in(question, output).cpu().numpy()
+        tokens = (output.logits.argmax(-1) + model.first_token).to(torch.uint8).cpu().numpy()
+        number = number + 1
+        valid, right = check(task, question, tokens)
+        done = enough(output, right, confidence, thinking)
+        leaving = done | (number >= thinking.steps)
+        yield Step(rows, number, tokens, valid, (output.halt > 0).cpu().numpy() | done, leaving)
+        if leaving.any():
+            stay = torch.from_numpy(~leaving).to(device)
+            rows, number, state = rows[~leaving], number[~leaving], State(state.y[stay], state.z[stay])
 
 
 def evaluate(
@@ -132,31 +138,31 @@ def evaluate(
     A puzzle that is done (`until`, see `trm.solver.Thinking`) leaves the batch, and its answer is that of all later
     steps.
     """
-    rows, thinking, taken = len(puzzles), Thinking(steps, until=until), 0
+    rows, taken = len(puzzles), 0
     began = time.perf_counter()
     exact, valid = np.zeros((steps, rows), bool), np.zeros((steps, rows), bool)
-    cell = np.zeros(steps, np.int64)
-    stop = np.full(rows, steps)
+    cell, stop = np.zeros(steps, np.int64), np.full(rows, steps)
     none = puzzles.question[:0]
     scores = task.scores(none, none) if isinstance(task, Scored) else {}
     extra = {name: np.zeros(steps, np.int64) for name in scores}
-    for start in range(0, rows, batch):
-        here = slice(start, min(start + batch, rows))
-        part = puzzles.take(here)
-        scored = part.answer != 0
-        for k, step in enumerate(steps_of(model, task, part, thinking, device)):
-            hits = (step.tokens == part.answer) & scored
-            exact[k, here] = hits.sum(1) == scored.sum(1)
-            valid[k, here] = step.valid
-            cell[k] += hits.sum()
-            if isinstance(task, Scored) and step.taken:  # else nothing has changed
-                scores = task.scores(part.question, step.tokens)
+    for step in steps_of(model, task, puzzles, Thinking(steps, until=until), batch, device):
+        taken += len(step.rows)
+        answer, question = puzzles.answer[step.rows], puzzles.question[step.rows]
+        scored = answer != 0
+        hits = ((step.tokens == answer) & scored).sum(1)
+        if isinstance(task, Scored):
+            scores = task.scores(question, step.tokens)
+        for i, (row, number) in enumerate(zip(step.rows, step.number, strict=True)):
+            # What a puzzle leaves with is its answer at all later steps.
+            now = slice(number - 1, None if step.leaving[i] else number)
+            exact[now, row], valid[now, row] = hits[i] == scored[i].sum(), step.valid[i]
+            cell[now] += hits[i]
             for name, right in scores.items():
-                extra[name][k] += right.sum()
-            stop[here] = np.where(step.stopped, np.minimum(stop[here], k + 1), stop[here])
-            taken += step.taken
-        if progress is not None:
-            progress(len(part))
+                extra[name][now] += right[i]
+        halted = step.rows[step.halted]
+        stop[halted] = np.minimum(stop[halted], step.number[step.halted])
+        if progress is not None and step.leaving.any():
+            progress(int(step.leaving.sum()))
     return Evaluation(
         rows=rows,
         cells=int((puzzles.answer != 0).sum()),
