@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +150,33 @@ def test_what_networks_that_take_turns_cannot_do(runs: Path, tmp_path: Path, cal
         assert done.code == 2
         assert done.err.splitlines()[-1].startswith("trm: ")
         assert message in done.err
+
+
+def test_the_script_that_trains_them(call: Call, tmp_path: Path) -> None:
+    """With tiny runs in place of its own. Called again, it does nothing again that is done."""
+    said, train, fake, out = tmp_path / "said", tmp_path / "train.csv", tmp_path / "trm", tmp_path / "out"
+    assert call("data", "sudoku", str(train), "--kind", "minimal", "--rows", "2").code == 0
+    small = "--set model.width=8 --set max_steps=2 --set steps=2"
+    fake.write_text(f"""#!/bin/sh
+echo "$*" >>{said}
+case "$*" in data*) set -- "$@" --rows 4 ;; *--resume*) ;; train*) set -- "$@" {small} ;; esac
+exec {sys.executable} -m trm "$@"
+""")
+    fake.chmod(0o755)
+    script = Path(__file__).parents[1] / "benchmarks/train_sudoku_turns.sh"
+    asked, environment = ["sh", str(script), str(train), str(out), "3"], {**os.environ, "TRM": str(fake)}
+    subprocess.run(asked, env=environment, check=True)
+    first = said.read_text().splitlines()
+    assert sorted(line.split()[0] for line in first) == ["data", *["train"] * 4, "turns"]
+    assert "--resume" not in said.read_text()
+    model = store.load(str(out / "turns")).model
+    assert (model.config.turns, model.config.turn_steps) == (2, 64)
+    for seed, name in ((3, "search3"), (4, "search4")):
+        alone = store.load(str(out / name))
+        assert alone.about["run"]["seed"] == alone.about["init"]["run"]["seed"] == seed
+        assert alone.about["data"]["rows"] == 6
+    fake.write_text(f'#!/bin/sh\necho "$*" >>{said}\n')
+    subprocess.run(asked, env=environment, check=True)
+    again = said.read_text().splitlines()[len(first) :]
+    assert sorted(line.split()[0] for line in again) == [*["train"] * 4, "turns"]
+    assert sum("--resume" in line for line in again) == 4

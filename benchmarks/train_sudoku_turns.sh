@@ -1,0 +1,46 @@
+#!/bin/sh
+# One training of `sudoku-extreme-cpu-turns` from nothing: networks of two seeds, one CPU core each, that then take turns.
+#
+#   sh benchmarks/train_sudoku_turns.sh TRAIN.csv FOLDER SEED [SECOND_SEED]
+#
+# TRAIN.csv holds the 1,000 training puzzles (question,answer). Started again after it was stopped, it goes on. The times
+# and what it gives: docs/results.md.
+set -eu
+train=$1 folder=$2 first=$3 second=${4:-$(($3 + 1))}
+trm=${TRM:-.venv/bin/trm}
+data=$folder/data.csv
+case $(head -n 1 "$train") in
+  source,question,answer,rating*) ;;
+  *) echo "$train: its first line must be source,question,answer,rating" >&2 && exit 2 ;;
+esac
+mkdir -p "$folder"
+
+if [ ! -f "$data" ]; then
+  "$trm" data sudoku "$folder/varied.csv" --kind varied --like "$train" --rows 5000 --seed 2
+  { cat "$folder/varied.csv"; tail -n +2 "$train"; } >"$data.part"
+  mv "$data.part" "$data"
+fi
+
+# part RUN PRESET SETTING...: a run of one core, from its checkpoint where it has one
+part() {
+  run=$1 preset=$2
+  shift 2
+  if [ -f "$run/checkpoint.pt" ]; then
+    "$trm" train "$preset" --out "$run" --resume --procs 1 --threads 1
+  else
+    "$trm" train "$preset" --out "$run" --data "$data" --procs 1 --threads 1 "$@"
+  fi
+}
+
+network() {
+  seed=$1
+  part "$folder/begin$seed" sudoku-extreme-cpu-varied --set seed="$seed" --set steps=21000 --set lr_floor=0.3
+  part "$folder/search$seed" sudoku-extreme-cpu-search --set seed="$seed" --set init="$folder/begin$seed" \
+    --set steps=5500 --set stages=sudoku:0.45:48:2
+}
+
+network "$first" >"$folder/$first.log" 2>&1 &
+other=$!
+network "$second" >"$folder/$second.log" 2>&1
+wait "$other"
+"$trm" turns "$folder/turns" "$folder/search$first" "$folder/search$second"
