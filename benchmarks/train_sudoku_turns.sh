@@ -1,11 +1,12 @@
 #!/bin/sh
-# One training of `sudoku-extreme-cpu-turns` from nothing: networks of two seeds, one CPU core each, that then take turns.
+# One training, from nothing, of two networks that take turns: a seed and a CPU core each, beside each other.
 #
 #   sh benchmarks/train_sudoku_turns.sh TRAIN.csv FOLDER SEED [SECOND_SEED]
 #
-# TRAIN.csv holds the 1,000 training puzzles (question,answer). Started again after it was stopped, it goes on. The times
-# and what it gives: docs/results.md.
+# TRAIN.csv holds the 1,000 training puzzles (source,question,answer,rating). Started again after it was stopped, it goes
+# on. How long it takes and what it gives: docs/results.md, beside the weights `sudoku-extreme-cpu-turns`, which are others.
 set -eu
+[ $# -ge 3 ] || { echo "usage: sh $0 TRAIN.csv FOLDER SEED [SECOND_SEED]" >&2 && exit 2; }
 train=$1 folder=$2 first=$3 second=${4:-$(($3 + 1))}
 trm=${TRM:-.venv/bin/trm}
 data=$folder/data.csv
