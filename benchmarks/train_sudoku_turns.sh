@@ -35,9 +35,10 @@ part() {
 
 network() {
   seed=$1
-  part "$folder/begin$seed" sudoku-extreme-cpu-varied --set seed="$seed" --set steps=21000 --set lr_floor=0.3
+  part "$folder/begin$seed" sudoku-extreme-cpu-varied --set seed="$seed" --set steps=21000 --set lr_floor=0.3 \
+    --set keep_every=3000
   part "$folder/search$seed" sudoku-extreme-cpu-search --set seed="$seed" --set init="$folder/begin$seed" \
-    --set steps=5500 --set stages=sudoku:0.45:48:2
+    --set steps=5500 --set stages=sudoku:0.45:48:2 --set keep_every=500
 }
 
 network "$first" >"$folder/$first.log" 2>&1 &
