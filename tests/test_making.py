@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from conftest import Call
 
+from trm import making
+from trm.tasks import sudoku_search
 from trm.tasks.sudoku import Sudoku
 from trm.tasks.sudoku_data import fingerprint, load, load_csv
 from trm.tasks.sudoku_search import Solver, count_solutions
@@ -37,6 +39,20 @@ def test_puzzles_made_on_the_command_line(call: Call, tmp_path: Path) -> None:
         refused = call("data", "sudoku", str(tmp_path / "third.csv"), *arguments)
         assert (refused.code, refused.out, words in refused.err) == (2, "", True)
     assert not (tmp_path / "third.csv").exists()
+
+
+@pytest.mark.parametrize("numba", [True, False])
+def test_making_without_numba_is_said_to_be_slow(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, numba: bool
+) -> None:
+    """The puzzles are the same either way."""
+    asked = ["--kind", "minimal", "--rows", "2", "--seed", "4"]
+    assert call("data", "sudoku", str(tmp_path / "as-installed.csv"), *asked).code == 0
+    for module in (making, sudoku_search):
+        monkeypatch.setattr(module, "has_numba", lambda: numba)
+    done = call("data", "sudoku", str(tmp_path / "as-told.csv"), *asked)
+    assert (done.code, "without numba" in done.err) == (0, not numba)
+    assert (tmp_path / "as-told.csv").read_bytes() == (tmp_path / "as-installed.csv").read_bytes()
 
 
 @pytest.mark.parametrize(("size", "rows"), [(4, 20), (6, 9)])

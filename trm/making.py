@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from trm.tasks.base import Tokens
 from trm.tasks.maze import Maze
 from trm.tasks.sudoku import SIZES
 from trm.tasks.sudoku_data import KINDS, generate, load_csv, quantiles
-from trm.tasks.sudoku_search import Solver
+from trm.tasks.sudoku_search import Solver, has_numba
 from trm.tasks.sudoku_vary import vary
 
 VARIED = "varied"
@@ -29,7 +30,8 @@ def make_sudokus(
 ) -> None:
     """Write `rows` new puzzles of `kind` to the CSV `out`; print quantiles of their search effort.
 
-    With `compare`, another CSV's puzzles are rated too and both are printed. Raises BadInput.
+    With `compare`, another CSV's puzzles are rated too and both are printed. Without numba, says that it is slow.
+    Raises BadInput.
     """
     if kind not in (*KINDS, VARIED):
         raise BadInput(f"--kind {kind}: choose {', '.join(KINDS)} or {VARIED}")
@@ -41,6 +43,8 @@ def make_sudokus(
     check_writable(out)
     task = sizes[size]
     other = None if compare is None else load_csv(compare, task)
+    if not has_numba():
+        print("without numba this may take a hundred times as long: pip install 'trm[generate]'", file=sys.stderr)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("making", total=rows)
         if like is not None:

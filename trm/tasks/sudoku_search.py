@@ -155,6 +155,10 @@ def _search(
         filled = start + 1
 
 
+def has_numba() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
 @cache
 def kernels(compiled: bool) -> tuple[Any, Any]:
     """The functions `_place` and `_search`: plain, or compiled by numba (seconds at first, then kept on disk)."""
@@ -178,7 +182,7 @@ class Solver:
 
     def __init__(self, sudoku: Sudoku, compiled: bool | None = False) -> None:
         self.sudoku = sudoku
-        self.compiled = importlib.util.find_spec("numba") is not None if compiled is None else compiled
+        self.compiled = has_numba() if compiled is None else compiled
         self._place, self._search = kernels(self.compiled)
         cells, size = sudoku.cells, sudoku.size
         unit = np.empty((cells, 3), np.int64)
