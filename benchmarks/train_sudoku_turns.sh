@@ -8,7 +8,11 @@
 # long it takes and what it gives: docs/results.md, beside the weights `sudoku-extreme-cpu-turns`, which are others.
 set -eu
 [ $# -ge 3 ] || { echo "usage: sh $0 TRAIN.csv FOLDER SEED [SECOND_SEED]" >&2 && exit 2; }
+case $3${4:-} in
+  *[!0-9]*) echo "seeds $3 ${4:-}: they must be whole numbers" >&2 && exit 2 ;;
+esac
 train=$1 folder=$2 first=$3 second=${4:-$(($3 + 1))}
+[ "$first" -ne "$second" ] || { echo "both seeds are $first; they must differ" >&2 && exit 2; }
 trm=${TRM:-.venv/bin/trm}
 data=$folder/data.csv
 case $(head -n 1 "$train") in
@@ -28,22 +32,31 @@ part() {
   run=$1 preset=$2
   shift 2
   if [ -f "$run/checkpoint.pt" ]; then
-    "$trm" train "$preset" --out "$run" --resume --procs 1 --threads 1
+    "$trm" train "$preset" --out "$run" --resume --procs 1 --threads 1 &
   else
-    "$trm" train "$preset" --out "$run" --data "$data" --procs 1 --threads 1 "$@"
+    "$trm" train "$preset" --out "$run" --data "$data" --procs 1 --threads 1 "$@" &
   fi
+  wait $!
 }
 
 network() {
   seed=$1
+  trap 'kill $! 2>/dev/null || :' EXIT
+  trap 'exit 143' TERM
   part "$folder/begin$seed" sudoku-extreme-cpu-varied --set seed="$seed" --set steps=21000 --set lr_floor=0.3 \
-    --set keep_every=3000
-  part "$folder/search$seed" sudoku-extreme-cpu-search --set seed="$seed" --set init="$folder/begin$seed" \
-    --set steps=5500 --set stages=sudoku:0.45:48:2 --set keep_every=500
+    --set keep_every=3000 &&
+    part "$folder/search$seed" sudoku-extreme-cpu-search --set seed="$seed" --set init="$folder/begin$seed" \
+      --set steps=5500 --set stages=sudoku:0.45:48:2 --set keep_every=500
 }
 
-network "$first" >"$folder/$first.log" 2>&1 &
-other=$!
-network "$second" >"$folder/$second.log" 2>&1
-wait "$other"
-"$trm" turns "$folder/turns" "$folder/search$first" "$folder/search$second"
+# Where one fails, or this script is ended, both end.
+networks=
+trap 'kill $networks 2>/dev/null || :' EXIT
+trap 'exit 143' INT TERM
+trap 'tail -n 1 "$folder/$first.log" "$folder/$second.log" >&2; exit 1' USR1
+for seed in "$first" "$second"; do
+  { network "$seed" >>"$folder/$seed.log" 2>&1 || kill -USR1 $$; } &
+  networks="$networks $!"
+done
+wait
+[ -f "$folder/turns/config.json" ] || "$trm" turns "$folder/turns" "$folder/search$first" "$folder/search$second"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +16,7 @@ import pytest
 import torch
 from conftest import Call, settings, tiny
 
-from trm import store
+from trm import Solver, store
 from trm.cost import forward_cost, parameters
 from trm.evaluate import evaluate
 from trm.models import ModelConfig, State, build
@@ -20,6 +24,7 @@ from trm.models.turns import TurnsTRM
 from trm.run import run
 from trm.solver import Thinking, solve
 from trm.tasks import load_puzzles
+from trm.tasks.base import Spec
 from trm.tasks.sudoku import Sudoku
 
 TASK = Sudoku(2, 2)
@@ -119,21 +124,84 @@ def test_weights_that_a_run_kept_take_turns(runs: Path, tmp_path: Path, call: Ca
     store.resize(both, Sudoku(2, 3).spec)
 
 
+def test_a_training_that_was_resumed_counts_once(runs: Path) -> None:
+    """As another machine or number of threads would have it."""
+    first, last = store.load(str(runs / "a/step-2")).about, store.load(str(runs / "a")).about
+    both = {"turns": [{**first, "threads": 7, "machine": "another", "torch": "older"}, last]}
+    assert store.trainings(both) == [last]
+    assert store.trainings({"turns": [{**first, "command": "another"}, last]}) == [
+        {**first, "command": "another"},
+        last,
+    ]
+
+
+def test_they_are_not_pooled_with_the_first_of_them(runs: Path, tmp_path: Path, call: Call, small_csv: Path) -> None:
+    both = str(tmp_path / "both")
+    assert call("turns", both, str(runs / "a"), str(runs / "b")).code == 0
+    done = call("compare", str(runs / "a"), both, "--data", str(small_csv), "--json")
+    assert (done.code, "16 steps ask 1 of the 2 networks" in done.err) == (0, True)
+    assert [line["name"] for line in json.loads(done.out)["lines"]] == ["a", "both"]
+
+
+def test_too_few_steps_for_all_of_them_are_told(runs: Path, tmp_path: Path, call: Call, small_csv: Path) -> None:
+    both, puzzle = str(tmp_path / "both"), small_csv.read_text().splitlines()[1].split(",")[1]
+    assert call("turns", both, str(runs / "a"), str(runs / "a/step-2"), "--steps", "40").code == 0
+    evaluation = ["eval", both, "--data", str(small_csv), "--limit", "2", "--steps"]
+    solving = ["solve", "sudoku", puzzle, "--weights", both, "--restarts", "0"]
+    for arguments, told in (
+        ([*evaluation, "40"], True),
+        ([*evaluation, "80"], False),
+        ([*solving, "--steps", "79"], True),
+        (solving, False),
+    ):
+        assert ("of the 2 networks" in call(*arguments).err) == told
+    assert Solver("sudoku", both).thinking.steps == 80
+    assert Solver("sudoku", both, steps=7).thinking.steps == 7
+    assert Solver("sudoku", str(runs / "a")).thinking.steps == 32
+
+
+def test_how_far_z_moved_does_not_count_the_steps(runs: Path, tmp_path: Path, call: Call, small_csv: Path) -> None:
+    """While it is the first one's turn, all is as with that one alone."""
+    assert call("turns", str(tmp_path / "both"), str(runs / "a"), str(runs / "a/step-2")).code == 0
+    puzzle = load_puzzles(TASK, str(small_csv)).question[0]
+    both, alone = (Solver("sudoku", name, steps=5, restarts=0) for name in (str(tmp_path / "both"), str(runs / "a")))
+    text = Sudoku(2, 2).to_line(puzzle)
+    for mine, expected in zip(both.watch(text), alone.watch(text), strict=True):
+        assert (mine.moved_y, mine.moved_z) == (expected.moved_y, expected.moved_z)
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
         (["a"], "two models or more"),
         (["a", "sudoku-mini"], "another shape or task"),
         (["a", "nowhere"], "no model"),
-        (["sudoku-extreme-cpu-turns", "sudoku-extreme-cpu-turns"], "already"),
+        (["a", "sudoku-extreme-cpu-turns"], "sudoku-extreme-cpu-turns is already"),
+        (["maze-hard-cpu", "maze-hard-cpu-generated"], "maze-hard-cpu cannot take turns: turns are for"),
+        (["arc", "arc"], "by numbers of its own"),
     ],
 )
 def test_what_cannot_take_turns(runs: Path, tmp_path: Path, call: Call, names: list[str], message: str) -> None:
-    paths = [str(runs / name) if (runs / name).exists() else name for name in names]
-    done = call("turns", str(tmp_path / "out"), *paths)
+    arc = ModelConfig(width=8, heads=2, layers=1, positions="none", puzzle_ids=3, puzzle_width=8)
+    spec = Spec("arc-agi-1", 30, 30, vocab=12, first_symbol=12)
+    store.save_model(tmp_path / "arc", build(arc, spec), arc, spec, "arc", {})
+    places = {
+        name: str(folder / name) for folder in (runs, tmp_path) for name in ("a", "arc") if (folder / name).exists()
+    }
+    done = call("turns", str(tmp_path / "out"), *(places.get(name, name) for name in names))
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert message in done.err
     assert not (tmp_path / "out").exists()
+
+
+def test_they_are_written_over_nothing(runs: Path, tmp_path: Path, call: Call) -> None:
+    """The folder comes first, and is easily forgotten."""
+    shutil.copytree(runs, tmp_path / "runs")
+    names = [str(tmp_path / "runs" / name) for name in ("a", "b", "a/step-2")]
+    before = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
+    done = call("turns", *names)
+    assert (done.code, "already holds a run" in done.err) == (2, True)
+    assert all(path.read_bytes() == content for path, content in before.items())
 
 
 def test_what_networks_that_take_turns_cannot_do(runs: Path, tmp_path: Path, call: Call, small_csv: Path) -> None:
@@ -152,31 +220,73 @@ def test_what_networks_that_take_turns_cannot_do(runs: Path, tmp_path: Path, cal
         assert message in done.err
 
 
-def test_the_script_that_trains_them(call: Call, tmp_path: Path) -> None:
-    """With tiny runs in place of its own. Called again, it does nothing again that is done."""
-    said, train, fake, out = tmp_path / "said", tmp_path / "train.csv", tmp_path / "trm", tmp_path / "out"
+@pytest.fixture
+def script(call: Call, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs benchmarks/train_sudoku_turns.sh TRAIN.csv OUT and what it is called with; `trm` is the shell's `fake`."""
+    train, path = tmp_path / "train.csv", Path(__file__).parents[1] / "benchmarks/train_sudoku_turns.sh"
     assert call("data", "sudoku", str(train), "--kind", "minimal", "--rows", "2").code == 0
+
+    def start(fake: str, *seeds: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "trm").write_text(f'#!/bin/sh\necho "$*" >>{tmp_path / "said"}\n{fake}\n')
+        (tmp_path / "trm").chmod(0o755)
+        asked = ["sh", str(path), str(train), str(tmp_path / "out"), *seeds]
+        environment = {**os.environ, "TRM": str(tmp_path / "trm")}
+        return subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=100, check=False)
+
+    return start
+
+
+def test_the_script_that_trains_them(script: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+    """With tiny runs in place of its own. Called again, it does nothing again that is done."""
     small = "--set model.width=8 --set max_steps=2 --set steps=2"
-    fake.write_text(f"""#!/bin/sh
-echo "$*" >>{said}
+    done = script(f"""
 case "$*" in data*) set -- "$@" --rows 4 ;; *--resume*) ;; train*) set -- "$@" {small} ;; esac
 exec {sys.executable} -m trm "$@"
-""")
-    fake.chmod(0o755)
-    script = Path(__file__).parents[1] / "benchmarks/train_sudoku_turns.sh"
-    asked, environment = ["sh", str(script), str(train), str(out), "3"], {**os.environ, "TRM": str(fake)}
-    subprocess.run(asked, env=environment, check=True)
-    first = said.read_text().splitlines()
+""", "3")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    first = (tmp_path / "said").read_text().splitlines()
     assert sorted(line.split()[0] for line in first) == ["data", *["train"] * 4, "turns"]
-    assert "--resume" not in said.read_text()
-    model = store.load(str(out / "turns")).model
+    assert not any("--resume" in line for line in first)
+    model = store.load(str(tmp_path / "out/turns")).model
     assert (model.config.turns, model.config.turn_steps) == (2, 64)
     for seed, name in ((3, "search3"), (4, "search4")):
-        alone = store.load(str(out / name))
+        alone = store.load(str(tmp_path / "out" / name))
         assert alone.about["run"]["seed"] == alone.about["init"]["run"]["seed"] == seed
         assert alone.about["data"]["rows"] == 6
-    fake.write_text(f'#!/bin/sh\necho "$*" >>{said}\n')
-    subprocess.run(asked, env=environment, check=True)
-    again = said.read_text().splitlines()[len(first) :]
-    assert sorted(line.split()[0] for line in again) == [*["train"] * 4, "turns"]
-    assert sum("--resume" in line for line in again) == 4
+    assert script("", "3").returncode == 0
+    again = (tmp_path / "said").read_text().splitlines()[len(first) :]
+    assert [line.split()[0] for line in again] == ["train"] * 4
+    assert all("--resume" in line for line in again)
+
+
+@pytest.mark.parametrize("failing", ["3", "4"])
+def test_where_one_network_of_the_script_fails_both_end(
+    script: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, failing: str
+) -> None:
+    """At once, and what is wrong is seen: the other would take an hour."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/data.csv").touch()
+    done = script(f"""
+case "$*" in *begin{failing}*) echo "trm: no room" >&2; exit 1 ;; esac
+trap 'echo ended >>{tmp_path / "said"}; kill $!; exit' TERM
+sleep 1000 & wait
+""", "3", "4")  # fmt: skip
+    assert done.returncode == 1
+    assert "trm: no room" in done.stderr
+    said = tmp_path / "said"
+    for _ in range(100):
+        if "ended" in said.read_text():
+            break
+        time.sleep(0.1)
+    assert "ended" in said.read_text()
+    assert "turns" not in {line.split()[0] for line in said.read_text().splitlines()}
+
+
+@pytest.mark.parametrize(
+    ("seeds", "message"), [((), "usage"), (("3", "-4"), "whole numbers"), (("x",), "whole"), (("3", "3"), "differ")]
+)
+def test_what_the_script_refuses(
+    script: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, seeds: tuple[str, ...], message: str
+) -> None:
+    done = script("", *seeds)
+    assert (done.returncode, message in done.stderr, (tmp_path / "out").exists()) == (2, True, False)

@@ -21,14 +21,14 @@ def save(folder: Path, content: dict[str, Any]) -> None:
     write_atomic(folder / NAME, lambda file: torch.save({"version": VERSION, **content}, file))
 
 
-def check_free(folder: Path) -> None:
-    """Raises BadInput where a new run in `folder` would write over another one, or over a model."""
+def check_free(folder: Path, out: str = "--out") -> None:
+    """Raises BadInput where a new run in `folder`, given as `out`, would write over another one, or over a model."""
     if (folder / NAME).exists():
-        raise BadInput(f"{folder} already holds a run; go on with --resume, or choose another --out")
+        raise BadInput(f"{folder} already holds a run; go on with --resume, or choose another {out}")
     if any((folder / name).exists() for name in MODEL):
-        raise BadInput(f"{folder} already holds a model; choose another --out")
+        raise BadInput(f"{folder} already holds a model; choose another {out}")
     if any(folder.glob("step-*")):
-        raise BadInput(f"{folder} already holds weights of a run (step-*); choose another --out")
+        raise BadInput(f"{folder} already holds weights of a run (step-*); choose another {out}")
 
 
 def load(folder: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from trm.config import RunConfig
 from trm.cost import forward_cost, run_flops
 from trm.errors import BadInput
 from trm.evaluate import evaluate
+from trm.models.turns import unasked
 from trm.records import Record
 from trm.sources import task_of
 from trm.store import Stored, training_seconds, trainings
@@ -154,6 +156,8 @@ def evaluated(one: Found, task: Task, puzzles: Puzzles, source: str, steps: int,
             kept = read_record(path)
             if kept.about.get("key") == key and kept.rows == rows and len(kept.exact) == steps:
                 return kept
+    if note := unasked(stored.model.config, steps):
+        print(f"{one.name}: {note}", file=sys.stderr)
     device = ranks.pick_device()
     model = stored.model.to(device)
     result = evaluate(model, task, puzzles, steps, batch, device, watch(one.name, len(puzzles)))
@@ -182,7 +186,8 @@ def entry(one: Found, record: Record) -> Entry:
     model, spec, about = one.stored.model, one.stored.spec, one.stored.about
     run = about.get("run")
     pool, seed = one.source, None
-    if isinstance(run, dict) and isinstance(run.get("seed"), int):
+    # That of networks that take turns is the run of the first.
+    if "turns" not in about and isinstance(run, dict) and isinstance(run.get("seed"), int):
         # A run that was stopped early, or on other data of the same name, is another run.
         rest = {key: value for key, value in run.items() if key != "seed"}
         pool, seed = json.dumps([rest, about.get("step"), about.get("data")], sort_keys=True), run["seed"]

@@ -12,7 +12,7 @@ from trm.data import Reveal
 from trm.errors import BadInput
 from trm.losses import LossName
 from trm.maze_training import MazeSettings
-from trm.models.config import ModelConfig
+from trm.models.config import TURN, ModelConfig
 from trm.optim import OptimizerName
 from trm.tasks.structure import Structure
 
@@ -103,7 +103,7 @@ class RunConfig(BaseModel):
     @field_validator("model")
     @classmethod
     def train_one(cls, model: ModelConfig) -> ModelConfig:
-        if model.turns > 1:
+        if model.turns > 1 or model.turn_steps != TURN:
             raise ValueError("networks that take turns are trained first, and put together by `trm turns`")
         return model
 

@@ -38,17 +38,18 @@ def make_sudokus(
     if (kind == VARIED) != (like is not None):
         raise BadInput(f"--kind {VARIED} and --like FILE go together")
     sizes = {task.size: task for task in SIZES.values()}
-    if size not in sizes or (kind == VARIED and size != 9):
+    if size not in sizes or (kind != "minimal" and size != 9):
         raise BadInput(f"--size {size}: choose {', '.join(map(str, sizes))}; other than 9 goes with --kind minimal")
     check_writable(out)
     task = sizes[size]
     other = None if compare is None else load_csv(compare, task)
+    given = None if like is None else load_csv(like)
     if not has_numba():
         print("without numba this may take a hundred times as long: pip install 'trm[generate]'", file=sys.stderr)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("making", total=rows)
-        if like is not None:
-            puzzles, rating = vary(load_csv(like), rows, seed, tick=lambda: progress.advance(bar))
+        if given is not None:
+            puzzles, rating = vary(given, rows, seed, tick=lambda: progress.advance(bar))
         else:
             puzzles, rating = generate(kind, rows, seed, task, tick=lambda: progress.advance(bar))
     lines = ["source,question,answer,rating"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.progress import Progress
 from trm import plot, show
 from trm.errors import BadInput
 from trm.evaluate import Chosen, evaluate, evaluate_thinking, interval
+from trm.models.turns import unasked
 from trm.ranks import pick_device
 from trm.solver import Thinking
 from trm.store import Stored, resize
@@ -49,6 +51,8 @@ def evaluate_and_print(
         plot.check(png)
     steps = thinking.steps
     stored, task, puzzles = rows_for(stored, data, rows)
+    if note := unasked(stored.model.config, steps):
+        print(note, file=sys.stderr)
     with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
         bar = progress.add_task("evaluating", total=len(puzzles))
         until, device = "end" if thinking.restarts else thinking.until, pick_device()

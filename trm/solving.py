@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trm import onnx_solve
     from trm.show import Shown
     from trm.solver import Thinking
+    from trm.store import Stored
     from trm.tasks.custom import Custom
 
     Solvable = Sudoku | Maze | Custom
@@ -29,6 +30,7 @@ SIZES: dict[str, Callable[[str], Sudoku | Maze]] = {"sudoku": sudoku_for, "maze"
 DEFAULT_WEIGHTS = {"sudoku": "sudoku-extreme-cpu-varied", "maze": "maze-hard-cpu"}
 FEW = 4  # questions for which an exported file is asked before torch is imported
 # Settings of `trm.solver.Thinking` with which they solve most of what they can (docs/log.md).
+USUAL_STEPS = 64  # of a task that is not among these
 USUAL_THINKING: dict[str, dict[str, Any]] = {
     "sudoku": {"steps": 32, "restarts": 100, "guesses": 2, "noise": 0.5},
     "maze": {"steps": 256, "restarts": 3, "noise": 0.5},  # at 5 moves a step, there and back: paths of some 600
@@ -43,10 +45,11 @@ def default_weights(family: str) -> str:
     return weights
 
 
-def usual_thinking(family: str, given: dict[str, Any]) -> dict[str, Any]:
-    """A task's settings of `Thinking`, those that are `given` (not None) taking precedence."""
+def usual_thinking(family: str, given: dict[str, Any], least: int = 1) -> dict[str, Any]:
+    """A task's settings of `Thinking`, of `least` steps or more; those that are `given` (not None) take precedence."""
     chosen = {name: value for name, value in given.items() if value is not None}
-    return {**USUAL_THINKING.get(family.split("-")[0], {}), **chosen}
+    usual = USUAL_THINKING.get(family.split("-")[0], {"steps": USUAL_STEPS})
+    return {**usual, "steps": max(usual["steps"], least), **chosen}
 
 
 def read_question(argument: str, family: str = "sudoku", weights: str | None = None) -> tuple[Solvable, Tokens]:
@@ -105,7 +108,7 @@ def problem(task: Solvable, question: Tokens, max_nodes: int = MAX_NODES) -> str
 def solve_and_print(
     task: Solvable,
     question: Tokens,
-    weights: str,
+    stored: Stored,
     thinking: Thinking,
     trace: bool,
     quiet: bool,
@@ -115,10 +118,8 @@ def solve_and_print(
 
     `png`: where to draw the trace of the only row.
     """
-    from trm import store
     from trm.solver import solve
 
-    stored = store.load(weights, task.spec)
     answers = solve(stored, task, question, thinking, trace=trace)
     solved = print_answers(task, question, answers, trace, quiet)
     if png is not None:

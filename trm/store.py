@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,12 +16,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
+from trm.checkpoint import check_free
 from trm.errors import BadInput
 from trm.files import check_writable, write_atomic, write_text
 from trm.hub import fetch
 from trm.models import TRM, ModelConfig, Spec, build
 from trm.models.turns import TurnsTRM
 from trm.tasks import register_task
+from trm.tasks.arc_read import VERSIONS
 from trm.tasks.custom import FAMILY, task_of_run
 
 FORMAT = 1
@@ -58,7 +61,7 @@ def once(known: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """`known` without the earlier states of trainings that are there more than once."""
     longest: dict[str, dict[str, Any]] = {}
     for number, one in enumerate(known):
-        told = {key: value for key, value in one.items() if key not in ("name", "step", "seconds")}
+        told = {key: one[key] for key in ("command", "data", "run", "init") if key in one}
         key = json.dumps(told, sort_keys=True) if told else str(number)  # what is not known of may be another each time
         if key not in longest or one.get("step", 0) > longest[key].get("step", 0):
             longest[key] = one
@@ -89,25 +92,33 @@ def take_turns(names: Sequence[str], out: Path, steps: int) -> None:
     """Write to the folder `out` a model of stored ones that take turns of `steps` supervision steps; the first begins.
 
     Raises:
-        BadInput: fewer than two models, of different shapes or tasks, or one that takes turns already.
+        BadInput: fewer than two models, of different shapes or tasks, or of a kind that cannot; or `out` holds a model.
     """
+    check_free(out, "OUT")
     models = [load(name) for name in names]
     if len(models) < 2:
         raise BadInput("to take turns there must be two models or more")
     first = models[0]
-    if first.model.config.turns > 1:
-        raise BadInput(f"{names[0]} is already networks that take turns; name the models that it was made of")
     for name, other in zip(names, models, strict=True):
+        if other.model.config.turns > 1:
+            raise BadInput(f"{name} is already networks that take turns; name the models that it was made of")
+        if other.spec.name in VERSIONS:
+            raise BadInput(f"{name} knows ARC tasks by numbers of its own, so it cannot take turns with another model")
         if (other.model.config, other.spec) != (first.model.config, first.spec):
             raise BadInput(f"{name} is a model of another shape or task than {names[0]}; only alike ones take turns")
     config = first.model.config.model_copy(update={"turns": len(models), "turn_steps": steps})
-    joint = build(config, first.spec)
+    try:
+        joint = build(config, first.spec)
+    except BadInput as error:
+        raise BadInput(f"{names[0]} cannot take turns: {error}") from None
     assert isinstance(joint, TurnsTRM)
     for network, stored in zip((joint, *joint.others), models, strict=True):
         network.load_state_dict(stored.model.state_dict(), strict=network is not joint)
     check_writable(out / CONFIG)
-    known = [stored.about for stored in models]
-    save_model(out, joint, config, first.spec, out.name, {**first.about, "turns": known})
+    about: dict[str, Any] = {key: first.about[key] for key in ("run", "data") if key in first.about}
+    about["command"] = shlex.join(("trm", "turns", str(out), *names, "--steps", str(steps)))
+    about["turns"] = [stored.about for stored in models]
+    save_model(out, joint, config, first.spec, out.name, about)
 
 
 def find(name: str) -> Path:

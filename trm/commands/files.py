@@ -46,8 +46,9 @@ def export_command(
 ) -> None:
     """Write a model for other programs.
 
-    FILE.onnx holds one supervision step of any model, for onnxruntime (docs/export.md says how to use it). Any other
-    name gets a TRM or HRM as a published state dict, which `trm import` and the published code read.
+    FILE.onnx holds one supervision step of any model but networks that take turns, for onnxruntime (docs/export.md says
+    how to use it). Any other name gets a TRM or HRM as a published state dict, which `trm import` and the published
+    code read.
     """
     check_writable(to)
     if to.suffix == ".onnx":
@@ -71,12 +72,14 @@ def turns(
 ) -> None:
     """Make one model of several that take turns at a puzzle: where one is stuck, another goes on.
 
-    Nothing is trained for it, and a step costs what it does for one of them. The first model begins.
+    Nothing is trained for it, and a step costs what it does for one of them. The first model begins, and fewer steps
+    than a turn (in trm eval, trm solve) ask it alone.
     """
     from trm.store import take_turns
 
     take_turns(models, out, steps)
-    print(f"{len(models)} networks take turns of {steps} steps: {out}; next: trm eval {out}", file=sys.stderr)
+    next_one = f"trm eval {out} --steps {8 * steps * len(models)} --until sure"
+    print(f"{len(models)} networks take turns of {steps} steps: {out}; next: {next_one}", file=sys.stderr)
 
 
 data_app = typer.Typer(help="Make puzzles.", no_args_is_help=True)

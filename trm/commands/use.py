@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -63,18 +64,24 @@ def solve(
         from trm import onnx_solve
 
         model = onnx_solve.load(name, threads)
-        answers = onnx_solve.solve(model, task, question, settings.get("steps", 64), seconds=seconds, trace=trace)
+        answers = onnx_solve.solve(model, task, question, settings["steps"], seconds=seconds, trace=trace)
     elif backend == "auto" and seconds is None:
-        answers = quick_answers(task, question, name, settings.get("steps", 64), threads, trace)
+        answers = quick_answers(task, question, name, settings["steps"], threads, trace)
     if answers is not None:
         solved = print_answers(task, question, answers, trace, quiet)
     else:
         set_threads(threads)
+        from trm import store
+        from trm.models.turns import unasked
         from trm.solver import Thinking, Until
         from trm.tasks.base import checkable
 
         until: Until = "valid" if checkable(task) else "sure"
+        stored = store.load(name, task.spec)
+        settings = usual_thinking(task_name, {"steps": steps, **further}, stored.model.config.round)
+        if note := unasked(stored.model.config, settings["steps"]):
+            print(note, file=sys.stderr)
         thinking = Thinking(**settings, seed=seed, seconds=seconds, until=until)
-        solved = solve_and_print(task, question, name, thinking, trace, quiet, plot)
+        solved = solve_and_print(task, question, stored, thinking, trace, quiet, plot)
     if not solved:
         raise typer.Exit(1)

@@ -44,7 +44,7 @@ def build(config: ModelConfig, spec: Spec) -> TRM:
         raise BadInput("networks 'untied' is for kind 'trm' and memory 'yz'")
     if config.turns > 1:
         if (config.kind, config.memory, config.places, config.hints) != ("trm", "yz", "all", 0):
-            raise BadInput("turns are for kind 'trm', memory 'yz', places 'all' and no hints; set turns=1")
+            raise BadInput("turns are for kind 'trm', memory 'yz', places 'all' and no hints")
         return TurnsTRM(config, spec)
     if config.places == "open":
         if (config.mixer, config.kind, config.memory) != ("groups", "trm", "yz"):

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+TURN = 64
+
 
 class ModelConfig(BaseModel):
     """Names follow the paper: T recursions a supervision step, n latent updates a recursion."""
@@ -25,7 +27,7 @@ class ModelConfig(BaseModel):
     # One f; or f_L for z and f_H for y; or f_H and one for each of the n latent updates: as much work, more weights
     networks: Literal["shared", "separate", "untied"] = "shared"
     turns: int = Field(1, ge=1)  # whole networks that take turns; of trained ones, see `trm turns`
-    turn_steps: int = Field(64, ge=1)  # supervision steps until the next one goes on
+    turn_steps: int = Field(TURN, ge=1)  # supervision steps until the next one goes on
     gradient: Literal["recursion", "one_step"] = "recursion"  # through the last recursion, or its last two updates
     memory: Literal["yz", "single", "scales"] = "yz"  # y and z; one state for both; y and a z_i for each latent update
     hints: int = Field(0, ge=0)  # of the head that learns what a task tells of the way (`trm/hints.py`); 0: none
@@ -33,3 +35,8 @@ class ModelConfig(BaseModel):
     puzzle_ids: int = Field(0, ge=0)  # rows of the puzzle-embedding table; 0: the model has none
     puzzle_tokens: int = Field(16, ge=1)  # positions that a puzzle embedding fills
     puzzle_width: int = Field(512, ge=1)  # length of an embedding, zero-padded to puzzle_tokens * width
+
+    @property
+    def round(self) -> int:
+        """Supervision steps in which every network has its turn; 1 where there is one network."""
+        return self.turns * self.turn_steps if self.turns > 1 else 1

@@ -64,6 +64,19 @@ class TurnsTRM(TRM):
         )
 
 
+def latent(config: ModelConfig, z: Tensor) -> Tensor:
+    """The numbers of a state's z alone, without how many steps there have been."""
+    return z[:, :-1] if config.turns > 1 else z
+
+
+def unasked(config: ModelConfig, steps: int) -> str:
+    """What to say where so few `steps` are asked for that not every network has its turn; else nothing."""
+    if steps >= config.round:
+        return ""
+    asked = -(-steps // config.turn_steps)
+    return f"{steps} steps ask {asked} of the {config.turns} networks, which take turns of {config.turn_steps}"
+
+
 def counted(z: Tensor, steps: Tensor) -> Tensor:
     """z [batch, ...] and steps [batch] in one tensor [batch, everything + 1]."""
     return torch.cat((z.flatten(1), steps.unsqueeze(1).to(z.dtype)), dim=1)
