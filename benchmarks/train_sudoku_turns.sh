@@ -4,8 +4,8 @@
 #   sh benchmarks/train_sudoku_turns.sh TRAIN.csv FOLDER SEED [SECOND_SEED]
 #
 # TRAIN.csv holds the 1,000 training puzzles (source,question,answer,rating). The data are made with numba (the extra
-# `generate`, or `make .venv/ready-dev`), in minutes instead of hours. Started again after it was stopped, it goes on. How
-# long it takes and what it gives: docs/results.md, beside the weights `sudoku-extreme-cpu-turns`, which are others.
+# `generate`, or `make .venv/ready-dev`), in minutes instead of hours. Started again after it was stopped, it goes on. The
+# weights `sudoku-extreme-cpu-pair` are that of SEED 5: how long it takes and what it gives is in docs/results.md.
 set -eu
 [ $# -ge 3 ] || { echo "usage: sh $0 TRAIN.csv FOLDER SEED [SECOND_SEED]" >&2 && exit 2; }
 case $3${4:-} in
