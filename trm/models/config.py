@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-TURN = 64
+TURN = 64  # supervision steps of a turn, unless `trm turns` is told another number
 
 
 class ModelConfig(BaseModel):
