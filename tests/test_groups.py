@@ -61,37 +61,6 @@ def test_the_kernel_matches_float64(spec: Spec, width: int, threads: int) -> Non
         assert (a - b).abs().max() <= 3e-6 * b.abs().max()
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
-def test_some_places_match_float64(spec: Spec, threads: int) -> None:
-    """The rows of some places alone, against all of them with the others' features put to zero."""
-    layout, (h, w, maps) = Layout(spec), inputs(spec, 24, batch=3)
-    given = (torch.rand(h.shape[:-1], generator=torch.Generator().manual_seed(2)) < 0.05).float()
-    given[2] = 0
-    given[2, :, 0] = 1  # a puzzle with no place left
-    places, mask = layout.open_places(given)
-    rows = h.flatten(0, 2)[places.rows]
-    assert 0 < len(rows) == int(mask.sum()) < mask.numel()
-    assert places.begin.tolist() == [0, *mask.flatten(1).sum(1).cumsum(0).tolist()]
-
-    def ours(h: Tensor, w: Tensor, maps: Tensor, layout: Layout) -> Tensor:
-        return mix(h, w, maps, layout, places)
-
-    def theirs(h: Tensor, w: Tensor, maps: Tensor, layout: Layout) -> Tensor:
-        spread = h.new_zeros(mask.numel(), 24).index_copy(0, places.rows, h).view(*mask.shape, 24)  # no bias: stays 0
-        return apply(plain_mix, [spread, w, maps], layout).flatten(0, 2)[places.rows]
-
-    exact = results(theirs, [value.double() for value in (rows, w, maps)], layout)
-    for a, b in zip(results(ours, [rows, w, maps], layout), exact, strict=True):
-        assert (a - b).abs().max() <= 3e-6 * b.abs().max()
-
-    def torchs(h: Tensor, w: Tensor, maps: Tensor, layout: Layout) -> Tensor:
-        return plain_mix(h, w, maps, layout, places)
-
-    plain = results(torchs, [value.double() for value in (rows, w, maps)], layout)
-    for a, b in zip(plain, exact, strict=True):
-        torch.testing.assert_close(a, b)
-
-
 def test_equal_inputs_give_equal_bits(threads: int) -> None:
     layout, values = Layout(ODD), inputs(ODD, 16, batch=5)
     first = results(mix, values, layout)

@@ -9,7 +9,6 @@ import torch
 from trm.errors import BadInput
 from trm.evaluate import think
 from trm.models import TRM, ModelConfig, State, build
-from trm.models.open import SHUT, OpenTRM
 from trm.tasks.base import Spec
 from trm.tasks.sudoku import SIZES, Sudoku
 
@@ -25,11 +24,10 @@ def random_questions(task: Sudoku, rows: int, seed: int) -> torch.Tensor:
     return torch.from_numpy(np.where(rng.random(digits.shape) < 0.4, digits, 1).astype(np.uint8))
 
 
-@pytest.mark.parametrize("places", ["all", "open"])
 @pytest.mark.parametrize("task", SIZES.values(), ids=lambda task: task.spec.name)
-def test_a_symmetric_question_gets_the_symmetric_answer(task: Sudoku, places: str) -> None:
+def test_a_symmetric_question_gets_the_symmetric_answer(task: Sudoku) -> None:
     torch.manual_seed(1)
-    model = build(GROUPS.model_copy(update={"places": places}), task.spec).double().eval()
+    model = build(GROUPS, task.spec).double().eval()
     torch.nn.init.normal_(model.frame.halt.weight)
     question = random_questions(task, 3, 2)
     rng = np.random.default_rng(3)
@@ -45,75 +43,6 @@ def test_a_symmetric_question_gets_the_symmetric_answer(task: Sudoku, places: st
         expected = logits[:, torch.from_numpy(symmetry.cells)]
         old_symbol = torch.from_numpy(symmetry.inverse().symbols[2:].astype(np.int64)) - 2
         torch.testing.assert_close(logits2, expected[:, :, old_symbol])
-
-
-def pencilled(task: Sudoku, question: torch.Tensor) -> torch.Tensor:
-    """[cells] -> [cells, symbols]: what a person would pencil in, cell by cell."""
-    marks = torch.zeros(task.cells, task.size, dtype=torch.bool)
-    for cell in range(task.cells):
-        if question[cell] < 2:
-            seen = {int(question[other]) for group in task.groups.tolist() if cell in group for other in group}
-            marks[cell, [symbol for symbol in range(task.size) if symbol + 2 not in seen]] = True
-    return marks
-
-
-@pytest.mark.parametrize("task", SIZES.values(), ids=lambda task: task.spec.name)
-def test_open_places_are_what_no_given_rules_out(task: Sudoku) -> None:
-    torch.manual_seed(1)
-    model = build(GROUPS.model_copy(update={"places": "open"}), task.spec).eval()
-    question = random_questions(task, 3, 4)
-    question[2] = 1
-    question[2, 5] = 3  # a single given
-    with torch.no_grad():
-        output = model(model.start(3), question)
-    for row in range(3):
-        marks = pencilled(task, question[row])
-        assert torch.equal(
-            output.logits[row] > SHUT, marks | (question[row, :, None] == torch.arange(2, task.size + 2))
-        )
-        assert torch.equal(output.state.y[row].abs().sum(-1) > 0, marks)
-
-
-def test_shut_places_take_no_part() -> None:
-    """The state that comes in for them is not looked at; and everything that does not depend on them is trained."""
-    torch.manual_seed(1)
-    task = Sudoku(2, 2)
-    model = build(GROUPS.model_copy(update={"places": "open"}), task.spec)
-    question = random_questions(task, 5, 4)
-    first = model(model.start(5), question)
-    shut = (first.state.y.abs().sum(-1, keepdim=True) == 0).float()
-    start = model.start(5)
-    again = model(State(start.y + shut * 7, start.z - shut * 3), question)
-    assert torch.equal(first.logits, again.logits)
-    torch.autograd.backward(first.logits.square().mean() + first.halt.sum())
-    assert all(p.grad is not None and bool(p.grad.any()) for p in model.blocks.parameters())
-
-
-@pytest.mark.parametrize("task", [Sudoku(2, 2), Sudoku()], ids=lambda task: task.spec.name)
-def test_work_on_every_place_gives_what_the_open_ones_give(task: Sudoku) -> None:
-    torch.manual_seed(1)
-    model = build(GROUPS.model_copy(update={"places": "open"}), task.spec).double().eval()
-    torch.nn.init.normal_(model.frame.halt.weight)
-    assert isinstance(model, OpenTRM)
-    question = random_questions(task, 3, 4)
-    question[1], question[2] = 2, 1  # none open, all open
-    state = State(*(torch.randn_like(part) for part in model.start(3)))
-    for _ in range(2):
-        with torch.no_grad():
-            wanted, found = model(state, question), model.dense(state, question)
-        for a, b in zip((*found.state, *found[1:]), (*wanted.state, *wanted[1:]), strict=True):
-            torch.testing.assert_close(a, b)
-        state = found.state
-
-
-def test_a_full_grid_is_its_own_answer() -> None:
-    task = Sudoku(2, 2)
-    model = build(GROUPS.model_copy(update={"places": "open"}), task.spec).eval()
-    question = torch.from_numpy(task.read("1234341221434321").question)
-    with torch.no_grad():
-        output = model(model.start(1), question)
-    assert torch.equal(output.logits.argmax(-1) + 2, question)
-    assert torch.isfinite(output.halt).all()
 
 
 def test_a_change_that_is_no_symmetry_changes_the_answer() -> None:
@@ -218,7 +147,6 @@ def test_only_the_last_recursion_carries_gradient() -> None:
     [
         ({"mixer": "magic"}, "mixer 'magic' is unknown"),
         ({"mixer": "groups"}, "needs constraint groups"),
-        ({"places": "open"}, "places 'open' is for mixer 'groups'"),
         ({"mixer": "local"}, "mixer 'local' has no puzzle embeddings and no positions"),
         ({"width": 30}, "multiple of twice the heads"),
     ],

@@ -45,7 +45,7 @@ ANSWER = "5346789126721953481983425678597614234268537917139248569615372842874196
 SMALL: dict[str, Any] = {"width": 8, "heads": 2, "layers": 1, "multiple": 8, "T": 1, "n": 1}
 # Each mixer, frame and memory that makes a graph of its own; tracing takes seconds, so several to a file.
 KINDS: dict[str, dict[str, Any]] = {
-    "open": {"mixer": "groups", "places": "open", "positions": "none"},
+    "groups": {"mixer": "groups", "positions": "none"},
     "attention": {"kind": "hrm", "puzzle_ids": 3, "puzzle_tokens": 2, "puzzle_width": 12},
     "mlp": {"kind": "direct", "mixer": "mlp", "puzzle_ids": 1, "puzzle_tokens": 2, "puzzle_width": 12},
     "local": {"mixer": "local", "memory": "scales", "positions": "none"},
@@ -70,9 +70,9 @@ def about(graph: onnx.ModelProto) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_does_what_torch_does_and_says_how(kind: str, tmp_path: Path) -> None:
     """Written by the command from a model of 4x4 Sudokus; weights of `groups` were made for another size."""
-    made = small(kind, Sudoku(2, 3).spec if kind == "open" else TASK.spec)
+    made = small(kind, Sudoku(2, 3).spec if kind == "groups" else TASK.spec)
     store.save_model(tmp_path, made.model, made.model.config, made.spec, kind, made.about)
-    size = ["--task", TASK.spec.name] if kind == "open" else []
+    size = ["--task", TASK.spec.name] if kind == "groups" else []
     app(["export", str(tmp_path), "--to", str(tmp_path / "x.onnx"), *size], standalone_mode=False)
     content = (tmp_path / "x.onnx").read_bytes()
     stored = store.load(str(tmp_path), TASK.spec)
@@ -125,7 +125,7 @@ def check_steps(stored: Stored, session: Any) -> None:
 @pytest.mark.parametrize("batch", [1, 3, 20])
 @pytest.mark.parametrize("until", ["halt", "valid"])
 def test_the_loop_is_that_of_the_torch_solver(batch: int, until: Literal["halt", "valid"]) -> None:
-    stored = small("open")
+    stored = small("groups")
     theirs = solver.solve(stored, TASK, OPEN, Thinking(9, until=until), trace=True)
     ours = onnx_solve.solve(torch_model(stored), TASK, OPEN, 9, until, batch=batch, trace=True)
     assert {answer.steps for answer in ours} > ({1, 9} if until == "valid" else {3, 9})
@@ -239,7 +239,8 @@ def test_an_easy_puzzle_needs_no_torch_and_a_hard_one_gets_it(call: Call, tmp_pa
 def test_a_folder_comes_before_what_ships(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a file lies in it that was exported from other weights."""
     shutil.copytree(onnx_solve.SHIPPED / "sudoku-mini", tmp_path / "sudoku-mini")
-    shutil.copy(onnx_solve.SHIPPED / "sudoku-extreme-cpu" / "model.safetensors", tmp_path / "sudoku-mini")
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(onnx_solve.SHIPPED / "sudoku-extreme-cpu-varied" / name, tmp_path / "sudoku-mini")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(onnx_solve, "load", lambda *_: pytest.fail("asked an exported file"))
     for name in ("sudoku-mini", str(tmp_path / "sudoku-mini")):
@@ -310,7 +311,7 @@ def test_a_model_of_puzzle_embeddings_is_refused(tmp_path: Path) -> None:
 def test_packages_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(TrmError, match=r"needs onnxscript: pip install 'trm\[onnx\]'"):
-        onnx_export.to_onnx(small("open"))
+        onnx_export.to_onnx(small("groups"))
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(TrmError, match="needs onnxruntime: pip install onnxruntime"):
         onnx_solve.load("sudoku-mini")
@@ -337,14 +338,14 @@ def test_a_layer_that_onnx_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_too_large_for_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_export, "LIMIT", 1000)
     with pytest.raises(BadInput, match="MB of weights; an ONNX file holds"):
-        onnx_export.to_onnx(small("open"))
+        onnx_export.to_onnx(small("groups"))
 
 
 def test_the_snippet_of_the_docs_runs(tmp_path: Path) -> None:
     """With onnxruntime and numpy alone."""
     text = (Path(__file__).parent.parent / "docs" / "export.md").read_text(encoding="utf-8")
     (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    shutil.copy(onnx_solve.SHIPPED / "sudoku-extreme-cpu" / "model.onnx", tmp_path / "sudoku.onnx")
+    shutil.copy(onnx_solve.SHIPPED / "sudoku-extreme-cpu-varied" / "model.onnx", tmp_path / "sudoku.onnx")
     done = without("torch trm", snippet, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split()[-1] == ANSWER

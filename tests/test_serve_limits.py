@@ -303,7 +303,7 @@ def test_the_command(call: Call, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--weights", "nothing"], "no model 'nothing'"),
-        (["--weights", "sudoku-mini", "--weights", "sudoku-extreme-cpu"], "two models for sudoku"),
+        (["--weights", "sudoku-mini", "--weights", "sudoku-extreme-cpu-varied"], "two models for sudoku"),
     ],
 )
 def test_weights_that_cannot_be_served(call: Call, arguments: list[str], message: str) -> None:

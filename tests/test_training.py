@@ -77,7 +77,7 @@ def test_killed_at_random_moments_and_resumed_gives_the_same_weights(
 
 
 def test_two_processes_and_one_give_the_same_loss_curve(small_csv: Path, trm: Trm, tmp_path: Path) -> None:
-    more = ("precision=float64", "micro=2", "clip=1", "steps=20", "start_noise=0.5", "model.places=open", "window=2")
+    more = ("precision=float64", "micro=2", "clip=1", "steps=20", "start_noise=0.5", "window=2")
     assert run(tiny(small_csv, *more), tmp_path / "one", "tiny")
     common = ["--data", str(small_csv), "--threads", "1", *settings(*more)]
     done = trm("train", "sudoku-mini", "--out", "two", "--procs", "2", *common)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -149,32 +148,6 @@ def test_hrm_is_trm_with_two_networks_and_the_one_step_gradient() -> None:
     torch.testing.assert_close(state, same)
 
 
-@pytest.mark.parametrize("places", ["all", "open"])
-def test_updates_with_a_network_each_are_the_shared_one_where_all_are_equal(places: str) -> None:
-    config = ModelConfig(mixer="groups", width=8, layers=1, multiple=8, T=2, n=3, positions="none", places=places)
-    task = get_task("sudoku-4x4")
-    torch.manual_seed(2)
-    shared = build(config, task.spec).double()
-    untied = build(config.model_copy(update={"networks": "untied"}), task.spec).double()
-    source = shared.state_dict()
-    names = {key: re.sub(r"^(answer_blocks|later_blocks\.\d+)", "blocks", key) for key in untied.state_dict()}
-    assert set(names.values()) == source.keys()
-    untied.load_state_dict({key: source[name] for key, name in names.items()})
-    question = torch.from_numpy(task.read("1...............").question).expand(2, -1)
-    wanted = shared(shared.start(2), question)
-    found = untied(untied.start(2), question)
-    torch.testing.assert_close(found.logits, wanted.logits)
-    # Each network has a gradient of its own, and together they have the shared one's.
-    for output in (wanted, found):
-        torch.autograd.backward(output.logits[:, 1:].square().mean())
-    parts = dict(untied.named_parameters())
-    for name, p in shared.named_parameters():
-        gradients = [parts[key].grad for key, of in names.items() if of == name and key in parts]
-        assert len(gradients) == (4 if name.startswith("blocks.") else 1)
-        if p.grad is not None:
-            torch.testing.assert_close(torch.stack([g for g in gradients if g is not None]).sum(0), p.grad)
-
-
 def test_the_direct_model_forgets_its_state() -> None:
     torch.manual_seed(3)
     model = build(TINY.model_copy(update={"kind": "direct"}), SPEC).eval()
@@ -191,7 +164,6 @@ def test_the_direct_model_forgets_its_state() -> None:
         ({"kind": "hrm", "memory": "single"}, "memory 'single' is a variant of kind 'trm'"),
         ({"kind": "direct", "memory": "scales"}, "memory 'scales' is a variant of kind 'trm'"),
         ({"memory": "single", "networks": "separate"}, "networks cannot be 'separate'"),
-        ({"kind": "hrm", "networks": "untied"}, "networks 'untied' is for kind 'trm'"),
         ({"puzzle_ids": 1, "puzzle_tokens": 1, "puzzle_width": 17}, "puzzle_width 17 does not fit"),
     ],
 )

@@ -22,7 +22,6 @@ from trm import store
 from trm.errors import BadInput, TrmError
 from trm.files import write_atomic
 from trm.models import TRM, Spec, State
-from trm.models.open import OpenTRM
 from trm.store import Stored
 
 FORMAT = 1
@@ -40,8 +39,7 @@ class Step(nn.Module):
     def forward(
         self, y: Tensor, z: Tensor, question: Tensor, ids: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        step = self.model.dense if isinstance(self.model, OpenTRM) else self.model
-        output = step(State(y, z), question, ids)
+        output = self.model(State(y, z), question, ids)
         return *output.state, output.logits, output.halt
 
 

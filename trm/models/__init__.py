@@ -9,7 +9,6 @@ from trm.models.direct import Direct
 from trm.models.hrm import HRM
 from trm.models.memory import ScalesTRM, SingleTRM
 from trm.models.mixers import FRAMES, MIXERS, register_mixer
-from trm.models.open import OpenTRM
 from trm.models.trm import TRM
 from trm.models.turns import TurnsTRM
 from trm.tasks.base import Spec
@@ -40,16 +39,10 @@ def build(config: ModelConfig, spec: Spec) -> TRM:
         raise BadInput(f"memory {config.memory!r} is a variant of kind 'trm', not of {config.kind!r}")
     if config.memory == "single" and config.networks != "shared":
         raise BadInput(f"memory 'single' has one update, so networks cannot be {config.networks!r}")
-    if config.networks == "untied" and (config.kind, config.memory) != ("trm", "yz"):
-        raise BadInput("networks 'untied' is for kind 'trm' and memory 'yz'")
     if config.turns > 1:
-        if (config.kind, config.memory, config.places, config.hints) != ("trm", "yz", "all", 0):
-            raise BadInput("turns are for kind 'trm', memory 'yz', places 'all' and no hints")
+        if (config.kind, config.memory, config.hints) != ("trm", "yz", 0):
+            raise BadInput("turns are for kind 'trm', memory 'yz' and no hints")
         return TurnsTRM(config, spec)
-    if config.places == "open":
-        if (config.mixer, config.kind, config.memory) != ("groups", "trm", "yz"):
-            raise BadInput("places 'open' is for mixer 'groups', kind 'trm' and memory 'yz'")
-        return OpenTRM(config, spec)
     return (KINDS[config.kind] if config.memory == "yz" else MEMORIES[config.memory])(config, spec)
 
 

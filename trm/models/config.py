@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 TURN = 64  # supervision steps of a turn, unless `trm turns` is told another number
 
@@ -23,9 +23,7 @@ class ModelConfig(BaseModel):
     multiple: int = Field(256, ge=1)  # the SwiGLU's width is rounded up to a multiple of this
     T: int = Field(3, ge=1)  # recursions a supervision step; the first T-1 carry no gradient
     n: int = Field(6, ge=1)  # latent updates a recursion
-    places: Literal["all", "open"] = "all"  # of `groups`: every (cell, symbol), or those that no given rules out
-    # One f; or f_L for z and f_H for y; or f_H and one for each of the n latent updates: as much work, more weights
-    networks: Literal["shared", "separate", "untied"] = "shared"
+    networks: Literal["shared", "separate"] = "shared"  # one network f for z and y, or f_L for z and f_H for y
     turns: int = Field(1, ge=1)  # whole networks that take turns; of trained ones, see `trm turns`
     turn_steps: int = Field(TURN, ge=1)  # supervision steps until the next one goes on
     gradient: Literal["recursion", "one_step"] = "recursion"  # through the last recursion, or its last two updates
@@ -35,6 +33,16 @@ class ModelConfig(BaseModel):
     puzzle_ids: int = Field(0, ge=0)  # rows of the puzzle-embedding table; 0: the model has none
     puzzle_tokens: int = Field(16, ge=1)  # positions that a puzzle embedding fills
     puzzle_width: int = Field(512, ge=1)  # length of an embedding, zero-padded to puzzle_tokens * width
+
+    @model_validator(mode="before")
+    @classmethod
+    def read_removed(cls, values: Any) -> Any:
+        """Configurations written before `places` was removed still load; `places=open` no longer exists."""
+        if not isinstance(values, dict) or "places" not in values:
+            return values
+        if values["places"] != "all":
+            raise ValueError("places='open' was removed; commit e16795c is the last that has it")
+        return {key: value for key, value in values.items() if key != "places"}
 
     @property
     def round(self) -> int:

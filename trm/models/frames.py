@@ -133,11 +133,6 @@ class SymbolFrame(nn.Module):
         role = torch.where(question.unsqueeze(-1) == symbol, 1, 2) * given
         return self.roles[role]
 
-    def given(self, question: Tensor, dtype: torch.dtype) -> Tensor:
-        """[batch, cells] -> [batch, cells, symbols], 1 where the question gives the symbol."""
-        symbol = torch.arange(self.first_token, self.first_token + self.symbols, device=question.device)
-        return (question.unsqueeze(-1) == symbol).to(dtype)
-
     def start(self, batch: int) -> State:
         shape = (batch, self.cells, self.symbols, self.start_y.numel())
         return State(self.start_y.expand(shape), self.start_z.expand(shape))
@@ -147,12 +142,11 @@ class SymbolFrame(nn.Module):
         logits: Tensor = self.head(y).squeeze(-1)
         return logits
 
-    def read_halt(self, y: Tensor, count: Tensor | None = None) -> Tensor:
-        """-> halt and continue logits [batch, 2]. `count` [batch] of the places are open, the rest are zero."""
+    def read_halt(self, y: Tensor) -> Tensor:
+        """-> halt and continue logits [batch, 2]"""
         # The mean says how settled the grid is, the maximum whether any single place objects.
         flat = y.flatten(1, 2)
-        mean = flat.mean(1) if count is None else flat.sum(1) / count.clamp(min=1).unsqueeze(1)
-        logits: Tensor = self.halt(torch.cat((mean, flat.amax(1)), dim=-1))
+        logits: Tensor = self.halt(torch.cat((flat.mean(1), flat.amax(1)), dim=-1))
         return logits
 
 

@@ -12,7 +12,6 @@ typedef struct {
     float *out, *out_rinv, *out_pool, *dh;
     const int *start, *group; // the groups of cell i are group[start[i]] .. group[start[i + 1] - 1]
     const int *rows_of;
-    const int *place, *begin; // the rows of h that there are: see place_of; NULL if all of every puzzle
     long first, last, cells, symbols, c, count; // count of maps
     float eps;
     int failed;
@@ -45,16 +44,7 @@ static int prepare_mix(mix_job *q, mix_buffers *m, job *gates, buffers *s)
     return 1;
 }
 
-// A puzzle's rows of h: where they begin and how many there are.
-INLINE long rows_at(const mix_job *q, long puzzle)
-{
-    return q->begin ? q->begin[puzzle] : puzzle * q->cells * q->symbols;
-}
-
-// cell * symbols + symbol of row r of the puzzle whose rows begin at `from`.
-INLINE long place_of(const mix_job *q, long from, long r) { return q->place ? q->place[from + r] : r; }
-
-// Adds one row (cell, symbol) to the sums it belongs to.
+// Adds one row of a puzzle, number cell * symbols + symbol, to the sums it belongs to.
 INLINE void scatter(const mix_job *q, const float *row, long place, float *pool, long ld)
 {
     long cell = place / q->symbols, symbol = place % q->symbols;
@@ -90,7 +80,7 @@ static void turn(const mix_job *q, const mix_buffers *m, const float *from, floa
 
 static void mix_forward(const mix_job *q, const mix_buffers *m, const buffers *s, long puzzle)
 {
-    long c = q->c, ld = m->ld, from = rows_at(q, puzzle), all = rows_at(q, puzzle + 1) - from;
+    long c = q->c, ld = m->ld, all = q->cells * q->symbols, from = puzzle * all;
     const float *h = q->h + from * c;
     memset(m->pool, 0, (size_t)(m->rows * ld) * sizeof(float));
     for (long r0 = 0; r0 < all; r0 += TILE) {
@@ -101,13 +91,13 @@ static void mix_forward(const mix_job *q, const mix_buffers *m, const buffers *s
             set_product(padded, 2 * w, c, s->x, s->lc, s->w_in_t + 2 * j, s->lz, s->z, 48);
             gate(s, j, w, padded, 0);
         }
-        for (long r = 0; r < rows; r++) scatter(q, s->g + r * s->lh, place_of(q, from, r0 + r), m->pool, ld);
+        for (long r = 0; r < rows; r++) scatter(q, s->g + r * s->lh, r0 + r, m->pool, ld);
     }
     if (q->out_pool) store_tile(m->pool, ld, q->out_pool + puzzle * m->rows * c, c, m->rows);
     turn(q, m, m->pool, m->turned);
     for (long r = 0; r < all; r++) {
         float *y = q->out + (from + r) * c;
-        gather(q, m->turned, ld, place_of(q, from, r), h + r * c, y);
+        gather(q, m->turned, ld, r, h + r * c, y);
         float rinv = norm_row(y, y, q->eps, c);
         if (q->out_rinv) q->out_rinv[from + r] = rinv;
     }
@@ -116,13 +106,13 @@ static void mix_forward(const mix_job *q, const mix_buffers *m, const buffers *s
 // The pre-activations are recomputed from h, as in fused.c; the sums were kept, being small.
 static void mix_backward(const mix_job *q, const mix_buffers *m, const buffers *s, long puzzle)
 {
-    long c = q->c, ld = m->ld, from = rows_at(q, puzzle), all = rows_at(q, puzzle + 1) - from;
+    long c = q->c, ld = m->ld, all = q->cells * q->symbols, from = puzzle * all;
     const float *h = q->h + from * c;
     memset(m->grad, 0, (size_t)(m->rows * ld) * sizeof(float));
     for (long r = 0; r < all; r++) {
         long at = from + r;
         norm_grad_row(q->y + at * c, q->dy + at * c, q->rinv[at], m->du + r * ld, c);
-        scatter(q, m->du + r * ld, place_of(q, from, r), m->grad, ld);
+        scatter(q, m->du + r * ld, r, m->grad, ld);
     }
     load_tile(q->pool_in + puzzle * m->rows * c, c, c, m->pool, ld, m->rows, m->rows);
     for (long i = 0; i < q->count; i++) {
@@ -136,7 +126,7 @@ static void mix_backward(const mix_job *q, const mix_buffers *m, const buffers *
         load_tile(h + r0 * c, c, c, s->x, s->lc, rows, padded);
         load_tile(NULL, 0, c, s->du, s->lc, 0, padded);
         for (long r = 0; r < rows; r++)
-            gather(q, m->turned, ld, place_of(q, from, r0 + r), NULL, s->du + r * s->lc);
+            gather(q, m->turned, ld, r0 + r, NULL, s->du + r * s->lc);
         for (long j = 0, w; j < c; j += w) {
             w = block(c - j);
             set_product(padded, 2 * w, c, s->x, s->lc, s->w_in_t + 2 * j, s->lz, s->z, 48);
@@ -179,12 +169,11 @@ static int run_mix(const mix_job *all, mix_job *part, long puzzles, int threads)
 
 // Both return 0, or 1 when memory ran out. out_rinv and out_pool may be NULL.
 int trm_mix(const float *h, const float *w_in, const float *maps, float *out, float *out_rinv, float *out_pool,
-            const int *start, const int *group, const int *rows_of, const int *place, const int *begin, long puzzles,
+            const int *start, const int *group, const int *rows_of, long puzzles,
             long cells, long symbols, long c, long count, float eps, int threads)
 {
     mix_job part[MAX_THREADS], all = {.h = h, .w_in = w_in, .maps = maps, .out = out, .out_rinv = out_rinv};
     all.out_pool = out_pool, all.start = start, all.group = group, all.rows_of = rows_of, all.eps = eps;
-    all.place = place, all.begin = begin;
     all.cells = cells, all.symbols = symbols, all.c = c, all.count = count;
     threads = run_mix(&all, part, puzzles, threads);
     for (int t = 0; t < threads; t++) free(part[t].memory), free(part[t].gate_memory);
@@ -193,12 +182,11 @@ int trm_mix(const float *h, const float *w_in, const float *maps, float *out, fl
 
 int trm_mix_grad(const float *h, const float *w_in, const float *maps, const float *y, const float *rinv,
                  const float *pool, const float *dy, float *dh, float *dw_in, float *dmaps, const int *start,
-                 const int *group, const int *rows_of, const int *place, const int *begin, long puzzles, long cells,
+                 const int *group, const int *rows_of, long puzzles, long cells,
                  long symbols, long c, long count, int threads)
 {
     mix_job part[MAX_THREADS], all = {.h = h, .w_in = w_in, .maps = maps, .y = y, .rinv = rinv, .pool_in = pool};
     all.dy = dy, all.dh = dh, all.start = start, all.group = group, all.rows_of = rows_of;
-    all.place = place, all.begin = begin;
     all.cells = cells, all.symbols = symbols, all.c = c, all.count = count;
     threads = run_mix(&all, part, puzzles, threads);
     long ld = c % 32 ? c : c + 8;

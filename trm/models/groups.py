@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,14 +16,6 @@ from torch.autograd.function import once_differentiable
 from trm.models.fused import EPS, gated, plain_add_norm
 from trm.models.kernels import library
 from trm.tasks.base import Spec
-
-
-class Places(NamedTuple):
-    """The (cell, symbol) pairs of a batch that a model looks at, puzzle by puzzle."""
-
-    rows: Tensor  # [places], their numbers in a flattened [batch, cells, symbols]
-    place: Tensor  # [places] int32 on the CPU: cell * symbols + symbol
-    begin: Tensor  # [batch + 1] int32 on the CPU: where each puzzle's begin
 
 
 class Layout(nn.Module):
@@ -54,35 +46,10 @@ class Layout(nn.Module):
         """Of each kind, [groups, cells]."""
         return [getattr(self, f"member{number}") for number in range(self.count - 1)]
 
-    def open_mask(self, given: Tensor) -> Tensor:
-        """given [batch, cells, symbols], 1 for a given symbol -> the same shape, true for the pairs that none of them
-        rules out, where a symbol stands once in a cell and once in a group.
-        """
-        taken = given.sum(-1, keepdim=True).expand_as(given)
-        for member in self.members():
-            taken = taken + member.T @ (member @ given)
-        return taken == 0
 
-    def open_places(self, given: Tensor) -> tuple[Places, Tensor]:
-        """The pairs of `open_mask`, as rows and as the mask."""
-        mask = self.open_mask(given)
-        rows = mask.flatten().nonzero().squeeze(1)
-        counts = mask.flatten(1).sum(1).cpu()
-        begin = torch.cat((counts.new_zeros(1), counts.cumsum(0))).int()
-        return Places(rows, (rows % (self.cells * self.symbols)).int().cpu(), begin), mask
-
-
-def plain_mix(
-    h: Tensor, w_features: Tensor, maps: Tensor, layout: Layout, places: Places | None = None, eps: float = EPS
-) -> Tensor:
+def plain_mix(h: Tensor, w_features: Tensor, maps: Tensor, layout: Layout, eps: float = EPS) -> Tensor:
     """:func:`mix` in torch operations."""
-    features, width = gated(h, w_features), h.shape[-1]
-    if places is not None:
-        shape = (len(places.begin) - 1, layout.cells, layout.symbols, width)
-        spread = features.new_zeros(shape).view(-1, width).index_copy(0, places.rows, features)
-        back = mixed(spread.view(shape), maps, layout).reshape(-1, width)[places.rows]
-        return plain_add_norm(h, back, eps=eps)
-    return plain_add_norm(h, mixed(features, maps, layout), eps=eps)
+    return plain_add_norm(h, mixed(gated(h, w_features), maps, layout), eps=eps)
 
 
 def mixed(features: Tensor, maps: Tensor, layout: Layout) -> Tensor:
@@ -108,13 +75,12 @@ class _Mix(torch.autograd.Function):
         w_features: Tensor,
         maps: Tensor,
         layout: Layout,
-        places: Places | None,
         eps: float,
         lib: ctypes.CDLL,
     ) -> Tensor:
         h = h.contiguous()
-        out, rinv, pool = _mix(lib, h, w_features, maps, layout, places, eps, keep=True)
-        ctx.lib, ctx.layout, ctx.places = lib, layout, places
+        out, rinv, pool = _mix(lib, h, w_features, maps, layout, eps, keep=True)
+        ctx.lib, ctx.layout = lib, layout
         ctx.save_for_backward(h, w_features, maps, out, rinv, pool)
         return out
 
@@ -124,23 +90,18 @@ class _Mix(torch.autograd.Function):
         h, w_features, maps, out, rinv, pool = ctx.saved_tensors
         grads = [torch.empty_like(x) for x in (h, w_features, maps)]
         tensors = (h, w_features, maps, out, rinv, pool, grad.contiguous(), *grads)
-        call(ctx.lib.trm_mix_grad, tensors, ctx.layout, ctx.places)
-        return (*grads, None, None, None, None)
+        call(ctx.lib.trm_mix_grad, tensors, ctx.layout)
+        return (*grads, None, None, None)
 
 
-def call(kernel: Any, tensors: Sequence[Tensor | None], layout: Layout, places: Places | None, *more: float) -> None:
+def call(kernel: Any, tensors: Sequence[Tensor | None], layout: Layout, *more: float) -> None:
     """Run a kernel on tensors, the first of which is h."""
-    structure = (layout.start, layout.group, layout.rows_of, *((None, None) if places is None else places[1:]))
-    pointers = [None if x is None else x.data_ptr() for x in (*tensors, *structure)]
+    pointers = [None if x is None else x.data_ptr() for x in (*tensors, layout.start, layout.group, layout.rows_of)]
     h = tensors[0]
     assert h is not None
-    sizes = (batch_of(h, places), layout.cells, layout.symbols, h.shape[-1], layout.count)
+    sizes = (len(h), layout.cells, layout.symbols, h.shape[-1], layout.count)
     if kernel(*pointers, *sizes, *more, torch.get_num_threads()):
         raise MemoryError("the fused kernels could not allocate their scratch memory")
-
-
-def batch_of(h: Tensor, places: Places | None) -> int:
-    return len(h) if places is None else len(places.begin) - 1
 
 
 def _mix(
@@ -149,29 +110,25 @@ def _mix(
     w_features: Tensor,
     maps: Tensor,
     layout: Layout,
-    places: Places | None,
     eps: float,
     keep: bool,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """On contiguous tensors: the output, and with `keep` each row's inverse rms and the sums of the groups."""
     out = torch.empty_like(h)
     rinv = h.new_empty(h.shape[:-1]) if keep else None
-    pool = h.new_empty(batch_of(h, places), int(layout.rows_of[-1]), h.shape[-1]) if keep else None
-    call(lib.trm_mix, (h, w_features, maps, out, rinv, pool), layout, places, eps)
+    pool = h.new_empty(len(h), int(layout.rows_of[-1]), h.shape[-1]) if keep else None
+    call(lib.trm_mix, (h, w_features, maps, out, rinv, pool), layout, eps)
     return out, rinv, pool
 
 
-def mix(
-    h: Tensor, w_features: Tensor, maps: Tensor, layout: Layout, places: Places | None = None, eps: float = EPS
-) -> Tensor:
+def mix(h: Tensor, w_features: Tensor, maps: Tensor, layout: Layout, eps: float = EPS) -> Tensor:
     """``rms_norm(h + sum over the groups of a cell of map(sum over the group of features) + the same over symbols)``.
 
     Args:
-        h: state, shape [batch, cells, symbols, C]; or [places, C], the rows of `places` alone.
+        h: state, shape [batch, cells, symbols, C].
         w_features: of the gated features, shape [2C, C] (see :func:`trm.models.fused.gated`).
         maps: from sums to what the members get, shape [kinds + 1, C, C]; the last is for the sums over symbols.
         layout: which cell belongs to which group.
-        places: the rows that there are; all others count as zero.
         eps: added to the mean square.
 
     Returns:
@@ -180,7 +137,7 @@ def mix(
     if h.numel() and h.shape[-1] % 8 == 0 and (lib := library(h, w_features, maps)) is not None:
         w_features, maps = w_features.contiguous(), maps.contiguous()
         if torch.is_grad_enabled() and any(x.requires_grad for x in (h, w_features, maps)):
-            out: Tensor = _Mix.apply(h, w_features, maps, layout, places, eps, lib)  # type: ignore[no-untyped-call]
+            out: Tensor = _Mix.apply(h, w_features, maps, layout, eps, lib)  # type: ignore[no-untyped-call]
             return out
-        return _mix(lib, h.contiguous(), w_features, maps, layout, places, eps, keep=False)[0]
-    return plain_mix(h, w_features, maps, layout, places, eps)
+        return _mix(lib, h.contiguous(), w_features, maps, layout, eps, keep=False)[0]
+    return plain_mix(h, w_features, maps, layout, eps)

@@ -143,8 +143,8 @@ def _open(library: Path) -> ctypes.CDLL:
     signatures: dict[str, tuple[Any, list[Any]]] = {
         "trm_block": (integer, [pointer] * 5 + [size] * 3 + [real, integer]),
         "trm_block_grad": (integer, [pointer] * 9 + [size] * 3 + [integer]),
-        "trm_mix": (integer, [pointer] * 11 + [size] * 5 + [real, integer]),
-        "trm_mix_grad": (integer, [pointer] * 15 + [size] * 5 + [integer]),
+        "trm_mix": (integer, [pointer] * 9 + [size] * 5 + [real, integer]),
+        "trm_mix_grad": (integer, [pointer] * 13 + [size] * 5 + [integer]),
         "trm_local": (integer, [pointer] * 5 + [size] * 4 + [real, integer]),
         "trm_local_grad": (integer, [pointer] * 9 + [size] * 4 + [integer]),
         "trm_gate": (None, [pointer] * 2 + [size] * 2 + [integer]),

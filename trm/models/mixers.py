@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from trm.models.config import ModelConfig
 from trm.models.fused import add_norm, gate
-from trm.models.groups import Layout, Places, mix
+from trm.models.groups import Layout, mix
 from trm.models.layers import Attention, Linear, Rotary, SwiGLU, rms_norm
 from trm.models.local import local_mix
 from trm.tasks.base import Spec
@@ -71,10 +71,9 @@ class GroupsMixer(nn.Module):
         self.w_cell = Linear(width, width)
         self.layout = Layout(spec)
 
-    def forward(self, h: Tensor, places: Places | None = None) -> Tensor:
-        """With `places`, h is [places, width]: the rows there are."""
+    def forward(self, h: Tensor) -> Tensor:
         maps = torch.stack([linear.weight for linear in (*self.w_kind, self.w_cell)])
-        return mix(h, self.w_features.weight, maps, self.layout, places)
+        return mix(h, self.w_features.weight, maps, self.layout)
 
 
 class LocalMixer(nn.Module):

@@ -9,7 +9,6 @@ from trm.models.base import Output, State
 from trm.models.config import ModelConfig
 from trm.models.frames import Frame, TokenFrame, make_frame
 from trm.models.fused import swiglu_norm
-from trm.models.groups import Places
 from trm.models.layers import SwiGLU
 from trm.models.mixers import MIXERS
 from trm.tasks.base import Spec
@@ -23,9 +22,8 @@ class Block(nn.Module):
         self.mixer = MIXERS[config.mixer](config, spec)
         self.mlp = SwiGLU(config.width, config.expansion, config.multiple)
 
-    def forward(self, h: Tensor, places: Places | None = None) -> Tensor:
-        h = self.mixer(h) if places is None else self.mixer(h, places)
-        return swiglu_norm(h, self.mlp.w_in.weight, self.mlp.w_out.weight)
+    def forward(self, h: Tensor) -> Tensor:
+        return swiglu_norm(self.mixer(h), self.mlp.w_in.weight, self.mlp.w_out.weight)
 
 
 class TRM(nn.Module):
@@ -45,10 +43,8 @@ class TRM(nn.Module):
         def network() -> nn.Sequential:
             return nn.Sequential(*(Block(config, spec) for _ in range(config.layers)))
 
-        self.blocks = network()  # f, or f_L, or that of the first latent update
+        self.blocks = network()  # f, or f_L
         self.answer_blocks = None if config.networks == "shared" else network()
-        untied = config.networks == "untied"
-        self.later_blocks = nn.ModuleList(network() for _ in range(config.n - 1)) if untied else None
         # With the one-step gradient all latent updates but the last are left out of the graph.
         self.frozen = config.n - 1 if config.gradient == "one_step" else 0
 
@@ -60,19 +56,11 @@ class TRM(nn.Module):
         y, z = state
         context = x + y
         with torch.no_grad():
-            for i in range(self.frozen):
-                z = self.latent(i)(context + z)
-        for i in range(self.frozen, self.config.n):
-            z = self.latent(i)(context + z)
+            for _ in range(self.frozen):
+                z = self.blocks(context + z)
+        for _ in range(self.frozen, self.config.n):
+            z = self.blocks(context + z)
         return State(self.answer(y + z), z)
-
-    def latent(self, i: int) -> nn.Sequential:
-        """The network of latent update i, counted from 0: f or f_L, unless each update has its own."""
-        if not i or self.later_blocks is None:
-            return self.blocks
-        later = self.later_blocks[i - 1]
-        assert isinstance(later, nn.Sequential)
-        return later
 
     def answer(self, h: Tensor) -> Tensor:
         """The network that updates y: f, or f_H where that is another. [batch, tokens, width] -> same"""
