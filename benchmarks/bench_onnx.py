@@ -21,7 +21,7 @@ from trm.onnx_solve import Answer, Exported, Floats
 from trm.store import Stored
 from trm.tasks import load_puzzles
 from trm.tasks.base import Tokens
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.sudoku.task import Sudoku
 
 TURN, STEPS = 100, 32
 

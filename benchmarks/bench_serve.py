@@ -23,7 +23,7 @@ import httpx
 import numpy as np
 
 from trm.tasks import load_puzzles
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.sudoku.task import Sudoku
 
 CROWD, MALFORMED, LEAVERS = 200, 1000, 50
 TASK = Sudoku()

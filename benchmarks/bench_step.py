@@ -17,7 +17,7 @@ from trm.models import State, build
 from trm.models.kernels import available
 from trm.models.layers import gated_width
 from trm.presets import PRESETS
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.sudoku.task import Sudoku
 
 
 def rate(work: Callable[[], object], rounds: int = 5, seconds: float = 1.0) -> float:

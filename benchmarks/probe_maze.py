@@ -17,9 +17,9 @@ from rich.table import Table
 
 from trm import store
 from trm.models import State
-from trm.tasks.maze import Maze, maze_for
-from trm.tasks.maze_data import complete
-from trm.tasks.sudoku import read_file
+from trm.tasks.maze.sets import complete
+from trm.tasks.maze.task import Maze, maze_for
+from trm.tasks.text import read_file
 
 BATCH = 16
 

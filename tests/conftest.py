@@ -22,8 +22,8 @@ from trm import cli
 from trm.config import RunConfig, override
 from trm.presets import PRESETS
 from trm.tasks import load_puzzles
-from trm.tasks.sudoku import Sudoku
-from trm.tasks.sudoku_search import Solver, minimal_puzzle, random_solution
+from trm.tasks.sudoku.search import Solver, minimal_puzzle, random_solution
+from trm.tasks.sudoku.task import Sudoku
 from trm.train import Trainer
 
 # Tiny tensors gain nothing from threads and lose much where the machine is busy.

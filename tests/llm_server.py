@@ -21,7 +21,7 @@ from trm.llm_kept import Line, plan
 from trm.records import Record
 from trm.tasks import load_puzzles
 from trm.tasks.base import Puzzles
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.sudoku.task import Sudoku
 
 TASK = Sudoku(2, 2)
 SECRET = "sk-secret/0123456789-abcdef"

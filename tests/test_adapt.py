@@ -28,8 +28,8 @@ from trm.adapt_model import AdaptModel, Batch
 from trm.adapt_objects import boxes, objects
 from trm.arc_votes import check_submission, rank
 from trm.errors import BadInput, TrmError
-from trm.tasks.arc_augment import turn
-from trm.tasks.arc_read import ArcTask, Grid, Pair, read_tasks
+from trm.tasks.arc.augment import turn
+from trm.tasks.arc.text import ArcTask, Grid, Pair, read_tasks
 
 RNG = np.random.default_rng(0)
 SMALL = Settings(seconds=None, steps=100, models=1, width=16, n=1, supervised=2, lr=0.02)

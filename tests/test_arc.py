@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trm.errors import BadInput, TrmError
-from trm.tasks.arc_read import SAMPLES, load, parse, read_tasks, sample, samples
+from trm.tasks.arc.text import SAMPLES, load, parse, read_tasks, sample, samples
 
 
 def test_a_task_reads_the_same_from_everywhere(tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from trm.arc_data import ArcSampler
 from trm.errors import BadInput
 from trm.tasks import get_task
-from trm.tasks.arc import STILL, Arc, evaluation_pairs, tokens, training_pairs, training_tasks
-from trm.tasks.arc_augment import (
+from trm.tasks.arc.augment import (
     IDENTITY,
     Augmentation,
     decode,
@@ -28,8 +27,9 @@ from trm.tasks.arc_augment import (
     turn,
     well_formed,
 )
-from trm.tasks.arc_leak import canonical, drop_leaks, find_leaks
-from trm.tasks.arc_read import ArcTask, Grid, Pair, load
+from trm.tasks.arc.leaks import canonical, drop_leaks, find_leaks
+from trm.tasks.arc.task import STILL, Arc, evaluation_pairs, tokens, training_pairs, training_tasks
+from trm.tasks.arc.text import ArcTask, Grid, Pair, load
 from trm.tasks.base import Spec, Task
 
 # Tokens

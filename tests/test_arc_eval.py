@@ -20,8 +20,8 @@ from trm.evaluate import interval
 from trm.models import Output, State
 from trm.store import Stored
 from trm.tasks import get_task
-from trm.tasks.arc_augment import CELLS, END
-from trm.tasks.arc_read import ArcTask, Pair, read_tasks
+from trm.tasks.arc.augment import CELLS, END
+from trm.tasks.arc.text import ArcTask, Pair, read_tasks
 
 
 @pytest.fixture

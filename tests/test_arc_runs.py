@@ -17,10 +17,10 @@ from trm.presets import PUBLISHED, Preset
 from trm.run import Run, run
 from trm.sources import held_out, training_set
 from trm.tasks import get_task, load_puzzles
-from trm.tasks.arc import training_tasks
-from trm.tasks.arc_augment import numbered
-from trm.tasks.arc_read import ArcTask, Pair, load, read_tasks
-from trm.tasks.arc_sets import arc_set
+from trm.tasks.arc.augment import numbered
+from trm.tasks.arc.sets import arc_set
+from trm.tasks.arc.task import training_tasks
+from trm.tasks.arc.text import ArcTask, Pair, load, read_tasks
 from trm.train import Trainer
 
 

@@ -34,8 +34,8 @@ from trm.arc_votes import (
 )
 from trm.errors import BadInput, TrmError
 from trm.evaluate import interval
-from trm.tasks.arc_augment import Augmentation
-from trm.tasks.arc_read import ArcTask, Grid, Pair, read_tasks, samples
+from trm.tasks.arc.augment import Augmentation
+from trm.tasks.arc.text import ArcTask, Grid, Pair, read_tasks, samples
 
 RNG = np.random.default_rng(0)
 TASKS = tuple(

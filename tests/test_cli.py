@@ -34,7 +34,7 @@ from trm.solver import Answer, Thinking, Until
 from trm.solving import read_question
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.base import Task, Tokens
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.sudoku.task import Sudoku
 
 TASK = Sudoku(2, 2)
 SOLVED = "1234341221434321"

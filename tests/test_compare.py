@@ -29,7 +29,7 @@ from trm.presets import PRESETS
 from trm.records import Record, pack
 from trm.run import run
 from trm.tasks import load_puzzles
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.sudoku.task import Sudoku
 
 TASK = Sudoku(2, 2)
 STEPS = 3

@@ -25,8 +25,8 @@ from trm.presets import GROUPS, LOCAL, PRESETS
 from trm.sources import task_of
 from trm.tasks import TASKS, get_task
 from trm.tasks.base import accepted, checkable
-from trm.tasks.custom import Custom
-from trm.tasks.structure import Structure, read_structure
+from trm.tasks.custom.structure import Structure, read_structure
+from trm.tasks.custom.task import Custom
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "latin"
 RULES = {"groups": [["rows", "columns"]], "blank": 0, "interchangeable": True}

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from trm.errors import BadInput
 from trm.tasks import load_puzzles
-from trm.tasks.custom import Custom, defined
-from trm.tasks.custom_read import read_text
-from trm.tasks.structure import Structure, parse, read_structure
+from trm.tasks.custom.structure import Structure, parse, read_structure
+from trm.tasks.custom.task import Custom, defined
+from trm.tasks.custom.text import read_text
 
 LATIN = Structure(shape=(3, 3), values=(0, 1, 2, 3), blank=0, interchangeable=True, groups=(("rows", "columns"),))
 SQUARE = np.array([[1, 2, 3], [2, 3, 1], [3, 1, 2]])

@@ -19,7 +19,7 @@ from trm.models import ModelConfig, build, mixers, register_mixer
 from trm.models.frames import GridFrame, SymbolFrame, TokenFrame
 from trm.tasks import EMBEDDED, TASKS, Part, get_task, load_puzzles, register_task
 from trm.tasks.base import Spec
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.sudoku.task import Sudoku
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SPEC = Sudoku(2, 2).spec

@@ -16,8 +16,8 @@ from trm.models import ModelConfig, build
 from trm.presets import PRESETS
 from trm.sources import training_set
 from trm.tasks.base import Tokens
-from trm.tasks.maze import GOAL, OPEN, PATH, START, WALL, Maze
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.maze.task import GOAL, OPEN, PATH, START, WALL, Maze
+from trm.tasks.sudoku.task import Sudoku
 from trm.train import Trainer
 
 MAZE = Maze(6, 7)

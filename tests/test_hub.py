@@ -21,11 +21,11 @@ from trm.presets import PRESETS
 from trm.sources import training_set
 from trm.store import save_model
 from trm.tasks import hub, load_puzzles
-from trm.tasks.custom import Custom
-from trm.tasks.maze import Maze
-from trm.tasks.maze_data import embedded
-from trm.tasks.structure import Structure
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.custom.structure import Structure
+from trm.tasks.custom.task import Custom
+from trm.tasks.maze.sets import embedded
+from trm.tasks.maze.task import Maze
+from trm.tasks.sudoku.task import Sudoku
 
 TASK = Sudoku(2, 2)
 REPO = "sapientinc/sudoku-extreme"

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from trm.errors import BadInput
 from trm.llm_text import Reader, alphabet, make_prompt, version
 from trm.tasks.base import Spec, Tokens
-from trm.tasks.maze import Maze
-from trm.tasks.sudoku import DIGITS, Sudoku
+from trm.tasks.maze.task import Maze
+from trm.tasks.sudoku.task import DIGITS, Sudoku
 
 SIZES = [Sudoku(2, 2), Sudoku(2, 3), Sudoku(3, 3), Sudoku(4, 4)]
 READERS = {task.size: Reader.of(task) for task in SIZES}

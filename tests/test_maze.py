@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from trm import show
 from trm.errors import BadInput
 from trm.tasks.base import Task, Tokens
-from trm.tasks.maze import CHARACTERS, GOAL, OPEN, PATH, START, WALL, Maze, by_name, maze_for
-from trm.tasks.maze_data import complete, fingerprint, generate
+from trm.tasks.maze.sets import complete, fingerprint, generate
+from trm.tasks.maze.task import CHARACTERS, GOAL, OPEN, PATH, START, WALL, Maze, by_name, maze_for
 
 SHOWN = "S.#..\n#...#\n..#.G"
 SMALL = Maze(3, 5)
@@ -84,7 +84,7 @@ def test_the_task_keeps_its_contract() -> None:
 
 
 def test_import_is_light() -> None:
-    code = "import sys, trm.tasks.maze_data; print({'torch', 'numba', 'huggingface_hub'} & set(sys.modules))"
+    code = "import sys, trm.tasks.maze.sets; print({'torch', 'numba', 'huggingface_hub'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 

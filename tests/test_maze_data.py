@@ -13,8 +13,8 @@ from test_maze import ANSWER, SHOWN, SMALL, WAYS, neighbours, queue_label, queue
 
 from trm.errors import BadInput
 from trm.tasks.base import Tokens
-from trm.tasks.maze import PATH, START, WALL, Maze, maze_for
-from trm.tasks.maze_data import (
+from trm.tasks.maze.paths import count_routes, distances
+from trm.tasks.maze.sets import (
     EMBEDDED,
     embedded,
     fingerprint,
@@ -25,8 +25,8 @@ from trm.tasks.maze_data import (
     usual_least,
     write_set,
 )
-from trm.tasks.maze_paths import count_routes, distances
-from trm.tasks.sudoku import read_file
+from trm.tasks.maze.task import PATH, START, WALL, Maze, maze_for
+from trm.tasks.text import read_file
 
 GENUINE = Path(__file__).parents[2] / "shared" / "data" / "maze_hard" / "train.csv"
 SIZES = [(2, 2), (2, 9), (7, 3), (8, 8), (13, 20)]
@@ -130,7 +130,7 @@ def test_perfect_mazes_are_trees(height: int, width: int) -> None:
 
 
 def test_what_cannot_be_generated_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trm.tasks.maze_data.PATIENCE", 1 << 20)
+    monkeypatch.setattr("trm.tasks.maze.sets.PATIENCE", 1 << 20)
     for arguments, words in (
         (("easy", 1, 1), "no kind of maze 'easy'; there are: hard, perfect"),
         (("hard", 1, 1, 1, 9), "1x9 cells is not supported"),

@@ -26,9 +26,9 @@ from trm.models import Output, State
 from trm.sources import make_sampler, training_set
 from trm.tasks import get_task
 from trm.tasks.base import Bools, Puzzles, Scored, Tokens
-from trm.tasks.maze import GOAL, OPEN, PATH, START, WALL, Maze
-from trm.tasks.maze_data import DENSITY, fingerprint, generate, renew, usual_least
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.maze.sets import DENSITY, fingerprint, generate, renew, usual_least
+from trm.tasks.maze.task import GOAL, OPEN, PATH, START, WALL, Maze
+from trm.tasks.sudoku.task import Sudoku
 
 
 @pytest.fixture(autouse=True)

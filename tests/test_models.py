@@ -10,7 +10,7 @@ from trm.errors import BadInput
 from trm.evaluate import think
 from trm.models import TRM, ModelConfig, State, build
 from trm.tasks.base import Spec
-from trm.tasks.sudoku import SIZES, Sudoku
+from trm.tasks.sudoku.task import SIZES, Sudoku
 
 GROUPS = ModelConfig(mixer="groups", width=16, layers=2, expansion=3, multiple=16, T=2, n=2, positions="none")
 TOKENS = ModelConfig(mixer="attention", width=32, heads=2, layers=2, T=2, n=2)

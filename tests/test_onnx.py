@@ -29,7 +29,7 @@ from trm.solver import Thinking
 from trm.store import Stored
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.base import Spec
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.sudoku.task import Sudoku
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from bench_onnx import torch_model

@@ -7,8 +7,8 @@ from browsing import CHROMIUM, Open, cell, cells, drag, enter, script, shorter
 from playwright.sync_api import Route, expect
 from serving import EASY, Gated, serving, wait_until
 
-from trm.tasks.sudoku import Sudoku
-from trm.tasks.sudoku_search import count_solutions
+from trm.tasks.sudoku.search import count_solutions
+from trm.tasks.sudoku.task import Sudoku
 
 NINE = Sudoku()
 FRAME = 240  # milliseconds for which the page shows each

@@ -16,7 +16,7 @@ import trm
 from trm import plot
 from trm.api import Board, Step
 from trm.errors import BadInput, TrmError
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.sudoku.task import Sudoku
 
 NINE = Sudoku()
 EMPTY, FOUR = "1...............", "12..341.2143432."

@@ -26,9 +26,9 @@ from trm.serve import load_solvers
 from trm.serve.checking import answer_faults
 from trm.solving import DEFAULT_WEIGHTS
 from trm.store import Stored, save_model
-from trm.tasks.maze import Maze
-from trm.tasks.sudoku import Sudoku
-from trm.tasks.sudoku_search import count_solutions
+from trm.tasks.maze.task import Maze
+from trm.tasks.sudoku.search import count_solutions
+from trm.tasks.sudoku.task import Sudoku
 
 NINE, FOUR = Sudoku(), Sudoku(2, 2)
 DIGITS = [[int(sign.replace(".", "0")) for sign in EASY[at : at + 9]] for at in range(0, 81, 9)]

@@ -28,7 +28,7 @@ from serving import ASKING, EASY, MAZE, PATIENCE, Pathfinder, Served, serving
 import trm
 from trm.serve import Limits, create_app
 from trm.serve.checking import answer_faults
-from trm.tasks.sudoku import BLANK, FIRST, Sudoku
+from trm.tasks.sudoku.task import BLANK, FIRST, Sudoku
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from trm.data import Reveal, Sampler
 from trm.losses import step_loss
 from trm.models import State
 from trm.tasks import load_puzzles
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.sudoku.task import Sudoku
 
 
 def test_a_noisy_start_is_drawn_for_every_puzzle_anew(small_csv: Path) -> None:

@@ -20,8 +20,8 @@ from trm.solver import Answer, Thinking, confidence_in, guess, solve
 from trm.solving import print_answers
 from trm.store import Stored
 from trm.tasks.base import Puzzles, Tokens
-from trm.tasks.maze import Maze
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.maze.task import Maze
+from trm.tasks.sudoku.task import Sudoku
 
 TASK = Sudoku(2, 2)
 SOLVED = TASK.read("1234341221434321").question[0]

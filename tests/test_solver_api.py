@@ -21,9 +21,9 @@ from trm.api import Answer
 from trm.errors import BadInput
 from trm.models import ModelConfig, build, kernels
 from trm.tasks import load_puzzles
-from trm.tasks.maze import Maze
-from trm.tasks.sudoku import Sudoku
-from trm.tasks.sudoku_search import count_solutions
+from trm.tasks.maze.task import Maze
+from trm.tasks.sudoku.search import count_solutions
+from trm.tasks.sudoku.task import Sudoku
 
 NINE = Sudoku()
 EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"

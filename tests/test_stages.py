@@ -18,8 +18,8 @@ from trm.run import run
 from trm.sources import training_set
 from trm.store import Stored
 from trm.tasks import get_task
-from trm.tasks.maze import Maze
-from trm.tasks.maze_data import generate
+from trm.tasks.maze.sets import generate
+from trm.tasks.maze.task import Maze
 from trm.train import Trainer
 
 SMALL = ["model.width=8", "model.n=1", "batch=4", "micro=2", "steps=10", "max_steps=3", "warmup=2", "maze.least=0.3"]

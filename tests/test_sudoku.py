@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from trm.errors import BadInput
 from trm.tasks.base import Task, Tokens
-from trm.tasks.sudoku import SIZES, Sudoku, decode, read_file, sudoku_for
+from trm.tasks.sudoku.task import SIZES, Sudoku, sudoku_for
+from trm.tasks.text import decode, read_file
 
 TASKS = list(SIZES.values())
 NINE = Sudoku()
@@ -64,7 +65,7 @@ def test_the_task_keeps_its_contract() -> None:
 
 
 def test_import_is_light() -> None:
-    code = "import sys, trm.tasks.sudoku_search; print({'torch', 'numba', 'huggingface_hub'} & set(sys.modules))"
+    code = "import sys, trm.tasks.sudoku.search; print({'torch', 'numba', 'huggingface_hub'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
@@ -241,7 +242,7 @@ def test_damaged_files(tmp_path: Path) -> None:
 
 
 def test_a_file_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trm.tasks.sudoku.MAX_BYTES", 100)
+    monkeypatch.setattr("trm.tasks.text.MAX_BYTES", 100)
     (tmp_path / "large").write_text("." * 101)
     with pytest.raises(BadInput, match="larger than"):
         read_file(tmp_path / "large")

@@ -12,8 +12,9 @@ import pytest
 
 from trm.errors import BadInput, TrmError
 from trm.tasks.base import Puzzles, Tokens
-from trm.tasks.sudoku import SIZES, Sudoku, read_file
-from trm.tasks.sudoku_data import (
+from trm.tasks.sudoku.extreme import extreme_puzzle
+from trm.tasks.sudoku.search import Solver, TooHard, count_solutions, kernels, minimal_puzzle, random_solution
+from trm.tasks.sudoku.sets import (
     EMBEDDED,
     EXTREME,
     complete,
@@ -26,8 +27,8 @@ from trm.tasks.sudoku_data import (
     ratings,
     write_set,
 )
-from trm.tasks.sudoku_extreme import extreme_puzzle
-from trm.tasks.sudoku_search import Solver, TooHard, count_solutions, kernels, minimal_puzzle, random_solution
+from trm.tasks.sudoku.task import SIZES, Sudoku
+from trm.tasks.text import read_file
 
 TASKS = list(SIZES.values())
 NINE = Sudoku()

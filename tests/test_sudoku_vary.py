@@ -10,10 +10,11 @@ from conftest import Call
 
 from trm.errors import BadInput
 from trm.tasks.base import Puzzles
-from trm.tasks.sudoku import BLANK, Sudoku, read_file
-from trm.tasks.sudoku_data import embedded, fingerprint, load_csv
-from trm.tasks.sudoku_search import Solver, count_solutions
-from trm.tasks.sudoku_vary import vary
+from trm.tasks.sudoku.search import Solver, count_solutions
+from trm.tasks.sudoku.sets import embedded, fingerprint, load_csv
+from trm.tasks.sudoku.task import BLANK, Sudoku
+from trm.tasks.sudoku.vary import vary
+from trm.tasks.text import read_file
 
 NINE = Sudoku()
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "sudoku_extreme"

@@ -24,11 +24,11 @@ from trm.adapt_apart import adapting
 from trm.errors import BadInput, TrmError
 from trm.models import ModelConfig, build
 from trm.tasks import get_task, load_puzzles
-from trm.tasks.arc_read import parse
+from trm.tasks.arc.text import parse
 from trm.tasks.base import Tokens
-from trm.tasks.maze import Maze
-from trm.tasks.sudoku import Sudoku
-from trm.tasks.sudoku_search import count_solutions
+from trm.tasks.maze.task import Maze
+from trm.tasks.sudoku.search import count_solutions
+from trm.tasks.sudoku.task import Sudoku
 from trm.tools import ArcSolution, Solution, Stopped, call
 
 NINE = Sudoku()

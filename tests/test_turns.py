@@ -25,7 +25,7 @@ from trm.run import run
 from trm.solver import Thinking, solve
 from trm.tasks import load_puzzles
 from trm.tasks.base import Spec
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.sudoku.task import Sudoku
 
 TASK = Sudoku(2, 2)
 GROUPS = ModelConfig(mixer="groups", width=8, layers=1, T=1, n=2, positions="none", turns=3, turn_steps=2)

@@ -26,8 +26,8 @@ from trm.adapt_model import AdaptModel, Batch
 from trm.arc_votes import Guess, Votes, collect
 from trm.ema import Ema, load
 from trm.optim import make_optimizers
-from trm.tasks.arc_augment import DIHEDRAL, Augmentation
-from trm.tasks.arc_read import ArcTask, Grid, Pair
+from trm.tasks.arc.augment import DIHEDRAL, Augmentation
+from trm.tasks.arc.text import ArcTask, Grid, Pair
 
 VIEWS = tuple(Augmentation(number) for number in range(len(DIHEDRAL)))
 KNOWN = 20  # batches without a wrong cell, one after the other: the demonstrations are known by heart

@@ -21,7 +21,7 @@ import torch
 from trm.adapt import Settings, adapt
 from trm.adapt_run import Result
 from trm.errors import TrmError
-from trm.tasks.arc_read import ArcTask, parse_task
+from trm.tasks.arc.text import ArcTask, parse_task
 
 OFTEN = 0.1  # seconds between two reports, at least
 START, PATIENCE = 60.0, 4.0  # seconds to start in, and seconds by the clock for one of processor time, at most

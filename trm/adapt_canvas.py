@@ -14,14 +14,14 @@ from itertools import product
 import numpy as np
 
 from trm.adapt_objects import around, background, boxes, objects
-from trm.tasks.arc_augment import turn
-from trm.tasks.arc_read import SIDE, ArcTask, Grid
+from trm.tasks.arc.augment import turn
+from trm.tasks.arc.text import SIDE, ArcTask, Grid
 
 Size = tuple[int, int]  # height, width
 Planes = list[Grid]  # at the top left of the canvas
 Lay = Callable[[Grid], tuple[Size, Planes] | None]  # question -> the answer's size, planes; None: the rule says nothing
 
-SAME_SHAPE, TRANSPOSED = (0, 2, 4, 5), (1, 3, 6, 7)  # of the symmetries of `trm.tasks.arc_augment`
+SAME_SHAPE, TRANSPOSED = (0, 2, 4, 5), (1, 3, 6, 7)  # of the symmetries of `trm.tasks.arc.augment`
 PANELS = 9  # planes of a question cut into pieces, at most
 CANVASES = 3
 

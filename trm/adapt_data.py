@@ -12,8 +12,8 @@ import torch
 
 from trm.adapt_canvas import Canvas
 from trm.adapt_model import Batch
-from trm.tasks.arc_augment import turn
-from trm.tasks.arc_read import COLOURS, ArcTask, Grid
+from trm.tasks.arc.augment import turn
+from trm.tasks.arc.text import COLOURS, ArcTask, Grid
 
 S = TypeVar("S", bound=np.generic)
 EMPTY = 255  # where a board has no colour

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from trm.tasks.arc_read import COLOURS, Grid
+from trm.tasks.arc.text import COLOURS, Grid
 
 Mask = npt.NDArray[np.bool_]  # [height, width]
 T = TypeVar("T")

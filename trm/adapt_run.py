@@ -29,8 +29,8 @@ from trm.arc_votes import ATTEMPTS, Votes, rank, score, write_submission
 from trm.errors import BadInput, TrmError
 from trm.files import check_writable, write_text
 from trm.plot import check
-from trm.tasks.arc_read import SAMPLES, VERSIONS, ArcTask, load, parse_grid, read_tasks, sample, samples, show
-from trm.tasks.arc_sets import answered
+from trm.tasks.arc.sets import answered
+from trm.tasks.arc.text import SAMPLES, VERSIONS, ArcTask, load, parse_grid, read_tasks, sample, samples, show
 
 
 class Answer(BaseModel):
@@ -117,7 +117,7 @@ def many_tasks(name: str, limit: int, seed: int) -> tuple[ArcTask, ...]:
 
     Args:
         name: `arc-agi-1`, `arc-agi-1:training`, `arc-agi-1:evaluation` (the same of arc-agi-2), a sample of
-            `trm.tasks.arc_read.SAMPLES`, or what `read_tasks` takes.
+            `trm.tasks.arc.text.SAMPLES`, or what `read_tasks` takes.
 
     Raises:
         BadInput: no such set, file or folder, or a bad task.

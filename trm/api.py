@@ -24,7 +24,7 @@ from trm.solving import default_weights, usual_thinking
 from trm.store import Stored
 from trm.tasks import TASKS, get_task
 from trm.tasks.base import Spec, Task, Tokens, accepted, check, checkable
-from trm.tasks.custom import FAMILY
+from trm.tasks.custom.task import FAMILY
 
 SIZES = 16  # of a task whose models a solver keeps; all share the weights' values
 

@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from trm.data import PUZZLE, Draw, Reveal, Sampler
-from trm.tasks.arc import Arc, training_pairs, training_rows
-from trm.tasks.arc_augment import CORNER, Augmentation, encode, identifier, numbered, random_offset, still
-from trm.tasks.arc_read import ArcTask
+from trm.tasks.arc.augment import CORNER, Augmentation, encode, identifier, numbered, random_offset, still
+from trm.tasks.arc.task import Arc, training_pairs, training_rows
+from trm.tasks.arc.text import ArcTask
 
 AUGMENTATIONS = 1000  # of each task, as published
 
@@ -34,7 +34,7 @@ class ArcSampler(Sampler):
     """Pairs of ARC tasks for the slots of a global batch; every pair once an epoch, each time augmented anew.
 
     Args:
-        tasks: `trm.tasks.arc.training_tasks(...)`, leaks dropped or not.
+        tasks: `trm.tasks.arc.task.training_tasks(...)`, leaks dropped or not.
         augmentations: how many there are of each task besides the task itself; 0: it is only moved.
         by_task: one puzzle embedding for a task; else one for each of its augmentations, as published.
         translate: move the grids on the board, both alike; one pair of each augmented task stays where it is.

@@ -27,9 +27,9 @@ from trm.evaluate import think
 from trm.files import check_writable
 from trm.sources import embeddings_each
 from trm.store import Stored
-from trm.tasks.arc_augment import Augmentation, decode, identifier
-from trm.tasks.arc_read import ArcTask, Grid
-from trm.tasks.arc_sets import answered, held_out_tasks
+from trm.tasks.arc.augment import Augmentation, decode, identifier
+from trm.tasks.arc.sets import answered, held_out_tasks
+from trm.tasks.arc.text import ArcTask, Grid
 
 VOTES = 16  # of each question, where nothing else is asked for; the published evaluation has 1,001
 

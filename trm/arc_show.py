@@ -15,7 +15,7 @@ from rich.text import Text
 
 from trm.errors import TrmError
 from trm.plot import save
-from trm.tasks.arc_read import ArcTask, Grid
+from trm.tasks.arc.text import ArcTask, Grid
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

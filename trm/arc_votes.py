@@ -18,8 +18,8 @@ import numpy as np
 from trm.errors import BadInput
 from trm.evaluate import interval
 from trm.files import write_text
-from trm.tasks.arc_augment import Augmentation, numbered
-from trm.tasks.arc_read import ArcTask, Grid, Pair, parse_grid, show
+from trm.tasks.arc.augment import Augmentation, numbered
+from trm.tasks.arc.text import ArcTask, Grid, Pair, parse_grid, show
 
 Guess: TypeAlias = tuple[Grid | None, float]  # a grid, None where there is no answer; the confidence in it, 0 to 1
 # (task, question as the task has it, augmentations) -> a guess for each augmentation, the grid still augmented; or

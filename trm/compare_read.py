@@ -24,7 +24,7 @@ from trm.records import Record
 from trm.sources import task_of
 from trm.store import Stored, training_seconds, trainings
 from trm.tasks import get_task, load_puzzles
-from trm.tasks.arc import Arc
+from trm.tasks.arc.task import Arc
 from trm.tasks.base import Puzzles, Task
 
 EVALUATION = "evaluation.json"  # what the folder of a language model holds

@@ -14,7 +14,7 @@ from trm.losses import LossName
 from trm.maze_training import MazeSettings
 from trm.models.config import TURN, ModelConfig
 from trm.optim import OptimizerName
-from trm.tasks.structure import Structure
+from trm.tasks.custom.structure import Structure
 
 
 class Stage(BaseModel):

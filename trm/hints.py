@@ -1,6 +1,6 @@
 """Supervision on the way to the answer: what can be known by now, instead of all of it from the first step.
 
-An answer says nothing of how it is found. In a maze, the distances to the goal do (`trm.tasks.maze.Maze.hint`). A
+An answer says nothing of how it is found. In a maze, the distances to the goal do (`trm.tasks.maze.task.Maze.hint`). A
 second head learns from the latent z what a cell can know already, and the answer is asked for no sooner than it can be
 known: a model that must guess learns to guess, and marks that it set too early stay.
 """

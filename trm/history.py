@@ -24,7 +24,7 @@ from trm.run import LOG
 from trm.solver import Thinking
 from trm.store import CONFIG, load, training_seconds, trainings
 from trm.tasks import get_task
-from trm.tasks.arc import Arc
+from trm.tasks.arc.task import Arc
 
 POINTS = 60  # of a curve of losses, each the mean of a stretch of the log
 ROWS = 12  # of the table, at most

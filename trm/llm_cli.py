@@ -15,8 +15,9 @@ from trm.llm_kept import Line, go_on, plan
 from trm.records import Record
 from trm.tasks import load_puzzles
 from trm.tasks.base import Task
-from trm.tasks.maze import maze_for
-from trm.tasks.sudoku import Sudoku, read_file, sudoku_for
+from trm.tasks.maze.task import maze_for
+from trm.tasks.sudoku.task import Sudoku, sudoku_for
+from trm.tasks.text import read_file
 
 OURS = ("embedded", "minimal", "hub")  # sets of puzzles that are no files
 ROWS = 20  # asked for unless --limit says otherwise: they cost money

@@ -11,7 +11,7 @@ import numpy as np
 
 from trm.errors import BadInput
 from trm.tasks.base import Spec, Task, Tokens
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.sudoku.task import Sudoku
 
 UNKNOWN = "?"  # stands for token 0
 CELL = re.compile(r"[^\W_]|[.#]")  # the characters of a task's drawing that stand for cells

@@ -13,13 +13,13 @@ from rich.table import Table
 
 from trm.errors import BadInput
 from trm.files import check_writable, write_text
-from trm.tasks import maze_data
 from trm.tasks.base import Tokens
-from trm.tasks.maze import Maze
-from trm.tasks.sudoku import SIZES
-from trm.tasks.sudoku_data import KINDS, generate, load_csv, quantiles
-from trm.tasks.sudoku_search import Solver, has_numba
-from trm.tasks.sudoku_vary import vary
+from trm.tasks.maze import sets as maze_data
+from trm.tasks.maze.task import Maze
+from trm.tasks.sudoku.search import Solver, has_numba
+from trm.tasks.sudoku.sets import KINDS, generate, load_csv, quantiles
+from trm.tasks.sudoku.task import SIZES
+from trm.tasks.sudoku.vary import vary
 
 VARIED = "varied"
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from trm.errors import BadInput
 from trm.tasks import hub
 from trm.tasks.base import Puzzles, Tokens
-from trm.tasks.maze import Maze, maze_for
-from trm.tasks.maze_data import complete, embedded, generate, renew, usual_least
-from trm.tasks.sudoku import read_file
+from trm.tasks.maze.sets import complete, embedded, generate, renew, usual_least
+from trm.tasks.maze.task import Maze, maze_for
+from trm.tasks.text import read_file
 
 GENERATED = "generated"  # the source that is not a set
 POOL = 512  # mazes from which others are made

@@ -18,8 +18,9 @@ from trm.solver import Thinking
 from trm.store import Stored, resize
 from trm.tasks import answered, get_task, load_puzzles
 from trm.tasks.base import Puzzles, Task
-from trm.tasks.maze import Maze, maze_for
-from trm.tasks.sudoku import Sudoku, read_file, sudoku_for
+from trm.tasks.maze.task import Maze, maze_for
+from trm.tasks.sudoku.task import Sudoku, sudoku_for
+from trm.tasks.text import read_file
 
 SETS = ("embedded", "minimal", "hub")
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from trm.errors import BadInput, TrmError
 from trm.files import check_writable, write_atomic
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.sudoku.task import Sudoku
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from trm.errors import BadInput
 from trm.solving import SIZES
-from trm.tasks import get_task, sudoku
+from trm.tasks import get_task
 from trm.tasks.base import Task, Tokens
-from trm.tasks.maze import Maze
+from trm.tasks.maze.task import Maze
+from trm.tasks.sudoku import task as sudoku
 
 Puzzle: TypeAlias = str | Sequence[Sequence[str]] | Sequence[Sequence[int]] | npt.NDArray[Any]  # a str is a line, too
 

@@ -12,16 +12,17 @@ import numpy as np
 
 from trm.errors import BadInput
 from trm.tasks.base import Tokens, accepted, check, checkable
-from trm.tasks.maze import Maze, maze_for
-from trm.tasks.sudoku import Sudoku, decode, read_file, sudoku_for
-from trm.tasks.sudoku_search import MAX_NODES, TooHard, count_solutions
+from trm.tasks.maze.task import Maze, maze_for
+from trm.tasks.sudoku.search import MAX_NODES, TooHard, count_solutions
+from trm.tasks.sudoku.task import Sudoku, sudoku_for
+from trm.tasks.text import decode, read_file
 
 if TYPE_CHECKING:
     from trm import onnx_solve
     from trm.show import Shown
     from trm.solver import Thinking
     from trm.store import Stored
-    from trm.tasks.custom import Custom
+    from trm.tasks.custom.task import Custom
 
     Solvable = Sudoku | Maze | Custom
 
@@ -73,7 +74,7 @@ def custom_task(weights: str) -> Custom:
     """The task that a stored model was trained for. Raises BadInput unless it is a custom one."""
     from trm import store
     from trm.tasks import get_task
-    from trm.tasks.custom import FAMILY, Custom
+    from trm.tasks.custom.task import FAMILY, Custom
 
     stored = store.load(weights)
     store.check_family(stored.name, stored.spec, FAMILY)

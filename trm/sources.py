@@ -15,12 +15,12 @@ from trm.data import Sampler
 from trm.errors import BadInput
 from trm.maze_training import GENERATED, MazePuzzles, training_mazes
 from trm.tasks import get_task, load_puzzles
-from trm.tasks.arc import Arc, ArcPuzzles, evaluation_pairs, training_pairs
-from trm.tasks.arc_leak import Leak
-from trm.tasks.arc_sets import ArcSet, arc_set
+from trm.tasks.arc.leaks import Leak
+from trm.tasks.arc.sets import ArcSet, arc_set
+from trm.tasks.arc.task import Arc, ArcPuzzles, evaluation_pairs, training_pairs
 from trm.tasks.base import Puzzles, Task
-from trm.tasks.custom import FAMILY, Custom
-from trm.tasks.maze import Maze
+from trm.tasks.custom.task import FAMILY, Custom
+from trm.tasks.maze.task import Maze
 
 
 def task_of(config: RunConfig) -> Task:

@@ -23,8 +23,8 @@ from trm.hub import fetch
 from trm.models import TRM, ModelConfig, Spec, build
 from trm.models.turns import TurnsTRM
 from trm.tasks import register_task
-from trm.tasks.arc_read import VERSIONS
-from trm.tasks.custom import FAMILY, task_of_run
+from trm.tasks.arc.text import VERSIONS
+from trm.tasks.custom.task import FAMILY, task_of_run
 
 FORMAT = 1
 CONFIG = "config.json"

@@ -18,11 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from trm.errors import BadInput, TrmError
 from trm.solving import SIZES, default_weights
-from trm.tasks import arc_read
+from trm.tasks.arc import text as arc_read
 from trm.tasks.base import Tokens
-from trm.tasks.maze import Maze
-from trm.tasks.sudoku import Sudoku
-from trm.tasks.sudoku_search import TooHard, count_solutions
+from trm.tasks.maze.task import Maze
+from trm.tasks.sudoku.search import TooHard, count_solutions
+from trm.tasks.sudoku.task import Sudoku
 
 if TYPE_CHECKING:
     from trm.adapt_run import Result as Adapted

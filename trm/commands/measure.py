@@ -100,7 +100,7 @@ def evaluate_command(
     assert weights is not None
     set_threads(threads)
     from trm import arc_eval, measuring, store
-    from trm.tasks.arc_read import VERSIONS
+    from trm.tasks.arc.text import VERSIONS
 
     rows = slice(skip, skip + limit if limit else None)
     stored = store.load(weights)

@@ -11,10 +11,10 @@ from trm.errors import BadInput
 from trm.reading import read_puzzle
 from trm.serve.limits import FAULTS
 from trm.serve.schemas import ArcPuzzle, Fault, Grid, Pair
-from trm.tasks import arc_read
+from trm.tasks.arc import text as arc_read
 from trm.tasks.base import Task, Tokens
-from trm.tasks.maze import CHARACTERS, Maze
-from trm.tasks.sudoku import BLANKS, DIGITS, FIRST, FRAME, SIZES, Sudoku
+from trm.tasks.maze.task import CHARACTERS, Maze
+from trm.tasks.sudoku.task import BLANKS, DIGITS, FIRST, FRAME, SIZES, Sudoku
 from trm.tools import ARC_DEMONSTRATIONS, ARC_TESTS
 
 SIDES = {task.size: task for task in SIZES.values()}

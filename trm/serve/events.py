@@ -13,10 +13,10 @@ from trm.adapt_run import Result
 from trm.errors import TrmError
 from trm.serve.checking import answer_faults, shown
 from trm.serve.schemas import Answer, Problem, Progress, Step
-from trm.tasks.arc_read import ArcTask
+from trm.tasks.arc.text import ArcTask
 from trm.tasks.base import Tokens
-from trm.tasks.maze import Maze
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.maze.task import Maze
+from trm.tasks.sudoku.task import Sudoku
 from trm.tools import arc_solution
 
 

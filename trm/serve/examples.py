@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from trm.serve.schemas import ArcPuzzle, Example, Pair
-from trm.tasks import maze_data, sudoku_data
 from trm.tasks.base import Tokens
-from trm.tasks.maze import Maze
-from trm.tasks.sudoku import Sudoku
+from trm.tasks.maze import sets as maze_data
+from trm.tasks.maze.task import Maze
+from trm.tasks.sudoku import sets as sudoku_data
+from trm.tasks.sudoku.task import Sudoku
 
 NINES = {"minimal": (2, 1, 0), "validation": (12, 5, 18)}  # rows of the embedded sets, the easiest for us first
 NAMES = {"minimal": "minimal", "validation": "extreme"}

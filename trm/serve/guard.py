@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trm.serve.limits import Limits
 from trm.serve.schemas import Fault, Problem
-from trm.tasks.arc_read import show
+from trm.tasks.arc.text import show
 
 HEADERS = {
     "Content-Security-Policy": (

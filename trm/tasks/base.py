@@ -62,7 +62,7 @@ class Puzzles:
 
 
 class Task(Protocol):
-    """One puzzle family at one size. Implementations: `trm.tasks.sudoku.Sudoku`; one of your own: examples/own_task.py.
+    """One puzzle family at one size. For example `trm.tasks.sudoku.task.Sudoku`. One of your own: examples/own_task.py.
 
     `trm.Solver` shows tokens as the numbers they are, and takes them so, unless a task also has `to_grid(tokens
     [cells])`, an array [height, width] for people, and its inverse `from_grid`, which raises BadInput. A task whose

@@ -10,8 +10,9 @@ import numpy as np
 from trm.errors import BadInput, TrmError
 from trm.hub import fetch
 from trm.tasks.base import Puzzles, Task
-from trm.tasks.maze import Maze
-from trm.tasks.sudoku import Sudoku, decode
+from trm.tasks.maze.task import Maze
+from trm.tasks.sudoku.task import Sudoku
+from trm.tasks.text import decode
 
 
 def public_set(task: Task) -> str:

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from trm.tasks.arc_augment import DIHEDRAL, turn
-from trm.tasks.arc_read import COLOURS, ArcTask, Pair
+from trm.tasks.arc.augment import DIHEDRAL, turn
+from trm.tasks.arc.text import COLOURS, ArcTask, Pair
 
 
 class Leak(NamedTuple):

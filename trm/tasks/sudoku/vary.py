@@ -17,9 +17,9 @@ import numpy as np
 
 from trm.errors import BadInput
 from trm.tasks.base import Puzzles, Tokens
-from trm.tasks.sudoku import Sudoku
-from trm.tasks.sudoku_data import Ratings
-from trm.tasks.sudoku_search import Solver, minimise
+from trm.tasks.sudoku.search import Solver, minimise
+from trm.tasks.sudoku.sets import Ratings
+from trm.tasks.sudoku.task import Sudoku
 
 MOVES = 3  # between two puzzles of a walk
 ADDED = 4  # at most so many digits of the solution are given before others are dropped

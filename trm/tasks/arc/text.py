@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput, TrmError
-from trm.tasks.sudoku import read_file
+from trm.tasks.text import read_file
 
 Grid = npt.NDArray[np.uint8]  # [height, width] of colours
 

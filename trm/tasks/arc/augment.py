@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from trm.tasks.arc_read import COLOURS, SIDE, Grid
+from trm.tasks.arc.text import COLOURS, SIDE, Grid
 from trm.tasks.base import Tokens
 
 Offset = tuple[int, int]  # rows, columns

@@ -16,7 +16,7 @@ import numpy as np
 
 from trm.errors import TrmError
 from trm.tasks.base import Tokens
-from trm.tasks.sudoku import BLANK, FIRST, Order, Sudoku
+from trm.tasks.sudoku.task import BLANK, FIRST, Order, Sudoku
 
 MAX_NODES = 100_000  # branch nodes of one search; the hardest 9x9 puzzles known need a few thousand
 KEEP = 100  # solutions that a solver keeps

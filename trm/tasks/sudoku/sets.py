@@ -1,7 +1,7 @@
 """Sets of Sudokus: those that ship in the package, generated ones, and files of the user's.
 
 No genuine benchmark row is in the embedded sets or was a starting point. All that comes from the benchmark is the table
-`EXTREME`, quantiles of the rating of `trm.tasks.sudoku_search`. `build_embedded` makes such sets; the two extreme ones
+`EXTREME`, quantiles of the rating of `trm.tasks.sudoku.search`. `build_embedded` makes such sets; the two extreme ones
 that ship were made by it with APART = 5 and, for the last targets, more patience and a wider tolerance (docs/log.md):
 today's code gives others of the same kind.
 """
@@ -17,14 +17,15 @@ import numpy.typing as npt
 from trm.errors import BadInput
 from trm.files import write_atomic
 from trm.tasks.base import Puzzles, Tokens
-from trm.tasks.sudoku import FIRST, Sudoku, read_file, sudoku_for
-from trm.tasks.sudoku_extreme import Walk
-from trm.tasks.sudoku_search import Solver, TooHard, minimal_puzzle, random_solution
+from trm.tasks.sudoku.extreme import Walk
+from trm.tasks.sudoku.search import Solver, TooHard, minimal_puzzle, random_solution
+from trm.tasks.sudoku.task import FIRST, Sudoku, sudoku_for
+from trm.tasks.text import read_file
 
 Ratings = npt.NDArray[np.int32]
 Hashes = npt.NDArray[np.uint64]
 
-DATA = Path(__file__).parent.parent / "data"
+DATA = Path(__file__).parents[2] / "data"
 EMBEDDED = {"train": "extreme", "validation": "extreme", "minimal": "minimal"}  # name -> kind
 KINDS = ("extreme", "minimal")
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from trm.errors import BadInput
-from trm.tasks.arc import training_tasks
-from trm.tasks.arc_leak import Leak, drop_leaks
-from trm.tasks.arc_read import ArcTask, Sets, load, read_tasks, show
+from trm.tasks.arc.leaks import Leak, drop_leaks
+from trm.tasks.arc.task import training_tasks
+from trm.tasks.arc.text import ArcTask, Sets, load, read_tasks, show
 
 
 class ArcSet(NamedTuple):

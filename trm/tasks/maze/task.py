@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from trm.errors import BadInput
 from trm.tasks.base import Bools, Hint, Ints, Puzzles, Spec, Tokens
-from trm.tasks.maze_paths import bit_of, distances, far_cells, from_bits, layers, route, to_bits
-from trm.tasks.sudoku import csv_fields, csv_heading, shown_text
+from trm.tasks.maze.paths import bit_of, distances, far_cells, from_bits, layers, route, to_bits
+from trm.tasks.text import csv_fields, csv_heading, shown_text
 
 WALL, OPEN, START, GOAL, PATH = range(1, 6)
 CHARACTERS = "0#.SGo"  # by token, as drawn; a space is read as an open cell too

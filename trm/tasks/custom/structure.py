@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from trm.errors import BadInput
-from trm.tasks.sudoku import read_file, shown_text
+from trm.tasks.text import read_file, shown_text
 
 MOST = 999_999_999  # the largest number a cell may hold
 VALUES = 255  # different numbers at most: tokens are bytes, and 0 is padding

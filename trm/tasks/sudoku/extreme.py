@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from trm.tasks.base import Tokens
-from trm.tasks.sudoku_search import Solver, minimal_puzzle, minimise, random_solution
+from trm.tasks.sudoku.search import Solver, minimal_puzzle, minimise, random_solution
 
 # Hardness is measured in log(1 + branch nodes), the mean over reading orders.
 POOL = 256  # orders that the walk draws from, other than those of the rating, lest it climb on their luck

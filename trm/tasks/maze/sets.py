@@ -16,11 +16,11 @@ import numpy.typing as npt
 from trm.errors import BadInput
 from trm.files import write_atomic
 from trm.tasks.base import Puzzles, Tokens
-from trm.tasks.maze import GOAL, OPEN, PATH, START, WALL, Maze, maze_for
-from trm.tasks.maze_paths import bit_of, count_routes, distances, far_cells, from_bits, layers, to_bits
-from trm.tasks.sudoku import read_file
+from trm.tasks.maze.paths import bit_of, count_routes, distances, far_cells, from_bits, layers, to_bits
+from trm.tasks.maze.task import GOAL, OPEN, PATH, START, WALL, Maze, maze_for
+from trm.tasks.text import read_file
 
-DATA = Path(__file__).parent.parent / "data"
+DATA = Path(__file__).parents[2] / "data"
 EMBEDDED = ("train", "validation")
 KINDS = ("hard", "perfect")
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)

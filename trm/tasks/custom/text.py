@@ -11,8 +11,8 @@ import numpy as np
 
 from trm.errors import BadInput
 from trm.tasks.base import Ints
-from trm.tasks.structure import MOST, SIDE, Structure
-from trm.tasks.sudoku import csv_fields, csv_heading, read_file, shown_text
+from trm.tasks.custom.structure import MOST, SIDE, Structure
+from trm.tasks.text import csv_fields, csv_heading, read_file, shown_text
 
 NUMBER = re.compile(r"[0-9]{1,9}")
 NONE = -1  # in place of every number of an answer that is not there

@@ -1,6 +1,6 @@
 """ARC-AGI as a task: token arrays of its pairs, and the protocol `trm.tasks.base.Task`.
 
-Tokens are those of `trm.tasks.arc_augment`. A pair's answer is unknown where its tokens are all 0.
+Tokens are those of `trm.tasks.arc.augment`. A pair's answer is unknown where its tokens are all 0.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from trm.errors import BadInput
-from trm.tasks.arc_augment import (
+from trm.tasks.arc.augment import (
     CELLS,
     CORNER,
     END,
@@ -26,7 +26,7 @@ from trm.tasks.arc_augment import (
     random_offset,
     well_formed,
 )
-from trm.tasks.arc_read import COLOURS, SIDE, VERSIONS, ArcTask, Pair, parse, show
+from trm.tasks.arc.text import COLOURS, SIDE, VERSIONS, ArcTask, Pair, parse, show
 from trm.tasks.base import Bools, Ints, Puzzles, Spec, Tokens
 
 STILL = 0.25  # of the draws leave the grids at the corner, where evaluation has them; one pair in three or four

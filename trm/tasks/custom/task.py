@@ -1,4 +1,4 @@
-"""A task of the user's own: pairs of integer grids, and what is declared of them (`trm.tasks.structure`).
+"""A task of the user's own: pairs of integer grids, and what is declared of them (`trm.tasks.custom.structure`).
 
 Tokens: 0 padding (unscored), then the blank where one is declared, then the other numbers in order.
 """
@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from trm.errors import BadInput
 from trm.tasks.base import Bools, Ints, Puzzles, Spec, Tokens
-from trm.tasks.custom_read import NONE, Pairs, read_pairs, read_text
-from trm.tasks.structure import VALUES, Structure
+from trm.tasks.custom.structure import VALUES, Structure
+from trm.tasks.custom.text import NONE, Pairs, read_pairs, read_text
 
 FAMILY = "custom"
 BLANK = 1  # where a blank is declared
@@ -77,7 +77,7 @@ class Custom:
     # Reading
 
     def read(self, text: str) -> Puzzles:
-        """Text or CSV, see `trm.tasks.custom_read.read_text`. Raises BadInput, one line that names the place."""
+        """Text or CSV, see `trm.tasks.custom.text.read_text`. Raises BadInput, one line that names the place."""
         return self.puzzles(read_text(text, self.structure, "puzzle"))
 
     def load(self, path: str) -> Puzzles:

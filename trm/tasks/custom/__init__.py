@@ -1,0 +1,1 @@
+"""Tasks that a user's data and structure file define."""
