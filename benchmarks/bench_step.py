@@ -14,7 +14,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import torch
 
 from trm.models import State, build
-from trm.models.kernels import available
+from trm.models.kernels.build import available
 from trm.models.layers import gated_width
 from trm.presets import PRESETS
 from trm.tasks.sudoku.task import Sudoku

@@ -21,7 +21,7 @@ SECTIONS = {  # heading -> names in trm
     "Solving": "Solver Answer Step load store.Stored solver.Thinking plot.trace",
     "Training": "run.run presets.get_preset presets.Preset config.override config.RunConfig "
     "config.Stage data.Reveal models.ModelConfig maze_training.MazeSettings arc_data.ArcSettings "
-    "tasks.structure.Structure",
+    "tasks.custom.structure.Structure",
     "Evaluating": "evaluate.evaluate evaluate.Evaluation evaluate.interval",
     "Tasks and mixers of your own": "tasks.register_task models.register_mixer tasks.get_task tasks.load_puzzles "
     "tasks.base.Task tasks.base.Scored tasks.base.Hinted tasks.base.Hint tasks.base.Spec tasks.base.Puzzles",

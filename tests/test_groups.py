@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from trm.models import kernels
-from trm.models.groups import Layout, mix, plain_mix
+from trm.models.kernels import build as kernels
+from trm.models.kernels.groups import Layout, mix, plain_mix
 from trm.tasks import get_task
 from trm.tasks.base import Spec
 

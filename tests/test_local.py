@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trm.models import kernels, local
-from trm.models.local import local_mix, plain_local_mix
+from trm.models.kernels import build as kernels
+from trm.models.kernels import local
+from trm.models.kernels.local import local_mix, plain_local_mix
 
 needs_kernels = pytest.mark.skipif(not kernels.available(), reason=f"no C kernels: {kernels.available().reason}")
 BOARDS = [(1, 7), (7, 1), (3, 5), (2, 100), (14, 14), (30, 30)]

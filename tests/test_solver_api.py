@@ -19,7 +19,8 @@ import trm
 from trm import solving, store
 from trm.api import Answer
 from trm.errors import BadInput
-from trm.models import ModelConfig, build, kernels
+from trm.models import ModelConfig, build
+from trm.models.kernels import build as kernels
 from trm.tasks import load_puzzles
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.search import count_solutions

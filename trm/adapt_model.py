@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trm.models.base import State
-from trm.models.fused import add_norm, gated, swiglu_norm
+from trm.models.kernels.fused import add_norm, gated, swiglu_norm
 from trm.models.layers import Linear, SwiGLU, truncated_normal
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from trm.errors import BadInput
 from trm.models.base import Model, Output, State, select
 from trm.models.config import ModelConfig
-from trm.models.direct import Direct
-from trm.models.hrm import HRM
-from trm.models.memory import ScalesTRM, SingleTRM
 from trm.models.mixers import FRAMES, MIXERS, register_mixer
 from trm.models.trm import TRM
 from trm.models.turns import TurnsTRM
+from trm.models.variants import HRM, Direct, ScalesTRM, SingleTRM
 from trm.tasks.base import Spec
 
 __all__ = ["HRM", "TRM", "Direct", "Model", "ModelConfig", "Output", "Spec", "State"]

@@ -12,7 +12,7 @@ class State(NamedTuple):
     """The recursion's memory between supervision steps."""
 
     y: Tensor  # current answer, [batch, tokens, width] or [batch, cells, symbols, width]
-    z: Tensor  # latent reasoning, same shape (other memories: see trm/models/memory.py)
+    z: Tensor  # latent reasoning, same shape (other memories: see trm/models/variants.py)
 
 
 class Output(NamedTuple):

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from trm.models.config import ModelConfig
-from trm.models.fused import add_norm, gate
-from trm.models.groups import Layout, mix
+from trm.models.kernels.fused import add_norm, gate
+from trm.models.kernels.groups import Layout, mix
+from trm.models.kernels.local import local_mix
 from trm.models.layers import Attention, Linear, Rotary, SwiGLU, rms_norm
-from trm.models.local import local_mix
 from trm.tasks.base import Spec
 
 MixerFactory = Callable[[ModelConfig, Spec], nn.Module]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from trm.models.base import Output, State
 from trm.models.config import ModelConfig
 from trm.models.frames import Frame, TokenFrame, make_frame
-from trm.models.fused import swiglu_norm
+from trm.models.kernels.fused import swiglu_norm
 from trm.models.layers import SwiGLU
 from trm.models.mixers import MIXERS
 from trm.tasks.base import Spec

@@ -1,6 +1,6 @@
 """The arithmetic of the `groups` mixer: in C on a CPU in float32 (``groups.c``), in torch operations elsewhere.
 
-What :mod:`trm.models.fused` says of its kernels holds for this one.
+What :mod:`trm.models.kernels.fused` says of its kernels holds for this one.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from trm.models.fused import EPS, gated, plain_add_norm
-from trm.models.kernels import library
+from trm.models.kernels.build import library
+from trm.models.kernels.fused import EPS, gated, plain_add_norm
 from trm.tasks.base import Spec
 
 
@@ -126,7 +126,7 @@ def mix(h: Tensor, w_features: Tensor, maps: Tensor, layout: Layout, eps: float 
 
     Args:
         h: state, shape [batch, cells, symbols, C].
-        w_features: of the gated features, shape [2C, C] (see :func:`trm.models.fused.gated`).
+        w_features: of the gated features, shape [2C, C] (see :func:`trm.models.kernels.fused.gated`).
         maps: from sums to what the members get, shape [kinds + 1, C, C]; the last is for the sums over symbols.
         layout: which cell belongs to which group.
         eps: added to the mean square.

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trm.models.kernels import library
+from trm.models.kernels.build import library
 
 __all__ = ["add_norm", "gate", "gated", "plain_add_norm", "plain_gated", "plain_swiglu_norm", "swiglu_norm"]
 

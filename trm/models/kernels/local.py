@@ -1,6 +1,6 @@
 """The arithmetic of the `local` mixer: in C on a CPU in float32 (``local.c``), in torch operations elsewhere.
 
-What :mod:`trm.models.fused` says of its kernels holds for this one.
+What :mod:`trm.models.kernels.fused` says of its kernels holds for this one.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trm.models.fused import EPS, gated, plain_add_norm
-from trm.models.kernels import library
+from trm.models.kernels.build import library
+from trm.models.kernels.fused import EPS, gated, plain_add_norm
 
 
 def plain_local_mix(
@@ -82,7 +82,7 @@ def local_mix(h: Tensor, w_features: Tensor, w_around: Tensor, height: int, widt
 
     Args:
         h: state, shape [batch, height * width, C], row by row.
-        w_features: of the gated features, shape [2C, C] (see :func:`trm.models.fused.gated`).
+        w_features: of the gated features, shape [2C, C] (see :func:`trm.models.kernels.fused.gated`).
         w_around: shape [C, 5C].
         height, width: of the board.
         eps: added to the mean square.

@@ -1,0 +1,1 @@
+"""The C kernels of the small layers, and the same arithmetic in plain torch."""
