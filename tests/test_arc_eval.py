@@ -16,8 +16,8 @@ from torch import Tensor
 from trm import arc_eval, store
 from trm.arc_eval import Asked, ModelPredictor, evaluate, trained
 from trm.arc_votes import PASSES, RULES, augmented, collect, score_submission
-from trm.evaluate import interval
 from trm.models import Output, State
+from trm.statistics import interval
 from trm.store import Stored
 from trm.tasks import get_task
 from trm.tasks.arc.augment import CELLS, END

@@ -33,7 +33,7 @@ from trm.arc_votes import (
     write_submission,
 )
 from trm.errors import BadInput, TrmError
-from trm.evaluate import interval
+from trm.statistics import interval
 from trm.tasks.arc.augment import Augmentation
 from trm.tasks.arc.text import ArcTask, Grid, Pair, read_tasks, samples
 

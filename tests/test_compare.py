@@ -18,16 +18,17 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 
 from trm import compare_read, records, store
-from trm.compare import Comparison, Entry, compare, mcnemar, paired
+from trm.compare import Comparison, Entry, compare
 from trm.compare_read import collect, short_names
 from trm.compare_show import as_dict, as_markdown, compare_and_print, count, show, time_taken
 from trm.config import override
 from trm.cost import forward_cost, training_cost
 from trm.errors import BadInput, TrmError
-from trm.evaluate import evaluate, interval
+from trm.evaluate import evaluate
 from trm.presets import PRESETS
 from trm.records import Record, pack
 from trm.run import run
+from trm.statistics import interval, mcnemar, paired
 from trm.tasks import load_puzzles
 from trm.tasks.sudoku.task import Sudoku
 

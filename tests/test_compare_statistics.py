@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from trm import records
-from trm.compare import mcnemar, paired, share, sign_flips
-from trm.evaluate import interval
+from trm.statistics import interval, mcnemar, paired, share, sign_flips
 from trm.tasks.base import Bools
 
 

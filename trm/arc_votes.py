@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from trm.errors import BadInput
-from trm.evaluate import interval
 from trm.files import write_text
+from trm.statistics import interval
 from trm.tasks.arc.augment import Augmentation, numbered
 from trm.tasks.arc.text import ArcTask, Grid, Pair, parse_grid, show
 

@@ -15,12 +15,13 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from trm.compare import DRAWS, Comparison, Line, compare, share
+from trm.compare import Comparison, Line, compare
 from trm.compare_read import collect
 from trm.describe import quantity
 from trm.errors import BadInput
 from trm.files import check_writable, write_atomic, write_text
 from trm.plot import COLOURS, check, new_figure
+from trm.statistics import DRAWS, share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

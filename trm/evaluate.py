@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -56,15 +55,6 @@ class Evaluation:
             },
             "seconds": round(self.seconds, 3),
         }
-
-
-def interval(right: float, rows: int) -> tuple[float, float]:
-    """95 % Wilson score interval of a share."""
-    z = 1.959964
-    share, spread = right / rows, z * z / rows
-    centre = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(share * (1 - share) / rows + spread / (4 * rows))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def think(

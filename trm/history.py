@@ -15,13 +15,14 @@ from rich.progress import Progress
 from rich.table import Table
 
 from trm import plot
+from trm.devices import pick_device
 from trm.errors import BadInput
-from trm.evaluate import evaluate, interval
+from trm.evaluate import evaluate
 from trm.measuring import rows_for
 from trm.plot import COLOURS, new_figure, plain, save
-from trm.ranks import pick_device
 from trm.run import LOG
 from trm.solver import Thinking
+from trm.statistics import interval
 from trm.store import CONFIG, load, training_seconds, trainings
 from trm.tasks import get_task
 from trm.tasks.arc.task import Arc

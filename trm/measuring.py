@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from trm import plot, show
+from trm.devices import pick_device
 from trm.errors import BadInput
-from trm.evaluate import Chosen, evaluate, evaluate_thinking, interval
+from trm.evaluate import Chosen, evaluate, evaluate_thinking
 from trm.models.turns import unasked
-from trm.ranks import pick_device
 from trm.solver import Thinking
+from trm.statistics import interval
 from trm.store import Stored, resize
 from trm.tasks import answered, get_task, load_puzzles
 from trm.tasks.base import Puzzles, Task

@@ -68,7 +68,7 @@ def accuracy(result: Evaluation, title: str, path: str | Path) -> None:
         TrmError: matplotlib is not installed.
         BadInput: the file cannot be written.
     """
-    from trm.evaluate import interval  # imports torch
+    from trm.statistics import interval  # imports torch
 
     figure = new_figure(7, 4)
     axes = figure.subplots()

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from trm.config import RunConfig
-from trm.evaluate import Evaluation, interval
+from trm.evaluate import Evaluation
+from trm.statistics import interval
 from trm.train import Totals
 
 PLAIN_EVERY = 10.0  # seconds between lines where there is no terminal

@@ -92,7 +92,7 @@ def verdict(task: Task, answer: Shown, right: bool) -> Text:
 
 def accuracy(result: Evaluation, title: str, halting: bool) -> Table:
     """A table of the accuracy at steps 1, 2, 4, ... and with the model's own halting."""
-    from trm.evaluate import interval  # imports torch
+    from trm.statistics import interval  # imports torch
 
     table = Table(title=title, title_justify="left")
     for column in ("step", "exact", "95 % interval", "cells", "obeys rules", *result.extra):

@@ -123,7 +123,7 @@ def processes(asked: int, suited: int) -> int:
     """How many ranks to start: what was asked for, else what suits the preset on this machine's cores."""
     if asked:
         return asked
-    from trm.ranks import pick_device
+    from trm.devices import pick_device
 
     return min(suited, os.cpu_count() or 1) if pick_device().type == "cpu" else 1
 
@@ -146,7 +146,7 @@ def describe(
     from rich.console import Console
 
     from trm import describe as about
-    from trm.ranks import pick_device
+    from trm.devices import pick_device
 
     found = about.facts(chosen, run, about.matrix_rate(pick_device()))
     if as_json:
