@@ -18,7 +18,7 @@ import torch
 from trm import onnx_solve, store
 from trm.models import State
 from trm.onnx_solve import Answer, Exported, Floats
-from trm.store import Stored
+from trm.store.stored import Stored
 from trm.tasks import load_puzzles
 from trm.tasks.base import Tokens
 from trm.tasks.sudoku.task import Sudoku

@@ -20,7 +20,7 @@ from trm.models import ModelConfig, build
 from trm.reading import Puzzle, read_puzzle
 from trm.serve import Limits, create_app, listen, server
 from trm.serve.limits import Queue
-from trm.store import Stored
+from trm.store.stored import Stored
 from trm.tasks.maze.task import OPEN, PATH, Maze
 
 EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"

@@ -18,7 +18,7 @@ from trm.arc_eval import Asked, ModelPredictor, evaluate, trained
 from trm.arc_votes import PASSES, RULES, augmented, collect, score_submission
 from trm.models import Output, State
 from trm.statistics import interval
-from trm.store import Stored
+from trm.store.stored import Stored
 from trm.tasks import get_task
 from trm.tasks.arc.augment import CELLS, END
 from trm.tasks.arc.text import ArcTask, Pair, read_tasks

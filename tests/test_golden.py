@@ -23,7 +23,7 @@ from trm.config import RunConfig
 from trm.data import Draw, Reveal, Sampler
 from trm.losses import step_loss
 from trm.models import Output, State
-from trm.models.convert import Imported, from_published, to_published
+from trm.store.convert import Imported, from_published, to_published
 from trm.tasks.base import Puzzles, Spec, Task
 from trm.train import Trainer
 

@@ -17,7 +17,8 @@ from trm.models import ModelConfig, build
 from trm.presets import PRESETS
 from trm.run import Run, run
 from trm.solver import Thinking
-from trm.store import load, save_model, training_seconds, trainings
+from trm.store.provenance import training_seconds, trainings
+from trm.store.stored import load, save_model
 from trm.tasks import get_task
 
 CHECK = {"rows": 200, "exact": [0.1, 0.25]}

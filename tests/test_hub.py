@@ -19,7 +19,7 @@ from trm.errors import BadInput, TrmError
 from trm.models import ModelConfig, build
 from trm.presets import PRESETS
 from trm.sources import training_set
-from trm.store import save_model
+from trm.store.stored import save_model
 from trm.tasks import hub, load_puzzles
 from trm.tasks.custom.structure import Structure
 from trm.tasks.custom.task import Custom

@@ -20,13 +20,14 @@ import torch
 from conftest import Call
 from torch import Tensor, nn
 
-from trm import onnx_export, onnx_solve, solver, store
+from trm import onnx_solve, solver, store
 from trm.commands import app
 from trm.errors import BadInput, TrmError
 from trm.models import ModelConfig, State, build, mixers
 from trm.onnx_solve import Exported, Floats
 from trm.solver import Thinking
-from trm.store import Stored
+from trm.store import onnx_export
+from trm.store.stored import Stored
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.base import Spec
 from trm.tasks.sudoku.task import Sudoku
@@ -238,9 +239,9 @@ def test_an_easy_puzzle_needs_no_torch_and_a_hard_one_gets_it(call: Call, tmp_pa
 
 def test_a_folder_comes_before_what_ships(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a file lies in it that was exported from other weights."""
-    shutil.copytree(onnx_solve.SHIPPED / "sudoku-mini", tmp_path / "sudoku-mini")
+    shutil.copytree(store.SHIPPED / "sudoku-mini", tmp_path / "sudoku-mini")
     for name in ("config.json", "model.safetensors"):
-        shutil.copy(onnx_solve.SHIPPED / "sudoku-extreme-cpu-varied" / name, tmp_path / "sudoku-mini")
+        shutil.copy(store.SHIPPED / "sudoku-extreme-cpu-varied" / name, tmp_path / "sudoku-mini")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(onnx_solve, "load", lambda *_: pytest.fail("asked an exported file"))
     for name in ("sudoku-mini", str(tmp_path / "sudoku-mini")):
@@ -281,7 +282,7 @@ def test_a_size_is_for_onnx_files(call: Call, tmp_path: Path) -> None:
 
 def test_files_that_are_not_ours(tmp_path: Path) -> None:
     path = tmp_path / "x.onnx"
-    content = (onnx_solve.SHIPPED / "sudoku-mini" / "model.onnx").read_bytes()
+    content = (store.SHIPPED / "sudoku-mini" / "model.onnx").read_bytes()
     for broken in (b"", content[:1000], b"\0" * 100):
         path.write_bytes(broken)
         with pytest.raises(BadInput, match=r"x\.onnx: not a file that `trm export` wrote, or a damaged one"):
@@ -301,7 +302,7 @@ def test_a_file_is_for_one_size(call: Call) -> None:
 
 
 def test_a_model_of_puzzle_embeddings_is_refused(tmp_path: Path) -> None:
-    graph = onnx.load(onnx_solve.SHIPPED / "sudoku-mini" / "model.onnx")
+    graph = onnx.load(store.SHIPPED / "sudoku-mini" / "model.onnx")
     graph.graph.input.append(onnx.helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, ["batch"]))
     onnx.save(graph, tmp_path / "x.onnx")
     with pytest.raises(BadInput, match="tells puzzles apart by embedding"):
@@ -345,7 +346,7 @@ def test_the_snippet_of_the_docs_runs(tmp_path: Path) -> None:
     """With onnxruntime and numpy alone."""
     text = (Path(__file__).parent.parent / "docs" / "export.md").read_text(encoding="utf-8")
     (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    shutil.copy(onnx_solve.SHIPPED / "sudoku-extreme-cpu-varied" / "model.onnx", tmp_path / "sudoku.onnx")
+    shutil.copy(store.SHIPPED / "sudoku-extreme-cpu-varied" / "model.onnx", tmp_path / "sudoku.onnx")
     done = without("torch trm", snippet, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split()[-1] == ANSWER

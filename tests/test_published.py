@@ -15,9 +15,9 @@ from torch import Tensor
 from trm import store
 from trm.errors import BadInput
 from trm.models import ModelConfig, build
-from trm.models.convert import from_published, to_published
 from trm.presets import PRESETS
-from trm.published import export_file, import_file, read_tensors
+from trm.store.convert import from_published, to_published
+from trm.store.published import export_file, import_file, read_tensors
 from trm.tasks import get_task
 from trm.tasks.base import Spec
 

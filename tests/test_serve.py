@@ -25,7 +25,7 @@ from trm.models import ModelConfig, build
 from trm.serve import load_solvers
 from trm.serve.checking import answer_faults
 from trm.solving import DEFAULT_WEIGHTS
-from trm.store import Stored, save_model
+from trm.store.stored import Stored, save_model
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.search import count_solutions
 from trm.tasks.sudoku.task import Sudoku

@@ -18,7 +18,7 @@ from trm.evaluate import evaluate_thinking
 from trm.models import TRM, Output, State
 from trm.solver import Answer, Thinking, confidence_in, guess, solve
 from trm.solving import print_answers
-from trm.store import Stored
+from trm.store.stored import Stored
 from trm.tasks.base import Puzzles, Tokens
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.task import Sudoku

@@ -16,7 +16,7 @@ from trm.models import ModelConfig, build, resized
 from trm.presets import PRESETS
 from trm.run import run
 from trm.sources import training_set
-from trm.store import Stored
+from trm.store.stored import Stored
 from trm.tasks import get_task
 from trm.tasks.maze.sets import generate
 from trm.tasks.maze.task import Maze

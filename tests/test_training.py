@@ -23,7 +23,7 @@ from trm.config import RunConfig, override
 from trm.errors import BadInput, TrmError
 from trm.presets import PRESETS
 from trm.run import run
-from trm.store import load
+from trm.store.stored import CHECKPOINT, load
 from trm.tasks.base import Puzzles
 from trm.train import NonFinite, Trainer
 
@@ -51,7 +51,7 @@ def test_killed_at_random_moments_and_resumed_gives_the_same_weights(
     rng = np.random.default_rng(int(kind))
     stops = 0
     for _ in range(8):  # two stops at most, so a run that cannot go on ends the test
-        begun = (tmp_path / "run" / checkpoint.NAME).exists()
+        begun = (tmp_path / "run" / CHECKPOINT).exists()
         arguments = [*command, "--resume"] if begun else fresh
         process = subprocess.Popen(arguments, cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
         log = tmp_path / "run" / "log.jsonl"
@@ -202,7 +202,7 @@ def test_minutes_become_steps(small_csv: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [b"", b"garbage", None])
 def test_a_damaged_checkpoint_is_one_line(small_csv: Path, tmp_path: Path, damage: bytes | None) -> None:
     run(tiny(small_csv, "steps=2"), tmp_path, "tiny")
-    path = tmp_path / checkpoint.NAME
+    path = tmp_path / CHECKPOINT
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
     with pytest.raises(TrmError, match="damaged") as caught:
@@ -214,7 +214,7 @@ def test_a_checkpoint_of_something_else_is_one_line(small_csv: Path, tmp_path: P
     run(tiny(small_csv, "steps=2"), tmp_path, "tiny")
     content = checkpoint.load(tmp_path)
     for other in (torch.zeros(3), {"version": 1}):
-        torch.save(other, tmp_path / checkpoint.NAME)
+        torch.save(other, tmp_path / CHECKPOINT)
         with pytest.raises(TrmError, match=r"damaged .it holds something else.; start the run again in another --out"):
             run(None, tmp_path, "tiny", resume=True)
     later = json.loads(content["config"]) | {"later": 1}

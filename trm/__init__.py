@@ -10,7 +10,7 @@ from trm.version import __version__
 if TYPE_CHECKING:
     from trm import plot
     from trm.api import Answer, Solver, Step
-    from trm.store import Stored
+    from trm.store.stored import Stored
 
 __all__ = ["Answer", "Solver", "Step", "__version__", "load", "plot"]
 

@@ -21,7 +21,7 @@ from trm.models.turns import latent
 from trm.reading import Puzzle, read_puzzle
 from trm.solver import Look, Thinking, Thoughts, think
 from trm.solving import default_weights, usual_thinking
-from trm.store import Stored
+from trm.store.stored import Stored
 from trm.tasks import TASKS, get_task
 from trm.tasks.base import Spec, Task, Tokens, accepted, check, checkable
 from trm.tasks.custom.task import FAMILY

@@ -19,14 +19,15 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from trm import ranks, store
+from trm import store
 from trm.arc_votes import PASSES, RULES, Guess, Score, Votes, augmented, collect, pool, score, write_submission
 from trm.config import RunConfig
+from trm.devices import pick_device
 from trm.errors import BadInput
 from trm.evaluate import think
 from trm.files import check_writable
 from trm.sources import embeddings_each
-from trm.store import Stored
+from trm.store.stored import Stored
 from trm.tasks.arc.augment import Augmentation, decode, identifier
 from trm.tasks.arc.sets import answered, held_out_tasks
 from trm.tasks.arc.text import ArcTask, Grid
@@ -158,7 +159,7 @@ def evaluate(names: Sequence[str], asked: Asked, stored: Stored | None = None, q
     """Ask models of one ARC benchmark the tests of its evaluation tasks, or those of other tasks, and vote.
 
     Args:
-        names: of the models, as `trm.store.load` takes them; the votes of several are pooled too.
+        names: of the models, as `trm.store.stored.load` takes them; the votes of several are pooled too.
         asked: on which tasks and how; the submission, of all models together, is written.
         stored: the first model, where it is loaded already.
         quiet: show no progress.
@@ -180,7 +181,7 @@ def evaluate(names: Sequence[str], asked: Asked, stored: Stored | None = None, q
     count = asked.votes or min(VOTES, *(one.most or VOTES for one in known))
     steps = asked.steps or known[0].run.max_steps
     about = [relation(model, one, tasks, count) for model, one in zip(models, known, strict=True)]
-    questions, device = sum(len(one.test) for one in tasks), ranks.pick_device()
+    questions, device = sum(len(one.test) for one in tasks), pick_device()
     with Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress:
         bar = progress.add_task("answering", total=questions * count * len(models))
         tick = partial(progress.advance, bar)

@@ -9,33 +9,22 @@ import torch
 
 from trm.errors import BadInput, TrmError
 from trm.files import write_atomic
+from trm.store.stored import CHECKPOINT
 
-NAME = "checkpoint.pt"
 VERSION = 1
 KEYS = {"version", "config", "name", "about", "seconds", "trainer"}
-MODEL = ("config.json", "model.safetensors")  # what a run's folder holds besides
 
 
 def save(folder: Path, content: dict[str, Any]) -> None:
     """Write `content` (tensors, numbers, strings, dicts, lists) to the run's folder, atomically."""
-    write_atomic(folder / NAME, lambda file: torch.save({"version": VERSION, **content}, file))
-
-
-def check_free(folder: Path, out: str = "--out") -> None:
-    """Raises BadInput where a new run in `folder`, given as `out`, would write over another one, or over a model."""
-    if (folder / NAME).exists():
-        raise BadInput(f"{folder} already holds a run; go on with --resume, or choose another {out}")
-    if any((folder / name).exists() for name in MODEL):
-        raise BadInput(f"{folder} already holds a model; choose another {out}")
-    if any(folder.glob("step-*")):
-        raise BadInput(f"{folder} already holds weights of a run (step-*); choose another {out}")
+    write_atomic(folder / CHECKPOINT, lambda file: torch.save({"version": VERSION, **content}, file))
 
 
 def load(folder: Path) -> dict[str, Any]:
     """Read a run's checkpoint. Raises BadInput where there is none, TrmError where it is damaged."""
-    path = folder / NAME
+    path = folder / CHECKPOINT
     if not path.is_file():
-        raise BadInput(f"{folder} holds no {NAME}: nothing to resume; give the --out folder of an earlier run")
+        raise BadInput(f"{folder} holds no {CHECKPOINT}: nothing to resume; give the --out folder of an earlier run")
     try:
         # Tensors and plain containers only: a checkpoint from a stranger must not run code.
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)

@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from trm import ranks, records, store
+from trm import records, store
 from trm.compare import Entry
 from trm.config import RunConfig
 from trm.cost import forward_cost, run_flops
+from trm.devices import pick_device
 from trm.errors import BadInput
 from trm.evaluate import evaluate
 from trm.models.turns import unasked
 from trm.records import Record
 from trm.sources import task_of
-from trm.store import Stored, training_seconds, trainings
+from trm.store.provenance import training_seconds, trainings
+from trm.store.stored import Stored
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.arc.task import Arc
 from trm.tasks.base import Puzzles, Task
@@ -158,7 +160,7 @@ def evaluated(one: Found, task: Task, puzzles: Puzzles, source: str, steps: int,
                 return kept
     if note := unasked(stored.model.config, steps):
         print(f"{one.name}: {note}", file=sys.stderr)
-    device = ranks.pick_device()
+    device = pick_device()
     model = stored.model.to(device)
     result = evaluate(model, task, puzzles, steps, batch, device, watch(one.name, len(puzzles)))
     assert result.rowwise is not None

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from trm.models.base import Model, State
 from trm.solver import Thinking, Until, confidence_in, enough, solve
-from trm.store import Stored
+from trm.store.stored import Stored
 from trm.tasks.base import Bools, Ints, Puzzles, Scored, Task, Tokens, check
 
 

@@ -23,7 +23,8 @@ from trm.plot import COLOURS, new_figure, plain, save
 from trm.run import LOG
 from trm.solver import Thinking
 from trm.statistics import interval
-from trm.store import CONFIG, load, training_seconds, trainings
+from trm.store.provenance import training_seconds, trainings
+from trm.store.stored import CONFIG, load
 from trm.tasks import get_task
 from trm.tasks.arc.task import Arc
 

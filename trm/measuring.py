@@ -16,7 +16,7 @@ from trm.evaluate import Chosen, evaluate, evaluate_thinking
 from trm.models.turns import unasked
 from trm.solver import Thinking
 from trm.statistics import interval
-from trm.store import Stored, resize
+from trm.store.stored import Stored, resize
 from trm.tasks import answered, get_task, load_puzzles
 from trm.tasks.base import Puzzles, Task
 from trm.tasks.maze.task import Maze, maze_for

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput, TrmError
+from trm.store.shipped import SHIPPED
 from trm.tasks.base import Task, Tokens, check, settled
 
 FORMAT = 1
 FILE = "model.onnx"  # in a model's folder
-SHIPPED = Path(__file__).parent / "weights"
 
 Floats = npt.NDArray[np.float32]
 # One supervision step: y, z, question [batch, cells] -> y, z, logits [batch, cells, tokens - first_token], halt [batch]

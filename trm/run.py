@@ -18,12 +18,13 @@ from pydantic import ValidationError
 
 from trm import checkpoint, ranks
 from trm.config import RunConfig
+from trm.devices import pick_device
 from trm.errors import BadInput, TrmError
 from trm.evaluate import Evaluation, evaluate
 from trm.files import write_text
 from trm.report import Reporter
 from trm.sources import described, held_out, task_of, training_set
-from trm.store import load, save_model
+from trm.store.stored import CHECKPOINT, check_free, load, save_model
 from trm.tasks import get_task
 from trm.tasks.base import Puzzles, Task
 from trm.train import NonFinite, Totals, Trainer
@@ -58,7 +59,7 @@ def run(
         BadInput: a folder in use or already holding a run, or nothing to resume.
         TrmError: a damaged checkpoint, other data than the run began with, or a loss that is not finite.
     """
-    device = device or ranks.pick_device()
+    device = device or pick_device()
     out.mkdir(parents=True, exist_ok=True)
     lock = FileLock(out / ".lock")
     try:
@@ -100,7 +101,7 @@ class Run:
         if content is not None:
             config, name = saved_config(content["config"], out), content["name"]
         else:
-            checkpoint.check_free(out)
+            check_free(out)
         assert config is not None
         task = task_of(config)
         puzzles = training_set(config, task)
@@ -228,7 +229,7 @@ def saved_config(text: str, out: Path) -> RunConfig:
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         wrote = "was written by another version of this program"
-        raise TrmError(f"{out}: {checkpoint.NAME} {wrote}, whose setting {where} this one does not take") from None
+        raise TrmError(f"{out}: {CHECKPOINT} {wrote}, whose setting {where} this one does not take") from None
 
 
 def catch_signals(action: Callable[[], None]) -> Callable[[], None]:

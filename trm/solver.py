@@ -17,7 +17,7 @@ from torch import Tensor
 from trm.errors import BadInput
 from trm.models import Output, State
 from trm.models.base import Model
-from trm.store import Stored
+from trm.store.stored import Stored
 from trm.tasks.base import Bools, Task, Tokens, check, settled
 
 Until = Literal["valid", "sure", "halt", "end"]

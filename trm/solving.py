@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trm.errors import BadInput
+from trm.store.shipped import SHIPPED
 from trm.tasks.base import Tokens, accepted, check, checkable
 from trm.tasks.maze.task import Maze, maze_for
 from trm.tasks.sudoku.search import MAX_NODES, TooHard, count_solutions
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from trm import onnx_solve
     from trm.show import Shown
     from trm.solver import Thinking
-    from trm.store import Stored
+    from trm.store.stored import Stored
     from trm.tasks.custom.task import Custom
 
     Solvable = Sudoku | Maze | Custom
@@ -141,7 +142,7 @@ def quick_answers(
     """
     from trm import onnx_solve
 
-    file = onnx_solve.SHIPPED / weights / onnx_solve.FILE
+    file = SHIPPED / weights / onnx_solve.FILE
     if len(question) > FEW or not checkable(task) or Path(weights).exists() or not file.is_file():
         return None
     model = onnx_solve.load(str(file), threads)

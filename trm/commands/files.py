@@ -23,7 +23,7 @@ def import_command(
     ] = None,
 ) -> None:
     """Read a published checkpoint into our format. Says what the file does not show and was assumed."""
-    from trm.published import import_file
+    from trm.store.published import import_file
 
     given: dict[str, int | str] = {}
     for setting in settings or []:
@@ -52,14 +52,14 @@ def export_command(
     """
     check_writable(to)
     if to.suffix == ".onnx":
-        from trm.onnx_export import export_onnx
+        from trm.store.onnx_export import export_onnx
         from trm.tasks import get_task
 
         export_onnx(weights, to, None if task is None else get_task(task).spec)
         return
     if task is not None:
         raise BadInput("--task is for a file that ends in .onnx; a state dict has no size")
-    from trm.published import export_file
+    from trm.store.published import export_file
 
     export_file(weights, to)
 
@@ -75,7 +75,7 @@ def turns(
     Nothing is trained for it, and a step costs what it does for one of them. The first model begins, and fewer steps
     than a turn (in trm eval, trm solve) ask it alone.
     """
-    from trm.store import take_turns
+    from trm.store.turns import take_turns
 
     take_turns(models, out, steps)
     next_one = f"trm eval {out} --steps {8 * steps * len(models)} --until sure"

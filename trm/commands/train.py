@@ -108,15 +108,15 @@ def configure(
 
 def check_folder(folder: Path, resume: bool) -> None:
     """The errors worth finding before processes are started."""
-    from trm import checkpoint
+    from trm.store.stored import CHECKPOINT, check_free
 
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"--out {folder} is a file; name a folder")
     if not resume:
-        checkpoint.check_free(folder)
-    elif not (folder / checkpoint.NAME).is_file():
-        raise BadInput(f"{folder} holds no {checkpoint.NAME}: nothing to resume; give the --out of an earlier run")
-    check_writable(folder / checkpoint.NAME)
+        check_free(folder)
+    elif not (folder / CHECKPOINT).is_file():
+        raise BadInput(f"{folder} holds no {CHECKPOINT}: nothing to resume; give the --out of an earlier run")
+    check_writable(folder / CHECKPOINT)
 
 
 def processes(asked: int, suited: int) -> int:

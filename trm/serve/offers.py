@@ -11,7 +11,7 @@ from trm.serve import limits as most
 from trm.serve.limits import Limits
 from trm.serve.schemas import Served, TaskInfo
 from trm.solving import DEFAULT_WEIGHTS
-from trm.store import Stored
+from trm.store.stored import Stored
 from trm.tasks.arc import text as arc_read
 from trm.tasks.base import Spec
 from trm.tasks.maze.task import Maze

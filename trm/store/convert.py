@@ -1,4 +1,4 @@
-"""Published TRM and HRM checkpoints to our names and back, tensors only (files: `trm/published.py`).
+"""Published TRM and HRM checkpoints to our names and back, tensors only (files: `trm/store/published.py`).
 
 The published names are those of the code of arXiv 2510.04871 and 2506.21734. What a configuration says is read from
 the tensors' shapes where they show it; the rest is taken from the published settings unless it is given, and `assumed`

@@ -1,4 +1,4 @@
-"""Published checkpoint files in and out of our format (names and shapes: `trm/models/convert.py`)."""
+"""Published checkpoint files in and out of our format (names and shapes: `trm/store/convert.py`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trm import store
 from trm.errors import BadInput
 from trm.files import write_atomic
 from trm.models import build
-from trm.models.convert import Imported, from_published, to_published
+from trm.store.convert import Imported, from_published, to_published
 from trm.tasks import TASKS, get_task
 from trm.tasks.base import Spec
 

@@ -22,7 +22,7 @@ from trm import store
 from trm.errors import BadInput, TrmError
 from trm.files import write_atomic
 from trm.models import TRM, Spec, State
-from trm.store import Stored
+from trm.store.stored import Stored
 
 FORMAT = 1
 OUTPUTS = ("next_y", "next_z", "logits", "halt")
@@ -47,7 +47,7 @@ def export_onnx(name: str, path: Path, spec: Spec | None = None) -> None:
     """Write a model (a shipped one's name, a folder, or OWNER/NAME on the hub) to `path` as an ONNX file.
 
     Args:
-        name: see `trm.store.load`.
+        name: see `trm.store.stored.load`.
         path: the file.
         spec: another size of the task, where the model's weights do not depend on the size; a file has one size.
 

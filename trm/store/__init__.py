@@ -1,0 +1,53 @@
+"""Models on disk: our format, provenance, published checkpoints and ONNX files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trm.lazy import late
+
+if TYPE_CHECKING:
+    from trm.store.provenance import training_seconds, trainings
+    from trm.store.shipped import SHIPPED, shipped_names
+    from trm.store.stored import (
+        CHECKPOINT,
+        CONFIG,
+        WEIGHTS,
+        Stored,
+        check_family,
+        check_free,
+        find,
+        load,
+        resize,
+        save_model,
+    )
+    from trm.store.turns import take_turns
+
+__all__ = [
+    "CHECKPOINT",
+    "CONFIG",
+    "SHIPPED",
+    "WEIGHTS",
+    "Stored",
+    "check_family",
+    "check_free",
+    "find",
+    "load",
+    "resize",
+    "save_model",
+    "shipped_names",
+    "take_turns",
+    "training_seconds",
+    "trainings",
+]
+
+if not TYPE_CHECKING:  # or any name at all would be one to a type checker
+    __getattr__ = late(
+        __name__,
+        {
+            "provenance": "training_seconds trainings",
+            "shipped": "SHIPPED shipped_names",
+            "stored": "CHECKPOINT CONFIG WEIGHTS Stored check_family check_free find load resize save_model",
+            "turns": "take_turns",
+        },
+    )

@@ -1,0 +1,48 @@
+"""A model made of stored ones that take turns."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from trm.errors import BadInput
+from trm.files import check_writable
+from trm.models import build
+from trm.models.turns import TurnsTRM
+from trm.store.stored import CONFIG, check_free, load, save_model
+from trm.tasks.arc.text import VERSIONS
+
+
+def take_turns(names: Sequence[str], out: Path, steps: int) -> None:
+    """Write to the folder `out` a model of stored ones that take turns of `steps` supervision steps; the first begins.
+
+    Raises:
+        BadInput: fewer than two models, of different shapes or tasks, or of a kind that cannot; or `out` holds a model.
+    """
+    check_free(out, "OUT")
+    models = [load(name) for name in names]
+    if len(models) < 2:
+        raise BadInput("to take turns there must be two models or more")
+    first = models[0]
+    for name, other in zip(names, models, strict=True):
+        if other.model.config.turns > 1:
+            raise BadInput(f"{name} is already networks that take turns; name the models that it was made of")
+        if other.spec.name in VERSIONS:
+            raise BadInput(f"{name} knows ARC tasks by numbers of its own, so it cannot take turns with another model")
+        if (other.model.config, other.spec) != (first.model.config, first.spec):
+            raise BadInput(f"{name} is a model of another shape or task than {names[0]}; only alike ones take turns")
+    config = first.model.config.model_copy(update={"turns": len(models), "turn_steps": steps})
+    try:
+        joint = build(config, first.spec)
+    except BadInput as error:
+        raise BadInput(f"{names[0]} cannot take turns: {error}") from None
+    assert isinstance(joint, TurnsTRM)
+    for network, stored in zip((joint, *joint.others), models, strict=True):
+        network.load_state_dict(stored.model.state_dict(), strict=network is not joint)
+    check_writable(out / CONFIG)
+    about: dict[str, Any] = {key: first.about[key] for key in ("run", "data") if key in first.about}
+    about["command"] = shlex.join(("trm", "turns", str(out), *names, "--steps", str(steps)))
+    about["turns"] = [stored.about for stored in models]
+    save_model(out, joint, config, first.spec, out.name, about)
