@@ -12,7 +12,7 @@ from typing import get_args
 import numpy as np
 
 from trm import store
-from trm.solver import Thinking, Until, solve
+from trm.inference.loop import Thinking, Until, solve
 from trm.tasks import get_task, load_puzzles
 
 

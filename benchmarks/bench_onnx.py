@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from trm import onnx_solve, store
+from trm import store
+from trm.inference import onnx as onnx_solve
+from trm.inference.onnx import Answer, Exported, Floats
 from trm.models import State
-from trm.onnx_solve import Answer, Exported, Floats
 from trm.store.stored import Stored
 from trm.tasks import load_puzzles
 from trm.tasks.base import Tokens

@@ -22,7 +22,7 @@ SECTIONS = {  # heading -> names in trm
     "Training": "run.run presets.get_preset presets.Preset config.override config.RunConfig "
     "config.Stage data.Reveal models.ModelConfig maze_training.MazeSettings arc_data.ArcSettings "
     "tasks.custom.structure.Structure",
-    "Evaluating": "evaluate.evaluate evaluate.Evaluation evaluate.interval",
+    "Evaluating": "evaluate.evaluate evaluate.Evaluation statistics.interval",
     "Tasks and mixers of your own": "tasks.register_task models.register_mixer tasks.get_task tasks.load_puzzles "
     "tasks.base.Task tasks.base.Scored tasks.base.Hinted tasks.base.Hint tasks.base.Spec tasks.base.Puzzles",
     "Tools for language models": "tools.call tools.schemas tools.use_weights tools.solve_sudoku tools.solve_maze "

@@ -14,10 +14,10 @@ import httpx
 import numpy as np
 
 import trm
-from trm.api import Answer, Step
 from trm.errors import BadInput
+from trm.inference.puzzles import Puzzle, read_puzzle
+from trm.inference.solver import Answer, Step
 from trm.models import ModelConfig, build
-from trm.reading import Puzzle, read_puzzle
 from trm.serve import Limits, create_app, listen, server
 from trm.serve.limits import Queue
 from trm.store.stored import Stored

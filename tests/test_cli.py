@@ -23,15 +23,16 @@ from hypothesis import strategies as st
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
-from trm import show, solver, store
+from trm import show, store
 from trm.config import override
 from trm.errors import BadInput
-from trm.evaluate import evaluate, evaluate_thinking
+from trm.inference import loop as solver
+from trm.inference.evaluate import evaluate, evaluate_thinking
+from trm.inference.loop import Answer, Thinking, Until
+from trm.inference.puzzles import read_question
 from trm.models import ModelConfig, build
 from trm.presets import PRESETS
 from trm.run import run
-from trm.solver import Answer, Thinking, Until
-from trm.solving import read_question
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.base import Task, Tokens
 from trm.tasks.sudoku.task import Sudoku

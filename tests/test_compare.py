@@ -24,7 +24,7 @@ from trm.compare_show import as_dict, as_markdown, compare_and_print, count, sho
 from trm.config import override
 from trm.cost import forward_cost, training_cost
 from trm.errors import BadInput, TrmError
-from trm.evaluate import evaluate
+from trm.inference.evaluate import evaluate
 from trm.presets import PRESETS
 from trm.records import Record, pack
 from trm.run import run

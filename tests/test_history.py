@@ -13,10 +13,10 @@ from conftest import TINY, Call, settings
 from trm.config import override
 from trm.errors import BadInput
 from trm.history import Rows, read, solved, stretches
+from trm.inference.loop import Thinking
 from trm.models import ModelConfig, build
 from trm.presets import PRESETS
 from trm.run import Run, run
-from trm.solver import Thinking
 from trm.store.provenance import training_seconds, trainings
 from trm.store.stored import load, save_model
 from trm.tasks import get_task

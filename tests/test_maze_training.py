@@ -20,7 +20,7 @@ from trm import maze_training, show
 from trm.config import RunConfig
 from trm.data import Reveal, Sampler
 from trm.errors import BadInput
-from trm.evaluate import evaluate
+from trm.inference.evaluate import evaluate
 from trm.maze_training import MazeSettings, TrainingMaze, training_mazes
 from trm.models import Output, State
 from trm.sources import make_sampler, training_set

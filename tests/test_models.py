@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trm.errors import BadInput
-from trm.evaluate import think
+from trm.inference.evaluate import think
 from trm.models import TRM, ModelConfig, State, build
 from trm.tasks.base import Spec
 from trm.tasks.sudoku.task import SIZES, Sudoku

@@ -20,12 +20,14 @@ import torch
 from conftest import Call
 from torch import Tensor, nn
 
-from trm import onnx_solve, solver, store
+from trm import store
 from trm.commands import app
 from trm.errors import BadInput, TrmError
+from trm.inference import loop as solver
+from trm.inference import onnx as onnx_solve
+from trm.inference.loop import Thinking
+from trm.inference.onnx import Exported, Floats
 from trm.models import ModelConfig, State, build, mixers
-from trm.onnx_solve import Exported, Floats
-from trm.solver import Thinking
 from trm.store import onnx_export
 from trm.store.stored import Stored
 from trm.tasks import get_task, load_puzzles

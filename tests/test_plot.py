@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import trm
 from trm import plot
-from trm.api import Board, Step
 from trm.errors import BadInput, TrmError
+from trm.inference.solver import Board, Step
 from trm.tasks.sudoku.task import Sudoku
 
 NINE = Sudoku()

@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from serving import EASY, MAZE, PATIENCE, Pathfinder, Served, events, serving, wait_until
 
 import trm
+from trm.inference.defaults import DEFAULT_WEIGHTS
 from trm.models import ModelConfig, build
 from trm.serve import load_solvers
 from trm.serve.checking import answer_faults
-from trm.solving import DEFAULT_WEIGHTS
 from trm.store.stored import Stored, save_model
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.search import count_solutions

@@ -23,8 +23,8 @@ import httpx
 import pytest
 from serving import MAZE, PATIENCE, Gated, Pathfinder, Served, events, serving, wait_until
 
-from trm.api import Step
 from trm.errors import TrmError
+from trm.inference.solver import Step
 from trm.serve import Limits
 from trm.serve.limits import Queue, Worked
 

@@ -13,10 +13,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from trm import onnx_solve
-from trm.evaluate import evaluate_thinking
+from trm.inference import onnx as onnx_solve
+from trm.inference.evaluate import evaluate_thinking
+from trm.inference.loop import Answer, Thinking, confidence_in, guess, solve
 from trm.models import TRM, Output, State
-from trm.solver import Answer, Thinking, confidence_in, guess, solve
 from trm.solving import print_answers
 from trm.store.stored import Stored
 from trm.tasks.base import Puzzles, Tokens

@@ -16,9 +16,10 @@ import pytest
 import torch
 
 import trm
-from trm import solving, store
-from trm.api import Answer
+from trm import store
 from trm.errors import BadInput
+from trm.inference import defaults
+from trm.inference.solver import Answer
 from trm.models import ModelConfig, build
 from trm.models.kernels import build as kernels
 from trm.tasks import load_puzzles
@@ -329,7 +330,7 @@ def test_a_longer_path_is_valid_and_not_solved() -> None:
 
 
 def test_weights_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(solving.DEFAULT_WEIGHTS, "maze")
+    monkeypatch.delitem(defaults.DEFAULT_WEIGHTS, "maze")
     with pytest.raises(BadInput, match="no weights for maze ship"):
         trm.Solver("maze")
     with pytest.raises(BadInput, match="was trained for sudoku, not for maze"):
@@ -355,4 +356,4 @@ def test_names_are_imported_when_they_are_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("False False\n", "")
-    assert trm.Solver.__module__ == "trm.api"
+    assert trm.Solver.__module__ == "trm.inference.solver"

@@ -18,11 +18,11 @@ from conftest import Call, settings, tiny
 
 from trm import Solver, store
 from trm.cost import forward_cost, parameters
-from trm.evaluate import evaluate
+from trm.inference.evaluate import evaluate
+from trm.inference.loop import Thinking, solve
 from trm.models import ModelConfig, State, build
 from trm.models.turns import TurnsTRM
 from trm.run import run
-from trm.solver import Thinking, solve
 from trm.tasks import load_puzzles
 from trm.tasks.base import Spec
 from trm.tasks.sudoku.task import Sudoku

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from trm.lazy import late
 from trm.version import __version__
 
 if TYPE_CHECKING:
     from trm import plot
-    from trm.api import Answer, Solver, Step
+    from trm.inference.solver import Answer, Solver, Step
     from trm.store.stored import Stored
 
 __all__ = ["Answer", "Solver", "Step", "__version__", "load", "plot"]
 
-HOMES = {"Answer": "trm.api", "Solver": "trm.api", "Step": "trm.api", "plot": "trm.plot"}
-
 if not TYPE_CHECKING:  # or any name at all would be one to a type checker
-
-    def __getattr__(name: str) -> object:
-        """Public names are imported when they are first used: torch takes a second to import."""
-        if name not in HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        module = import_module(HOMES[name])
-        return module if module.__name__ == f"trm.{name}" else getattr(module, name)
+    __getattr__ = late(__name__, {"inference.solver": "Answer Solver Step", "plot": ""})
 
 
 def load(name: str) -> Stored:

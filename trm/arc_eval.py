@@ -24,8 +24,8 @@ from trm.arc_votes import PASSES, RULES, Guess, Score, Votes, augmented, collect
 from trm.config import RunConfig
 from trm.devices import pick_device
 from trm.errors import BadInput
-from trm.evaluate import think
 from trm.files import check_writable
+from trm.inference.evaluate import think
 from trm.sources import embeddings_each
 from trm.store.stored import Stored
 from trm.tasks.arc.augment import Augmentation, decode, identifier

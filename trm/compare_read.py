@@ -19,7 +19,7 @@ from trm.config import RunConfig
 from trm.cost import forward_cost, run_flops
 from trm.devices import pick_device
 from trm.errors import BadInput
-from trm.evaluate import evaluate
+from trm.inference.evaluate import evaluate
 from trm.models.turns import unasked
 from trm.records import Record
 from trm.sources import task_of

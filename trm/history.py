@@ -17,11 +17,11 @@ from rich.table import Table
 from trm import plot
 from trm.devices import pick_device
 from trm.errors import BadInput
-from trm.evaluate import evaluate
-from trm.measuring import rows_for
+from trm.inference.evaluate import evaluate
+from trm.inference.loop import Thinking
+from trm.inference.rows import rows_for
 from trm.plot import COLOURS, new_figure, plain, save
 from trm.run import LOG
-from trm.solver import Thinking
 from trm.statistics import interval
 from trm.store.provenance import training_seconds, trainings
 from trm.store.stored import CONFIG, load

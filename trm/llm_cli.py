@@ -145,7 +145,7 @@ def show_record(record: Record, folder: Path) -> None:
     import numpy as np
     from rich.console import Console
 
-    from trm.evaluate import Evaluation  # torch comes with it: not before all is asked
+    from trm.inference.evaluate import Evaluation  # torch comes with it: not before all is asked
     from trm.show import accuracy
 
     about, exact = record.about, record.right().sum(1)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-    from trm.api import Answer, Step
-    from trm.evaluate import Evaluation
+    from trm.inference.evaluate import Evaluation
+    from trm.inference.solver import Answer, Step
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")  # Okabe and Ito: for all eyes
 INK, RULE, FAINT = "#222222", "#9a9a9a", "#e6e6e6"

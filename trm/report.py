@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from trm.config import RunConfig
-from trm.evaluate import Evaluation
+from trm.inference.evaluate import Evaluation
 from trm.statistics import interval
 from trm.train import Totals
 

@@ -20,8 +20,8 @@ from trm import checkpoint, ranks
 from trm.config import RunConfig
 from trm.devices import pick_device
 from trm.errors import BadInput, TrmError
-from trm.evaluate import Evaluation, evaluate
 from trm.files import write_text
+from trm.inference.evaluate import Evaluation, evaluate
 from trm.report import Reporter
 from trm.sources import described, held_out, task_of, training_set
 from trm.store.stored import CHECKPOINT, check_free, load, save_model

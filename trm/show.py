@@ -15,7 +15,7 @@ from rich.text import Text
 from trm.tasks.base import Task, Tokens, checkable
 
 if TYPE_CHECKING:
-    from trm.evaluate import Evaluation
+    from trm.inference.evaluate import Evaluation
 
 GIVEN, KEPT, CHANGED = "bold", "cyan", "bold black on yellow"
 FRAME_SECONDS = 0.15  # how long --trace shows a step on a terminal

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,85 +12,20 @@ import numpy as np
 from trm.errors import BadInput
 from trm.store.shipped import SHIPPED
 from trm.tasks.base import Tokens, accepted, check, checkable
-from trm.tasks.maze.task import Maze, maze_for
+from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.search import MAX_NODES, TooHard, count_solutions
-from trm.tasks.sudoku.task import Sudoku, sudoku_for
-from trm.tasks.text import decode, read_file
+from trm.tasks.sudoku.task import Sudoku
 
 if TYPE_CHECKING:
-    from trm import onnx_solve
+    from trm.inference import onnx as onnx_solve
+    from trm.inference.loop import Thinking
     from trm.show import Shown
-    from trm.solver import Thinking
     from trm.store.stored import Stored
     from trm.tasks.custom.task import Custom
 
     Solvable = Sudoku | Maze | Custom
 
-SIZES: dict[str, Callable[[str], Sudoku | Maze]] = {"sudoku": sudoku_for, "maze": maze_for}
-# The best that ship, for `trm solve` and `trm.Solver`.
-DEFAULT_WEIGHTS = {"sudoku": "sudoku-extreme-cpu-varied", "maze": "maze-hard-cpu"}
 FEW = 4  # questions for which an exported file is asked before torch is imported
-USUAL_STEPS = 64  # of a task that is not among the following
-# Settings of `trm.solver.Thinking` with which they solve most of what they can (docs/log.md).
-USUAL_THINKING: dict[str, dict[str, Any]] = {
-    "sudoku": {"steps": 32, "restarts": 100, "guesses": 2, "noise": 0.5},
-    "maze": {"steps": 256, "restarts": 3, "noise": 0.5},  # at 5 moves a step, there and back: paths of some 600
-}
-
-
-def default_weights(family: str) -> str:
-    """The weights that are used for a task unless others are named. Raises BadInput where none ship."""
-    weights = DEFAULT_WEIGHTS.get(family.split("-")[0])
-    if weights is None:
-        raise BadInput(f"no weights for {family} ship with this version; train some and name their folder as weights")
-    return weights
-
-
-def usual_thinking(family: str, given: dict[str, Any], least: int = 1) -> dict[str, Any]:
-    """A task's settings of `Thinking`, of `least` steps or more; those that are `given` (not None) take precedence."""
-    chosen = {name: value for name, value in given.items() if value is not None}
-    usual = USUAL_THINKING.get(family.split("-")[0], {"steps": USUAL_STEPS})
-    return {**usual, "steps": max(usual["steps"], least), **chosen}
-
-
-def read_question(argument: str, family: str = "sudoku", weights: str | None = None) -> tuple[Solvable, Tokens]:
-    """A puzzle on the command line, a file of them, or `-` for standard input. -> the task, [rows, cells]
-
-    `weights`: of a custom task, which is defined by them.
-    """
-    if family not in (*SIZES, "custom"):
-        raise BadInput(f"task {family!r} is unknown; choose {', '.join(SIZES)} or custom")
-    if argument == "-":
-        text = decode(sys.stdin.buffer.read(), "standard input")
-    elif looks_like_path(argument):
-        text = read_file(argument)
-    else:
-        text = argument
-    task = SIZES[family](text) if family in SIZES else custom_task(weights or default_weights(family))
-    return task, task.read(text).question
-
-
-def custom_task(weights: str) -> Custom:
-    """The task that a stored model was trained for. Raises BadInput unless it is a custom one."""
-    from trm import store
-    from trm.tasks import get_task
-    from trm.tasks.custom.task import FAMILY, Custom
-
-    stored = store.load(weights)
-    store.check_family(stored.name, stored.spec, FAMILY)
-    task = get_task(stored.spec.name)
-    assert isinstance(task, Custom)
-    return task
-
-
-def looks_like_path(argument: str) -> bool:
-    """A file that exists, or something that can only have been meant as one."""
-    try:
-        if Path(argument).exists():
-            return True
-    except (OSError, ValueError):  # too long for a name, or a NUL byte: a puzzle then
-        return False
-    return "\n" not in argument and (os.sep in argument or argument.lower().endswith((".txt", ".csv", ".sdk")))
 
 
 def problem(task: Solvable, question: Tokens, max_nodes: int = MAX_NODES) -> str | None:
@@ -120,12 +54,13 @@ def solve_and_print(
 
     `png`: where to draw the trace of the only row.
     """
-    from trm.solver import solve
+    from trm.inference.loop import solve
 
     answers = solve(stored, task, question, thinking, trace=trace)
     solved = print_answers(task, question, answers, trace, quiet)
     if png is not None:
-        from trm import api, plot
+        from trm import plot
+        from trm.inference import solver as api
 
         plot.trace(api.replayable(stored, task, question[0], thinking, answers[0]), png)
     return solved
@@ -140,7 +75,7 @@ def quick_answers(
     such file ships or fits the task, or unless all of them are solved: then all of the thinking is called for. A folder
     of that name comes before what ships, and an exported file in it may be older than its weights.
     """
-    from trm import onnx_solve
+    from trm.inference import onnx as onnx_solve
 
     file = SHIPPED / weights / onnx_solve.FILE
     if len(question) > FEW or not checkable(task) or Path(weights).exists() or not file.is_file():

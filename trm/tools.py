@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from trm.errors import BadInput, TrmError
-from trm.solving import SIZES, default_weights
+from trm.inference.defaults import SIZES, default_weights
 from trm.tasks.arc import text as arc_read
 from trm.tasks.base import Tokens
 from trm.tasks.maze.task import Maze
@@ -26,7 +26,7 @@ from trm.tasks.sudoku.task import Sudoku
 
 if TYPE_CHECKING:
     from trm.adapt_run import Result as Adapted
-    from trm.api import Answer, Solver
+    from trm.inference.solver import Answer, Solver
 
 LENGTH = 20_000  # characters of a puzzle; a maze of 100x100 cells has 10,100
 ARC_LENGTH = 200_000
@@ -270,7 +270,7 @@ _loading = Lock()
 
 @lru_cache(4)
 def load(family: str, weights: str) -> Solver:
-    from trm.api import Solver
+    from trm.inference.solver import Solver
 
     return Solver(family, weights)
 

@@ -111,7 +111,7 @@ def evaluate_command(
     refuse(ctx, ARC_ONLY, "only for ARC models")
     if not restarts:
         refuse(ctx, ("noise", "guesses"), "of further starts: give --restarts too")
-    from trm.solver import Thinking
+    from trm.inference.loop import Thinking
 
     asked_for = {"restarts": restarts, "noise": noise, "guesses": guesses}
     further: dict[str, Any] = {name: value for name, value in asked_for.items() if value is not None}
@@ -162,7 +162,7 @@ def history(
         refuse(ctx, ("steps", "limit", "skip", "until"), "of the rows to solve: give --data too")
     set_threads(threads)
     from trm.history import Rows, show
-    from trm.solver import Thinking
+    from trm.inference.loop import Thinking
 
     which = slice(skip, skip + limit if limit else None)
     show(runs, png, Rows(data, which, Thinking(steps, until=until)) if data else None)  # type: ignore[arg-type]

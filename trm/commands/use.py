@@ -41,16 +41,9 @@ def solve(
     A Sudoku that is not solved in 32 steps gets up to 100 further starts, each with two digits guessed and some noise,
     unless --restarts says otherwise. A maze gets up to 256 steps and 3 further starts.
     """
-    from trm.solving import (
-        check_backend,
-        check_plot,
-        default_weights,
-        print_answers,
-        quick_answers,
-        read_question,
-        solve_and_print,
-        usual_thinking,
-    )
+    from trm.inference.defaults import default_weights, usual_thinking
+    from trm.inference.puzzles import read_question
+    from trm.solving import check_backend, check_plot, print_answers, quick_answers, solve_and_print
 
     further = {"restarts": restarts, "noise": noise, "guesses": guesses}
     check_backend(backend, task_name, {**further, "seed": seed})
@@ -61,7 +54,7 @@ def solve(
     if plot is not None:
         check_plot(plot, question, backend)
     elif backend == "onnx":
-        from trm import onnx_solve
+        from trm.inference import onnx as onnx_solve
 
         model = onnx_solve.load(name, threads)
         answers = onnx_solve.solve(model, task, question, settings["steps"], seconds=seconds, trace=trace)
@@ -72,8 +65,8 @@ def solve(
     else:
         set_threads(threads)
         from trm import store
+        from trm.inference.loop import Thinking, Until
         from trm.models.turns import unasked
-        from trm.solver import Thinking, Until
         from trm.tasks.base import checkable
 
         until: Until = "valid" if checkable(task) else "sure"

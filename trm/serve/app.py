@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from trm.adapt_apart import longest
-from trm.api import Solver
 from trm.errors import BadInput, TrmError
+from trm.inference.solver import Solver
 from trm.serve.checking import Refused, read, read_arc, shown, shown_arc
 from trm.serve.events import arc_parts, given_up, last, stream
 from trm.serve.examples import examples

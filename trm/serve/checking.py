@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from trm.errors import BadInput
-from trm.reading import read_puzzle
+from trm.inference.puzzles import read_puzzle
 from trm.serve.limits import FAULTS
 from trm.serve.schemas import ArcPuzzle, Fault, Grid, Pair
 from trm.tasks.arc import text as arc_read

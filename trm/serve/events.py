@@ -7,10 +7,10 @@ from collections.abc import Generator, Iterator
 import numpy as np
 from pydantic import BaseModel
 
-from trm import api
 from trm.adapt_apart import adapting
 from trm.adapt_run import Result
 from trm.errors import TrmError
+from trm.inference import solver as api
 from trm.serve.checking import answer_faults, shown
 from trm.serve.schemas import Answer, Problem, Progress, Step
 from trm.tasks.arc.text import ArcTask

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from trm import api, store
+from trm import store
 from trm.arc_show import PALETTE
 from trm.errors import BadInput
+from trm.inference import solver as api
+from trm.inference.defaults import DEFAULT_WEIGHTS
 from trm.serve import limits as most
 from trm.serve.limits import Limits
 from trm.serve.schemas import Served, TaskInfo
-from trm.solving import DEFAULT_WEIGHTS
 from trm.store.stored import Stored
 from trm.tasks.arc import text as arc_read
 from trm.tasks.base import Spec

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
+from trm.inference.loop import Thinking, Until
 from trm.serve import limits
-from trm.solver import Thinking, Until
 from trm.tools import ARC_SECONDS, USUAL_ARC_SECONDS
 
 Text: TypeAlias = Annotated[str, Field(description="As `trm solve` reads it: one line, lines, or a drawn grid.")]

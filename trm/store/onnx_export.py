@@ -1,4 +1,4 @@
-"""A model as an ONNX file of one supervision step, for hosts without torch (`trm/onnx_solve.py` is one).
+"""A model as an ONNX file of one supervision step, for hosts without torch (`trm/inference/onnx.py` is one).
 
 The file (`docs/export.md` describes it for its readers) holds weights and operations, and as metadata, under the key
 `trm`, a JSON object with everything else that the host's loop needs.

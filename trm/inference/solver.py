@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from trm import solver, store
+from trm import store
 from trm.errors import BadInput
+from trm.inference import loop as solver
+from trm.inference.defaults import default_weights, usual_thinking
+from trm.inference.loop import Look, Thinking, Thoughts, think
+from trm.inference.puzzles import Puzzle, read_puzzle
 from trm.models import ModelConfig
 from trm.models.turns import latent
-from trm.reading import Puzzle, read_puzzle
-from trm.solver import Look, Thinking, Thoughts, think
-from trm.solving import default_weights, usual_thinking
 from trm.store.stored import Stored
 from trm.tasks import TASKS, get_task
 from trm.tasks.base import Spec, Task, Tokens, accepted, check, checkable
@@ -59,7 +60,7 @@ class Step(Board):
     number: int  # from 1, over all starts
     start: int  # 0 is the model's own, then come those with noise
     valid: bool  # the answer obeys the rules and keeps what was given
-    confidence: float  # 0..1, that it is right: see `trm.solver.confidence_in`
+    confidence: float  # 0..1, that it is right: see `trm.inference.confidence_in`
     cells: npt.NDArray[np.float32] = field(repr=False)  # [height, width], probability of each cell's token
     moved_y: float  # root mean square of what the step added to y
     moved_z: float  # the same of z; 0 where the model has none
@@ -72,7 +73,7 @@ class Answer(Board):
 
     question: Tokens = field(repr=False)  # [cells]
     valid: bool  # obeys the rules and keeps what was given
-    confidence: float  # 0..1, the model's own belief that it is right: see `trm.solver.confidence_in`
+    confidence: float  # 0..1, the model's own belief that it is right: see `trm.inference.confidence_in`
     steps: int  # supervision steps used, over all starts
     starts: int  # how often the model began on it
     _trace: Callable[[], Iterable[Step]] = field(repr=False)
@@ -102,7 +103,7 @@ class Solver:
             or a loaded model [default: the best that ships for the task].
         batch: puzzles that `solve_many` thinks about at once.
         thinking: how long, and until when: `steps`, `restarts`, `seed`, `seconds`, `until` and the other fields of
-            `trm.solver.Thinking`. Each method takes them too, for one call. Where no rules are known to check an answer
+            `trm.inference.Thinking`. Each method takes them too, for one call. Where no rules are known to check an answer
             by, `until` is `sure` by default.
 
     Raises:

@@ -37,7 +37,7 @@ class Exported:
 
 @dataclass
 class Answer:
-    """What the model made of one question; the fields are those of `trm.solver.Answer`."""
+    """What the model made of one question; the fields are those of `trm.inference.Answer`."""
 
     tokens: Tokens  # [cells]
     valid: bool = False
@@ -163,7 +163,7 @@ def solve(
 
 
 def confidence_in(question: Tokens, logits: Floats, halt: Floats) -> Floats:
-    """`trm.solver.confidence_in` in numpy: question [batch, cells] and a step's logits and halt -> [batch], 0..1"""
+    """`trm.inference.confidence_in` in numpy: question [batch, cells] and a step's logits and halt -> [batch], 0..1"""
     # The probability of the likeliest token is one over the sum of all, each relative to it.
     certain = 1 / np.exp(logits - logits.max(-1, keepdims=True)).sum(-1)
     sure: Floats = np.where(question == 0, 1, certain).min(-1) / (1 + np.exp(-halt.clip(-80)))  # clip: no overflow

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
-from trm.solving import SIZES
+from trm.inference.defaults import SIZES, default_weights
 from trm.tasks import get_task
 from trm.tasks.base import Task, Tokens
+from trm.tasks.custom.task import Custom
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku import task as sudoku
+from trm.tasks.sudoku.task import Sudoku
+from trm.tasks.text import decode, read_file
 
 Puzzle: TypeAlias = str | Sequence[Sequence[str]] | Sequence[Sequence[int]] | npt.NDArray[Any]  # a str is a line, too
 
@@ -58,3 +64,45 @@ def task_of_shape(family: str, shape: tuple[int, ...]) -> Task:
     if task is None:
         raise BadInput(f"a Sudoku has 4, 6, 9 or 16 rows and columns, not the shape {shape}")
     return task
+
+
+def read_question(
+    argument: str, family: str = "sudoku", weights: str | None = None
+) -> tuple[Sudoku | Maze | Custom, Tokens]:
+    """A puzzle on the command line, a file of them, or `-` for standard input. -> the task, [rows, cells]
+
+    `weights`: of a custom task, which is defined by them.
+    """
+    if family not in (*SIZES, "custom"):
+        raise BadInput(f"task {family!r} is unknown; choose {', '.join(SIZES)} or custom")
+    if argument == "-":
+        text = decode(sys.stdin.buffer.read(), "standard input")
+    elif looks_like_path(argument):
+        text = read_file(argument)
+    else:
+        text = argument
+    task = SIZES[family](text) if family in SIZES else custom_task(weights or default_weights(family))
+    return task, task.read(text).question
+
+
+def custom_task(weights: str) -> Custom:
+    """The task that a stored model was trained for. Raises BadInput unless it is a custom one."""
+    from trm import store
+    from trm.tasks import get_task
+    from trm.tasks.custom.task import FAMILY
+
+    stored = store.load(weights)
+    store.check_family(stored.name, stored.spec, FAMILY)
+    task = get_task(stored.spec.name)
+    assert isinstance(task, Custom)
+    return task
+
+
+def looks_like_path(argument: str) -> bool:
+    """A file that exists, or something that can only have been meant as one."""
+    try:
+        if Path(argument).exists():
+            return True
+    except (OSError, ValueError):  # too long for a name, or a NUL byte: a puzzle then
+        return False
+    return "\n" not in argument and (os.sep in argument or argument.lower().endswith((".txt", ".csv", ".sdk")))

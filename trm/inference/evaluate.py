@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from trm.inference.loop import Thinking, Until, confidence_in, enough, solve
 from trm.models.base import Model, State
-from trm.solver import Thinking, Until, confidence_in, enough, solve
 from trm.store.stored import Stored
 from trm.tasks.base import Bools, Ints, Puzzles, Scored, Task, Tokens, check
 
@@ -125,7 +125,7 @@ def evaluate(
 ) -> Evaluation:
     """Score `model` (already in evaluation mode) on every row of `puzzles`, at most `steps` supervision steps each.
 
-    A puzzle that is done (`until`, see `trm.solver.Thinking`) leaves the batch, and its answer is that of all later
+    A puzzle that is done (`until`, see `trm.inference.Thinking`) leaves the batch, and its answer is that of all later
     steps.
     """
     rows, taken = len(puzzles), 0

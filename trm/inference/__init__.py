@@ -1,0 +1,1 @@
+"""Trained models at work: one loop over supervision steps, solving and evaluation."""
