@@ -21,11 +21,11 @@ from reference import ReferenceTRM, stablemax_loss
 from torch import Tensor
 
 from trm.cost import forward_cost, training_cost
-from trm.losses import step_loss
 from trm.models import State, build
 from trm.models.trm import TRM
-from trm.presets import PRESETS
 from trm.tasks import get_task
+from trm.training.losses import step_loss
+from trm.training.presets import PRESETS
 
 # name -> preset, puzzles at once
 CASES = {

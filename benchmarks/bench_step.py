@@ -16,8 +16,8 @@ import torch
 from trm.models import State, build
 from trm.models.kernels.build import available
 from trm.models.layers import gated_width
-from trm.presets import PRESETS
 from trm.tasks.sudoku.task import Sudoku
+from trm.training.presets import PRESETS
 
 
 def rate(work: Callable[[], object], rounds: int = 5, seconds: float = 1.0) -> float:

@@ -12,10 +12,10 @@ from pathlib import Path
 from torch import Tensor, nn
 
 import trm
-from trm.config import RunConfig
 from trm.models import ModelConfig, Spec, register_mixer
 from trm.models.layers import rms_norm
-from trm.run import run
+from trm.training.config import RunConfig
+from trm.training.run import run
 
 MAZE = """
 S..#.

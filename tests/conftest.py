@@ -19,12 +19,12 @@ from browsing import browser, show, url  # noqa: F401 -- fixtures
 from llm_server import ask, model, puzzles  # noqa: F401 -- fixtures
 
 from trm import cli
-from trm.config import RunConfig, override
-from trm.presets import PRESETS
 from trm.tasks import load_puzzles
 from trm.tasks.sudoku.search import Solver, minimal_puzzle, random_solution
 from trm.tasks.sudoku.task import Sudoku
-from trm.train import Trainer
+from trm.training.config import RunConfig, override
+from trm.training.presets import PRESETS
+from trm.training.trainer import Trainer
 
 # Tiny tensors gain nothing from threads and lose much where the machine is busy.
 os.environ["OMP_NUM_THREADS"] = "1"

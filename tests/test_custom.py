@@ -19,14 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import trm
-from trm.custom_run import ATTENTION, custom_run, suited
 from trm.errors import BadInput
-from trm.presets import GROUPS, LOCAL, PRESETS
-from trm.sources import task_of
 from trm.tasks import TASKS, get_task
 from trm.tasks.base import accepted, checkable
 from trm.tasks.custom.structure import Structure, read_structure
 from trm.tasks.custom.task import Custom
+from trm.training.custom import ATTENTION, custom_run, suited
+from trm.training.datasets import task_of
+from trm.training.presets import GROUPS, LOCAL, PRESETS
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "latin"
 RULES = {"groups": [["rows", "columns"]], "blank": 0, "interchangeable": True}

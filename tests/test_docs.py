@@ -20,11 +20,11 @@ import typer
 
 import trm
 from trm.commands import app
-from trm.config import override
-from trm.custom_run import custom_run
-from trm.presets import get_preset
-from trm.run import run
 from trm.store import SHIPPED
+from trm.training.config import override
+from trm.training.custom import custom_run
+from trm.training.presets import get_preset
+from trm.training.run import run
 
 ROOT = Path(__file__).parent.parent
 LOG = ROOT / "docs" / "log.md"  # history: what it tells need not work any more

@@ -19,13 +19,13 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from trm.config import RunConfig
-from trm.data import Draw, Reveal, Sampler
-from trm.losses import step_loss
 from trm.models import Output, State
 from trm.store.convert import Imported, from_published, to_published
 from trm.tasks.base import Puzzles, Spec, Task
-from trm.train import Trainer
+from trm.training.config import RunConfig
+from trm.training.losses import step_loss
+from trm.training.sampler import Draw, Reveal, Sampler
+from trm.training.trainer import Trainer
 
 FOLDER = Path(os.environ.get("TRM_GOLDEN", Path(__file__).parent / "golden"))
 NAMES = ("trm_attention", "trm_mlp", "hrm")

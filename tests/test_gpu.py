@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from trm.config import RunConfig, override
-from trm.data import start_noise
-from trm.presets import get_preset
-from trm.sources import task_of, training_set
-from trm.train import Trainer
+from trm.training.config import RunConfig, override
+from trm.training.datasets import task_of, training_set
+from trm.training.presets import get_preset
+from trm.training.sampler import start_noise
+from trm.training.trainer import Trainer
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")

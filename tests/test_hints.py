@@ -9,16 +9,16 @@ import pytest
 import torch
 from test_maze import queue_search, random_questions
 
-from trm.config import RunConfig, override
 from trm.errors import BadInput
-from trm.hints import Hints
 from trm.models import ModelConfig, build
-from trm.presets import PRESETS
-from trm.sources import training_set
 from trm.tasks.base import Tokens
 from trm.tasks.maze.task import GOAL, OPEN, PATH, START, WALL, Maze
 from trm.tasks.sudoku.task import Sudoku
-from trm.train import Trainer
+from trm.training.config import RunConfig, override
+from trm.training.datasets import training_set
+from trm.training.hints import Hints
+from trm.training.presets import PRESETS
+from trm.training.trainer import Trainer
 
 MAZE = Maze(6, 7)
 CPU = torch.device("cpu")

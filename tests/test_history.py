@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from conftest import TINY, Call, settings
 
-from trm.config import override
 from trm.errors import BadInput
 from trm.history import Rows, read, solved, stretches
 from trm.inference.loop import Thinking
 from trm.models import ModelConfig, build
-from trm.presets import PRESETS
-from trm.run import Run, run
 from trm.store.provenance import training_seconds, trainings
 from trm.store.stored import load, save_model
 from trm.tasks import get_task
+from trm.training.config import override
+from trm.training.presets import PRESETS
+from trm.training.run import Run, run
 
 CHECK = {"rows": 200, "exact": [0.1, 0.25]}
 

@@ -17,8 +17,6 @@ from huggingface_hub import close_session
 import trm
 from trm.errors import BadInput, TrmError
 from trm.models import ModelConfig, build
-from trm.presets import PRESETS
-from trm.sources import training_set
 from trm.store.stored import save_model
 from trm.tasks import hub, load_puzzles
 from trm.tasks.custom.structure import Structure
@@ -26,6 +24,8 @@ from trm.tasks.custom.task import Custom
 from trm.tasks.maze.sets import embedded
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.task import Sudoku
+from trm.training.datasets import training_set
+from trm.training.presets import PRESETS
 
 TASK = Sudoku(2, 2)
 REPO = "sapientinc/sudoku-extreme"

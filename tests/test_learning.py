@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from trm.ema import Ema
-from trm.halting import exploration, halted
-from trm.losses import LossName, log_stablemax, step_loss
 from trm.models import Output, State
-from trm.optim import AdamAtan2, Muon, schedule
+from trm.training.ema import Ema
+from trm.training.halting import exploration, halted
+from trm.training.losses import LossName, log_stablemax, step_loss
+from trm.training.optim import AdamAtan2, Muon, schedule
 
 NOTHING = State(torch.empty(0), torch.empty(0))
 

@@ -16,19 +16,20 @@ from hypothesis import strategies as st
 from test_maze import every_answer, queue_label, queue_search
 from torch import Tensor
 
-from trm import maze_training, show
-from trm.config import RunConfig
-from trm.data import Reveal, Sampler
+from trm import show
 from trm.errors import BadInput
 from trm.inference.evaluate import evaluate
-from trm.maze_training import MazeSettings, TrainingMaze, training_mazes
 from trm.models import Output, State
-from trm.sources import make_sampler, training_set
 from trm.tasks import get_task
 from trm.tasks.base import Bools, Puzzles, Scored, Tokens
 from trm.tasks.maze.sets import DENSITY, fingerprint, generate, renew, usual_least
 from trm.tasks.maze.task import GOAL, OPEN, PATH, START, WALL, Maze
 from trm.tasks.sudoku.task import Sudoku
+from trm.training import mazes as maze_training
+from trm.training.config import RunConfig
+from trm.training.datasets import make_sampler, training_set
+from trm.training.mazes import MazeSettings, TrainingMaze, training_mazes
+from trm.training.sampler import Reveal, Sampler
 
 
 @pytest.fixture(autouse=True)

@@ -15,11 +15,11 @@ from torch import Tensor
 from trm import store
 from trm.errors import BadInput
 from trm.models import ModelConfig, build
-from trm.presets import PRESETS
 from trm.store.convert import from_published, to_published
 from trm.store.published import export_file, import_file, read_tensors
 from trm.tasks import get_task
 from trm.tasks.base import Spec
+from trm.training.presets import PRESETS
 
 SPEC = Spec("plain", 3, 4, vocab=7, first_symbol=7)
 SMALL = ModelConfig(width=32, heads=2, puzzle_ids=5, puzzle_tokens=3, puzzle_width=40, T=2, n=2)

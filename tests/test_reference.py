@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from trm.losses import step_loss
 from trm.models import ModelConfig, State, build
 from trm.tasks.base import Spec
+from trm.training.losses import step_loss
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from reference import ReferenceTRM, stablemax_loss

@@ -10,11 +10,11 @@ import pytest
 import torch
 from conftest import trainer
 
-from trm.data import Reveal, Sampler
-from trm.losses import step_loss
 from trm.models import State
 from trm.tasks import load_puzzles
 from trm.tasks.sudoku.task import Sudoku
+from trm.training.losses import step_loss
+from trm.training.sampler import Reveal, Sampler
 
 
 def test_a_noisy_start_is_drawn_for_every_puzzle_anew(small_csv: Path) -> None:

@@ -7,20 +7,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from trm import checkpoint, maze_training
 from trm.compare_read import training_flops
-from trm.config import RunConfig, Stage, override
 from trm.cost import memory, run_flops, training_cost
 from trm.errors import BadInput
 from trm.models import ModelConfig, build, resized
-from trm.presets import PRESETS
-from trm.run import run
-from trm.sources import training_set
 from trm.store.stored import Stored
 from trm.tasks import get_task
 from trm.tasks.maze.sets import generate
 from trm.tasks.maze.task import Maze
-from trm.train import Trainer
+from trm.training import checkpoint
+from trm.training import mazes as maze_training
+from trm.training.config import RunConfig, Stage, override
+from trm.training.datasets import training_set
+from trm.training.presets import PRESETS
+from trm.training.run import run
+from trm.training.trainer import Trainer
 
 SMALL = ["model.width=8", "model.n=1", "batch=4", "micro=2", "steps=10", "max_steps=3", "warmup=2", "maze.least=0.3"]
 STAGES = "stages=maze-4x4:0.2:2,maze-5x6:0.4:5"

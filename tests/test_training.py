@@ -17,15 +17,15 @@ import torch
 from conftest import STEPS, Trm, settings, tiny, trainer
 from safetensors.torch import load_file
 
-from trm import checkpoint
 from trm.cli import main
-from trm.config import RunConfig, override
 from trm.errors import BadInput, TrmError
-from trm.presets import PRESETS
-from trm.run import run
 from trm.store.stored import CHECKPOINT, load
 from trm.tasks.base import Puzzles
-from trm.train import NonFinite, Trainer
+from trm.training import checkpoint
+from trm.training.config import RunConfig, override
+from trm.training.presets import PRESETS
+from trm.training.run import run
+from trm.training.trainer import NonFinite, Trainer
 
 
 @pytest.fixture(scope="module")

@@ -22,10 +22,10 @@ from trm.inference.evaluate import evaluate
 from trm.inference.loop import Thinking, solve
 from trm.models import ModelConfig, State, build
 from trm.models.turns import TurnsTRM
-from trm.run import run
 from trm.tasks import load_puzzles
 from trm.tasks.base import Spec
 from trm.tasks.sudoku.task import Sudoku
+from trm.training.run import run
 
 TASK = Sudoku(2, 2)
 GROUPS = ModelConfig(mixer="groups", width=8, layers=1, T=1, n=2, positions="none", turns=3, turn_steps=2)

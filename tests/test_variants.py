@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from trm.config import RunConfig, override
 from trm.errors import BadInput
 from trm.models import HRM, ModelConfig, State, build
-from trm.presets import PRESETS, PUBLISHED, Preset
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.base import Spec
-from trm.train import Trainer
+from trm.training.config import RunConfig, override
+from trm.training.presets import PRESETS, PUBLISHED, Preset
+from trm.training.trainer import Trainer
 
 # The published settings at a size that trains a step in milliseconds.
 REDUCED = [

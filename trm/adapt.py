@@ -24,10 +24,10 @@ from trm.adapt_canvas import Canvas, canvases
 from trm.adapt_data import KINDS, collate, example, names, palette
 from trm.adapt_model import AdaptModel, Batch
 from trm.arc_votes import Guess, Votes, collect
-from trm.ema import Ema, load
-from trm.optim import make_optimizers
 from trm.tasks.arc.augment import DIHEDRAL, Augmentation
 from trm.tasks.arc.text import ArcTask, Grid, Pair
+from trm.training.ema import Ema, load
+from trm.training.optim import make_optimizers
 
 VIEWS = tuple(Augmentation(number) for number in range(len(DIHEDRAL)))
 KNOWN = 20  # batches without a wrong cell, one after the other: the demonstrations are known by heart

@@ -21,16 +21,16 @@ from rich.table import Table
 
 from trm import store
 from trm.arc_votes import PASSES, RULES, Guess, Score, Votes, augmented, collect, pool, score, write_submission
-from trm.config import RunConfig
 from trm.devices import pick_device
 from trm.errors import BadInput
 from trm.files import check_writable
 from trm.inference.evaluate import think
-from trm.sources import embeddings_each
 from trm.store.stored import Stored
 from trm.tasks.arc.augment import Augmentation, decode, identifier
 from trm.tasks.arc.sets import answered, held_out_tasks
 from trm.tasks.arc.text import ArcTask, Grid
+from trm.training.config import RunConfig
+from trm.training.datasets import embeddings_each
 
 VOTES = 16  # of each question, where nothing else is asked for; the published evaluation has 1,001
 

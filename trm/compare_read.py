@@ -15,19 +15,19 @@ from typing import Literal
 
 from trm import records, store
 from trm.compare import Entry
-from trm.config import RunConfig
 from trm.cost import forward_cost, run_flops
 from trm.devices import pick_device
 from trm.errors import BadInput
 from trm.inference.evaluate import evaluate
 from trm.models.turns import unasked
 from trm.records import Record
-from trm.sources import task_of
 from trm.store.provenance import training_seconds, trainings
 from trm.store.stored import Stored
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.arc.task import Arc
 from trm.tasks.base import Puzzles, Task
+from trm.training.config import RunConfig
+from trm.training.datasets import task_of
 
 EVALUATION = "evaluation.json"  # what the folder of a language model holds
 EVALUATIONS = "evaluations"  # the folder beside a model's weights where its records are kept

@@ -18,13 +18,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from trm.config import RunConfig
-from trm.losses import step_loss
 from trm.models import ModelConfig, build
 from trm.models.frames import PuzzleEmbedding
 from trm.models.trm import TRM
 from trm.tasks import get_task
 from trm.tasks.base import Spec
+from trm.training.config import RunConfig
+from trm.training.losses import step_loss
 
 LOOKUPS = (torch.ops.aten.index, torch.ops.aten.embedding, torch.ops.aten.gather)
 

@@ -9,11 +9,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from trm.config import RunConfig
 from trm.cost import forward_cost, memory, parameters, published_count, run_flops, training_cost
 from trm.models.layers import gated_width
-from trm.presets import Preset
-from trm.sources import task_of
+from trm.training.config import RunConfig
+from trm.training.datasets import task_of
+from trm.training.presets import Preset
 
 SIDE = 1024  # of the matrices whose product is timed
 RATE_SECONDS = 0.5

@@ -21,12 +21,12 @@ from trm.inference.evaluate import evaluate
 from trm.inference.loop import Thinking
 from trm.inference.rows import rows_for
 from trm.plot import COLOURS, new_figure, plain, save
-from trm.run import LOG
 from trm.statistics import interval
 from trm.store.provenance import training_seconds, trainings
 from trm.store.stored import CONFIG, load
 from trm.tasks import get_task
 from trm.tasks.arc.task import Arc
+from trm.training.run import LOG
 
 POINTS = 60  # of a curve of losses, each the mean of a stretch of the log
 ROWS = 12  # of the table, at most

@@ -16,7 +16,7 @@ from trm.errors import BadInput
 from trm.files import check_outside, check_writable
 
 if TYPE_CHECKING:
-    from trm.config import RunConfig
+    from trm.training.config import RunConfig
 
 StructureOption = Annotated[
     Path | None, typer.Option("--structure", help="Of the preset custom: a TOML or JSON file, see docs/custom.md.")
@@ -40,7 +40,7 @@ def train(
     threads: ThreadsOption = 0,
 ) -> None:
     """Train a model, or go on with one. Stop it with Ctrl-C whenever you like: --resume goes on from there."""
-    from trm.presets import PRESETS, get_preset, table
+    from trm.training.presets import PRESETS, get_preset, table
 
     if preset == "list":
         table(PRESETS)
@@ -62,21 +62,21 @@ def train(
 
     ranked = "RANK" in os.environ
     if not ranked and (count := processes(procs, chosen.procs)) > 1:
-        from trm.launch import launch
+        from trm.training.distributed import launch
 
         if not resume and config.batch % count:
             raise BadInput(f"batch {config.batch} does not divide over {count} processes; --set batch=... or --procs 1")
         raise typer.Exit(launch(count, sys.argv[1:]))
 
-    from trm import ranks
-    from trm.run import run
+    from trm.training import distributed
+    from trm.training.run import run
 
     set_threads(threads or max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
-    with ranks.joined() as device:
+    with distributed.joined() as device:
         finished = run(
             None if resume else config, folder, preset, minutes, resume, shlex.join(["trm", *sys.argv[1:]]), device
         )
-        first = ranks.rank() == 0
+        first = distributed.rank() == 0
     if first and finished:
         print(f"trained: {folder} (weights in model.safetensors); next: trm eval {folder}", file=sys.stderr)
     elif first:
@@ -95,8 +95,8 @@ def configure(
     config: RunConfig, settings: list[str], data: str | None, structure: Path | None, steps: int | None = None
 ) -> RunConfig:
     """The preset with the command line's changes."""
-    from trm.config import override
-    from trm.custom_run import custom_run
+    from trm.training.config import override
+    from trm.training.custom import custom_run
 
     config = custom_run(config, data, structure)
     if data is not None:
@@ -138,7 +138,7 @@ def describe(
     threads: ThreadsOption = 0,
 ) -> None:
     """What a preset is, what it costs, and how long it would take on this machine."""
-    from trm.presets import get_preset
+    from trm.training.presets import get_preset
 
     chosen = get_preset(preset)
     run = configure(chosen.config, settings or [], data, structure)

@@ -103,8 +103,8 @@ class Solver:
             or a loaded model [default: the best that ships for the task].
         batch: puzzles that `solve_many` thinks about at once.
         thinking: how long, and until when: `steps`, `restarts`, `seed`, `seconds`, `until` and the other fields of
-            `trm.inference.Thinking`. Each method takes them too, for one call. Where no rules are known to check an answer
-            by, `until` is `sure` by default.
+            `trm.inference.Thinking`. Each method takes them too, for one call. Where no rules are known to check an
+            answer by, `until` is `sure` by default.
 
     Raises:
         BadInput: no such task or weights, or weights for another task.

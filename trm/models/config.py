@@ -28,7 +28,7 @@ class ModelConfig(BaseModel):
     turn_steps: int = Field(TURN, ge=1)  # supervision steps until the next one goes on
     gradient: Literal["recursion", "one_step"] = "recursion"  # through the last recursion, or its last two updates
     memory: Literal["yz", "single", "scales"] = "yz"  # y and z; one state for both; y and a z_i for each latent update
-    hints: int = Field(0, ge=0)  # of the head that learns what a task tells of the way (`trm/hints.py`); 0: none
+    hints: int = Field(0, ge=0)  # of the head that learns what a task tells of the way ; 0: none
     positions: Literal["none", "rope", "learned"] = "rope"
     puzzle_ids: int = Field(0, ge=0)  # rows of the puzzle-embedding table; 0: the model has none
     puzzle_tokens: int = Field(16, ge=1)  # positions that a puzzle embedding fills

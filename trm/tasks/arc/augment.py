@@ -19,7 +19,7 @@ Offset = tuple[int, int]  # rows, columns
 
 CELLS = SIDE * SIDE
 PAD, END, FIRST = 0, 1, 2  # FIRST: token of colour 0
-STREAM = 3  # of random numbers; those of trm.data are 0 to 2
+STREAM = 3  # of random numbers; those of trm.training.sampler are 0 to 2
 CORNER: Offset = (0, 0)
 
 

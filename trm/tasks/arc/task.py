@@ -49,7 +49,7 @@ def training_rows(tasks: Sequence[ArcTask]) -> list[tuple[int, int, Pair]]:
 
 @dataclass(frozen=True)
 class ArcPuzzles(Puzzles):
-    """Pairs as tokens together with the tasks they are from, which `trm.arc_data.ArcSampler` augments on the fly."""
+    """Pairs as tokens, and the tasks they are from, which the sampler of training augments on the fly."""
 
     tasks: tuple[ArcTask, ...] = ()
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
-from trm.config import RunConfig, Stage
-from trm.data import Reveal
 from trm.errors import BadInput
-from trm.maze_training import MazeSettings
 from trm.models.config import ModelConfig
+from trm.training.config import RunConfig, Stage
+from trm.training.mazes import MazeSettings
+from trm.training.sampler import Reveal
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ MAZE_HARD = Preset(
     "walls; the last 100 are left to report on",
 )
 
-# The model is chosen by what is declared of the task: see trm/custom_run.py.
+# The model is chosen by what is declared of the task: see trm/training/custom.py.
 CUSTOM = Preset(
     name="custom",
     hardware="two CPU cores",

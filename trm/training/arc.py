@@ -1,4 +1,4 @@
-"""ARC in training: augmentations drawn when they are needed, by the rule of `trm.data`.
+"""ARC in training: augmentations drawn when they are needed, by the rule of `trm.training.sampler`.
 
 The published data set writes a thousand augmented copies of every task to disk, four million rows. Here a row is a
 function of the seed, the slot and a counter, and only the pairs themselves are held.
@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from trm.data import PUZZLE, Draw, Reveal, Sampler
 from trm.tasks.arc.augment import CORNER, Augmentation, encode, identifier, numbered, random_offset, still
 from trm.tasks.arc.task import Arc, training_pairs, training_rows
 from trm.tasks.arc.text import ArcTask
+from trm.training.sampler import PUZZLE, Draw, Reveal, Sampler
 
 AUGMENTATIONS = 1000  # of each task, as published
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trm.config import RunConfig
 from trm.errors import BadInput
 from trm.models.config import ModelConfig
-from trm.presets import GROUPS, LOCAL
 from trm.tasks.custom.structure import Structure, read_structure
 from trm.tasks.custom.task import FAMILY, defined
+from trm.training.config import RunConfig
+from trm.training.presets import GROUPS, LOCAL
 
 ATTENTION = ModelConfig(width=128, heads=4, layers=2, expansion=3, multiple=16, T=1, n=3)
 

@@ -8,12 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trm import ranks
-from trm.arc_data import ArcSampler
-from trm.config import RunConfig
-from trm.data import Sampler
 from trm.errors import BadInput
-from trm.maze_training import GENERATED, MazePuzzles, training_mazes
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.arc.leaks import Leak
 from trm.tasks.arc.sets import ArcSet, arc_set
@@ -21,6 +16,11 @@ from trm.tasks.arc.task import Arc, ArcPuzzles, evaluation_pairs, training_pairs
 from trm.tasks.base import Puzzles, Task
 from trm.tasks.custom.task import FAMILY, Custom
 from trm.tasks.maze.task import Maze
+from trm.training import distributed
+from trm.training.arc import ArcSampler
+from trm.training.config import RunConfig
+from trm.training.mazes import GENERATED, MazePuzzles, training_mazes
+from trm.training.sampler import Sampler
 
 
 def task_of(config: RunConfig) -> Task:
@@ -42,7 +42,7 @@ def training_set(config: RunConfig, task: Task) -> Puzzles:
     if config.reveal.share:
         raise BadInput("reveal is not for ARC, whose answers have sizes of their own: --set reveal.share=0")
     sets = _arc_set(config, task)
-    if ranks.rank() == 0:
+    if distributed.rank() == 0:
         for line in told(sets, config.arc.keep_leaks):
             print(f"{task.name}: {line}", file=sys.stderr)
     return training_pairs(sets.tasks, embeddings_each(config) - 1)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from trm.models.frames import PuzzleEmbedding
-from trm.ranks import gathered
+from trm.training.distributed import gathered
 
 OptimizerName = Literal["adamw", "adam_atan2", "muon"]
 

@@ -12,10 +12,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from trm.config import RunConfig
 from trm.inference.evaluate import Evaluation
 from trm.statistics import interval
-from trm.train import Totals
+from trm.training.config import RunConfig
+from trm.training.trainer import Totals
 
 PLAIN_EVERY = 10.0  # seconds between lines where there is no terminal
 

@@ -16,18 +16,18 @@ import torch
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from trm import checkpoint, ranks
-from trm.config import RunConfig
 from trm.devices import pick_device
 from trm.errors import BadInput, TrmError
 from trm.files import write_text
 from trm.inference.evaluate import Evaluation, evaluate
-from trm.report import Reporter
-from trm.sources import described, held_out, task_of, training_set
 from trm.store.stored import CHECKPOINT, check_free, load, save_model
 from trm.tasks import get_task
 from trm.tasks.base import Puzzles, Task
-from trm.train import NonFinite, Totals, Trainer
+from trm.training import checkpoint, distributed
+from trm.training.config import RunConfig
+from trm.training.datasets import described, held_out, task_of, training_set
+from trm.training.report import Reporter
+from trm.training.trainer import NonFinite, Totals, Trainer
 from trm.version import __version__
 
 LOG = "log.jsonl"
@@ -63,7 +63,7 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
     lock = FileLock(out / ".lock")
     try:
-        if ranks.rank() == 0:
+        if distributed.rank() == 0:
             lock.acquire(timeout=0)
         return Run.open(config, out, name, minutes, resume, command, device).to_the_end()
     except Timeout:
@@ -113,7 +113,7 @@ class Run:
             "trm": __version__,
             "torch": str(torch.__version__),
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, {device.type}",
-            "processes": ranks.world(),
+            "processes": distributed.world(),
             "threads": torch.get_num_threads(),
         }
         checked = 0 < config.check_every <= config.steps
@@ -129,7 +129,7 @@ class Run:
             self.trainer.load_state_dict(content["trainer"])
             self.seconds = content["seconds"]
             about.update((key, value) for key, value in content["about"].items() if key in ("command", "init"))
-        if ranks.rank() == 0:
+        if distributed.rank() == 0:
             trim_log(out / LOG, self.trainer.step)
             write_text(out / "run.json", json.dumps({"name": name, "run": config.model_dump()}, indent=1) + "\n")
         return self
@@ -140,7 +140,7 @@ class Run:
         parent, saved = os.getppid(), trainer.step
         restore = catch_signals(self.request_stop)
         try:
-            with Reporter(self.out / LOG, config, trainer.step, ranks.rank() == 0) as reporter:
+            with Reporter(self.out / LOG, config, trainer.step, distributed.rank() == 0) as reporter:
                 while trainer.step < config.steps and not self.should_stop(parent):
                     began = time.perf_counter()
                     trainer.advance()
@@ -168,12 +168,12 @@ class Run:
 
     def should_stop(self, parent: int) -> bool:
         """Whether any rank was told to stop, or lost the process that started it. The same answer on every rank."""
-        alone = ranks.world() > 1 and os.getppid() != parent
-        return bool(ranks.summed(torch.tensor([float(self.stopping or alone)])).item())
+        alone = distributed.world() > 1 and os.getppid() != parent
+        return bool(distributed.summed(torch.tensor([float(self.stopping or alone)])).item())
 
     def gather_totals(self) -> Totals:
         """The sums since the last report over all ranks; they start again from zero."""
-        values = ranks.summed(torch.tensor(list(dataclasses.astuple(self.trainer.totals)), dtype=torch.float64))
+        values = distributed.summed(torch.tensor(list(dataclasses.astuple(self.trainer.totals)), dtype=torch.float64))
         self.trainer.totals = Totals()
         return Totals(*values.tolist())
 
@@ -181,7 +181,7 @@ class Run:
         """Averaged weights on held-out puzzles, the rows shared out over ranks. The result is rank 0's to report."""
         config, model = self.trainer.config, self.trainer.whole
         assert self.held_out is not None
-        mine = self.held_out.take(slice(ranks.rank(), None, ranks.world()))
+        mine = self.held_out.take(slice(distributed.rank(), None, distributed.world()))
         with self.trainer.ema.applied(model):
             model.eval()
             part = evaluate(model, self.task, mine, config.max_steps, device=self.trainer.device)
@@ -189,16 +189,16 @@ class Run:
         counts = (part.exact, part.cell, part.valid, *part.extra.values())
         sums = torch.stack([torch.from_numpy(count) for count in counts])
         rest = torch.tensor([part.rows, part.cells, part.halted_exact, part.halted_steps])
-        exact, cell, valid, *more = ranks.summed(sums).numpy()
+        exact, cell, valid, *more = distributed.summed(sums).numpy()
         extra = dict(zip(part.extra, more, strict=True))
-        rows, cells, halted_exact, halted_steps = ranks.summed(rest).tolist()
+        rows, cells, halted_exact, halted_steps = distributed.summed(rest).tolist()
         return Evaluation(rows, cells, exact, cell, valid, halted_exact, halted_steps, part.seconds, extra=extra)
 
     def save(self) -> int:
         """Write the checkpoint and the averaged model. -> the step saved"""
         trainer = self.trainer
         state = trainer.state_dict()
-        if ranks.rank() == 0:
+        if distributed.rank() == 0:
             content = {
                 "config": trainer.config.model_dump_json(),
                 "name": self.name,
@@ -213,7 +213,7 @@ class Run:
     def save_weights(self, folder: Path) -> None:
         """Write the averaged model."""
         trainer, config = self.trainer, self.trainer.config
-        if ranks.rank() == 0:
+        if distributed.rank() == 0:
             about = {**self.about_now(), "run": config.model_dump()}
             with trainer.ema.applied(trainer.model):
                 save_model(folder, trainer.model, config.model, self.task.spec, self.name, about)
@@ -265,11 +265,11 @@ def seconds_a_step(trainer: Trainer, budget: float) -> float:
         trainer.advance()
         count += 1
         # Every rank must stop measuring at the same step: rank 0's clock decides.
-        late = time.perf_counter() - began > budget and ranks.rank() == 0
-        if ranks.summed(torch.tensor([float(late)])).item():
+        late = time.perf_counter() - began > budget and distributed.rank() == 0
+        if distributed.summed(torch.tensor([float(late)])).item():
             break
-    spent = time.perf_counter() - began if ranks.rank() == 0 else 0.0
-    return float(ranks.summed(torch.tensor([spent], dtype=torch.float64)).item()) / count
+    spent = time.perf_counter() - began if distributed.rank() == 0 else 0.0
+    return float(distributed.summed(torch.tensor([spent], dtype=torch.float64)).item()) / count
 
 
 def trim_log(path: Path, step: int) -> None:

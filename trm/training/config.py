@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from trm.arc_data import ArcSettings
-from trm.data import Reveal
 from trm.errors import BadInput
-from trm.losses import LossName
-from trm.maze_training import MazeSettings
 from trm.models.config import TURN, ModelConfig
-from trm.optim import OptimizerName
 from trm.tasks.custom.structure import Structure
+from trm.training.arc import ArcSettings
+from trm.training.losses import LossName
+from trm.training.mazes import MazeSettings
+from trm.training.optim import OptimizerName
+from trm.training.sampler import Reveal
 
 
 class Stage(BaseModel):

@@ -12,20 +12,20 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.parallel import DistributedDataParallel
 
-from trm import ranks
-from trm.config import RunConfig
-from trm.data import carry_draw, halting_draws, start_noise
-from trm.ema import Ema
 from trm.errors import BadInput
-from trm.halting import exploration, halted
-from trm.hints import Hints
-from trm.losses import limited, step_loss
 from trm.models import Output, State, build, resized, select
 from trm.models.frames import TokenFrame
-from trm.optim import SignSgd, make_optimizers, schedule
-from trm.sources import make_sampler, training_set
 from trm.tasks import get_task
 from trm.tasks.base import Puzzles, Task
+from trm.training import distributed
+from trm.training.config import RunConfig
+from trm.training.datasets import make_sampler, training_set
+from trm.training.ema import Ema
+from trm.training.halting import exploration, halted
+from trm.training.hints import Hints
+from trm.training.losses import limited, step_loss
+from trm.training.optim import SignSgd, make_optimizers, schedule
+from trm.training.sampler import carry_draw, halting_draws, start_noise
 
 
 @dataclass
@@ -69,8 +69,10 @@ class Trainer:
     slots: Slots
 
     def __init__(self, config: RunConfig, task: Task, puzzles: Puzzles, device: torch.device) -> None:
-        if config.batch % ranks.world():
-            raise BadInput(f"batch {config.batch} does not divide over {ranks.world()} processes; --set batch=...")
+        if config.batch % distributed.world():
+            raise BadInput(
+                f"batch {config.batch} does not divide over {distributed.world()} processes; --set batch=..."
+            )
         self.config, self.device, self.step = config, device, 0
         self.task, self.puzzles = task, puzzles
         self.dtype = torch.float64 if config.precision == "float64" else torch.float32
@@ -108,8 +110,8 @@ class Trainer:
         self.sign_sgd = SignSgd(embedding, config.puzzle_lr, config.puzzle_weight_decay) if embedding else None
         net = cast(nn.Module, torch.compile(self.model)) if config.compile else self.model
         # Buffers (an embedding table may be large) are kept equal by every rank doing the same to them.
-        self.net = DistributedDataParallel(net, forward_sync_buffers=False) if ranks.world() > 1 else net
-        slots = self.empty_slots(config.batch // ranks.world(), task.spec.cells)
+        self.net = DistributedDataParallel(net, forward_sync_buffers=False) if distributed.world() > 1 else net
+        slots = self.empty_slots(config.batch // distributed.world(), task.spec.cells)
         if self.stage >= 0:
             slots.taken = self.slots.taken  # what a slot takes next depends on how many it has taken
         self.stage, self.slots = number, slots
@@ -157,12 +159,12 @@ class Trainer:
             part = slice(start, min(start + size, count))
             last = part.stop == count
             # Gradients are averaged over ranks once, after the last part.
-            wait = contextlib.nullcontext() if last or ranks.world() == 1 else self.net.no_sync()  # type: ignore[operator]
+            wait = contextlib.nullcontext() if last or distributed.world() == 1 else self.net.no_sync()  # type: ignore[operator]
             with wait:
                 measured += self.learn(part)
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
-        if not torch.isfinite(ranks.summed(torch.stack([*measured[:2], norm.cpu().double()]))).all():
+        if not torch.isfinite(distributed.summed(torch.stack([*measured[:2], norm.cpu().double()]))).all():
             raise NonFinite  # before the weights are touched
         if config.clip:
             nn.utils.clip_grads_with_norm_(self.model.parameters(), config.clip, norm)
@@ -195,7 +197,7 @@ class Trainer:
         slots, config = self.slots, self.config
         kept = torch.zeros_like(slots.halted[part])
         if config.carry:
-            first_slot = ranks.rank() * len(slots.steps) + part.start
+            first_slot = distributed.rank() * len(slots.steps) + part.start
             for row in rows:
                 draw = carry_draw(config.seed, first_slot + row, int(slots.taken[part.start + row]))
                 kept[row] = draw < config.carry
@@ -203,7 +205,7 @@ class Trainer:
 
     def take(self, numbers: list[int]) -> None:
         """Put the next puzzle into each of these slots."""
-        slots, first_slot = self.slots, ranks.rank() * len(self.slots.steps)
+        slots, first_slot = self.slots, distributed.rank() * len(self.slots.steps)
         taken, progress = slots.taken[numbers].tolist(), self.step / self.config.steps
         draws = [self.sampler.draw(first_slot + i, count, progress) for i, count in zip(numbers, taken, strict=True)]
         # All at once: a copy for each puzzle is what a GPU would wait for.
@@ -222,7 +224,7 @@ class Trainer:
             return start
         start = State(start.y.clone(), start.z.clone())
         sizes = [values[0].numel() for values in start]
-        first_slot, taken = ranks.rank() * len(self.slots.steps) + part.start, self.slots.taken[part].tolist()
+        first_slot, taken = distributed.rank() * len(self.slots.steps) + part.start, self.slots.taken[part].tolist()
         for row in rows:
             drawn = start_noise(config.seed, first_slot + row, taken[row], sum(sizes), self.device).to(start.y)
             for values, noise in zip(start, torch.split(drawn, sizes), strict=True):
@@ -281,14 +283,14 @@ class Trainer:
         number = self.step * self.now.window + turn
         draws = torch.from_numpy(halting_draws(self.config.seed, number, self.config.batch))
         count = len(self.slots.steps)
-        return draws[ranks.rank() * count : (ranks.rank() + 1) * count]
+        return draws[distributed.rank() * count : (distributed.rank() + 1) * count]
 
     # -- saving and restoring ----------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on, the same whatever the number of ranks. Call it on every rank."""
-        slots = {field.name: ranks.gathered(getattr(self.slots, field.name)) for field in fields(Slots)}
-        totals = ranks.summed(torch.tensor(list(vars(self.totals).values()), dtype=torch.float64)).tolist()
+        slots = {field.name: distributed.gathered(getattr(self.slots, field.name)) for field in fields(Slots)}
+        totals = distributed.summed(torch.tensor(list(vars(self.totals).values()), dtype=torch.float64)).tolist()
         return {
             "step": self.step,
             "model": self.model.state_dict(),
@@ -308,10 +310,10 @@ class Trainer:
         for optimizer, state in zip(self.optimizers, content["optimizers"], strict=True):
             optimizer.load_state_dict(state)
         count = len(self.slots.steps)
-        part = slice(ranks.rank() * count, (ranks.rank() + 1) * count)
+        part = slice(distributed.rank() * count, (distributed.rank() + 1) * count)
         self.slots = Slots(**{name: value[part].to(self.device).clone() for name, value in content["slots"].items()})
         if self.hints:
             for slot in (~self.slots.halted).nonzero().flatten().tolist():
                 question, answer = (tokens[slot].cpu().numpy() for tokens in (self.slots.question, self.slots.answer))
                 self.hints.take(slot, question, answer)
-        self.totals = Totals(**content["totals"]) if ranks.rank() == 0 else Totals()  # they are of all ranks
+        self.totals = Totals(**content["totals"]) if distributed.rank() == 0 else Totals()  # they are of all ranks
