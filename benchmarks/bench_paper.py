@@ -2,7 +2,7 @@
 
 Every figure is from one run on all of the machine's cores. In each round ours, the reference and large square products
 of as many FLOPs take turns, and shares and ratios are medians over rounds: a machine's rate may change within seconds.
-FLOPs are those of the matrix products of the mathematics (trm/cost.py), so work done twice does not count. The
+FLOPs are those of the matrix products of the mathematics (trm/analysis/cost.py), so work done twice does not count. The
 reference computes with the same weights, from the paper's description alone (benchmarks/reference.py).
 """
 
@@ -20,7 +20,7 @@ import torch
 from reference import ReferenceTRM, stablemax_loss
 from torch import Tensor
 
-from trm.cost import forward_cost, training_cost
+from trm.analysis.cost import forward_cost, training_cost
 from trm.models import State, build
 from trm.models.trm import TRM
 from trm.tasks import get_task

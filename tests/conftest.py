@@ -78,7 +78,7 @@ def children() -> list[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has ended meanwhile
             mine = f"PPid:\t{os.getpid()}\n" in (folder / "status").read_text()
-            if mine and b"trm.adapt_apart" in (folder / "cmdline").read_bytes():
+            if mine and b"trm.adapt.child" in (folder / "cmdline").read_bytes():
                 found.append(int(folder.name))
     return found
 

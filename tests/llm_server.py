@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from trm.llm import ask_rows
-from trm.llm_http import Client, endpoint
-from trm.llm_kept import Line, plan
-from trm.records import Record
+from trm.analysis.records import Record
+from trm.llm.ask import ask_rows
+from trm.llm.http import Client, endpoint
+from trm.llm.transcripts import Line, plan
 from trm.tasks import load_puzzles
 from trm.tasks.base import Puzzles
 from trm.tasks.sudoku.task import Sudoku

@@ -20,13 +20,13 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from trm import adapt_run
-from trm.adapt import Settings, adapt
-from trm.adapt_canvas import canvases
-from trm.adapt_data import EMPTY, KINDS, collate, example, names, palette
-from trm.adapt_model import AdaptModel, Batch
-from trm.adapt_objects import boxes, objects
-from trm.arc_votes import check_submission, rank
+from trm.adapt import run as adapt_run
+from trm.adapt.canvas import canvases
+from trm.adapt.examples import EMPTY, KINDS, collate, example, names, palette
+from trm.adapt.learn import Settings, adapt
+from trm.adapt.model import AdaptModel, Batch
+from trm.adapt.objects import boxes, objects
+from trm.arc.votes import check_submission, rank
 from trm.errors import BadInput, TrmError
 from trm.tasks.arc.augment import turn
 from trm.tasks.arc.text import ArcTask, Grid, Pair, read_tasks

@@ -13,9 +13,10 @@ from arc_cases import EACH, TASK, TASKS, TINY, config, write
 from conftest import Call, Result
 from torch import Tensor
 
-from trm import arc_eval, store
-from trm.arc_eval import Asked, ModelPredictor, evaluate, trained
-from trm.arc_votes import PASSES, RULES, augmented, collect, score_submission
+from trm import store
+from trm.arc import evaluate as arc_eval
+from trm.arc.evaluate import Asked, ModelPredictor, evaluate, trained
+from trm.arc.votes import PASSES, RULES, augmented, collect, score_submission
 from trm.models import Output, State
 from trm.statistics import interval
 from trm.store.stored import Stored

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from trm.arc_show import PALETTE, Shown, cells, panels, picture
-from trm.arc_votes import (
+from trm.arc.show import PALETTE, Shown, cells, panels, picture
+from trm.arc.votes import (
     RULES,
     Guess,
     Predict,
@@ -303,7 +303,7 @@ def test_a_narrow_terminal_breaks_between_grids(width: int) -> None:
 
 def test_a_picture_has_every_panel(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    from trm.arc_show import draw
+    from trm.arc.show import draw
 
     figure = draw(ArcTask("$mine^$", TASK.train, TASK.test), [[WRONG, RIGHT]])
     assert len(figure.axes) == 8

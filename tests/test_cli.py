@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
-from trm import show, store
+from trm import store
 from trm.errors import BadInput
 from trm.inference import loop as solver
 from trm.inference.evaluate import evaluate, evaluate_thinking
@@ -33,6 +33,7 @@ from trm.models import ModelConfig, build
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.base import Task, Tokens
 from trm.tasks.sudoku.task import Sudoku
+from trm.terminal import tables as show
 from trm.training.config import override
 from trm.training.presets import PRESETS
 from trm.training.run import run

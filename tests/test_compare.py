@@ -17,17 +17,19 @@ from conftest import TINY, Call, Result
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
-from trm import compare_read, records, store
-from trm.compare import Comparison, Entry, compare
-from trm.compare_read import collect, short_names
-from trm.compare_show import as_dict, as_markdown, compare_and_print, count, show, time_taken
-from trm.cost import forward_cost, training_cost
+from trm import store
+from trm.analysis import collect as compare_read
+from trm.analysis import records
+from trm.analysis.collect import collect, short_names
+from trm.analysis.compare import Comparison, Entry, compare
+from trm.analysis.cost import forward_cost, training_cost
+from trm.analysis.records import Record, pack
 from trm.errors import BadInput, TrmError
 from trm.inference.evaluate import evaluate
-from trm.records import Record, pack
 from trm.statistics import interval, mcnemar, paired
 from trm.tasks import load_puzzles
 from trm.tasks.sudoku.task import Sudoku
+from trm.terminal.compare import as_dict, as_markdown, compare_and_print, count, show, time_taken
 from trm.training.config import override
 from trm.training.presets import PRESETS
 from trm.training.run import run

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from trm import records
+from trm.analysis import records
 from trm.statistics import interval, mcnemar, paired, share, sign_flips
 from trm.tasks.base import Bools
 

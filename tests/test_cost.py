@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import Call
 
-from trm.cost import forward_cost, memory, parameters, published_count, training_cost
+from trm.analysis.cost import forward_cost, memory, parameters, published_count, training_cost
 from trm.models import ModelConfig, build
 from trm.tasks import get_task
 from trm.training.config import override

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from conftest import TINY, Call, settings
 
+from trm.analysis.history import Rows, read, solved, stretches
 from trm.errors import BadInput
-from trm.history import Rows, read, solved, stretches
 from trm.inference.loop import Thinking
 from trm.models import ModelConfig, build
 from trm.store.provenance import training_seconds, trainings

@@ -13,10 +13,11 @@ import pytest
 from filelock import FileLock
 from llm_server import BUSY, SECRET, TASK, Answer, Ask, Model, completion, counts, flaky, lines
 
-from trm import llm_text, records
+from trm.analysis import records
 from trm.errors import BadInput, TrmError
-from trm.llm import GIVE_UP
-from trm.llm_http import Fatal, read_all, retry_after
+from trm.llm import prompts as llm_text
+from trm.llm.ask import GIVE_UP
+from trm.llm.http import Fatal, read_all, retry_after
 from trm.tasks.base import Puzzles
 
 # Replies

@@ -11,7 +11,7 @@ import pytest
 from llm_server import BROKEN, BUSY, TASK, Answer, Ask, Model, completion, counts, flaky, lines
 
 from trm.errors import TrmError
-from trm.llm_http import Fatal
+from trm.llm.http import Fatal
 from trm.tasks.base import Puzzles
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from llm_server import SECRET, Answer, Model, completion, serving
 
-from trm import cli, records
+from trm import cli
+from trm.analysis import records
 from trm.errors import BadInput
-from trm.llm_http import endpoint
+from trm.llm.http import endpoint
 
 Result = tuple[int, str, str]
 Call = Callable[..., Result]

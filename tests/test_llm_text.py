@@ -12,7 +12,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from trm.errors import BadInput
-from trm.llm_text import Reader, alphabet, make_prompt, version
+from trm.llm.prompts import Reader, alphabet, make_prompt, version
 from trm.tasks.base import Spec, Tokens
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.task import DIGITS, Sudoku

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from conftest import Call
 
-from trm import making
 from trm.tasks.sudoku import search as sudoku_search
 from trm.tasks.sudoku.search import Solver, count_solutions
 from trm.tasks.sudoku.sets import fingerprint, load, load_csv
 from trm.tasks.sudoku.task import Sudoku
+from trm.terminal import make as making
 
 
 def test_puzzles_made_on_the_command_line(call: Call, tmp_path: Path) -> None:

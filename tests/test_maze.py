@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trm import show
 from trm.errors import BadInput
 from trm.tasks.base import Task, Tokens
 from trm.tasks.maze.sets import complete, fingerprint, generate
 from trm.tasks.maze.task import CHARACTERS, GOAL, OPEN, PATH, START, WALL, Maze, by_name, maze_for
+from trm.terminal import tables as show
 
 SHOWN = "S.#..\n#...#\n..#.G"
 SMALL = Maze(3, 5)

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from test_maze import every_answer, queue_label, queue_search
 from torch import Tensor
 
-from trm import show
 from trm.errors import BadInput
 from trm.inference.evaluate import evaluate
 from trm.models import Output, State
@@ -25,6 +24,7 @@ from trm.tasks.base import Bools, Puzzles, Scored, Tokens
 from trm.tasks.maze.sets import DENSITY, fingerprint, generate, renew, usual_least
 from trm.tasks.maze.task import GOAL, OPEN, PATH, START, WALL, Maze
 from trm.tasks.sudoku.task import Sudoku
+from trm.terminal import tables as show
 from trm.training import mazes as maze_training
 from trm.training.config import RunConfig
 from trm.training.datasets import make_sampler, training_set

@@ -24,7 +24,8 @@ from conftest import Call
 from mcp import Client, MCPError, StdioServerParameters
 from mcp_types import CallToolResult, TextContent
 
-from trm import mcp_server, tools
+from trm.tools import functions as tools
+from trm.tools import mcp as mcp_server
 
 ARC = {  # copy the question
     "train": [{"input": [[1, 2], [colour, 0]], "output": [[1, 2], [colour, 0]]} for colour in (0, 3, 4)],
@@ -227,8 +228,8 @@ def test_wrong_options(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     done = call("mcp", "--weights", "nothing")
     assert (done.code, done.out) == (2, "")
     assert "no model 'nothing'" in done.err
-    monkeypatch.delitem(sys.modules, "trm.mcp_server")
-    monkeypatch.delattr("trm.mcp_server")
+    monkeypatch.delitem(sys.modules, "trm.tools.mcp")
+    monkeypatch.delattr("trm.tools.mcp")
     monkeypatch.setitem(sys.modules, "mcp", None)
     monkeypatch.setitem(sys.modules, "mcp.server.lowlevel", None)
     done = call("mcp")
@@ -239,7 +240,8 @@ def test_wrong_options(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
 # `trm mcp` with a tool that is at work until it is told to stop, and says so.
 AT_WORK = """
 import sys
-from trm import cli, tools
+from trm import cli
+from trm.tools import functions as tools
 
 def call(name, arguments, stop):
     print("at work", name, file=sys.stderr, flush=True)

@@ -17,11 +17,11 @@ from trm.inference import onnx as onnx_solve
 from trm.inference.evaluate import evaluate_thinking
 from trm.inference.loop import Answer, Thinking, confidence_in, guess, solve
 from trm.models import TRM, Output, State
-from trm.solving import print_answers
 from trm.store.stored import Stored
 from trm.tasks.base import Puzzles, Tokens
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.task import Sudoku
+from trm.terminal.solve import print_answers
 
 TASK = Sudoku(2, 2)
 SOLVED = TASK.read("1234341221434321").question[0]

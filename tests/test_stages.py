@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from trm.compare_read import training_flops
-from trm.cost import memory, run_flops, training_cost
+from trm.analysis.collect import training_flops
+from trm.analysis.cost import memory, run_flops, training_cost
 from trm.errors import BadInput
 from trm.models import ModelConfig, build, resized
 from trm.store.stored import Stored

@@ -19,8 +19,8 @@ from conftest import Call, children
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trm import store, tools
-from trm.adapt_apart import adapting
+from trm import store
+from trm.adapt.child import adapting
 from trm.errors import BadInput, TrmError
 from trm.inference import defaults
 from trm.inference import solver as api
@@ -31,7 +31,8 @@ from trm.tasks.base import Tokens
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.search import count_solutions
 from trm.tasks.sudoku.task import Sudoku
-from trm.tools import ArcSolution, Solution, Stopped, call
+from trm.tools import functions as tools
+from trm.tools.functions import ArcSolution, Solution, Stopped, call
 
 NINE = Sudoku()
 EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"

@@ -17,7 +17,7 @@ import torch
 from conftest import Call, settings, tiny
 
 from trm import Solver, store
-from trm.cost import forward_cost, parameters
+from trm.analysis.cost import forward_cost, parameters
 from trm.inference.evaluate import evaluate
 from trm.inference.loop import Thinking, solve
 from trm.models import ModelConfig, State, build

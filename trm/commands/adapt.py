@@ -50,8 +50,8 @@ def adapt_command(
         raise BadInput(f"{'--limit' if limit else '--procs'} is only for --all")
     if seconds is not None and not math.isfinite(seconds):
         raise BadInput("--seconds must be finite; --steps N is a limit that does not depend on the machine")
-    from trm.adapt import Settings
-    from trm.adapt_run import adapt_all, adapt_one, many_tasks, one_task
+    from trm.adapt.learn import Settings
+    from trm.adapt.run import adapt_all, adapt_one, many_tasks, one_task
 
     limited = seconds if seconds is not None or steps is not None else Settings.seconds
     settings = Settings(seconds=limited, steps=steps, models=models, seed=seed)

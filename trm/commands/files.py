@@ -102,7 +102,7 @@ def data_sudoku(
 
     --kind varied walks from the puzzles of --like to others with other givens, about as hard: for training on few.
     """
-    from trm.making import make_sudokus
+    from trm.terminal.make import make_sudokus
 
     make_sudokus(out, kind, rows, seed, compare, like, size)
 
@@ -119,6 +119,6 @@ def data_maze(
     compare: Annotated[Path | None, typer.Option("--compare", help="Describe this file too.")] = None,
 ) -> None:
     """Make mazes with the benchmark's answers and print quantiles of what they are like."""
-    from trm.making import make_mazes
+    from trm.terminal.make import make_mazes
 
     make_mazes(out, kind, rows, seed, height, width, least, compare)

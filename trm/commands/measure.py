@@ -94,13 +94,15 @@ def evaluate_command(
         refuse(ctx, LLM_ONLY, "only for language models (--llm)")
     else:
         refuse(ctx, (*WEIGHTS_ONLY, *STARTS, *ARC_ONLY), "not for language models")
-        from trm.llm_cli import Options, evaluate_llm
+        from trm.terminal.ask import Options, evaluate_llm
 
         return evaluate_llm(Options(**{name: ctx.params[name] for name in Options.__dataclass_fields__}))
     assert weights is not None
     set_threads(threads)
-    from trm import arc_eval, measuring, store
+    from trm import store
+    from trm.arc import evaluate as arc_eval
     from trm.tasks.arc.text import VERSIONS
+    from trm.terminal import evaluate as measuring
 
     rows = slice(skip, skip + limit if limit else None)
     stored = store.load(weights)
@@ -134,7 +136,7 @@ def compare(
 ) -> None:
     """Models side by side on the same rows: accuracy, cost, and a paired test against the first. Seeds are pooled."""
     set_threads(threads)
-    from trm.compare_show import compare_and_print
+    from trm.terminal.compare import compare_and_print
 
     compare_and_print(models, data, steps, slice(skip, skip + limit if limit else None), batch, markdown, png, as_json)
 
@@ -161,7 +163,7 @@ def history(
     if not data:
         refuse(ctx, ("steps", "limit", "skip", "until"), "of the rows to solve: give --data too")
     set_threads(threads)
-    from trm.history import Rows, show
+    from trm.analysis.history import Rows, show
     from trm.inference.loop import Thinking
 
     which = slice(skip, skip + limit if limit else None)

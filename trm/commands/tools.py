@@ -24,7 +24,7 @@ def mcp(
     threads: ThreadsOption = 0,
 ) -> None:
     """Serve tools for language models over the Model Context Protocol: solve Sudokus and mazes, check answers."""
-    from trm import tools
+    from trm.tools import functions as tools
 
     if schemas:
         print(json.dumps(tools.schemas(), indent=1))
@@ -34,7 +34,7 @@ def mcp(
     if threads:
         set_threads(threads)
     try:
-        from trm import mcp_server
+        from trm.tools import mcp as mcp_server
     except ImportError:
         raise TrmError("trm mcp needs the MCP SDK: pip install 'trm[mcp]'") from None
     if http:

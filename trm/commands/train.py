@@ -145,7 +145,7 @@ def describe(
     set_threads(threads)
     from rich.console import Console
 
-    from trm import describe as about
+    from trm.analysis import describe as about
     from trm.devices import pick_device
 
     found = about.facts(chosen, run, about.matrix_rate(pick_device()))

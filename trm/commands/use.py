@@ -43,7 +43,7 @@ def solve(
     """
     from trm.inference.defaults import default_weights, usual_thinking
     from trm.inference.puzzles import read_question
-    from trm.solving import check_backend, check_plot, print_answers, quick_answers, solve_and_print
+    from trm.terminal.solve import check_backend, check_plot, print_answers, quick_answers, solve_and_print
 
     further = {"restarts": restarts, "noise": noise, "guesses": guesses}
     check_backend(backend, task_name, {**further, "seed": seed})

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from trm.adapt_apart import longest
+from trm.adapt.child import longest
 from trm.errors import BadInput, TrmError
 from trm.inference.solver import Solver
 from trm.serve.checking import Refused, read, read_arc, shown, shown_arc
@@ -23,8 +23,8 @@ from trm.serve.guard import Guard, problem
 from trm.serve.limits import PATIENCE, RETRY, Busy, Limits, Queue, Worked
 from trm.serve.offers import no_weights, offered
 from trm.serve.schemas import Answer, ArcQuestion, Checked, Example, Fault, Options, Problem, Question, Served
-from trm.solving import problem as trouble
-from trm.tools import ArcSolution
+from trm.terminal.solve import problem as trouble
+from trm.tools.functions import ArcSolution
 from trm.version import __version__
 
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}

@@ -15,7 +15,7 @@ from trm.tasks.arc import text as arc_read
 from trm.tasks.base import Task, Tokens
 from trm.tasks.maze.task import CHARACTERS, Maze
 from trm.tasks.sudoku.task import BLANKS, DIGITS, FIRST, FRAME, SIZES, Sudoku
-from trm.tools import ARC_DEMONSTRATIONS, ARC_TESTS
+from trm.tools.functions import ARC_DEMONSTRATIONS, ARC_TESTS
 
 SIDES = {task.size: task for task in SIZES.values()}
 NO_FRAME = str.maketrans("", "", FRAME)

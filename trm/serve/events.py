@@ -7,8 +7,8 @@ from collections.abc import Generator, Iterator
 import numpy as np
 from pydantic import BaseModel
 
-from trm.adapt_apart import adapting
-from trm.adapt_run import Result
+from trm.adapt.child import adapting
+from trm.adapt.run import Result
 from trm.errors import TrmError
 from trm.inference import solver as api
 from trm.serve.checking import answer_faults, shown
@@ -17,7 +17,7 @@ from trm.tasks.arc.text import ArcTask
 from trm.tasks.base import Tokens
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.task import Sudoku
-from trm.tools import arc_solution
+from trm.tools.functions import arc_solution
 
 
 def stream(task: Sudoku | Maze, question: Tokens, steps: Iterator[api.Step]) -> Generator[bytes, None, None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from trm import store
-from trm.arc_show import PALETTE
+from trm.arc.show import PALETTE
 from trm.errors import BadInput
 from trm.inference import solver as api
 from trm.inference.defaults import DEFAULT_WEIGHTS
@@ -17,7 +17,7 @@ from trm.tasks.arc import text as arc_read
 from trm.tasks.base import Spec
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.task import DIGITS, SIZES
-from trm.tools import ARC_DEMONSTRATIONS, ARC_SECONDS, ARC_TESTS
+from trm.tools.functions import ARC_DEMONSTRATIONS, ARC_SECONDS, ARC_TESTS
 from trm.version import __version__
 
 FAMILIES = ("sudoku", "maze")

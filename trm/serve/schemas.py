@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from trm.inference.loop import Thinking, Until
 from trm.serve import limits
-from trm.tools import ARC_SECONDS, USUAL_ARC_SECONDS
+from trm.tools.functions import ARC_SECONDS, USUAL_ARC_SECONDS
 
 Text: TypeAlias = Annotated[str, Field(description="As `trm solve` reads it: one line, lines, or a drawn grid.")]
 Line: TypeAlias = Annotated[str, Field(max_length=256)]

@@ -13,7 +13,7 @@ from itertools import product
 
 import numpy as np
 
-from trm.adapt_objects import around, background, boxes, objects
+from trm.adapt.objects import around, background, boxes, objects
 from trm.tasks.arc.augment import turn
 from trm.tasks.arc.text import SIDE, ArcTask, Grid
 

@@ -19,9 +19,9 @@ from trm.tasks.sudoku.task import Sudoku
 if TYPE_CHECKING:
     from trm.inference import onnx as onnx_solve
     from trm.inference.loop import Thinking
-    from trm.show import Shown
     from trm.store.stored import Stored
     from trm.tasks.custom.task import Custom
+    from trm.terminal.tables import Shown
 
     Solvable = Sudoku | Maze | Custom
 
@@ -135,7 +135,7 @@ def print_grid(task: Solvable, question: Tokens, answer: Shown, good: bool, name
     """What a person wants to see of an answer, which is `good` or not; question [cells], `name` says which puzzle."""
     from rich.console import Console
 
-    from trm import show
+    from trm.terminal import tables as show
 
     console = Console(highlight=False)
     if trace:

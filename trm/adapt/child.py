@@ -18,8 +18,8 @@ from threading import Timer
 
 import torch
 
-from trm.adapt import Settings, adapt
-from trm.adapt_run import Result
+from trm.adapt.learn import Settings, adapt
+from trm.adapt.run import Result
 from trm.errors import TrmError
 from trm.tasks.arc.text import ArcTask, parse_task
 
@@ -28,8 +28,8 @@ START, PATIENCE = 60.0, 4.0  # seconds to start in, and seconds by the clock for
 
 # Without the current folder, which both -c and -m put first on the path: anybody's json.py may lie there. The folder
 # of this package comes last, where it hides nothing, for one that was found on a path that only the parent has.
-CODE = "import sys; sys.path[:] = [*filter(None, sys.path), sys.argv[1]]; from trm.adapt_apart import main; main()"
-HOME = str(Path(__file__).absolute().parent.parent)
+CODE = "import sys; sys.path[:] = [*filter(None, sys.path), sys.argv[1]]; from trm.adapt.child import main; main()"
+HOME = str(Path(__file__).absolute().parents[2])
 
 Progress = tuple[float, str]  # the share of the work that is done, and what is being done
 
@@ -40,7 +40,7 @@ def longest(seconds: float) -> float:
 
 
 def adapting(task: ArcTask, seconds: float) -> Generator[Progress | Result, None, None]:
-    """`trm.adapt.adapt` in a child process, for so many seconds of a processor core. Yields progress a few times a
+    """`adapt` in a child process, for so many seconds of a processor core. Yields progress a few times a
     second, and in the end the result.
 
     The child is gone when this ends, is closed or raises, and soon after the parent dies.

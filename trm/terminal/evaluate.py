@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from trm import plot, show
+from trm import plot
 from trm.devices import pick_device
 from trm.inference.evaluate import Chosen, evaluate, evaluate_thinking
 from trm.inference.loop import Thinking
@@ -17,6 +17,7 @@ from trm.inference.rows import SETS, rows_for
 from trm.models.turns import unasked
 from trm.statistics import interval
 from trm.store.stored import Stored
+from trm.terminal import tables as show
 
 
 def evaluate_and_print(

@@ -26,8 +26,8 @@ from mcp_types import (
     ToolAnnotations,
 )
 
-from trm import tools
 from trm.errors import BadInput, TrmError
+from trm.tools import functions as tools
 from trm.version import __version__
 
 AT_ONCE, WAITING = 2, 16  # calls being worked on, and calls in the queue, at most

@@ -8,11 +8,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from trm.analysis.records import Record
 from trm.errors import BadInput, TrmError
-from trm.llm import ask_rows
-from trm.llm_http import Client, endpoint
-from trm.llm_kept import Line, go_on, plan
-from trm.records import Record
+from trm.llm.ask import ask_rows
+from trm.llm.http import Client, endpoint
+from trm.llm.transcripts import Line, go_on, plan
 from trm.tasks import load_puzzles
 from trm.tasks.base import Task
 from trm.tasks.maze.task import maze_for
@@ -146,7 +146,7 @@ def show_record(record: Record, folder: Path) -> None:
     from rich.console import Console
 
     from trm.inference.evaluate import Evaluation  # torch comes with it: not before all is asked
-    from trm.show import accuracy
+    from trm.terminal.tables import accuracy
 
     about, exact = record.about, record.right().sum(1)
     result = Evaluation(

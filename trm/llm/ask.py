@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from trm import records
+from trm.analysis import records
+from trm.analysis.records import Record
 from trm.errors import BadInput, TrmError
-from trm.llm_http import Client, Failed, NoReply, Reply, Stopped
-from trm.llm_kept import EVALUATION, Job, Line, Outcome, Transcripts, go_on
-from trm.llm_text import Reader, make_prompt, refuses
-from trm.records import Record
+from trm.llm.http import Client, Failed, NoReply, Reply, Stopped
+from trm.llm.prompts import Reader, make_prompt, refuses
+from trm.llm.transcripts import EVALUATION, Job, Line, Outcome, Transcripts, go_on
 from trm.tasks.base import Puzzles, Task, Tokens
 
 GIVE_UP = 10  # rows without a reply in succession, beside those under way, after which the endpoint is left alone

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from trm import records, store
-from trm.compare import Entry
-from trm.cost import forward_cost, run_flops
+from trm import store
+from trm.analysis import records
+from trm.analysis.compare import Entry
+from trm.analysis.cost import forward_cost, run_flops
+from trm.analysis.records import Record
 from trm.devices import pick_device
 from trm.errors import BadInput
 from trm.inference.evaluate import evaluate
 from trm.models.turns import unasked
-from trm.records import Record
 from trm.store.provenance import training_seconds, trainings
 from trm.store.stored import Stored
 from trm.tasks import get_task, load_puzzles

@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from trm.adapt import Adapted, Settings, adapt
-from trm.arc_show import Attempts, Shown, picture
-from trm.arc_votes import ATTEMPTS, Votes, rank, score, write_submission
+from trm.adapt.learn import Adapted, Settings, adapt
+from trm.arc.show import Attempts, Shown, picture
+from trm.arc.votes import ATTEMPTS, Votes, rank, score, write_submission
 from trm.errors import BadInput, TrmError
 from trm.files import check_writable, write_text
 from trm.plot import check
@@ -67,7 +67,7 @@ class Result(BaseModel):
         return cls(**head, models=models, tests=tests)
 
     def ballots(self) -> list[dict[bytes, list[float]]]:
-        """As `trm.arc_votes` has them. Raises BadInput for grids that are none."""
+        """As `trm.arc.votes` has them. Raises BadInput for grids that are none."""
         return [{_key(answer.grid, self.task): answer.confidences for answer in test} for test in self.tests]
 
     def attempts(self) -> Attempts:

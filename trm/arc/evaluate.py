@@ -20,7 +20,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from trm import store
-from trm.arc_votes import PASSES, RULES, Guess, Score, Votes, augmented, collect, pool, score, write_submission
+from trm.arc.votes import PASSES, RULES, Guess, Score, Votes, augmented, collect, pool, score, write_submission
 from trm.devices import pick_device
 from trm.errors import BadInput
 from trm.files import check_writable
@@ -74,7 +74,7 @@ def trained(stored: Stored) -> Trained:
 
 @dataclass(frozen=True)
 class ModelPredictor:
-    """A stored model as `trm.arc_votes.Predict`: its answers after the last step, with sigmoid(q) as confidence.
+    """A stored model as `trm.arc.votes.Predict`: its answers after the last step, with sigmoid(q) as confidence.
 
     Args:
         stored: the model, in evaluation mode.

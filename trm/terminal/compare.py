@@ -15,9 +15,9 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from trm.compare import Comparison, Line, compare
-from trm.compare_read import collect
-from trm.describe import quantity
+from trm.analysis.collect import collect
+from trm.analysis.compare import Comparison, Line, compare
+from trm.analysis.describe import quantity
 from trm.errors import BadInput
 from trm.files import check_writable, write_atomic, write_text
 from trm.plot import COLOURS, check, new_figure

@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from trm.cost import forward_cost, memory, parameters, published_count, run_flops, training_cost
+from trm.analysis.cost import forward_cost, memory, parameters, published_count, run_flops, training_cost
 from trm.models.layers import gated_width
 from trm.training.config import RunConfig
 from trm.training.datasets import task_of

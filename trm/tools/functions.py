@@ -1,6 +1,6 @@
 """What a language model can call: puzzles solved and answers checked, as functions with typed results.
 
-`call` runs one by name, `schemas` describes them all as OpenAI functions, `trm.mcp_server` offers them over the Model
+`call` runs one by name, `schemas` describes them all as OpenAI functions, `trm.tools.mcp` offers them over the Model
 Context Protocol. torch is not imported before the first puzzle is to be solved.
 """
 
@@ -25,7 +25,7 @@ from trm.tasks.sudoku.search import TooHard, count_solutions
 from trm.tasks.sudoku.task import Sudoku
 
 if TYPE_CHECKING:
-    from trm.adapt_run import Result as Adapted
+    from trm.adapt.run import Result as Adapted
     from trm.inference.solver import Answer, Solver
 
 LENGTH = 20_000  # characters of a puzzle; a maze of 100x100 cells has 10,100
@@ -176,8 +176,8 @@ def solve_arc(task: ArcText, seconds: ArcSeconds = None, *, stop: Event | None =
     for what, given, most in pairs:
         if len(given) > most:
             raise BadInput(f"task: there are {len(given)} {what} in this task, more than {most}")
-    from trm.adapt_apart import adapting
-    from trm.adapt_run import Result as Adapted
+    from trm.adapt.child import adapting
+    from trm.adapt.run import Result as Adapted
 
     with closing(adapting(tasks[0], seconds or USUAL_ARC_SECONDS)) as reports:  # so that its process ends at once
         *_, found = wanted(reports, stop)

@@ -20,10 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trm.adapt_canvas import Canvas, canvases
-from trm.adapt_data import KINDS, collate, example, names, palette
-from trm.adapt_model import AdaptModel, Batch
-from trm.arc_votes import Guess, Votes, collect
+from trm.adapt.canvas import Canvas, canvases
+from trm.adapt.examples import KINDS, collate, example, names, palette
+from trm.adapt.model import AdaptModel, Batch
+from trm.arc.votes import Guess, Votes, collect
 from trm.tasks.arc.augment import DIHEDRAL, Augmentation
 from trm.tasks.arc.text import ArcTask, Grid, Pair
 from trm.training.ema import Ema, load

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from trm.adapt_canvas import Canvas
-from trm.adapt_model import Batch
+from trm.adapt.canvas import Canvas
+from trm.adapt.model import Batch
 from trm.tasks.arc.augment import turn
 from trm.tasks.arc.text import COLOURS, ArcTask, Grid
 

@@ -10,8 +10,8 @@ from itertools import takewhile
 
 import numpy as np
 
+from trm.analysis.records import Record
 from trm.errors import BadInput
-from trm.records import Record
 from trm.statistics import Paired, paired
 from trm.tasks.base import Bools, Ints
 

@@ -11,8 +11,8 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trm.errors import BadInput, TrmError
-from trm.llm_http import Client
-from trm.llm_text import version
+from trm.llm.http import Client
+from trm.llm.prompts import version
 from trm.tasks.base import Puzzles, Task
 
 TRANSCRIPTS, EVALUATION = "transcripts.jsonl", "evaluation.json"

@@ -1,0 +1,1 @@
+"""Tiny models trained on one ARC task."""

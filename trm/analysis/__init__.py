@@ -1,0 +1,1 @@
+"""Records of evaluations, comparisons, training histories and costs."""

@@ -1,0 +1,1 @@
+"""ARC models: votes over augmentations, evaluation and pictures."""

@@ -1,0 +1,1 @@
+"""The solver as tools for language models."""
