@@ -18,7 +18,7 @@ import torch
 from browsing import browser, show, url  # noqa: F401 -- fixtures
 from llm_server import ask, model, puzzles  # noqa: F401 -- fixtures
 
-from trm import cli
+from trm.cli import main as cli
 from trm.tasks import load_puzzles
 from trm.tasks.sudoku.search import Solver, minimal_puzzle, random_solution
 from trm.tasks.sudoku.task import Sudoku

@@ -326,7 +326,7 @@ def test_solve_reads_mazes_too(call: Call, tmp_path: Path) -> None:
 
 
 def test_a_malformed_puzzle_is_refused_before_torch_is_loaded() -> None:
-    code = "import sys; from trm.cli import main\ntry: main()\nfinally: print('torch' in sys.modules)"
+    code = "import sys; from trm.cli.main import main\ntry: main()\nfinally: print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, "solve", "sudoku", "12"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "False\n")
 

@@ -19,7 +19,7 @@ import pytest
 import typer
 
 import trm
-from trm.commands import app
+from trm.cli.main import app
 from trm.store import SHIPPED
 from trm.training.config import override
 from trm.training.custom import custom_run

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from llm_server import SECRET, Answer, Model, completion, serving
 
-from trm import cli
 from trm.analysis import records
+from trm.cli import main as cli
 from trm.errors import BadInput
 from trm.llm.http import endpoint
 
@@ -236,7 +236,7 @@ def test_ctrl_c_keeps_what_there_is(call: Call, model: Model, small_csv: Path, t
 
     model.behaviour = behaviour
     code = (
-        "import signal, sys; from trm.cli import main\n"
+        "import signal, sys; from trm.cli.main import main\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # or it is ignored where the tests' shell does so
         "try: main()\nfinally: print('torch' in sys.modules)"
     )

@@ -240,7 +240,7 @@ def test_wrong_options(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
 # `trm mcp` with a tool that is at work until it is told to stop, and says so.
 AT_WORK = """
 import sys
-from trm import cli
+from trm.cli import main as cli
 from trm.tools import functions as tools
 
 def call(name, arguments, stop):

@@ -21,7 +21,7 @@ from conftest import Call
 from torch import Tensor, nn
 
 from trm import store
-from trm.commands import app
+from trm.cli.main import app
 from trm.errors import BadInput, TrmError
 from trm.inference import loop as solver
 from trm.inference import onnx as onnx_solve
@@ -218,7 +218,7 @@ def without(modules: str, *arguments: str, cwd: Path) -> subprocess.CompletedPro
 
 
 def test_solving_needs_no_torch(tmp_path: Path) -> None:
-    main = "from trm.cli import main; main()"
+    main = "from trm.cli.main import main; main()"
     more = ("--backend", "onnx", "--threads", "1")
     done = without("torch safetensors", main, "solve", "sudoku", EASY, *more, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -229,7 +229,7 @@ def test_solving_needs_no_torch(tmp_path: Path) -> None:
 
 def test_an_easy_puzzle_needs_no_torch_and_a_hard_one_gets_it(call: Call, tmp_path: Path) -> None:
     """The exported file answers first, and torch is there for what that does not solve."""
-    main = "from trm.cli import main; main()"
+    main = "from trm.cli.main import main; main()"
     done = without("torch safetensors", main, "solve", "sudoku", EASY, "--threads", "1", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == ANSWER

@@ -17,7 +17,7 @@ import torch
 from conftest import STEPS, Trm, settings, tiny, trainer
 from safetensors.torch import load_file
 
-from trm.cli import main
+from trm.cli.main import main
 from trm.errors import BadInput, TrmError
 from trm.store.stored import CHECKPOINT, load
 from trm.tasks.base import Puzzles

@@ -1,6 +1,6 @@
 """`python -m trm`."""
 
-from trm.cli import main
+from trm.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trm.commands.base import GuessesOption, NoiseOption, RestartsOption, ThreadsOption, app, set_threads
+from trm.cli.app import GuessesOption, NoiseOption, RestartsOption, ThreadsOption, app, set_threads
 
 WeightsOption = Annotated[
     str | None, typer.Option("--weights", help="A shipped model's name, or a run's folder; else what ships.")

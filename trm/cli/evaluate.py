@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from trm.commands.base import GuessesOption, NoiseOption, RestartsOption, ThreadsOption, app, set_threads
+from trm.cli.app import GuessesOption, NoiseOption, RestartsOption, ThreadsOption, app, given, refuse, set_threads
 from trm.errors import BadInput
 
 LLM_PANEL = "Asking a language model"
@@ -26,18 +25,6 @@ def llm_option(name: str, help: str, min: float | None = None, max: float | None
 
 def arc_option(name: str, help: str, min: float | None = None) -> Any:
     return typer.Option(name, help=help, min=min, rich_help_panel=ARC_PANEL)
-
-
-def given(ctx: typer.Context, name: str) -> bool:
-    source = ctx.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
-def refuse(ctx: typer.Context, names: Sequence[str], why: str) -> None:
-    """Raise BadInput for the first of these options that the command line has."""
-    for name in names:
-        if given(ctx, name):
-            raise BadInput(f"--{name.replace('_', '-')} is {why}")
 
 
 @app.command("eval")
@@ -119,52 +106,3 @@ def evaluate_command(
     further: dict[str, Any] = {name: value for name, value in asked_for.items() if value is not None}
     thinking = Thinking(steps, until=until, **further)  # type: ignore[arg-type]
     measuring.evaluate_and_print(stored, data, rows, thinking, batch, as_json, png)
-
-
-@app.command()
-def compare(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL", help="Runs' folders, names; first: the reference.")],
-    data: Annotated[str, typer.Option("--data", help="A CSV, or embedded, minimal.")] = "embedded",
-    steps: Annotated[int, typer.Option("--steps", help="Supervision steps; may exceed those trained.", min=1)] = 16,
-    limit: Annotated[int, typer.Option("--limit", help="Only the first N rows; 0: all.", min=0)] = 0,
-    skip: Annotated[int, typer.Option("--skip", help="Leave out the first N rows.", min=0)] = 0,
-    batch: Annotated[int, typer.Option("--batch", help="Puzzles at once.", min=1)] = 16,
-    markdown: Annotated[Path | None, typer.Option("--markdown", help="Write the table to this file too.")] = None,
-    png: Annotated[Path | None, typer.Option("--png", help="Draw accuracy against compute; needs matplotlib.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
-    threads: ThreadsOption = 0,
-) -> None:
-    """Models side by side on the same rows: accuracy, cost, and a paired test against the first. Seeds are pooled."""
-    set_threads(threads)
-    from trm.terminal.compare import compare_and_print
-
-    compare_and_print(models, data, steps, slice(skip, skip + limit if limit else None), batch, markdown, png, as_json)
-
-
-@app.command()
-def history(
-    ctx: typer.Context,
-    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Folders of runs, going on or done.")],
-    png: Annotated[Path | None, typer.Option("--png", help="Draw them against time; needs matplotlib.")] = None,
-    data: Annotated[
-        str, typer.Option("--data", help="Have the weights that a run kept solve a CSV's rows, or embedded, minimal.")
-    ] = "",
-    steps: Annotated[int, typer.Option("--steps", help="With --data: supervision steps, at most.", min=1)] = 64,
-    limit: Annotated[int, typer.Option("--limit", help="With --data: only the first N rows; 0: all.", min=0)] = 0,
-    skip: Annotated[int, typer.Option("--skip", help="With --data: leave out the first N rows.", min=0)] = 0,
-    until: Annotated[str, typer.Option("--until", help="With --data, as in trm eval: valid, sure or halt.")] = "end",
-    threads: ThreadsOption = 0,
-) -> None:
-    """How runs learned: loss, and accuracy on held-out puzzles, against time, earlier runs they began from included.
-
-    Accuracy is that of looks during training (--set check_every=...), or of the weights kept on the way (--set
-    keep_every=...), which solve the rows of --data now.
-    """
-    if not data:
-        refuse(ctx, ("steps", "limit", "skip", "until"), "of the rows to solve: give --data too")
-    set_threads(threads)
-    from trm.analysis.history import Rows, show
-    from trm.inference.loop import Thinking
-
-    which = slice(skip, skip + limit if limit else None)
-    show(runs, png, Rows(data, which, Thinking(steps, until=until)) if data else None)  # type: ignore[arg-type]

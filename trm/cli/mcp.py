@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trm.commands.base import ThreadsOption, app, set_threads
+from trm.cli.app import ThreadsOption, app, set_threads
 from trm.errors import TrmError
 
 

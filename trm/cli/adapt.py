@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trm.commands.base import app
+from trm.cli.app import app
 from trm.errors import BadInput
 from trm.files import check_outside
 

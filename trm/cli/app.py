@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+from trm.errors import BadInput
 from trm.version import __version__
 
 app = typer.Typer(
@@ -47,3 +49,15 @@ def set_threads(count: int) -> None:
 
     if count:
         torch.set_num_threads(count)
+
+
+def given(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def refuse(ctx: typer.Context, names: Sequence[str], why: str) -> None:
+    """Raise BadInput for the first of these options that the command line has."""
+    for name in names:
+        if given(ctx, name):
+            raise BadInput(f"--{name.replace('_', '-')} is {why}")

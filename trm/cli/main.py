@@ -5,9 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import time
+from importlib import import_module
 
-from trm.commands import app
+from trm.cli.app import app
 from trm.errors import TrmError
+
+__all__ = ["app", "main"]
+
+# In the order of the help. Importing a command registers it.
+COMMANDS = "train describe solve adapt serve evaluate compare history mcp files data"
+for name in COMMANDS.split():
+    import_module(f"trm.cli.{name}")
 
 ALONE = 10.0  # seconds after which a process that nobody has stopped is the only one that failed
 

@@ -1,0 +1,38 @@
+"""`trm describe`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from trm.cli.app import ThreadsOption, app, set_threads
+from trm.cli.train import StructureOption, configure
+
+
+@app.command()
+def describe(
+    preset: Annotated[str, typer.Argument(help="A preset's name; `trm train list` shows them.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; may be repeated.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="Of the preset custom: its pairs.")] = None,
+    structure: StructureOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
+    threads: ThreadsOption = 0,
+) -> None:
+    """What a preset is, what it costs, and how long it would take on this machine."""
+    from trm.training.presets import get_preset
+
+    chosen = get_preset(preset)
+    run = configure(chosen.config, settings or [], data, structure)
+    set_threads(threads)
+    from rich.console import Console
+
+    from trm.analysis import describe as about
+    from trm.devices import pick_device
+
+    found = about.facts(chosen, run, about.matrix_rate(pick_device()))
+    if as_json:
+        print(json.dumps(found))
+    else:
+        about.show(found, Console(highlight=False))
