@@ -16,9 +16,7 @@ from trm.inference.loop import Thinking, Until, solve
 from trm.tasks import get_task, load_puzzles
 
 
-def main(
-    weights: str = "sudoku-extreme-cpu-varied", data: str = "minimal", rows: str = "300", steps: str = "64"
-) -> None:
+def main(weights: str = "sudoku", data: str = "minimal", rows: str = "300", steps: str = "64") -> None:
     stored = store.load(weights)
     task = get_task(stored.spec.name)
     source, part = ("embedded", "minimal") if data == "minimal" else (data, "validation")

@@ -58,7 +58,7 @@ def cold(backend: str, line: str, weights: str) -> float:
 
 
 def main() -> None:
-    weights = sys.argv[1] if len(sys.argv) > 1 else "sudoku-extreme-cpu-varied"
+    weights = sys.argv[1] if len(sys.argv) > 1 else "sudoku"
     rows = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
     task = Sudoku()
     question = load_puzzles(task, "embedded", "minimal").question[:rows]

@@ -5,7 +5,7 @@
 #
 # TRAIN.csv holds the 1,000 training puzzles (source,question,answer,rating). The data are made with numba (the extra
 # `generate`, or `make .venv/ready-dev`), in minutes instead of hours. Started again after it was stopped, it goes on. The
-# weights `sudoku-extreme-cpu-pair` are that of SEED 5: how long it takes and what it gives is in docs/results.md.
+# weights `sudoku-search-x2` are that of SEED 5: how long it takes and what it gives is in docs/results.md.
 set -eu
 [ $# -ge 3 ] || { echo "usage: sh $0 TRAIN.csv FOLDER SEED [SECOND_SEED]" >&2 && exit 2; }
 case $3${4:-} in
@@ -43,9 +43,9 @@ network() {
   seed=$1
   trap 'kill $! 2>/dev/null || :' EXIT
   trap 'exit 143' TERM
-  part "$folder/begin$seed" sudoku-extreme-cpu-varied --set seed="$seed" --set steps=21000 --set lr_floor=0.3 \
+  part "$folder/begin$seed" sudoku --set seed="$seed" --set steps=21000 --set lr_floor=0.3 \
     --set keep_every=3000 &&
-    part "$folder/search$seed" sudoku-extreme-cpu-search --set seed="$seed" --set init="$folder/begin$seed" \
+    part "$folder/search$seed" sudoku-search --set seed="$seed" --set init="$folder/begin$seed" \
       --set steps=5500 --set stages=sudoku:0.45:48:2 --set keep_every=500
 }
 

@@ -138,3 +138,9 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         return Result(int(caught.value.code or 0), *capsys.readouterr())
 
     return main
+
+
+def refused(result: Result, *words: str) -> None:
+    """Exit code 2 and one line on standard error that holds every one of `words`."""
+    assert (result.code, result.out, len(result.err.splitlines()), result.err[:5]) == (2, "", 1, "trm: ")
+    assert [word for word in words if word not in result.err] == []

@@ -43,7 +43,7 @@ def test_bfloat16_products_give_nearly_the_same_loss() -> None:
 
 
 @needs_gpu
-@pytest.mark.parametrize("preset", ["sudoku-mini", "maze-hard-cpu-generated"])
+@pytest.mark.parametrize("preset", ["sudoku-mini", "maze-generated"])
 def test_in_float64_both_devices_learn_the_same(preset: str) -> None:
     more = ("model.width=16", "precision=float64") + (("stages=", "task=maze-10x10") if "maze" in preset else ())
     one, two = (trained(config(preset, *more), device) for device in (CPU, GPU))

@@ -23,6 +23,7 @@ from trm.errors import BadInput
 from trm.inference.evaluate import evaluate
 from trm.models.turns import unasked
 from trm.store.provenance import training_seconds, trainings
+from trm.store.shipped import SHIPPED
 from trm.store.stored import Stored
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.arc.task import Arc
@@ -134,7 +135,7 @@ def find(argument: str, name: str) -> Found:
     stored = store.load(argument)
     weights = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     # Neither the package nor the hub's cache is ours to write to.
-    ours = folder in (path, path / "model") and not folder.resolve().is_relative_to(store.SHIPPED.resolve())
+    ours = folder in (path, path / "model") and not folder.resolve().is_relative_to(SHIPPED.resolve())
     return Found(name, argument, None, stored, weights, folder / EVALUATIONS if ours else None)
 
 

@@ -13,13 +13,13 @@ SIZES: dict[str, Callable[[str], Sudoku | Maze]] = {"sudoku": sudoku_for, "maze"
 
 
 # The best that ship, for `trm solve` and `trm.Solver`.
-DEFAULT_WEIGHTS = {"sudoku": "sudoku-extreme-cpu-varied", "maze": "maze-hard-cpu"}
+DEFAULT_WEIGHTS = {"sudoku": "sudoku", "maze": "maze"}
 
 
 USUAL_STEPS = 64  # of a task that is not among the following
 
 
-# Settings of `trm.inference.Thinking` with which they solve most of what they can (docs/log.md).
+# Settings of `trm.inference.Thinking` with which they solve most of what they can (docs/notes/sudoku.md).
 USUAL_THINKING: dict[str, dict[str, Any]] = {
     "sudoku": {"steps": 32, "restarts": 100, "guesses": 2, "noise": 0.5},
     "maze": {"steps": 256, "restarts": 3, "noise": 0.5},  # at 5 moves a step, there and back: paths of some 600

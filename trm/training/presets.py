@@ -69,7 +69,7 @@ SUDOKU_EXTREME = Preset(
 )
 
 SUDOKU_VARIED = Preset(
-    name="sudoku-extreme-cpu-varied",
+    name="sudoku",
     hardware="two CPU cores",
     time="124 minutes, and 25 to make the data",
     score="64.4 % of 500 unseen genuine training rows, 64 steps",
@@ -93,14 +93,14 @@ SUDOKU_VARIED = Preset(
 
 # The weights that ship had two runs, the first with window 2 and at most 48 steps: see docs/results.md.
 SUDOKU_SEARCH = Preset(
-    name="sudoku-extreme-cpu-search",
+    name="sudoku-search",
     hardware="two CPU cores",
-    time="20 minutes of one core, after 124 of two for sudoku-extreme-cpu-varied and 31 for data",
+    time="20 minutes of one core, after 124 of two for sudoku and 31 for data",
     score="88.0 % of rows 1-200, at most 2,048 steps; 90.6 % of rows 501-1,000 by the weights that ship (two runs)",
     procs=2,
     config=SUDOKU_VARIED.config.model_copy(
         update={
-            "init": "sudoku-extreme-cpu-varied",
+            "init": "sudoku",
             "loss_limit": 0.25,
             "max_steps": 96,
             "explore": 0.3,
@@ -111,7 +111,7 @@ SUDOKU_SEARCH = Preset(
             "reveal": Reveal(),
         }
     ),
-    note=f"goes on from the weights sudoku-extreme-cpu-varied; {SUDOKU_VARIED.note}",
+    note=f"goes on from the weights sudoku; {SUDOKU_VARIED.note}",
 )
 
 # The weights that ship had two runs, each cut short: see their config.json and the log.
@@ -140,7 +140,7 @@ LOCAL = ModelConfig(mixer="local", width=32, layers=1, expansion=3, multiple=16,
 
 # News travels six cells a supervision step, and has to go from S to G and back: 2 * 109 moves or more at 30x30.
 MAZE_GENERATED = Preset(
-    name="maze-hard-cpu-generated",
+    name="maze-generated",
     hardware="two CPU cores",
     time="19 minutes of one core",
     score="100 % of 100 unseen genuine mazes, 64 steps (three seeds: 100, 100, 100)",
@@ -172,7 +172,7 @@ MAZE_GENERATED = Preset(
 )
 
 MAZE_HARD = Preset(
-    name="maze-hard-cpu",
+    name="maze",
     hardware="two CPU cores",
     time="19 minutes of one core",
     score="100 % of 100 unseen genuine mazes, 64 steps (three seeds: 100, 99, 100)",

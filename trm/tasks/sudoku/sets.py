@@ -2,7 +2,7 @@
 
 No genuine benchmark row is in the embedded sets or was a starting point. All that comes from the benchmark is the table
 `EXTREME`, quantiles of the rating of `trm.tasks.sudoku.search`. `build_embedded` makes such sets; the two extreme ones
-that ship were made by it with APART = 5 and, for the last targets, more patience and a wider tolerance (docs/log.md):
+that ship were made by it with APART = 5 and, for the last targets, more patience and a wider tolerance (docs/notes):
 today's code gives others of the same kind.
 """
 

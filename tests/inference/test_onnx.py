@@ -1,0 +1,354 @@
+"""Exported files: they do what torch does, carry all that a host needs, and solve without torch."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+import pytest
+import torch
+from conftest import Call
+from torch import Tensor, nn
+
+from trm import store
+from trm.cli.main import app
+from trm.errors import BadInput, TrmError
+from trm.inference import loop as solver
+from trm.inference import onnx as onnx_solve
+from trm.inference.loop import Thinking
+from trm.inference.onnx import Exported, Floats
+from trm.models import ModelConfig, State, build, mixers
+from trm.store import onnx_export
+from trm.store.stored import Stored
+from trm.tasks import get_task, load_puzzles
+from trm.tasks.base import Spec
+from trm.tasks.sudoku.task import Sudoku
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from bench_onnx import torch_model
+
+TASK = Sudoku(2, 2)
+SOLVED = TASK.read("1234341221434321").question[0]
+WRONG = np.full(16, 2, np.uint8)
+# From few givens to most of them, never all.
+GIVEN = np.random.default_rng(0).random((9, 16)) < np.linspace(0.1, 0.9, 9)[:, None]
+OPEN = np.where(GIVEN, SOLVED, 1).astype(np.uint8)
+EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
+ANSWER = "534678912672195348198342567859761423426853791713924856961537284287419635345286179"
+SMALL: dict[str, Any] = {"width": 8, "heads": 2, "layers": 1, "multiple": 8, "T": 1, "n": 1}
+# Each mixer, frame and memory that makes a graph of its own; tracing takes seconds, so several to a file.
+KINDS: dict[str, dict[str, Any]] = {
+    "groups": {"mixer": "groups", "positions": "none"},
+    "attention": {"kind": "hrm", "puzzle_ids": 3, "puzzle_tokens": 2, "puzzle_width": 12},
+    "mlp": {"kind": "direct", "mixer": "mlp", "puzzle_ids": 1, "puzzle_tokens": 2, "puzzle_width": 12},
+    "local": {"mixer": "local", "memory": "scales", "positions": "none"},
+}
+
+
+def small(kind: str, spec: Spec = TASK.spec) -> Stored:
+    torch.manual_seed(3)
+    config = ModelConfig(**SMALL, **KINDS[kind])
+    model = build(config, spec).eval()
+    torch.nn.init.normal_(model.frame.halt.weight)  # a fresh one never halts, whatever it looks at
+    torch.nn.init.zeros_(model.frame.halt.bias)
+    return Stored(model, spec, kind, {"run": {"max_steps": 7}})
+
+
+def about(graph: onnx.ModelProto) -> dict[str, Any]:
+    (entry,) = [entry for entry in graph.metadata_props if entry.key == "trm"]
+    values: dict[str, Any] = json.loads(entry.value)
+    return values
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_does_what_torch_does_and_says_how(kind: str, tmp_path: Path) -> None:
+    """Written by the command from a model of 4x4 Sudokus; weights of `groups` were made for another size."""
+    made = small(kind, Sudoku(2, 3).spec if kind == "groups" else TASK.spec)
+    store.save_model(tmp_path, made.model, made.model.config, made.spec, kind, made.about)
+    size = ["--task", TASK.spec.name] if kind == "groups" else []
+    app(["export", str(tmp_path), "--to", str(tmp_path / "x.onnx"), *size], standalone_mode=False)
+    content = (tmp_path / "x.onnx").read_bytes()
+    stored = store.load(str(tmp_path), TASK.spec)
+    graph, session = onnx.load_from_string(content), onnxruntime.InferenceSession(content)
+    check_form(graph, session, content)
+    check_values(stored, about(graph), session)
+    check_steps(stored, session)
+
+
+def check_form(graph: onnx.ModelProto, session: Any, content: bytes) -> None:
+    """Operations that every ONNX runtime has, names as documented, and no traces of the machine that wrote it."""
+    onnx.checker.check_model(graph, full_check=True)
+    assert {node.domain for node in graph.graph.node} == {""}
+    assert [node.name for node in session.get_outputs()] == ["next_y", "next_z", "logits", "halt"]
+    assert all(node.shape[0] == "batch" for node in (*session.get_inputs(), *session.get_outputs()))
+    assert b"/trm/" not in content
+    assert b"site-packages" not in content
+
+
+def check_values(stored: Stored, values: dict[str, Any], session: Any) -> None:
+    """What a host reads of the model."""
+    wanted = {"format": 1, "name": stored.name, "first_token": stored.model.first_token, "max_steps": 7}
+    assert {key: values[key] for key in wanted} == wanted
+    assert values["task"] == json.loads(json.dumps(asdict(TASK.spec)))
+    shapes = {node.name: node.shape for node in session.get_inputs()}
+    for part, key in zip(stored.model.start(2), "yz", strict=True):
+        whole = np.broadcast_to(np.float32(values[f"start_{key}"]), (2, *shapes[key][1:]))
+        assert np.array_equal(whole, part.numpy())
+
+
+def check_steps(stored: Stored, session: Any) -> None:
+    """From any state and with any batch, over two steps."""
+    drawn = torch.Generator().manual_seed(1)
+    for batch in (1, 3):
+        question = torch.randint(1, 6, (batch, 16), generator=drawn)
+        state = State(*(torch.randn(part.shape, generator=drawn) for part in stored.model.start(batch)))
+        ids = torch.arange(batch) % 3 if stored.model.config.puzzle_ids > 1 else None
+        feed = {key: part.numpy() for key, part in state._asdict().items()} | {"question": question.numpy()}
+        feed |= {} if ids is None else {"ids": ids.numpy()}
+        for _ in range(2):
+            with torch.no_grad():
+                output = stored.model(state, question, ids)
+            state = output.state
+            found = [torch.from_numpy(part) for part in session.run(None, feed)]
+            for ours, theirs in zip(found, (*state, output.logits, output.halt), strict=True):
+                torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+            feed |= {"y": found[0].numpy(), "z": found[1].numpy()}
+
+
+@pytest.mark.parametrize("batch", [1, 3, 20])
+@pytest.mark.parametrize("until", ["halt", "valid"])
+def test_the_loop_is_that_of_the_torch_solver(batch: int, until: Literal["halt", "valid"]) -> None:
+    stored = small("groups")
+    theirs = solver.solve(stored, TASK, OPEN, Thinking(9, until=until), trace=True)
+    ours = onnx_solve.solve(torch_model(stored), TASK, OPEN, 9, until, batch=batch, trace=True)
+    assert {answer.steps for answer in ours} > ({1, 9} if until == "valid" else {3, 9})
+    for a, b in zip(ours, theirs, strict=True):
+        assert (a.steps, a.valid, a.tokens.tolist()) == (b.steps, b.valid, b.tokens.tolist())
+        assert a.confidence == pytest.approx(b.confidence, abs=1e-4)
+        assert [tokens.tolist() for tokens in a.trace] == [tokens.tolist() for tokens in b.trace]
+
+
+class Stub:
+    """Right from its third step on, y counting steps; its halting logit is that of `logits`, by step."""
+
+    def __init__(self, *logits: float) -> None:
+        self.logits, self.seen = logits, 0
+        start: Floats = np.zeros((1, 1), np.float32)
+        self.model = Exported(self.step, (start, start), 2)
+
+    def step(self, y: Floats, z: Floats, question: npt.NDArray[np.int64]) -> tuple[Floats, Floats, Floats, Floats]:
+        self.seen += len(y)
+        y = y + 1
+        tokens = np.where(y >= 3, SOLVED, WRONG)
+        halt = np.array([self.logits[min(int(step), len(self.logits)) - 1] for step in y[:, 0]], np.float32)
+        return y, z, np.eye(4, dtype=np.float32)[tokens - 2], halt
+
+
+@pytest.mark.parametrize("batch", [1, 3, 20])
+def test_who_is_done_leaves_the_batch(batch: int) -> None:
+    stub = Stub(-1.0)
+    for answer in onnx_solve.solve(stub.model, TASK, OPEN, 9, batch=batch):
+        assert (answer.steps, answer.valid, answer.tokens.tolist()) == (3, True, SOLVED.tolist())
+    assert stub.seen == 3 * len(OPEN)
+    stub = Stub(-1.0, -1.0, -1.0, 2.0)
+    for answer in onnx_solve.solve(stub.model, TASK, OPEN, 9, "halt", batch=batch):
+        assert (answer.steps, answer.valid) == (4, True)
+    assert stub.seen == 4 * len(OPEN)
+
+
+def test_the_best_attempt_of_one_that_fails() -> None:
+    """Surest at its first step; its logits are 1 for a token and 0 for three."""
+    for answer in onnx_solve.solve(Stub(1.0, -3.0).model, TASK, OPEN, 2):
+        assert (answer.steps, answer.valid, answer.tokens.tolist()) == (2, False, WRONG.tolist())
+        assert answer.confidence == pytest.approx(1 / (1 + np.exp(-1.0)) * np.e / (np.e + 3))
+    assert onnx_solve.solve(Stub(-1000.0).model, TASK, OPEN, 1)[0].confidence == pytest.approx(0)
+
+
+def test_a_time_limit_gives_every_puzzle_one_step() -> None:
+    stub = Stub(-1.0)
+    answers = onnx_solve.solve(stub.model, TASK, OPEN, 9, seconds=1e-9, batch=2)
+    assert [answer.steps for answer in answers] == [1] * len(OPEN)
+
+
+def alone(name: str) -> bool:
+    """Whether shipped weights are one network's: of several that take turns no file can be made."""
+    model = json.loads((store.SHIPPED / name / store.CONFIG).read_text())["model"]
+    return bool(model.get("turns", 1) == 1)
+
+
+@pytest.mark.parametrize("name", [name for name in store.shipped_names() if alone(name)])
+def test_shipped_files_are_those_of_the_shipped_weights(name: str) -> None:
+    """After a change of the weights: `trm export NAME --to trm/weights/NAME/model.onnx`."""
+    stored, model = store.load(name), onnx_solve.load(name, threads=1)
+    task = get_task(stored.spec.name)
+    part: Literal["minimal", "validation"] = "minimal" if isinstance(task, Sudoku) else "validation"
+    question = load_puzzles(task, "embedded", part).question[: max(4, 20 * 81 // task.spec.cells)]
+    with torch.no_grad():
+        output = stored.model(stored.model.start(len(question)), torch.from_numpy(question))
+    y, z = (start.repeat(len(question), 0) for start in model.start)
+    found = model.step(y, z, question.astype(np.int64))
+    for ours, theirs in zip(found, (*output.state, output.logits, output.halt), strict=True):
+        np.testing.assert_allclose(ours, theirs.numpy(), rtol=0, atol=1e-4)
+    steps = 12 if isinstance(task, Sudoku) else 64  # a maze's news has a long way to go, there and back
+    pairs = zip(
+        onnx_solve.solve(model, task, question, steps, "halt"),
+        solver.solve(stored, task, question, Thinking(steps, until="halt")),
+        strict=True,
+    )
+    both = [(a, b) for a, b in pairs if max(a.steps, b.steps) < steps]
+    assert len(both) >= len(question) // 4
+    assert all(np.array_equal(a.tokens, b.tokens) for a, b in both)
+
+
+def without(modules: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """`python ARGUMENTS` where these modules cannot be imported."""
+    blocked = f"import sys; sys.modules.update(dict.fromkeys({modules.split()!r})); "
+    command = [sys.executable, "-W", "error", "-c", blocked + arguments[0], *arguments[1:]]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_solving_needs_no_torch(tmp_path: Path) -> None:
+    main = "from trm.cli.main import main; main()"
+    more = ("--backend", "onnx", "--threads", "1")
+    done = without("torch safetensors", main, "solve", "sudoku", EASY, *more, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == ANSWER
+    assert "│ 5 3 4 │ 6 7 8 │ 9 1 2 │" in done.stdout
+    assert re.search(r"solved in \d+ steps?; every rule is obeyed", done.stdout)
+
+
+def test_an_easy_puzzle_needs_no_torch_and_a_hard_one_gets_it(call: Call, tmp_path: Path) -> None:
+    """The exported file answers first, and torch is there for what that does not solve."""
+    main = "from trm.cli.main import main; main()"
+    done = without("torch safetensors", main, "solve", "sudoku", EASY, "--threads", "1", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == ANSWER
+    hard = ("solve", "sudoku", EASY, "--steps", "1", "--weights", "sudoku-mini", "--threads", "1")
+    assert "import of torch halted" in without("torch safetensors", main, *hard, cwd=tmp_path).stderr
+    many = call("solve", "sudoku", EASY, *hard[3:], "--restarts", "1", "--noise", "0.5")
+    assert many == call("solve", "sudoku", EASY, *hard[3:], "--restarts", "1", "--noise", "0.5", "--backend", "torch")
+
+
+def test_a_folder_comes_before_what_ships(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a file lies in it that was exported from other weights."""
+    shutil.copytree(store.SHIPPED / "sudoku-mini", tmp_path / "sudoku-mini")
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(store.SHIPPED / "sudoku" / name, tmp_path / "sudoku-mini")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(onnx_solve, "load", lambda *_: pytest.fail("asked an exported file"))
+    for name in ("sudoku-mini", str(tmp_path / "sudoku-mini")):
+        assert call("solve", "sudoku", EASY, "--weights", name, "--threads", "1").code == 0
+
+
+def test_both_backends_print_the_same(call: Call) -> None:
+    one, two = (call("solve", "sudoku", EASY, "--trace", "--backend", name) for name in ("onnx", "torch"))
+    assert one == two
+    assert one.code == 0
+    failed = call("solve", "sudoku", EASY, "--steps", "1", "--backend", "onnx", "--weights", "sudoku-mini")
+    assert failed.code == 1
+    assert "not solved after 1 step" in failed.out
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--backend", "onnx", "--restarts", "2"], "--backend onnx has one start a puzzle: leave out --restarts"),
+        (["--backend", "onnx", "--noise", "1", "--seed", "2"], "leave out --noise, --seed, or use --backend torch"),
+        (["--backend", "jax"], "--backend jax: choose auto, torch or onnx"),
+        (["--backend", "onnx", "--weights", "none.onnx"], "none.onnx: no such file"),
+        (["--backend", "onnx", "--weights", "runs/mine"], "`trm export runs/mine --to FILE.onnx` writes one"),
+    ],
+)
+def test_what_cannot_be_is_said(call: Call, more: list[str], message: str) -> None:
+    done = call("solve", "sudoku", EASY, *more)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_size_is_for_onnx_files(call: Call, tmp_path: Path) -> None:
+    done = call("export", "sudoku-mini", "--to", str(tmp_path / "x.safetensors"), "--task", "sudoku-6x6")
+    assert (done.code, list(tmp_path.iterdir())) == (2, [])
+    assert "--task is for a file that ends in .onnx" in done.err
+
+
+def test_files_that_are_not_ours(tmp_path: Path) -> None:
+    path = tmp_path / "x.onnx"
+    content = (store.SHIPPED / "sudoku-mini" / "model.onnx").read_bytes()
+    for broken in (b"", content[:1000], b"\0" * 100):
+        path.write_bytes(broken)
+        with pytest.raises(BadInput, match=r"x\.onnx: not a file that `trm export` wrote, or a damaged one"):
+            onnx_solve.load(str(path))
+    graph = onnx.load_from_string(content)
+    for values, message in (({"format": 99}, "format is 99"), ({}, "or a damaged one")):
+        graph.metadata_props[0].value = json.dumps(values)
+        path.write_bytes(graph.SerializeToString())
+        with pytest.raises(BadInput, match=message):
+            onnx_solve.load(str(path))
+
+
+def test_a_file_is_for_one_size(call: Call) -> None:
+    done = call("solve", "sudoku", "." * 16, "--backend", "onnx")
+    assert (done.code, done.out) == (2, "")
+    assert "exported for sudoku of 9x9 cells, not for sudoku-4x4 of 4x4" in done.err
+
+
+def test_a_model_of_puzzle_embeddings_is_refused(tmp_path: Path) -> None:
+    graph = onnx.load(store.SHIPPED / "sudoku-mini" / "model.onnx")
+    graph.graph.input.append(onnx.helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, ["batch"]))
+    onnx.save(graph, tmp_path / "x.onnx")
+    with pytest.raises(BadInput, match="tells puzzles apart by embedding"):
+        onnx_solve.load(str(tmp_path / "x.onnx"))
+
+
+def test_packages_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(TrmError, match=r"needs onnxscript: pip install 'trm\[onnx\]'"):
+        onnx_export.to_onnx(small("groups"))
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(TrmError, match="needs onnxruntime: pip install onnxruntime"):
+        onnx_solve.load("sudoku-mini")
+
+
+class Odd(nn.Module):
+    """A mixer with an operation that ONNX lacks."""
+
+    def __init__(self, config: ModelConfig, spec: Spec) -> None:
+        super().__init__()
+
+    def forward(self, h: Tensor) -> Tensor:
+        return torch.linalg.qr(h).Q  # type: ignore[no-any-return]
+
+
+def test_a_layer_that_onnx_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(mixers.MIXERS, "odd", Odd)
+    monkeypatch.setitem(mixers.FRAMES, "odd", "tokens")
+    model = build(ModelConfig(**SMALL, mixer="odd"), TASK.spec)
+    with pytest.raises(BadInput, match=r"mixer 'odd', kind 'trm'\) cannot be written as ONNX: .*linalg_qr"):
+        onnx_export.to_onnx(Stored(model, TASK.spec, "odd"))
+
+
+def test_a_model_too_large_for_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_export, "LIMIT", 1000)
+    with pytest.raises(BadInput, match="MB of weights; an ONNX file holds"):
+        onnx_export.to_onnx(small("groups"))
+
+
+def test_the_snippet_of_the_docs_runs(tmp_path: Path) -> None:
+    """With onnxruntime and numpy alone."""
+    text = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    shutil.copy(store.SHIPPED / "sudoku" / "model.onnx", tmp_path / "sudoku.onnx")
+    done = without("torch trm", snippet, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split()[-1] == ANSWER

@@ -1,0 +1,239 @@
+"""Downloading puzzles, from a local server that answers as the hub does."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from huggingface_hub import close_session
+
+import trm
+from trm.errors import BadInput, TrmError
+from trm.models import ModelConfig, build
+from trm.store.stored import save_model
+from trm.tasks import hub, load_puzzles
+from trm.tasks.custom.structure import Structure
+from trm.tasks.custom.task import Custom
+from trm.tasks.maze.sets import embedded
+from trm.tasks.maze.task import Maze
+from trm.tasks.sudoku.task import Sudoku
+from trm.training.datasets import training_set
+from trm.training.presets import PRESETS
+
+TASK = Sudoku(2, 2)
+REPO = "sapientinc/sudoku-extreme"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Hub(ThreadingHTTPServer):
+    """Serves `files`, name -> content, as the repository `place`; anything else is not found, in the hub's words."""
+
+    daemon_threads = True
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files = files
+        self.place = f"datasets/{REPO}"
+        self.status = 0  # answer everything with this, if not 0
+        self.got: list[str] = []  # names that were downloaded
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The part of the hub's protocol that `hf_hub_download` uses."""
+
+    server: Hub
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def answer(self, body: bool) -> None:
+        server = self.server
+        prefix, name = f"/{server.place}/resolve/", self.path.rpartition("/")[2]
+        if server.status:
+            return self.reply(server.status, b"", {})
+        if not self.path.startswith(prefix):
+            return self.reply(404, b"", {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"})
+        if name not in server.files:
+            headers = {"X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found", "X-Repo-Commit": COMMIT}
+            return self.reply(404, b"", headers)
+        content = server.files[name]
+        if body:
+            server.got.append(name)
+        etag = f'"{hashlib.sha256(content).hexdigest()}"'
+        return self.reply(200, content, {"ETag": etag, "X-Repo-Commit": COMMIT}, body)
+
+    def reply(self, status: int, content: bytes, headers: dict[str, str], body: bool = True) -> None:
+        self.send_response(status)
+        for key, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Not into the tests' output."""
+
+
+@pytest.fixture
+def served(small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub with 40 rows to train on and 10 to test on, and an empty cache."""
+    lines = small_csv.read_bytes().splitlines(keepends=True)
+    server = Hub({"train.csv": b"".join(lines), "test.csv": b"".join(lines[:11])})
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    yield server
+    close_session()  # its connection is kept for the next request
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def fails(message: str, **arguments: object) -> None:
+    """Downloading raises a TrmError of one line that holds `message`."""
+    with pytest.raises(TrmError) as caught:
+        hub.download(TASK, **arguments)  # type: ignore[arg-type]
+    assert message in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_seed_decides_which_rows(served: Hub, small_csv: Path) -> None:
+    everything = {row.tobytes() for row in load_puzzles(TASK, str(small_csv)).question}
+    first, again, other = (hub.download(TASK, rows=12, seed=seed) for seed in (1, 1, 2))
+    assert len(first) == len(other) == 12
+    np.testing.assert_array_equal(first.question, again.question)
+    np.testing.assert_array_equal(first.answer, again.answer)
+    assert (first.question != other.question).any()
+    assert {row.tobytes() for row in first.question} <= everything
+    assert TASK.valid(first.question, first.answer).all()
+    assert served.got == ["train.csv"]  # then it was in the cache
+
+
+def test_more_rows_than_there_are_gives_all_in_their_order(served: Hub, small_csv: Path) -> None:
+    np.testing.assert_array_equal(hub.download(TASK).question, load_puzzles(TASK, str(small_csv)).question)
+
+
+def test_mazes_come_from_a_set_of_their_own(served: Hub) -> None:
+    mazes = embedded("train")
+    served.place = "datasets/sapientinc/maze-30x30-hard-1k"
+    write = Maze().to_line
+    rows = [f"hard,{write(q)},{write(a)},110\n" for q, a in zip(mazes.question[:12], mazes.answer[:12], strict=True)]
+    served.files["train.csv"] = "".join(["source,question,answer,rating\n", *rows]).encode()
+    run = PRESETS["maze"].config.model_copy(update={"limit": 5})
+    puzzles = training_set(run, Maze())
+    np.testing.assert_array_equal(puzzles.question, mazes.question[:5])
+    np.testing.assert_array_equal(puzzles.answer, mazes.answer[:5])
+
+
+def test_a_task_without_a_public_set_says_so(served: Hub) -> None:
+    task = Custom(Structure(shape=(3, 3), values=(0, 1, 2, 3)))
+    with pytest.raises(BadInput, match=f"no public set of puzzles is known for task '{task.spec.name}'; give"):
+        load_puzzles(task, "hub")
+
+
+def test_lines_are_chosen_once_each_and_end_where_they_should(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"heading\r\n" + b"\r\n".join(b"%d" % number for number in range(2, 102)))
+    lines, text = hub.sample(path, 30, seed=3)
+    assert text == b"heading\n" + b"".join(b"%d\n" % number for number in lines[1:])
+    assert len(set(lines)) == 31
+    assert lines[1:] != sorted(lines[1:])
+
+
+def test_training_and_evaluation_take_different_files(served: Hub) -> None:
+    assert len(load_puzzles(TASK, "hub")) == 40
+    assert len(load_puzzles(TASK, "hub", "validation")) == 10
+    assert served.got == ["train.csv", "test.csv"]
+
+
+def test_the_cache_serves_when_the_hub_does_not(served: Hub) -> None:
+    before = hub.download(TASK)
+    served.status = 503
+    np.testing.assert_array_equal(hub.download(TASK).question, before.question)
+
+
+def test_what_is_missing_is_said(served: Hub) -> None:
+    fails(f"train.txt of dataset {REPO}: there is no such file", file="train.txt")
+    fails("dataset nobody/nothing: there is no such dataset", repo="nobody/nothing")
+    fails("dataset a b c", repo="a b c")
+
+
+def test_an_unreachable_hub_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Hub({})
+    server.server_close()  # nobody listens on its port now
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # between attempts, 23 s in all
+    fails(f"dataset {REPO}: {server.url} cannot be reached")
+    close_session()
+
+
+def test_a_hub_in_trouble_is_said(served: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    served.status = 503
+    fails("cannot be reached and the file is not in the cache")
+
+
+def test_without_the_extra_the_way_to_get_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    fails("pip install 'trm[hub]'")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the input is empty"),
+        (b"source,question,answer\n", "the CSV has a heading and no rows"),
+        (b"question,answer\n1234341221434321,1234341221434321\n123,123\n", "line 3, column question: 3 cells"),
+        (b"question,answer\n1234341221434321,1234341221434321\n1,2,3\n", "line 3: 3 columns instead of 2"),
+        (b"question,answer\n1234341221434321,\n", "a puzzle has no answer"),
+        (b"question,answer\n1234341221434321,4321432143214321\n", "(line 2), column answer"),
+        (b"question,answer\n\xff\xfe\n", "not UTF-8"),
+        (b"PK\x03\x04\0\0\n\0\n", "NUL"),
+        (b"<html>\n<body>Sign in</body>\n", "train.csv"),
+    ],
+)
+def test_a_malformed_file_is_said_with_its_line(served: Hub, content: bytes, message: str) -> None:
+    served.files["train.csv"] = content
+    fails(message)
+    fails(f"dataset {REPO}, train.csv: ")
+
+
+def test_a_model_of_the_hub_loads_by_its_name(served: Hub, tmp_path: Path) -> None:
+    config = ModelConfig(mixer="groups", width=8, layers=1, multiple=8, T=1, n=1)
+    saved = build(config, TASK.spec)
+    save_model(tmp_path / "saved", saved, config, TASK.spec, "tiny", {"by": "a test"})
+    served.files = {path.name: path.read_bytes() for path in (tmp_path / "saved").iterdir()}
+    served.place = "someone/tiny-4x4"
+    loaded = trm.load("someone/tiny-4x4")
+    assert (loaded.name, loaded.about, loaded.spec) == ("tiny", {"by": "a test"}, TASK.spec)
+    for name, value in saved.state_dict().items():
+        torch.testing.assert_close(loaded.model.state_dict()[name], value, rtol=0, atol=0)
+    with pytest.raises(TrmError, match="model nobody/nothing: there is no such model"):
+        trm.load("nobody/nothing")
+    with pytest.raises(BadInput, match=r"no model .*none/here"):  # a path, even if it could be a name of the hub's
+        trm.load(str(tmp_path / "none/here"))
+
+
+def test_where_runs_go_is_no_name_of_the_hubs(served: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match="no model 'runs/mine': give the folder of a training run"):
+        trm.load("runs/mine")
+    assert not served.got

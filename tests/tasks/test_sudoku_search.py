@@ -1,0 +1,382 @@
+"""The search, the generators, equivalence, and the embedded sets, against a solver of another kind."""
+
+from __future__ import annotations
+
+import math
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trm.errors import BadInput, TrmError
+from trm.tasks.base import Puzzles, Tokens
+from trm.tasks.sudoku.extreme import extreme_puzzle
+from trm.tasks.sudoku.search import Solver, TooHard, count_solutions, kernels, minimal_puzzle, random_solution
+from trm.tasks.sudoku.sets import (
+    EMBEDDED,
+    EXTREME,
+    complete,
+    embedded,
+    fingerprint,
+    generate,
+    load,
+    load_csv,
+    quantiles,
+    ratings,
+    write_set,
+)
+from trm.tasks.sudoku.task import SIZES, Sudoku
+from trm.tasks.text import read_file
+
+TASKS = list(SIZES.values())
+NINE = Sudoku()
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "sudoku_extreme"
+# Euler's first, and a puzzle known to need guesses; with what a person would call them.
+EASY = "..3.2.6..9..3.5..1..18.64....81.29..7.......8..67.82....26.95..8..2.3..9..5.1.3.."
+HARD = "8..........36......7..9.2...5...7.......457.....1...3...1....68..85...1..9....4.."
+
+
+def exact_cover(task: Sudoku, question: Tokens, limit: int) -> list[Tokens]:
+    """Knuth's algorithm X over dictionaries of sets: choose the condition with fewest options. Shares nothing."""
+    n, h, w = task.size, task.box_height, task.box_width
+    meets = {
+        (r, c, d): (("cell", r, c), ("row", r, d), ("column", c, d), ("box", r // h, c // w, d))
+        for r in range(n)
+        for c in range(n)
+        for d in range(n)
+    }
+    options: dict[tuple[object, ...], set[tuple[int, int, int]]] = {}
+    for option, conditions in meets.items():
+        for condition in conditions:
+            options.setdefault(condition, set()).add(option)
+
+    def select(option: tuple[int, int, int]) -> list[set[tuple[int, int, int]]]:
+        removed = []
+        for condition in meets[option]:
+            for other in options[condition]:
+                for elsewhere in meets[other]:
+                    if elsewhere != condition:
+                        options[elsewhere].remove(other)
+            removed.append(options.pop(condition))
+        return removed
+
+    def unselect(option: tuple[int, int, int], removed: list[set[tuple[int, int, int]]]) -> None:
+        for condition in reversed(meets[option]):
+            options[condition] = removed.pop()
+            for other in options[condition]:
+                for elsewhere in meets[other]:
+                    if elsewhere != condition:
+                        options[elsewhere].add(other)
+
+    found: list[Tokens] = []
+    chosen: list[tuple[int, int, int]] = []
+
+    def search() -> None:
+        if not options:
+            answer = np.zeros(n * n, np.uint8)
+            for r, c, d in chosen:
+                answer[r * n + c] = d + 2
+            found.append(answer)
+            return
+        condition = min(options, key=lambda condition: len(options[condition]))
+        for option in sorted(options[condition]):
+            chosen.append(option)
+            removed = select(option)
+            search()
+            unselect(option, removed)
+            chosen.pop()
+            if len(found) >= limit:
+                return
+
+    for cell, token in enumerate(question.tolist()):
+        if token >= 2:
+            option = (cell // n, cell % n, token - 2)
+            if any(condition not in options for condition in meets[option]):
+                return []
+            chosen.append(option)
+            select(option)
+    search()
+    return found
+
+
+@cache
+def compiled_solver() -> Solver:
+    pytest.importorskip("numba")
+    return Solver(NINE, compiled=True)
+
+
+def tokens(line: str, task: Sudoku = NINE) -> Tokens:
+    question: Tokens = task.read(line).question[0]
+    return question
+
+
+@pytest.mark.parametrize("task", TASKS[:3])
+def test_the_search_agrees_with_exact_cover(task: Sudoku) -> None:
+    rng, solver = np.random.default_rng(1), Solver(task)
+    counts = set()
+    for trial in range(24):
+        solution = random_solution(solver, rng)
+        question = minimal_puzzle(solver, solution, rng)
+        given, blank = np.flatnonzero(question >= 2), np.flatnonzero(question == 1)
+        if trial % 3 == 1:  # several solutions, mostly
+            question[rng.choice(given, 2, replace=False)] = 1
+        elif trial % 3 == 2:  # none, mostly
+            cell = int(rng.choice(blank))
+            question[cell] = (solution[cell] - 2 + 1) % task.size + 2
+        expected = exact_cover(task, question, limit=20)
+        count, answer, _ = count_solutions(question, task, limit=20)
+        counts.add(min(count, 2))
+        assert count == len(expected)
+        if count == 0:
+            assert answer is None
+        else:
+            assert answer is not None
+            if count < 20:  # of more, each may have found others
+                assert any((answer == other).all() for other in expected)
+            assert task.valid(question[None], answer[None])[0]
+    assert counts == {0, 1, 2}
+
+
+def test_known_puzzles() -> None:
+    count, answer, guesses = count_solutions(tokens(EASY), NINE)
+    assert answer is not None
+    assert (count, guesses) == (1, 0)
+    assert NINE.to_line(answer).startswith("483921657967345821")
+    count, answer, guesses = count_solutions(tokens(HARD), NINE)
+    assert count == 1
+    assert guesses > 10
+
+
+def test_limits_and_impossible_questions() -> None:
+    blank = np.ones(81, np.uint8)
+    assert count_solutions(blank, NINE, limit=2)[0] == 2
+    assert count_solutions(blank, NINE, limit=50)[0] == 50
+    assert count_solutions(np.ones(16, np.uint8), Sudoku(2, 2), limit=1000)[0] == 288  # all 4x4 Sudokus
+    twice = blank.copy()
+    twice[[0, 8]] = 5
+    assert count_solutions(twice, NINE) == (0, None, 0)
+    with pytest.raises(TooHard, match="gave up after 3 guesses"):
+        count_solutions(tokens(HARD), NINE, max_nodes=3)
+    with pytest.raises(ValueError, match="must be"):
+        count_solutions(np.ones(80, np.uint8), NINE)
+
+
+@pytest.mark.parametrize("task", TASKS[:3])
+def test_minimal_puzzles_are_minimal_and_unique(task: Sudoku) -> None:
+    rng, solver = np.random.default_rng(4), Solver(task)
+    for _ in range(4):
+        solution = random_solution(solver, rng)
+        question = minimal_puzzle(solver, solution, rng)
+        assert task.valid(question[None], solution[None])[0]
+        answers = exact_cover(task, question, limit=2)
+        assert len(answers) == 1
+        assert (answers[0] == solution).all()
+        for cell in np.flatnonzero(question >= 2):
+            fewer = question.copy()
+            fewer[cell] = 1
+            assert len(exact_cover(task, fewer, limit=2)) == 2
+
+
+def test_16x16_works() -> None:
+    pytest.importorskip("numba")
+    task = Sudoku(4, 4)
+    solver, rng = Solver(task, compiled=True), np.random.default_rng(0)
+    solution = random_solution(solver, rng)
+    assert task.valid(solution[None], solution[None])[0]
+    question = task.reveal(np.ones(256, np.uint8), solution, 0.55, rng)
+    count, answer, _ = count_solutions(question, task, compiled=True)
+    assert answer is not None
+    assert task.valid(question[None], answer[None])[0]
+    assert count_solutions(question, task)[0] == count
+
+
+def test_plain_and_compiled_agree() -> None:
+    fast, slow = compiled_solver(), Solver(NINE)
+    for number in range(6):
+        made = []
+        for solver in (fast, slow):
+            rng = np.random.default_rng(number)
+            solution = random_solution(solver, rng)
+            made.append((solution, minimal_puzzle(solver, solution, rng)))
+        assert all((a == b).all() for a, b in zip(*made, strict=True))
+        question = made[0][1]
+        assert fast.rating(fast.bits(question)) == slow.rating(slow.bits(question))
+        opened = question.copy()
+        opened[np.flatnonzero(question >= 2)[0]] = 1
+        assert (fast.completions(fast.bits(opened)) == slow.completions(slow.bits(opened))).all()
+
+
+def test_extreme_puzzles_are_the_same_compiled_or_not() -> None:
+    fast, slow = compiled_solver(), Solver(NINE)
+    for target in (0, 2):
+        made = [extreme_puzzle(solver, np.random.default_rng(5), target) for solver in (fast, slow)]
+        assert (made[0] == made[1]).all()
+        assert fast.rating(fast.bits(made[0])) == target
+
+
+def test_completions_are_those_that_leave_one_solution() -> None:
+    task = Sudoku(2, 3)
+    solver, rng = Solver(task), np.random.default_rng(8)
+    question = minimal_puzzle(solver, random_solution(solver, rng), rng)
+    question[np.flatnonzero(question >= 2)[0]] = 1
+    expected = []
+    for cell in np.flatnonzero(question == 1):
+        for digit in range(6):
+            more = question.copy()
+            more[cell] = digit + 2
+            if len(exact_cover(task, more, limit=2)) == 1:
+                expected.append([int(cell), digit])
+    assert solver.completions(solver.bits(question)).tolist() == expected
+    assert expected
+
+
+def test_numba_is_asked_for_by_name_when_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    kernels.cache_clear()
+    with pytest.raises(TrmError, match=r"pip install 'trm\[generate\]'"):
+        Solver(NINE, compiled=True)
+    kernels.cache_clear()
+
+
+def test_generation_is_seeded_and_avoids() -> None:
+    task = Sudoku(2, 3)
+    first, rating = generate("minimal", 6, 1, task, compiled=False)
+    again, _ = generate("minimal", 6, 1, task, compiled=False)
+    other, _ = generate("minimal", 6, 2, task, compiled=False)
+    assert (first.question == again.question).all()
+    assert (first.question != other.question).any()
+    assert rating.shape == (6,)
+    marks = fingerprint(task, first.question, first.answer).tolist()
+    assert len(set(marks)) == 6
+    apart, _ = generate("minimal", 4, 1, task, avoid=marks[:1], compiled=False)
+    assert marks[0] not in fingerprint(task, apart.question, apart.answer).tolist()
+
+
+def test_what_cannot_be_generated_is_said() -> None:
+    with pytest.raises(BadInput, match="no kind of puzzle 'easy'"):
+        generate("easy", 1, 1)
+    with pytest.raises(BadInput, match="9x9 only"):
+        generate("extreme", 1, 1, Sudoku(2, 2))
+    with pytest.raises(BadInput, match="not 2 inequivalent"):  # every 2x2 puzzle with one given is the same
+        generate("minimal", 2, 1, Sudoku(1, 2), compiled=False)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_fingerprints_see_through_symmetries_only(task: Sudoku) -> None:
+    rng = np.random.default_rng(6)
+    n, h, w = task.size, task.box_height, task.box_width
+    solution = np.array([(w * (r % h) + r // h + c) % n + 2 for r in range(n) for c in range(n)], np.uint8)
+    question = task.reveal(np.ones_like(solution), solution, 0.4, rng)
+    moved = [task.random_symmetry(rng) for _ in range(8)]
+    questions = np.array([question, *(symmetry.apply(question) for symmetry in moved)])
+    answers = np.array([solution, *(symmetry.apply(solution) for symmetry in moved)])
+    assert len(set(fingerprint(task, questions, answers).tolist())) == 1
+    assert len(set(fingerprint(task, answers, answers).tolist())) == 1
+    changed = np.repeat(question[None], task.cells, 0)
+    for cell in range(task.cells):
+        changed[cell, cell] = 1 if question[cell] >= 2 else solution[cell]
+    # This grid has symmetries of its own, so a few of the changes are equivalent; for a 4x4 that is most of them.
+    different = set(fingerprint(task, changed, np.repeat(solution[None], task.cells, 0)).tolist())
+    assert len(different) > (task.cells // 2 if n > 4 else 3)
+    assert fingerprint(task, question[None], solution[None])[0] not in different
+
+
+def test_fingerprints_tell_random_grids_apart() -> None:
+    solver, rng = compiled_solver(), np.random.default_rng(7)
+    grids = np.array([random_solution(solver, rng) for _ in range(60)])
+    assert len(set(fingerprint(NINE, grids, grids).tolist())) == 60
+
+
+def test_files_are_loaded_and_completed(tmp_path: Path) -> None:
+    path = tmp_path / "two.txt"
+    path.write_text(f"{EASY}\n{HARD}\n")
+    task, puzzles = load(path)
+    assert task == NINE
+    assert NINE.valid(puzzles.question, puzzles.answer).all()
+    assert (load_csv(path).answer == puzzles.answer).all()
+    assert complete(puzzles, NINE) is puzzles
+    for line, reason in (
+        ("." * 81, "puzzle 2 has more than one solution"),
+        (EASY[:-1] + "4", "puzzle 2 has no solution"),
+    ):
+        path.write_text(f"{EASY}\n{line}\n")
+        with pytest.raises(BadInput, match=reason):
+            load(path)
+
+
+def test_a_set_is_written_the_same_every_time(tmp_path: Path) -> None:
+    puzzles, rating = generate("minimal", 3, 1, Sudoku(2, 3), compiled=False)
+    for name in ("a", "b"):
+        write_set(tmp_path / f"{name}.npz", puzzles, rating)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+# The sets that ship
+
+
+def test_the_embedded_sets_have_one_solution_each_and_are_minimal() -> None:
+    solver, rng = compiled_solver(), np.random.default_rng(0)
+    for name in EMBEDDED:
+        puzzles, rating = embedded(name), ratings(name)
+        assert puzzles.question.shape == (1000, 81)
+        assert puzzles.question.dtype == puzzles.answer.dtype == np.uint8
+        assert rating.shape == (1000,)
+        assert rating.dtype == np.int32
+        assert NINE.valid(puzzles.question, puzzles.answer).all()
+        for row in range(1000):
+            assert solver.count(solver.bits(puzzles.question[row]))[0] == 1
+        for row in rng.permutation(1000)[:40].tolist():
+            bits = solver.bits(puzzles.question[row])
+            assert solver.rating(bits) == rating[row]
+            for cell in np.flatnonzero(bits):
+                bit, bits[cell] = bits[cell], 0
+                assert solver.count(bits)[0] == 2
+                bits[cell] = bit
+    with pytest.raises(BadInput, match="no embedded set 'test'"):
+        embedded("test")
+
+
+def marks_of(puzzles: Puzzles) -> tuple[set[int], set[int]]:
+    """Fingerprints of the questions and of the answers."""
+    return (
+        set(fingerprint(NINE, puzzles.question, puzzles.answer).tolist()),
+        set(fingerprint(NINE, puzzles.answer, puzzles.answer).tolist()),
+    )
+
+
+def test_no_two_embedded_puzzles_or_solutions_are_equivalent() -> None:
+    marks = [marks_of(embedded(name)) for name in EMBEDDED]
+    for part in (0, 1):
+        assert len(set().union(*(pair[part] for pair in marks))) == 3000
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the shared benchmark rows are not here")
+def test_rows_to_report_are_not_among_those_to_train_on() -> None:
+    """By canonical form: no symmetry turns one of our puzzles, or a genuine training one, into a validation row."""
+    train, validation = (marks_of(NINE.read(read_file(SHARED / f"{name}.csv")))[0] for name in ("train", "validation"))
+    assert (len(train), len(validation)) == (1000, 1000)
+    assert not train & validation
+    for name in EMBEDDED:
+        assert not marks_of(embedded(name))[0] & (train | validation)
+
+
+@pytest.mark.parametrize("name", ["train", "validation"])
+def test_the_extreme_sets_are_as_hard_as_the_benchmark(name: str) -> None:
+    table = dict(EXTREME)
+    for share in (0.1, 0.25, 0.5, 0.75, 0.9, 0.95):
+        ours = quantiles(ratings(name), (100 * share,))[0]
+        # Single digits are coarse in the logarithm: 4 and 5 are 0.18 apart.
+        assert abs(math.log1p(ours) - math.log1p(table[share])) < (0.3 if share < 0.3 else 0.15)
+    assert 0.05 < float((ratings(name) == 0).mean()) < 0.15
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the shared benchmark rows are not here")
+def test_the_table_is_that_of_the_benchmark() -> None:
+    solver = compiled_solver()
+    questions = NINE.read(read_file(SHARED / "train.csv")).question[:250]
+    theirs = [solver.rating(solver.bits(question)) for question in questions]
+    table = dict(EXTREME)
+    for share in (0.1, 0.5, 0.75, 0.9):
+        assert abs(math.log1p(quantiles(theirs, (100 * share,))[0]) - math.log1p(table[share])) < 0.25

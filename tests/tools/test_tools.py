@@ -1,0 +1,398 @@
+"""The tools for language models: what they say of good, bad and impossible puzzles, and their schemas."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
+from typing import Any
+
+import jsonschema
+import pytest
+import torch
+from conftest import Call, children
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trm import store
+from trm.adapt.child import adapting
+from trm.errors import BadInput, TrmError
+from trm.inference import defaults
+from trm.inference import solver as api
+from trm.models import ModelConfig, build
+from trm.tasks import get_task, load_puzzles
+from trm.tasks.arc.text import parse
+from trm.tasks.base import Tokens
+from trm.tasks.maze.task import Maze
+from trm.tasks.sudoku.search import count_solutions
+from trm.tasks.sudoku.task import Sudoku
+from trm.tools import functions as tools
+from trm.tools.functions import ArcSolution, Solution, Stopped, call
+
+NINE = Sudoku()
+EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
+DONE = "534678912672195348198342567859761423426853791713924856961537284287419635345286179"
+MAZE = "S..\n.#.\n..G"
+LONGER = "S..\no#G\no#o\nooo"  # three moves would do
+
+
+@pytest.fixture(autouse=True)
+def _weights() -> Iterator[None]:
+    """What a test chooses is forgotten after it."""
+    yield
+    tools.WEIGHTS.clear()
+
+
+def solution(name: str, **arguments: Any) -> Solution:
+    result = call(name, arguments)
+    assert isinstance(result, Solution)
+    assert (result.answer is not None) == result.solved
+    assert result.text.startswith(result.message)
+    assert "\n" not in result.message
+    return result
+
+
+def test_a_sudoku() -> None:
+    found = solution("solve_sudoku", puzzle=EASY)
+    _, right, _ = count_solutions(NINE.read(EASY).question[0], NINE)
+    assert right is not None
+    assert found.answer is not None
+    assert found.answer.replace("\n", "") == NINE.to_line(right) == DONE
+    assert found.answer.count("\n") == 8
+    assert found.text.endswith(found.answer)
+    assert (found.solved, found.valid, found.best_attempt, found.solutions) == (True, True, None, "one")
+    assert found.steps > 0
+    assert 0 < found.confidence <= 1
+    assert call("solve_sudoku", json.dumps({"puzzle": EASY, "steps": None, "seconds": 30})) == found
+
+
+def test_a_sudoku_with_several_solutions() -> None:
+    found = solution("solve_sudoku", puzzle="1.....3..4......")
+    assert (found.solved, found.solutions) == (True, "several")
+    assert "several solutions" in found.message
+    assert found.answer is not None
+    grid = [[int(sign) for sign in line] for line in found.answer.split()]
+    assert grid[0][0] == 1
+    boxes = [[grid[y + i][x + j] for i in (0, 1) for j in (0, 1)] for y in (0, 2) for x in (0, 2)]
+    for group in (*grid, *map(list, zip(*grid, strict=True)), *boxes):
+        assert sorted(group) == [1, 2, 3, 4]
+
+
+def test_a_sudoku_without_a_solution() -> None:
+    found = solution("solve_sudoku", puzzle="123............4")  # r1c4 has to be 4 and cannot
+    assert (found.solved, found.valid, found.solutions, found.best_attempt) == (False, False, "none", None)
+    assert "no solution" in found.message
+
+
+def test_a_sudoku_that_is_not_solved() -> None:
+    hard = load_puzzles(NINE, "embedded", "validation").question[7]
+    found = solution("solve_sudoku", puzzle=NINE.to_line(hard), seconds=1e-6)
+    assert (found.solved, found.valid, found.solutions, found.steps) == (False, False, "one", 1)
+    assert found.best_attempt is not None
+    attempt = NINE.read_cells(found.best_attempt)[0]
+    fault = NINE.fault(hard, attempt)
+    assert fault
+    assert fault in found.message
+    assert found.text.endswith(found.best_attempt)
+
+
+def test_what_is_too_open_to_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "NODES", 0)
+    found = solution("solve_sudoku", puzzle="1.....3..4......")
+    assert (found.solved, found.solutions) == (True, "not counted")
+
+
+class Fixed:
+    """A solver that has always the same answer."""
+
+    def __init__(self, board: str) -> None:
+        self.board = board
+
+    def watch(self, puzzle: str, **_: Any) -> Iterator[SimpleNamespace]:
+        task, question = tools.read_one("maze", puzzle)
+        tokens: Tokens = task.read_cells(self.board)[0]
+        valid = bool(task.valid(question[None], tokens[None])[0])
+        yield SimpleNamespace(answer=api.Answer(task, tokens, question, valid, 0.5, 3, 1, list))
+
+
+@pytest.mark.parametrize(
+    ("board", "solved", "valid", "words"),
+    [
+        ("Soo\n.#o\n..G", True, True, "Solved in 3 steps"),
+        (LONGER, False, True, "not a shortest one"),
+        ("S..\n.#.\n..G", False, False, "is cut off at"),
+    ],
+)
+def test_a_maze(board: str, solved: bool, valid: bool, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "load", lambda *_: Fixed(board))
+    monkeypatch.setitem(defaults.DEFAULT_WEIGHTS, "maze", "any")
+    puzzle = board.replace("o", ".")
+    found = solution("solve_maze", puzzle=puzzle)
+    assert (found.solved, found.valid, found.solutions) == (solved, valid, "not counted")
+    assert words in found.message
+    assert (found.answer or found.best_attempt) == board
+
+
+def test_an_untrained_maze_model_is_not_believed(tmp_path: Path) -> None:
+    config = ModelConfig(mixer="local", width=8, layers=1, multiple=8, T=1, n=1, positions="none")
+    torch.manual_seed(0)
+    store.save_model(tmp_path, build(config, Maze(3, 3).spec), config, Maze(3, 3).spec, "untrained", {})
+    tools.use_weights(str(tmp_path))
+    found = solution("solve_maze", puzzle=MAZE, steps=2)
+    starts = 1 + defaults.USUAL_THINKING["maze"]["restarts"]
+    assert (found.solved, found.valid, found.answer, found.steps) == (False, False, None, 2 * starts)
+    with pytest.raises(BadInput, match="two models for maze"):
+        tools.use_weights(str(tmp_path))
+
+
+def test_missing_and_wrong_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delitem(defaults.DEFAULT_WEIGHTS, "maze", raising=False)
+    with pytest.raises(BadInput, match="no weights for maze ship"):
+        call("solve_maze", {"puzzle": MAZE})
+    with pytest.raises(BadInput, match="no model"):
+        tools.use_weights("nothing")
+    config = ModelConfig(width=8, heads=1, layers=1, multiple=8, T=1, n=1)
+    spec = get_task("arc-agi-1").spec
+    store.save_model(tmp_path, build(config, spec), config, spec, "arc", {})
+    with pytest.raises(BadInput, match="there are tools for sudoku and maze"):
+        tools.use_weights(str(tmp_path))
+
+
+PAIR = {"input": [[1]], "output": [[1]]}
+
+
+def arc_task(count: int = 1) -> dict[str, object]:
+    """Copy the question; the answer of the test, given too, is a lie that must not be seen."""
+    grids = [[[1, 2, 3], [4, 0, 0], [0, number, 0]] for number in range(4)]
+    tests = [{"input": [[5, 1], [0, 2]], "output": [[9, 9], [9, 9]]}] * count
+    return {"train": [{"input": grid, "output": grid} for grid in grids], "test": tests}
+
+
+def test_arc_attempts_are_unchecked_and_see_no_answer() -> None:
+    found = call("solve_arc", {"task": json.dumps(arc_task(2)), "seconds": 12})
+    assert isinstance(found, ArcSolution)
+    assert (found.solved, found.valid) == (False, True), found
+    assert [attempts[0].grid for attempts in found.attempts] == [[[5, 1], [0, 2]]] * 2
+    assert all(len(attempts) <= 2 and 0 < attempts[0].confidence <= 1 for attempts in found.attempts)
+    assert 0 < found.models_that_know <= found.models
+    assert found.message.startswith("Not checked: ")
+    assert "Test 2, attempt 1, confidence" in found.text
+    assert "\n51\n02" in found.text
+
+
+def test_an_arc_task_without_a_rule_for_the_size_has_no_attempts() -> None:
+    odd = [[[1]], [[1, 1]], [[1], [1]]]
+    task = {"train": [{"input": [[1, 2], [3, 4]], "output": grid} for grid in odd], "test": [{"input": [[1, 2]]}]}
+    found = call("solve_arc", {"task": json.dumps(task), "seconds": 5})
+    assert isinstance(found, ArcSolution)
+    assert (found.valid, found.models, found.attempts) == (False, 0, [[]])
+    assert found.text == "No attempt: no rule for the size of the answer holds on the demonstrations."
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{}", "task: no task found: the object is empty"),
+        ("[", "task: not"),
+        (json.dumps({"a": arc_task(), "b": arc_task()}), "there are 2 tasks"),
+        (json.dumps({"train": [], "test": []}), "train holds no pairs"),
+        (json.dumps(arc_task(11)), "task: there are 11 tests in this task, more than 10"),
+        (json.dumps({**arc_task(), "train": [PAIR] * 31}), "there are 31 demonstrations in this task, more than 30"),
+    ],
+)
+def test_what_is_no_arc_task_is_said(text: str, words: str) -> None:
+    with pytest.raises(BadInput, match=words) as caught:
+        call("solve_arc", {"task": text})
+    assert "\n" not in str(caught.value)
+
+
+def test_adapting_apart_can_be_stopped_and_leaves_nothing_behind() -> None:
+    work = adapting(parse(json.dumps(arc_task()))[0], 200.0)
+    told = [next(work) for _ in range(3)]
+    assert told[0] == (0.0, "starting")
+    assert len(children()) == 1
+    work.close()
+    assert children() == []
+
+
+def test_adapting_apart_runs_nothing_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("json", "torch", "trm"):
+        (tmp_path / f"{name}.py").write_text(f"open('{name} was run', 'w').close()\nraise SystemExit\n")
+    monkeypatch.chdir(tmp_path)
+    work = adapting(parse(json.dumps(arc_task()))[0], 200.0)
+    told = [next(work) for _ in range(2)]
+    work.close()
+    assert isinstance(told[1], tuple)  # the child has imported everything and begun
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".py"] == []
+
+
+def test_work_that_is_not_wanted_any_longer_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, steps = Event(), iter(range(9))
+    stop.set()
+    monkeypatch.setattr(tools, "load", lambda *_: SimpleNamespace(watch=lambda *_, **__: steps))
+    asked = {
+        "solve_maze": {"puzzle": MAZE},
+        "solve_sudoku": {"puzzle": EASY},
+        "solve_arc": {"task": json.dumps(arc_task())},
+    }
+    for name, arguments in asked.items():
+        with pytest.raises(Stopped):
+            call(name, arguments, stop)
+    assert next(steps) == 2  # one was taken for each puzzle
+    assert children() == []
+
+
+def test_adapting_that_dies_is_an_error() -> None:
+    work = adapting(parse(json.dumps(arc_task()))[0], 200.0)
+    next(work)
+    os.kill(children()[0], signal.SIGKILL)
+    with pytest.raises(TrmError, match="has died"):
+        list(work)
+
+
+@pytest.mark.parametrize(
+    ("task", "puzzle", "answer", "solved", "valid", "words"),
+    [
+        ("sudoku", EASY, DONE, True, True, "Right"),
+        ("sudoku", EASY, NINE.draw(NINE.read(DONE).question[0]), True, True, "Right"),
+        ("sudoku", EASY, "4" + DONE[1:], False, False, "two 4s in row 1: r1c1 and r1c3"),
+        ("sudoku", EASY, "." + DONE[1:], False, False, "r1c1 is blank"),
+        ("sudoku", "6" + EASY[1:4] + "." * 77, DONE, False, False, "r1c1 is 5 where the question gives 6"),
+        ("maze", MAZE, "Soo\n.#o\n..G", True, True, "Right"),
+        ("maze", LONGER.replace("o", "."), LONGER, False, True, "not a shortest one"),
+        ("maze", MAZE, MAZE, False, False, "cut off"),
+        ("maze", MAZE, "Soo\n.oo\n..G", False, False, "r2c2 is o where the question has #"),
+        ("maze", MAZE, "...\n.#.\n..G", False, False, "r1c1 is . where the question has S"),
+    ],
+)
+def test_answers_checked(task: str, puzzle: str, answer: str, solved: bool, valid: bool, words: str) -> None:
+    result = call("check_answer", {"task": task, "puzzle": puzzle, "answer": answer})
+    assert (result.solved, result.valid) == (solved, valid)
+    assert words in result.message
+
+
+@given(st.lists(st.integers(1, 4), min_size=16, max_size=16), st.sets(st.integers(0, 15), max_size=4))
+def test_answers_checked_by_brute_force(cells: list[int], given_cells: set[int]) -> None:
+    latin = [1, 2, 3, 4, 3, 4, 1, 2, 2, 1, 4, 3, 4, 3, 2, 1]
+    for answer in (cells, latin, [*latin[:15], cells[0]]):
+        groups = [[4 * i + j for j in range(4)] for i in range(4)] + [[4 * i + j for i in range(4)] for j in range(4)]
+        groups += [[y, y + 1, y + 4, y + 5] for y in (0, 2, 8, 10)]
+        right = all(len({answer[cell] for cell in group}) == 4 for group in groups)
+        right &= all(answer[cell] == latin[cell] for cell in given_cells)
+        puzzle = "".join(str(latin[cell]) if cell in given_cells else "." for cell in range(16))
+        result = call("check_answer", {"task": "sudoku", "puzzle": puzzle, "answer": "".join(map(str, answer))})
+        assert result.valid == result.solved == right
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("solve", {}, "there is no tool 'solve'; there are solve_sudoku, solve_maze, solve_arc, check_answer"),
+        ("solve_sudoku", {}, "puzzle: Field required"),
+        ("solve_sudoku", {"puzzle": EASY, "moves": 3}, "moves: Extra inputs are not permitted"),
+        ("solve_sudoku", {"puzzle": EASY, "steps": 0}, "steps: Input should be greater than or equal to 1"),
+        ("solve_sudoku", {"puzzle": EASY, "steps": 513}, "steps: Input should be less than or equal to 512"),
+        ("solve_sudoku", {"puzzle": EASY, "steps": 1.5}, "steps: Input should be a valid integer"),
+        ("solve_sudoku", {"puzzle": EASY, "seconds": 61}, "seconds: Input should be less than or equal to 60"),
+        ("solve_sudoku", {"puzzle": EASY, "seconds": float("nan")}, "seconds: Input should be"),
+        ("solve_sudoku", {"puzzle": ["5"]}, "puzzle: Input should be a valid string"),
+        ("solve_sudoku", {"puzzle": "." * 20_001}, "puzzle: String should have at most 20000 characters"),
+        ("solve_sudoku", {"puzzle": "\ud800"}, "puzzle: Input should be a valid string"),
+        ("solve_sudoku", {"puzzle": ""}, "the input is empty"),
+        ("solve_sudoku", {"puzzle": "55" + EASY[2:]}, "two 5s in row 1: r1c1 and r1c2"),
+        ("solve_sudoku", {"puzzle": EASY[1:]}, "80 cells instead of 81"),
+        ("solve_sudoku", {"puzzle": f"{EASY}\n{EASY}"}, "there are 2 puzzles in this text"),
+        ("solve_maze", {"puzzle": "S..\n.#.\n.#."}, "there is no G"),
+        ("solve_maze", {"puzzle": "S#G\n.#.\n.#."}, "no path leads from S to G"),
+        ("solve_maze", {"puzzle": "x"}, "'x' is not a wall"),
+        ("check_answer", {"task": "chess", "puzzle": EASY, "answer": DONE}, "task: Input should be 'sudoku' or 'maze'"),
+        ("check_answer", {"task": "sudoku", "puzzle": EASY, "answer": DONE[:16]}, "answer: puzzle 1"),
+        ("check_answer", {"task": "sudoku", "puzzle": EASY, "answer": "\n"}, "answer: no grid found"),
+        ("check_answer", {"task": "maze", "puzzle": MAZE, "answer": "  "}, "answer: no maze found"),
+        ("check_answer", {"task": "maze", "puzzle": MAZE, "answer": f"{MAZE}\n\n{MAZE}"}, "answer: there are 2 boards"),
+        ("solve_sudoku", "{", "the arguments of solve_sudoku are no JSON"),
+        ("solve_sudoku", "[" * 100_000, "the arguments of solve_sudoku are no JSON"),
+        ("solve_sudoku", "[]", "the arguments: Input should be"),
+    ],
+)
+def test_bad_calls(name: str, arguments: Any, words: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        call(name, arguments)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+SIGNS = st.text(st.sampled_from('12345 .#SGo\n\t|-é\0,questionaw"'), max_size=120)
+
+
+@given(st.sampled_from(["sudoku", "maze"]), SIGNS, SIGNS)
+def test_any_text_is_an_answer_or_one_line_of_complaint(task: str, puzzle: str, answer: str) -> None:
+    for text in (puzzle, MAZE if task == "maze" else EASY):
+        try:
+            said = call("check_answer", {"task": task, "puzzle": text, "answer": answer}).message
+        except TrmError as error:
+            said = str(error)
+        assert len(said.splitlines()) == 1
+
+
+def test_schemas_are_strict_and_true(call: Call) -> None:
+    listed = json.loads(call("mcp", "--schemas").out)
+    assert listed == tools.schemas()
+    assert [tool["function"]["name"] for tool in listed] == list(tools.TOOLS)
+    allowed = {"type", "anyOf", "enum", "description", "minimum", "maximum", "exclusiveMinimum"}
+    for tool in listed:
+        assert set(tool) == {"type", "function"}
+        function = tool["function"]
+        assert set(function) == {"name", "description", "strict", "parameters"}
+        assert (tool["type"], function["strict"]) == ("function", True)
+        assert "\n" not in function["description"]
+        schema = function["parameters"]
+        jsonschema.Draft202012Validator.check_schema(schema)
+        assert schema["required"] == list(schema["properties"])
+        assert (schema["type"], schema["additionalProperties"]) == ("object", False)
+        for described in schema["properties"].values():
+            assert set(described) <= allowed
+            for branch in described.get("anyOf", []):
+                assert set(branch) <= allowed
+
+
+@pytest.mark.parametrize("steps", [None, 0, 1, 512, 513, 2.5])
+def test_schemas_accept_what_the_tools_accept(steps: float | None) -> None:
+    schema = next(tool["function"]["parameters"] for tool in tools.schemas())
+    arguments = {"puzzle": "no puzzle", "steps": steps, "seconds": None}
+    try:
+        jsonschema.validate(arguments, schema)
+        fits = True
+    except jsonschema.ValidationError:
+        fits = False
+    with pytest.raises(BadInput) as caught:
+        call("solve_sudoku", arguments)
+    assert str(caught.value).startswith("steps") != fits
+
+
+def test_the_snippets_of_the_docs() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "tools.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
+    shown = json.loads(blocks[-1][1])
+    assert shown == next(tool for tool in tools.schemas() if tool["function"]["name"] == "check_answer")
+    space: dict[str, Any] = {}
+    exec(next(code for language, code in blocks if language == "python"), space)
+    for puzzle, key in ((EASY, "solved"), ("55", "error")):
+        arguments = json.dumps({"puzzle": puzzle, "steps": None, "seconds": None})
+        function = SimpleNamespace(name="solve_sudoku", arguments=arguments)
+        message = space["answer"](SimpleNamespace(id="call_1", function=function))
+        assert (message["role"], message["tool_call_id"]) == ("tool", "call_1")
+        assert json.loads(message["content"])[key]
+
+
+def test_every_size_of_sudoku_is_read() -> None:
+    for size in (4, 6, 9, 16):
+        last = "469G"[(4, 6, 9, 16).index(size)]
+        board = "\n".join(["." + last + "." * (size - 2)] + ["." * size] * (size - 1))
+        result = call("check_answer", {"task": "sudoku", "puzzle": board, "answer": board})
+        assert result.message == "Wrong: r1c1 is blank."
