@@ -43,10 +43,10 @@ network() {
   seed=$1
   trap 'kill $! 2>/dev/null || :' EXIT
   trap 'exit 143' TERM
-  part "$folder/begin$seed" sudoku --set seed="$seed" --set steps=21000 --set lr_floor=0.3 \
+  part "$folder/begin$seed" sudoku --set seed="$seed" --set updates=21000 --set lr_floor=0.3 \
     --set keep_every=3000 &&
     part "$folder/search$seed" sudoku-search --set seed="$seed" --set init="$folder/begin$seed" \
-      --set steps=5500 --set stages=sudoku:0.45:48:2 --set keep_every=500
+      --set updates=5500 --set stages=sudoku:0.45:48:2 --set keep_every=500
 }
 
 # Where one fails, or this script is ended, both end.

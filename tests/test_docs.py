@@ -69,7 +69,7 @@ def latin(names: Names) -> None:
     structure = {"blank": 0, "interchangeable": True, "groups": [["rows", "columns"]]}
     Path("squares.json").write_text(json.dumps(structure))
     config = custom_run(get_preset("custom").config, "squares.npz", Path("squares.json"))
-    run(override(config, ["steps=1", "batch=1", "micro=0", "model.width=8"]), Path("runs/latin"), "latin")
+    run(override(config, ["updates=1", "batch=1", "micro=0", "model.width=8"]), Path("runs/latin"), "latin")
 
 
 def optuna(names: Names) -> None:

@@ -18,14 +18,14 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is n
 
 
 def config(preset: str, *more: str) -> RunConfig:
-    small = ("steps=20", "warmup=0", "batch=8", "micro=0", "start_noise=0", "window=2", "max_steps=4")
+    small = ("updates=20", "warmup=0", "batch=8", "micro=0", "start_noise=0", "window=2", "max_steps=4")
     return override(get_preset(preset).config, [*small, *more])
 
 
-def trained(run: RunConfig, device: torch.device, steps: int = 5) -> Trainer:
+def trained(run: RunConfig, device: torch.device, updates: int = 5) -> Trainer:
     task = task_of(run)
     trainer = Trainer(run, task, training_set(run, task), device)
-    for _ in range(steps):
+    for _ in range(updates):
         trainer.advance()
     return trainer
 

@@ -107,7 +107,7 @@ def made(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("made")
     for name, setting in (("same-0", "seed=0"), ("same-1", "seed=1"), ("fast", "lr=0.1")):
-        settings = [*TINY, f"data={small_csv}", "steps=2", setting]
+        settings = [*TINY, f"data={small_csv}", "updates=2", setting]
         assert run(override(PRESETS["sudoku-mini"].config, settings), folder / name, "tiny")
     return folder
 
@@ -151,7 +151,7 @@ def test_runs_are_evaluated_and_pooled(runs: Path, small_csv: Path) -> None:
     assert entries[0].seconds == store.load("fast").about["seconds"]
 
 
-@pytest.mark.parametrize("change", [{"step": 1}, {"data": {"sha256": "of other data"}}])
+@pytest.mark.parametrize("change", [{"update": 1}, {"data": {"sha256": "of other data"}}])
 def test_what_is_not_pooled(runs: Path, small_csv: Path, change: dict[str, Any]) -> None:
     path = runs / "same-1" / "config.json"
     content = json.loads(path.read_text())

@@ -211,7 +211,7 @@ def test_what_was_trained_on_is_told(models: dict[str, Stored], folder: Path, ca
 def test_from_training_to_a_score(call: Call, folder: Path, tmp_path: Path) -> None:
     """The commands, with a model that has learnt nothing yet."""
     settings = [part for setting in TINY for part in ("--set", setting)]
-    arguments = ["train", "arc-agi-1-trm", *settings, "--steps", "2", "--data", str(folder), "--threads", "1"]
+    arguments = ["train", "arc-agi-1-trm", *settings, "--updates", "2", "--data", str(folder), "--threads", "1"]
     refused(call(*arguments, "--out", str(tmp_path / "bad")), "--set model.puzzle_ids=19")
     for seed in ("0", "1"):
         done = call(*arguments, "--set", "model.puzzle_ids=19", "--set", f"seed={seed}", "--out", str(tmp_path / seed))

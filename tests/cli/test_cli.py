@@ -49,7 +49,7 @@ def tiny(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of three steps, whose model knows next to nothing."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("tiny")
-    assert run(override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}", "steps=3"]), folder, "tiny")
+    assert run(override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}", "updates=3"]), folder, "tiny")
     return folder
 
 
@@ -69,7 +69,7 @@ def test_usage_errors(call: Call, command: str) -> None:
 def test_presets(call: Call) -> None:
     assert all(name in call("train", "list").out for name in PRESETS)
     refused(call("train", "sudoku-mimi"), "sudoku-mimi", "did you mean sudoku-mini", "trm train list")
-    refused(call("train", "sudoku-mini", "--steps", "1", "--minutes", "1"), "--steps or --minutes")
+    refused(call("train", "sudoku-mini", "--updates", "1", "--minutes", "1"), "--updates or --minutes")
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["train", "list"]])

@@ -88,7 +88,7 @@ class Recorder(Trainer):
         self.optimizers[0].register_step_pre_hook(self.keep_gradients)
 
     def keep(self, key: str, value: Tensor) -> None:
-        self.seen.setdefault(f"step{self.step + 1}/{key}", []).append(value.detach().clone())
+        self.seen.setdefault(f"step{self.update_count + 1}/{key}", []).append(value.detach().clone())
 
     def keep_output(self, module: nn.Module, inputs: Any, output: Output) -> None:
         if not torch.is_grad_enabled():
@@ -156,7 +156,7 @@ def play(name: str, micro: int = 0) -> tuple[Arrays, Arrays]:
         model=source.config,
         batch=config["batch_size"],
         micro=micro,
-        steps=STEPS,
+        updates=STEPS,
         max_steps=config["halt_max_steps"],
         explore=config["halt_exploration_prob"],
         continue_loss=name == "hrm",

@@ -122,8 +122,8 @@ def test_the_table_must_be_that_of_the_tasks(folder: Path) -> None:
 # Runs
 
 
-def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Run, "should_stop", lambda self, parent: self.trainer.step == step)
+def stop_at(update: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Run, "should_stop", lambda self, parent: self.trainer.update_count == update)
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(
@@ -168,10 +168,10 @@ def test_published_presets_train_on_real_tasks(preset: Preset, tmp_path: Path) -
     sizes = ["arc.augmentations=3", "model.puzzle_ids=17", f"data={data}", f"arc.extra={more}", "max_steps=1"]
     one = trainer(override(preset.config, [*reduced, *sizes]))
     before = {name: value.detach().clone() for name, value in one.model.named_parameters()}
-    steps = 20 if preset.name.endswith("-trm") else 3
-    for _ in range(steps):
+    updates = 20 if preset.name.endswith("-trm") else 3
+    for _ in range(updates):
         one.advance()
-    assert one.totals.sequences == steps
+    assert one.totals.sequences == updates
     for name, value in one.model.named_parameters():
         assert value.isfinite().all(), name
         assert not torch.equal(value, before[name]), f"{name} was not trained"

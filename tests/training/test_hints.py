@@ -104,7 +104,7 @@ def test_models_that_cannot_have_hints_are_refused() -> None:
 
 
 def config(*more: str) -> RunConfig:
-    small = ["task=maze-6x7", "stages=", "batch=4", "micro=2", "steps=60", "window=2", "max_steps=6", "warmup=5"]
+    small = ["task=maze-6x7", "stages=", "batch=4", "micro=2", "updates=60", "window=2", "max_steps=6", "warmup=5"]
     run = PRESETS["maze-generated"].config.model_copy(update={"model": MODEL})
     return override(run, [*small, *more])
 

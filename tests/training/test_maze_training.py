@@ -276,7 +276,7 @@ def test_shortest_paths_are_counted_at_every_step() -> None:
 
 
 def test_train_evaluate_and_solve_at_any_size(call: Call, tmp_path: Path, csv: Path) -> None:
-    small = ["model.width=8", "model.n=1", "batch=4", "micro=2", "steps=10", "max_steps=3", "maze.least=0.3"]
+    small = ["model.width=8", "model.n=1", "batch=4", "micro=2", "updates=10", "max_steps=3", "maze.least=0.3"]
     small += ["stages=maze-4x4:0.2:2,maze-5x6:0.4:5", "task=maze-7x7", "limit=9", "save_every=3"]
     out, sets = tmp_path / "run", [part for setting in small for part in ("--set", setting)]
     trained = call(

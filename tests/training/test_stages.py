@@ -23,7 +23,7 @@ from trm.training.presets import PRESETS
 from trm.training.run import run
 from trm.training.trainer import Trainer
 
-SMALL = ["model.width=8", "model.n=1", "batch=4", "micro=2", "steps=10", "max_steps=3", "warmup=2", "maze.least=0.3"]
+SMALL = ["model.width=8", "model.n=1", "batch=4", "micro=2", "updates=10", "max_steps=3", "warmup=2", "maze.least=0.3"]
 STAGES = "stages=maze-4x4:0.2:2,maze-5x6:0.4:5"
 
 
@@ -51,7 +51,7 @@ def test_a_run_goes_through_its_stages() -> None:
         Stage(task="maze-5x6", share=0.4, max_steps=5),
     )
     assert [round(share, 9) for share in config.shares()] == [0.2, 0.4, 0.4]
-    assert [config.stage_at(step) for step in range(11)] == [0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2]
+    assert [config.stage_at(update) for update in range(11)] == [0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2]
     subject = trainer(config)
     weights = {id(p) for p in subject.whole.parameters()}
     cells, longest = [], []
@@ -145,8 +145,8 @@ def test_the_cost_of_a_run_is_that_of_its_stages() -> None:
     assert wide.puzzle_steps(10) == [2 * 7 * wide.batch, 4 * puzzle_steps, 4 * puzzle_steps]
     assert wide.puzzle_steps(3) == [2 * 7 * wide.batch, puzzle_steps, 0]
     assert run_flops(wide, spec, 2) == 2 * 7 * each[0] * wide.batch // puzzle_steps
-    about = {"run": staged("stages=").model_dump(), "step": 3}
-    small = {"run": staged("stages=", "task=maze-4x4").model_dump(), "step": 7}
+    about = {"run": staged("stages=").model_dump(), "update": 3}
+    small = {"run": staged("stages=", "task=maze-4x4").model_dump(), "update": 7}
     stored = Stored(build(config.model, spec), spec, "maze", {**about, "init": {"name": "small", **small}})
     assert training_flops(stored) == 3 * each[2] + 7 * each[0]
     assert memory(wide, spec).activations > memory(config, spec).activations
@@ -155,5 +155,5 @@ def test_the_cost_of_a_run_is_that_of_its_stages() -> None:
 def test_minutes_are_shared_out_over_stages(tmp_path: Path) -> None:
     assert run(staged("maze.least=0.2"), tmp_path, "maze", minutes=0.005)
     content = checkpoint.load(tmp_path)
-    assert content["trainer"]["step"] == RunConfig.model_validate_json(content["config"]).steps
+    assert content["trainer"]["update"] == RunConfig.model_validate_json(content["config"]).updates
     assert content["trainer"]["slots"]["question"].shape == (4, 36)

@@ -22,7 +22,7 @@ from trm.devices import pick_device
 from trm.errors import BadInput
 from trm.inference.evaluate import evaluate
 from trm.models.turns import unasked
-from trm.store.provenance import training_seconds, trainings
+from trm.store.provenance import run_settings, training_seconds, trainings, update_of
 from trm.store.shipped import SHIPPED
 from trm.store.stored import Stored
 from trm.tasks import get_task, load_puzzles
@@ -188,13 +188,13 @@ def entry(one: Found, record: Record) -> Entry:
     if one.stored is None:
         return Entry(one.name, one.source, record, pool=one.source)
     model, spec, about = one.stored.model, one.stored.spec, one.stored.about
-    run = about.get("run")
+    run = run_settings(about)
     pool, seed = one.source, None
     # That of networks that take turns is the run of the first.
     if "turns" not in about and isinstance(run, dict) and isinstance(run.get("seed"), int):
         # A run that was stopped early, or on other data of the same name, is another run.
         rest = {key: value for key, value in run.items() if key != "seed"}
-        pool, seed = json.dumps([rest, about.get("step"), about.get("data")], sort_keys=True), run["seed"]
+        pool, seed = json.dumps([rest, update_of(about), about.get("data")], sort_keys=True), run["seed"]
     return Entry(
         name=one.name,
         source=one.source,
@@ -214,7 +214,7 @@ def training_flops(stored: Stored) -> int | None:
     for about in trainings(stored.about):
         try:
             run = RunConfig.model_validate(about["run"])
-            total += run_flops(run, task_of(run).spec, int(about["step"]))
+            total += run_flops(run, task_of(run).spec, int(update_of(about)))
         except (KeyError, TypeError, ValueError, BadInput):
             return None
     return total

@@ -132,10 +132,10 @@ def training_cost(run: RunConfig, spec: Spec) -> Cost:
     return Cost(meter.flops, meter.bytes, sum(count for _, count in saved.values()))
 
 
-def run_flops(run: RunConfig, spec: Spec, steps: int) -> int:
-    """Of the first `steps` optimiser steps, each stage at the size of its own puzzles."""
+def run_flops(run: RunConfig, spec: Spec, updates: int) -> int:
+    """Of the first `updates` updates, each stage at the size of its own puzzles."""
     total = 0
-    for count, part in zip(run.puzzle_steps(steps), run.plan(), strict=True):
+    for count, part in zip(run.puzzle_steps(updates), run.plan(), strict=True):
         total += count * training_cost(part, spec if part.task == run.task else get_task(part.task).spec).flops
     return total
 

@@ -40,7 +40,7 @@ def facts(preset: Preset, run: RunConfig, rate: float) -> dict[str, Any]:
     spec = task_of(run).spec
     forward, learning = forward_cost(run.model, spec), training_cost(run, spec)
     held = memory(run, spec, preset.procs)
-    total = run_flops(run, spec, run.steps)
+    total = run_flops(run, spec, run.updates)
     return {
         "preset": preset.name,
         "command": preset.command,
@@ -61,9 +61,9 @@ def facts(preset: Preset, run: RunConfig, rate: float) -> dict[str, Any]:
         "training": {
             "flops": learning.flops,
             "bytes": learning.bytes,
-            "steps": run.steps,
+            "updates": run.updates,
             "batch": run.batch,
-            "puzzle_steps": sum(run.puzzle_steps(run.steps)),
+            "puzzle_steps": sum(run.puzzle_steps(run.updates)),
             "total_flops": total,
         },
         "memory": held._asdict(),
@@ -99,7 +99,7 @@ def show(about: dict[str, Any], console: Console) -> None:
         f"{quantity(learning['bytes'], 'B')} moved"
     )  # fmt: skip
     table.add_row(
-        "training", f"{learning['steps']:,} steps, {quantity(learning['puzzle_steps'], 'puzzle-steps')}, "
+        "training", f"{learning['updates']:,} updates, {quantity(learning['puzzle_steps'], 'puzzle-steps')}, "
         f"{quantity(learning['total_flops'], 'FLOP')}"
     )  # fmt: skip
     table.add_row(

@@ -22,7 +22,7 @@ from trm.inference.loop import Thinking
 from trm.inference.rows import rows_for
 from trm.plot import COLOURS, new_figure, plain, save
 from trm.statistics import interval
-from trm.store.provenance import training_seconds, trainings
+from trm.store.provenance import training_seconds, trainings, update_of
 from trm.store.stored import CONFIG, load
 from trm.tasks import get_task
 from trm.tasks.arc.task import Arc
@@ -40,8 +40,8 @@ class History:
     """
 
     name: str
-    trained: npt.NDArray[np.float64]  # [reports, 5]: step, seconds, loss of the answer, sequences exact, and ended
-    checks: npt.NDArray[np.float64]  # [checks, 4]: step, seconds, exact at the last step, puzzles
+    trained: npt.NDArray[np.float64]  # [reports, 5]: update, seconds, loss of the answer, sequences exact, and ended
+    checks: npt.NDArray[np.float64]  # [checks, 4]: update, seconds, exact at the last step, puzzles
 
 
 def read(run: str) -> History:
@@ -57,13 +57,14 @@ def read(run: str) -> History:
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)
+            update = record["update"] if "update" in record else record["step"]  # its former name
             if "check" in record:
                 found = record["check"]
                 rows = (found["exact"][-1] * found["rows"], found["rows"])
-                checks.append((record["step"], record["seconds"], *map(float, rows)))
+                checks.append((update, record["seconds"], *map(float, rows)))
             else:
                 ended = record["finished"]
-                trained.append((record["step"], record["seconds"], record["loss"], record["exact"] * ended, ended))
+                trained.append((update, record["seconds"], record["loss"], record["exact"] * ended, ended))
         except (ValueError, TypeError, KeyError, IndexError):
             if number == len(lines):
                 break  # cut off while it was written
@@ -100,9 +101,10 @@ def solved(run: str, rows: Rows) -> npt.NDArray[np.float64]:
 
     Raises BadInput: there are no such weights, no such rows, or they do not go together; ARC, which is scored by votes.
     """
-    folders = [folder for folder in (Path(run), *Path(run).glob("step-*")) if (folder / CONFIG).is_file()]
+    kept_ones = (*Path(run).glob("update-*"), *Path(run).glob("step-*"))  # "step": the former name
+    folders = [folder for folder in (Path(run), *kept_ones) if (folder / CONFIG).is_file()]
     if not folders:
-        raise BadInput(f"{run} holds no weights yet; it saves them every so many steps (save_every, keep_every)")
+        raise BadInput(f"{run} holds no weights yet; it saves them every so many updates (save_every, keep_every)")
     found: dict[int, tuple[float, ...]] = {}
     before = seconds_before(Path(run))
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -112,16 +114,16 @@ def solved(run: str, rows: Rows) -> npt.NDArray[np.float64]:
             if isinstance(get_task(kept.spec.name), Arc):
                 raise BadInput(f"{run}: ARC is scored by votes over augmentations: trm eval for each of its weights")
             stored, task, puzzles = rows_for(kept, rows.data, rows.which)
-            step, device = stored.about.get("step", 0), pick_device()
-            if step in found:
+            update, device = update_of(stored.about) or 0, pick_device()
+            if update in found:
                 continue  # the run's last weights, kept as well
             progress.update(bar, total=len(folders) * len(puzzles))
             watch = functools.partial(progress.advance, bar)
             model = stored.model.to(device)
             how = rows.thinking
             result = evaluate(model, task, puzzles, how.steps, 16, device, watch, how.until)
-            found[step] = (step, stored.about.get("seconds", 0.0) + before, int(result.exact[-1]), result.rows)
-    return np.array([found[step] for step in sorted(found)], float)
+            found[update] = (update, stored.about.get("seconds", 0.0) + before, int(result.exact[-1]), result.rows)
+    return np.array([found[update] for update in sorted(found)], float)
 
 
 def show(runs: Sequence[str], png: Path | None, rows: Rows | None) -> None:
@@ -142,7 +144,7 @@ def show(runs: Sequence[str], png: Path | None, rows: Rows | None) -> None:
 
 def table(history: History) -> Table:
     """Equal stretches of a run, each with its mean loss and the last look at held-out puzzles in it."""
-    heads = ("step", "minutes", "loss", "exact in\ntraining", "held-out\nexact", "95 %")
+    heads = ("update", "minutes", "loss", "exact in\ntraining", "held-out\nexact", "95 %")
     shown = Table(*heads if len(history.checks) else heads[:4], title=history.name)
     parts, before = stretches(history.trained, ROWS), -1.0
     for part in parts:

@@ -13,6 +13,7 @@ import typer
 from trm.cli.app import ThreadsOption, app, set_threads
 from trm.errors import BadInput
 from trm.files import check_outside, check_writable
+from trm.renames import report_rename
 
 if TYPE_CHECKING:
     from trm.training.config import RunConfig
@@ -31,7 +32,8 @@ def train(
         typer.Option("--data", help="A CSV, embedded, hub, generated (mazes); of ARC a folder; of custom an .npz."),
     ] = None,
     structure: StructureOption = None,
-    steps: Annotated[int | None, typer.Option("--steps", help="Optimiser steps.", min=1)] = None,
+    updates: Annotated[int | None, typer.Option("--updates", help="Updates of the weights.", min=1)] = None,
+    steps: Annotated[int | None, typer.Option("--steps", hidden=True, min=1)] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", help="About this long instead.", min=0.01)] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The run's folder; else runs/PRESET.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the folder.")] = False,
@@ -45,12 +47,17 @@ def train(
         table(PRESETS)
         return
     chosen = get_preset(preset)
-    if steps is not None and minutes is not None:
-        raise BadInput("give --steps or --minutes, not both")
-    if resume and (settings or data or structure or steps or minutes):
-        own = "--set, --data, --structure, --steps and --minutes"
+    if steps is not None:
+        if updates is not None:
+            raise BadInput("--steps is the old name of --updates: give one of them")
+        report_rename("--steps", "--updates")
+        updates = steps
+    if updates is not None and minutes is not None:
+        raise BadInput("give --updates or --minutes, not both")
+    if resume and (settings or data or structure or updates or minutes):
+        own = "--set, --data, --structure, --updates and --minutes"
         raise BadInput(f"--resume goes on with the run's own settings: leave out {own}")
-    config = chosen.config if resume else configure(chosen.config, settings or [], data, structure, steps)
+    config = chosen.config if resume else configure(chosen.config, settings or [], data, structure, updates)
     folder = out or Path("runs") / preset
     if not resume and config.data not in ("", "embedded", "generated", "hub"):
         if not Path(config.data).exists():
@@ -91,7 +98,7 @@ def train(
 
 
 def configure(
-    config: RunConfig, settings: list[str], data: str | None, structure: Path | None, steps: int | None = None
+    config: RunConfig, settings: list[str], data: str | None, structure: Path | None, updates: int | None = None
 ) -> RunConfig:
     """The preset with the command line's changes."""
     from trm.training.config import override
@@ -100,8 +107,8 @@ def configure(
     config = custom_run(config, data, structure)
     if data is not None:
         settings = [*settings, f"data={data}"]
-    if steps is not None:
-        settings = [*settings, f"steps={steps}"]
+    if updates is not None:
+        settings = [*settings, f"updates={updates}"]
     return override(config, settings)
 
 

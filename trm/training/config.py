@@ -9,12 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from trm.errors import BadInput
 from trm.models.config import TURN, ModelConfig
+from trm.renames import report_rename
 from trm.tasks.custom.structure import Structure
 from trm.training.arc import ArcSettings
 from trm.training.losses import LossName
 from trm.training.mazes import MazeSettings
 from trm.training.optim import OptimizerName
 from trm.training.sampler import Reveal
+
+RENAMED = {"steps": "updates"}  # settings of a run that had another name
 
 
 class Stage(BaseModel):
@@ -26,7 +29,7 @@ class Stage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     task: str
-    share: float = Field(gt=0, le=1)  # of the run's optimiser steps
+    share: float = Field(gt=0, le=1)  # of the run's updates
     max_steps: int = Field(ge=1)  # supervision steps a puzzle
     window: int | None = Field(None, ge=1)  # None: the run's
     loss_limit: float | None = Field(None, ge=0)  # None: the run's
@@ -76,7 +79,7 @@ class RunConfig(BaseModel):
     optimizer: OptimizerName = "adam_atan2"  # or adamw, muon
     lr: float = Field(1e-4, gt=0)
     lr_floor: float = Field(1.0, ge=0, le=1)  # final share of lr; 1 = constant
-    warmup: int = Field(2000, ge=0)  # optimiser steps in which lr rises from 0
+    warmup: int = Field(2000, ge=0)  # updates during which lr rises from 0
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = Field(1.0, ge=0)
     clip: float = Field(0.0, ge=0)  # norm the gradient is cut to; 0 = off
@@ -86,7 +89,7 @@ class RunConfig(BaseModel):
     # Batches
     batch: int = Field(768, ge=1)  # slots over all ranks
     micro: int = Field(0, ge=0)  # slots a forward pass, to stay in cache; 0 = all of a rank's
-    steps: int = Field(1000, ge=1)  # optimiser steps
+    updates: int = Field(1000, ge=1)  # steps of the optimiser, all stages together
     augment: bool = True  # a random symmetry of every puzzle
     reveal: Reveal = Reveal()
     seed: int = Field(0, ge=0)
@@ -94,11 +97,22 @@ class RunConfig(BaseModel):
     # tf32: float32 with matrix products rounded to ten bits of mantissa, on a GPU that can; bfloat16: products in it
     precision: Literal["float32", "float64", "tf32", "bfloat16"] = "float32"
     compile: bool = False  # torch.compile, where a compiler is found
-    save_every: int = Field(500, ge=1)  # steps between checkpoints
-    keep_every: int = Field(0, ge=0)  # steps between averaged weights that are kept, in step-N of the folder; 0 = none
-    check_every: int = Field(0, ge=0)  # steps between looks at held-out puzzles; 0 = never
+    save_every: int = Field(500, ge=1)  # updates between checkpoints
+    keep_every: int = Field(0, ge=0)  # updates between averaged weights that are kept in update-N; 0 = none
+    check_every: int = Field(0, ge=0)  # updates between checks on held-out puzzles; 0 = never
     check_rows: int = Field(128, ge=1)  # puzzles of such a look
-    log_every: int = Field(20, ge=1)
+    log_every: int = Field(20, ge=1)  # updates between lines of the log
+
+    @model_validator(mode="before")
+    @classmethod
+    def read_old_names(cls, values: Any) -> Any:
+        """Runs that were written before `steps` was called `updates` still load."""
+        if not isinstance(values, dict):
+            return values
+        for old, new in RENAMED.items():
+            if old in values and new in values:
+                raise ValueError(f"{old} is the old name of {new}: give one of them")
+        return {RENAMED.get(key, key): value for key, value in values.items()}
 
     @field_validator("model")
     @classmethod
@@ -115,7 +129,7 @@ class RunConfig(BaseModel):
         return stages
 
     def shares(self) -> tuple[float, ...]:
-        """Of the optimiser steps, each stage's and, at last, that of the run's own task."""
+        """Shares of the updates: those of the stages, then that of the run's own task."""
         shares = tuple(stage.share for stage in self.stages)
         return (*shares, 1 - sum(shares))
 
@@ -125,27 +139,34 @@ class RunConfig(BaseModel):
         return tuple(self.model_copy(update={**changed, "stages": ()}) for changed in changes)
 
     def ends(self) -> list[int]:
-        """The optimiser step after the last one of each stage in `plan`."""
-        return [*(round(share * self.steps) for share in itertools.accumulate(self.shares()[:-1])), self.steps]
+        """For each stage in `plan`, the number of updates done when it ends."""
+        return [*(round(share * self.updates) for share in itertools.accumulate(self.shares()[:-1])), self.updates]
 
-    def puzzle_steps(self, steps: int) -> list[int]:
-        """Supervision steps of single puzzles in the first `steps` optimiser steps, for each stage in `plan`."""
-        ends = [min(steps, end) for end in self.ends()]
+    def puzzle_steps(self, updates: int) -> list[int]:
+        """Supervision steps of single puzzles in the first `updates` updates, for each stage in `plan`."""
+        ends = [min(updates, end) for end in self.ends()]
         counts = (end - first for first, end in zip([0, *ends], ends, strict=False))
         return [count * part.window * part.batch for count, part in zip(counts, self.plan(), strict=True)]
 
-    def stage_at(self, step: int) -> int:
-        """The number in `plan` of the stage in which optimiser step `step` (from 0) is done."""
-        return sum(step >= end for end in self.ends()[:-1])
+    def stage_at(self, update: int) -> int:
+        """The number in `plan` of the stage to which update `update` (from 0) belongs."""
+        return sum(update >= end for end in self.ends()[:-1])
 
 
 def override(config: RunConfig, settings: list[str]) -> RunConfig:
-    """Apply `key=value` settings, dots for nested keys (`model.width=64`). Raises BadInput naming the bad one."""
+    """Apply `key=value` settings, with dots for nested keys (`model.width=64`).
+
+    A setting under its old name is applied, and its new name is printed on standard error. Raises BadInput, which
+    names the bad setting.
+    """
     values: dict[str, Any] = config.model_dump()
     for setting in settings:
         key, sign, value = setting.partition("=")
         if not sign:
             raise BadInput(f"--set {setting}: write key=value, for example --set lr=0.001")
+        if key in RENAMED:
+            report_rename(f"--set {key}", f"--set {RENAMED[key]}")
+            key = RENAMED[key]
         node: Any = values
         parts = key.split(".")
         for part in parts[:-1]:

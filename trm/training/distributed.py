@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from trm.devices import pick_device
+from trm.renames import LAUNCHED
 
 
 def rank() -> int:
@@ -65,6 +66,7 @@ def launch(processes: int, arguments: list[str]) -> int:
 
     # The launcher's tracebacks would bury the one line that says what is wrong.
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    os.environ[LAUNCHED] = "1"
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     config = LaunchConfig(
         min_nodes=1,

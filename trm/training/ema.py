@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class Ema:
-    """average <- decay * average + (1 - decay) * weights, once an optimiser step. Buffers are not averaged."""
+    """average <- decay * average + (1 - decay) * weights, once an update. Buffers are not averaged."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay

@@ -142,12 +142,12 @@ def make_optimizers(
     return [AdamW([p for _, p in params], lr=lr, betas=betas, weight_decay=weight_decay)]
 
 
-def schedule(step: int, total: int, warmup: int, floor: float) -> float:
-    """Factor on the learning rate at `step` (from 0) of `total`: linear warm-up, then a cosine down to `floor`.
+def schedule(update: int, total: int, warmup: int, floor: float) -> float:
+    """Factor on the learning rate at `update` (from 0) of `total`: linear warm-up, then a cosine down to `floor`.
 
     `floor` = 1 keeps it constant after the warm-up, as published.
     """
-    if step < warmup:
-        return (step + 1) / warmup
-    done = (step - warmup) / max(1, total - warmup)
+    if update < warmup:
+        return (update + 1) / warmup
+    done = (update - warmup) / max(1, total - warmup)
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))

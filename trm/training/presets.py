@@ -51,7 +51,7 @@ SUDOKU_MINI = Preset(
         ema=0.995,
         batch=16,
         micro=8,
-        steps=4000,
+        updates=4000,
         reveal=Reveal(share=0.9, most=0.5, until=1.0),
     ),
 )
@@ -63,7 +63,7 @@ SUDOKU_EXTREME = Preset(
     score="50.6 % of 500 unseen genuine training rows, 64 steps",
     procs=2,
     config=SUDOKU_MINI.config.model_copy(
-        update={"data": "hub", "steps": 16543, "reveal": Reveal(share=0.9, most=0.5, until=0.8)}
+        update={"data": "hub", "updates": 16543, "reveal": Reveal(share=0.9, most=0.5, until=0.8)}
     ),
     note="the paper's protocol, 1,000 training puzzles; not yet near the paper's 87.4 %",
 )
@@ -83,7 +83,7 @@ SUDOKU_VARIED = Preset(
             "ema": 0.999,
             "batch": 8,
             "micro": 4,
-            "steps": 69_000,
+            "updates": 69_000,
             "reveal": Reveal(share=0.9, most=0.5, until=0.6),
         }
     ),
@@ -107,7 +107,7 @@ SUDOKU_SEARCH = Preset(
             "window": 4,
             "lr": 1e-3,
             "ema": 0.998,
-            "steps": 3000,
+            "updates": 3000,
             "reveal": Reveal(),
         }
     ),
@@ -128,7 +128,7 @@ SUDOKU_GPU = Preset(
             "lr": 2e-3,
             "batch": 64,
             "micro": 0,
-            "steps": 15_000,
+            "updates": 15_000,
             "precision": "bfloat16",
             "compile": True,
         }
@@ -155,7 +155,7 @@ MAZE_GENERATED = Preset(
             "window": 2,
             "batch": 8,
             "micro": 4,
-            "steps": 12_000,
+            "updates": 12_000,
             "lr": 3e-3,
             "ema": 0.998,
             "start_noise": 0.0,
@@ -211,7 +211,8 @@ OWN = (SUDOKU_MINI, SUDOKU_EXTREME, SUDOKU_VARIED, SUDOKU_SEARCH, SUDOKU_GPU, MA
 # README's.
 
 
-def steps(epochs: int, pairs: int, batch: int = 768) -> int:
+def updates(epochs: int, pairs: int, batch: int = 768) -> int:
+    """Updates in so many epochs of `pairs` training pairs."""
     return epochs * pairs // batch
 
 
@@ -226,7 +227,7 @@ TRM_LARGE = TRM_ATTENTION.model_copy(update={"n": 4})  # 900 cells
 HRM = ModelConfig(kind="hrm", layers=4, T=2, n=2, puzzle_ids=1, puzzle_tokens=1)
 DIRECT = ModelConfig(kind="direct", layers=8, T=1, n=1, puzzle_ids=1, puzzle_tokens=1)
 
-SUDOKU = RunConfig(data="hub", model=TRM_ATTENTION, steps=steps(50_000, 1000), check_every=steps(5_000, 1000))
+SUDOKU = RunConfig(data="hub", model=TRM_ATTENTION, updates=updates(50_000, 1000), check_every=updates(5_000, 1000))
 # The published command leaves mazes as they are, though its text speaks of eight-fold augmentation.
 MAZE = SUDOKU.model_copy(update={"task": "maze", "model": TRM_LARGE, "augment": False})
 ARC = SUDOKU.model_copy(
@@ -237,8 +238,8 @@ ARC = SUDOKU.model_copy(
         "puzzle_weight_decay": 0.1,
         "puzzle_lr": 1e-2,
         "model": TRM_LARGE.model_copy(update={"puzzle_ids": rows(800)}),
-        "steps": steps(100_000, 3_979),
-        "check_every": steps(10_000, 3_979),
+        "updates": updates(100_000, 3_979),
+        "check_every": updates(10_000, 3_979),
     }
 )
 
@@ -247,8 +248,8 @@ def as_hrm(run: RunConfig, epochs: int, pairs: int, tasks: int = 0) -> RunConfig
     """`run`'s task and optimiser with HRM's model: Q-learning halting, no weight average."""
     model = HRM.model_copy(update={"puzzle_ids": rows(tasks)}) if tasks else HRM
     changes = {"model": model, "ema": 0.0, "continue_loss": True}
-    every = steps(epochs // 10, pairs)
-    return run.model_copy(update={**changes, "steps": steps(epochs, pairs), "check_every": every})
+    every = updates(epochs // 10, pairs)
+    return run.model_copy(update={**changes, "updates": updates(epochs, pairs), "check_every": every})
 
 
 def as_direct(run: RunConfig) -> RunConfig:
@@ -261,8 +262,8 @@ ARC2 = ARC.model_copy(
     update={
         "task": "arc-agi-2",
         "model": TRM_LARGE.model_copy(update={"puzzle_ids": rows(1120)}),
-        "steps": steps(100_000, 5_560),
-        "check_every": steps(10_000, 5_560),
+        "updates": updates(100_000, 5_560),
+        "check_every": updates(10_000, 5_560),
     }
 )
 SUDOKU_HRM = as_hrm(SUDOKU, 20_000, 1000)

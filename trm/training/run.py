@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,7 @@ from trm.store.stored import CHECKPOINT, check_free, load, save_model
 from trm.tasks import get_task
 from trm.tasks.base import Puzzles, Task
 from trm.training import checkpoint, distributed
-from trm.training.config import RunConfig
+from trm.training.config import RENAMED, RunConfig
 from trm.training.datasets import described, held_out, task_of, training_set
 from trm.training.report import Reporter
 from trm.training.trainer import NonFinite, Totals, Trainer
@@ -48,12 +49,12 @@ def run(
         config: the run; None to take the one in the checkpoint (with `resume`).
         out: the run's folder.
         name: what the trained model is called.
-        minutes: choose `config.steps` to take about this long, after a short measurement.
+        minutes: choose `config.updates` to take about this long, after a short measurement.
         resume: go on from the folder's checkpoint.
         command: what the user typed, for the record.
 
     Returns:
-        Whether the run reached its last step.
+        Whether the run reached its last update.
 
     Raises:
         BadInput: a folder in use or already holding a run, or nothing to resume.
@@ -106,7 +107,7 @@ class Run:
         task = task_of(config)
         puzzles = training_set(config, task)
         if minutes is not None and content is None:
-            config = config.model_copy(update={"steps": steps_for(minutes, config, task, puzzles, device)})
+            config = config.model_copy(update={"updates": updates_for(minutes, config, task, puzzles, device)})
         about: dict[str, Any] = {
             "command": command,
             "data": described(config, puzzles),
@@ -116,7 +117,7 @@ class Run:
             "processes": distributed.world(),
             "threads": torch.get_num_threads(),
         }
-        checked = 0 < config.check_every <= config.steps
+        checked = 0 < config.check_every <= config.updates
         held = held_out(config, task).take(slice(0, config.check_rows)) if checked else None
         self = cls(Trainer(config, task, puzzles, device), task, out, name, about, held)
         if config.init and content is None:
@@ -130,38 +131,38 @@ class Run:
             self.seconds = content["seconds"]
             about.update((key, value) for key, value in content["about"].items() if key in ("command", "init"))
         if distributed.rank() == 0:
-            trim_log(out / LOG, self.trainer.step)
+            trim_log(out / LOG, self.trainer.update_count)
             write_text(out / "run.json", json.dumps({"name": name, "run": config.model_dump()}, indent=1) + "\n")
         return self
 
     def to_the_end(self) -> bool:
         """The loop: advance, now and then report, check and save."""
         trainer, config = self.trainer, self.trainer.config
-        parent, saved = os.getppid(), trainer.step
+        parent, saved = os.getppid(), trainer.update_count
         restore = catch_signals(self.request_stop)
         try:
-            with Reporter(self.out / LOG, config, trainer.step, distributed.rank() == 0) as reporter:
-                while trainer.step < config.steps and not self.should_stop(parent):
+            with Reporter(self.out / LOG, config, trainer.update_count, distributed.rank() == 0) as reporter:
+                while trainer.update_count < config.updates and not self.should_stop(parent):
                     began = time.perf_counter()
                     trainer.advance()
                     self.seconds += time.perf_counter() - began
-                    if trainer.step % config.log_every == 0 or trainer.step == config.steps:
-                        reporter.totals(trainer.step, self.seconds, self.gather_totals())
-                    if config.check_every and trainer.step % config.check_every == 0:
-                        reporter.check(trainer.step, self.seconds, self.check())
-                    if config.keep_every and trainer.step % config.keep_every == 0:
-                        self.save_weights(self.out / f"step-{trainer.step}")
-                    if trainer.step % config.save_every == 0 and trainer.step < config.steps:
+                    if trainer.update_count % config.log_every == 0 or trainer.update_count == config.updates:
+                        reporter.totals(trainer.update_count, self.seconds, self.gather_totals())
+                    if config.check_every and trainer.update_count % config.check_every == 0:
+                        reporter.check(trainer.update_count, self.seconds, self.check())
+                    if config.keep_every and trainer.update_count % config.keep_every == 0:
+                        self.save_weights(self.out / f"update-{trainer.update_count}")
+                    if trainer.update_count % config.save_every == 0 and trainer.update_count < config.updates:
                         saved = self.save()
             self.save()
         except NonFinite:
-            last = f"the checkpoint of step {saved} in {self.out} is intact" if saved else "no checkpoint was due yet"
+            last = f"the checkpoint of update {saved} in {self.out} is intact" if saved else "no checkpoint was due yet"
             hint = "start anew in another --out with a lower rate (--set lr=...) or --set clip=1"
             hint += f", from the weights so far if you like (--set init={self.out})" if saved else ""
-            raise TrmError(f"the loss is not finite at step {trainer.step + 1}; {last}; {hint}") from None
+            raise TrmError(f"the loss is not finite at update {trainer.update_count + 1}; {last}; {hint}") from None
         finally:
             restore()
-        return trainer.step >= config.steps
+        return trainer.update_count >= config.updates
 
     def request_stop(self) -> None:
         self.stopping = True
@@ -195,7 +196,7 @@ class Run:
         return Evaluation(rows, cells, exact, cell, valid, halted_exact, halted_steps, part.seconds, extra=extra)
 
     def save(self) -> int:
-        """Write the checkpoint and the averaged model. -> the step saved"""
+        """Write the checkpoint and the averaged model. -> the number of updates done"""
         trainer = self.trainer
         state = trainer.state_dict()
         if distributed.rank() == 0:
@@ -208,7 +209,7 @@ class Run:
             }
             checkpoint.save(self.out, content)
         self.save_weights(self.out)
-        return trainer.step
+        return trainer.update_count
 
     def save_weights(self, folder: Path) -> None:
         """Write the averaged model."""
@@ -219,11 +220,16 @@ class Run:
                 save_model(folder, trainer.model, config.model, self.task.spec, self.name, about)
 
     def about_now(self) -> dict[str, Any]:
-        return {**self.about, "step": self.trainer.step, "seconds": round(self.seconds, 1)}
+        return {**self.about, "update": self.trainer.update_count, "seconds": round(self.seconds, 1)}
 
 
 def saved_config(text: str, out: Path) -> RunConfig:
-    """The configuration in a checkpoint. Raises TrmError for one that another version of this program wrote."""
+    """The configuration in a checkpoint. Says which settings have other names by now, in a line on standard error.
+
+    Raises TrmError for a setting that this version does not know.
+    """
+    for old in sorted(RENAMED.keys() & json.loads(text).keys()) if distributed.rank() == 0 else ():
+        print(f"trm: {out} is from an older version: its setting {old} is now {RENAMED[old]}", file=sys.stderr)
     try:
         return RunConfig.model_validate_json(text)
     except ValidationError as error:
@@ -244,27 +250,27 @@ def catch_signals(action: Callable[[], None]) -> Callable[[], None]:
     return restore
 
 
-def steps_for(minutes: float, config: RunConfig, task: Task, puzzles: Puzzles, device: torch.device) -> int:
-    """How many optimiser steps fit in `minutes`, measured on trainers that are thrown away, one for each stage."""
+def updates_for(minutes: float, config: RunConfig, task: Task, puzzles: Puzzles, device: torch.device) -> int:
+    """How many updates fit in `minutes`, measured on trainers that are thrown away, one for each stage."""
     plan, seconds = config.plan(), 0.0
     budget = min(15.0, 0.1 * minutes * 60) / len(plan)
     for share, part in zip(config.shares(), plan, strict=True):
         own = part.task == config.task
         one = task if own else get_task(part.task)
         trainer = Trainer(part, one, puzzles if own else training_set(part, one), device)
-        seconds += share * seconds_a_step(trainer, budget)
+        seconds += share * seconds_per_update(trainer, budget)
     return max(1, round(minutes * 60 / seconds))
 
 
-def seconds_a_step(trainer: Trainer, budget: float) -> float:
+def seconds_per_update(trainer: Trainer, budget: float) -> float:
     """Measured for about `budget` seconds."""
     for _ in range(3):
-        trainer.advance()  # the first steps compile and allocate
+        trainer.advance()  # the first updates compile and allocate
     began, count = time.perf_counter(), 0
     while True:
         trainer.advance()
         count += 1
-        # Every rank must stop measuring at the same step: rank 0's clock decides.
+        # Every rank must stop measuring at the same update: rank 0's clock decides.
         late = time.perf_counter() - began > budget and distributed.rank() == 0
         if distributed.summed(torch.tensor([float(late)])).item():
             break
@@ -272,14 +278,15 @@ def seconds_a_step(trainer: Trainer, budget: float) -> float:
     return float(distributed.summed(torch.tensor([spent], dtype=torch.float64)).item()) / count
 
 
-def trim_log(path: Path, step: int) -> None:
-    """Drop what was logged after `step`: those steps are about to be done again."""
+def trim_log(path: Path, update: int) -> None:
+    """Drop what was logged after `update`: those updates are about to be done again."""
     if not path.exists():
         return
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
-            if json.loads(line)["step"] <= step:
+            record = json.loads(line)
+            if (record["update"] if "update" in record else record["step"]) <= update:  # "step": its former name
                 kept.append(line + "\n")
         except (ValueError, KeyError, TypeError):
             continue  # a line cut short by a crash

@@ -73,7 +73,7 @@ class Trainer:
             raise BadInput(
                 f"batch {config.batch} does not divide over {distributed.world()} processes; --set batch=..."
             )
-        self.config, self.device, self.step = config, device, 0
+        self.config, self.device, self.update_count = config, device, 0
         self.task, self.puzzles = task, puzzles
         self.dtype = torch.float64 if config.precision == "float64" else torch.float32
         torch.set_float32_matmul_precision("high" if config.precision == "tf32" else "highest")
@@ -95,10 +95,10 @@ class Trainer:
         return task, training_set(self.config, task)
 
     def enter_stage(self) -> None:
-        """Go over to the stage that the next step belongs to, unless that is the present one: every slot starts anew
+        """Go over to the stage that the next update belongs to, unless that is the present one: every slot starts anew
         there; weights, averages and optimisers go on.
         """
-        config, number = self.config, self.config.stage_at(self.step)
+        config, number = self.config, self.config.stage_at(self.update_count)
         if number == self.stage:
             return
         self.now = config.plan()[number]
@@ -146,12 +146,12 @@ class Trainer:
             z=start.z.contiguous(),
         )
 
-    # -- one optimiser step ------------------------------------------------------------------------------------------
+    # -- one update --------------------------------------------------------------------------------------------------
 
     def advance(self) -> None:
         """Run `window` supervision steps on every slot, refilling those that halt, and learn from them all at once."""
         config, slots = self.config, self.slots
-        factor = schedule(self.step, config.steps, config.warmup, config.lr_floor)
+        factor = schedule(self.update_count, config.updates, config.warmup, config.lr_floor)
         measured = torch.zeros(len(fields(Totals)), dtype=torch.float64)
         count = len(slots.steps)
         size = config.micro or count
@@ -177,7 +177,7 @@ class Trainer:
             self.sign_sgd.step(config.puzzle_lr * factor)
         self.ema.update(self.model)
         self.totals.add(measured)
-        self.step += 1
+        self.update_count += 1
         self.enter_stage()
 
     def refill(self, part: slice, state: State) -> State:
@@ -206,7 +206,7 @@ class Trainer:
     def take(self, numbers: list[int]) -> None:
         """Put the next puzzle into each of these slots."""
         slots, first_slot = self.slots, distributed.rank() * len(self.slots.steps)
-        taken, progress = slots.taken[numbers].tolist(), self.step / self.config.steps
+        taken, progress = slots.taken[numbers].tolist(), self.update_count / self.config.updates
         draws = [self.sampler.draw(first_slot + i, count, progress) for i, count in zip(numbers, taken, strict=True)]
         # All at once: a copy for each puzzle is what a GPU would wait for.
         slots.question[numbers] = torch.from_numpy(np.stack([draw.question for draw in draws])).to(slots.question)
@@ -280,7 +280,7 @@ class Trainer:
 
     def halting_draws(self, turn: int) -> Tensor:
         """This rank's rows of the uniform draws for one supervision step of the window. -> [slots, 2], on the CPU"""
-        number = self.step * self.now.window + turn
+        number = self.update_count * self.now.window + turn
         draws = torch.from_numpy(halting_draws(self.config.seed, number, self.config.batch))
         count = len(self.slots.steps)
         return draws[distributed.rank() * count : (distributed.rank() + 1) * count]
@@ -288,11 +288,11 @@ class Trainer:
     # -- saving and restoring ----------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the next step depends on, the same whatever the number of ranks. Call it on every rank."""
+        """Everything that the next update depends on, the same whatever the number of ranks. Call it on every rank."""
         slots = {field.name: distributed.gathered(getattr(self.slots, field.name)) for field in fields(Slots)}
         totals = distributed.summed(torch.tensor(list(vars(self.totals).values()), dtype=torch.float64)).tolist()
         return {
-            "step": self.step,
+            "update": self.update_count,
             "model": self.model.state_dict(),
             "ema": self.ema.average,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -302,7 +302,7 @@ class Trainer:
 
     def load_state_dict(self, content: dict[str, Any]) -> None:
         """Go on from `state_dict()`'s content. Works with another number of ranks."""
-        self.step = content["step"]
+        self.update_count = content["update"] if "update" in content else content["step"]  # its former name
         self.enter_stage()
         self.model.load_state_dict(content["model"])
         for name, value in self.ema.average.items():
