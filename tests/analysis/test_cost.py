@@ -96,6 +96,7 @@ def test_every_preset_describes_itself(call: Call, name: str) -> None:
     expected = run.updates * run.batch * each
     assert about["training"]["total_flops"] == pytest.approx(expected, rel=1e-6)
     assert about["seconds"]["training"] == pytest.approx(about["training"]["total_flops"] / about["rate"])
+    assert (about["training"]["updates"], "steps" in about["training"]) == (run.updates, False)
     if PRESETS[name] in PUBLISHED:
         kind = run.model.kind if run.model.kind != "trm" else run.model.mixer
         assert published_count(run.model, spec) / 1e6 == pytest.approx(PUBLISHED_MILLIONS[kind], abs=0.05)

@@ -29,7 +29,7 @@ from trm.training.run import run
 
 TASK = Sudoku(2, 2)
 GROUPS = ModelConfig(mixer="groups", width=8, layers=1, T=1, n=2, positions="none", turns=3, turn_steps=2)
-ATTENTION = GROUPS.model_copy(update={"mixer": "attention", "heads": 2})
+ATTENTION = GROUPS.changed(mixer="attention", heads=2)
 
 
 def made(config: ModelConfig) -> TurnsTRM:
@@ -53,7 +53,7 @@ def runs(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_each_network_takes_its_steps(config: ModelConfig, small_csv: Path) -> None:
     model = made(config)
     question = torch.from_numpy(load_puzzles(TASK, str(small_csv)).question[:3])
-    networks = [build(config.model_copy(update={"turns": 1}), TASK.spec) for _ in range(3)]
+    networks = [build(config.changed(turns=1), TASK.spec) for _ in range(3)]
     networks[0].load_state_dict(model.state_dict(), strict=False)
     for network, other in zip(networks[1:], model.others, strict=True):
         network.load_state_dict(other.state_dict())
@@ -85,7 +85,7 @@ def test_puzzles_of_a_batch_may_have_come_as_far_as_they_like(small_csv: Path) -
 
 @torch.inference_mode()
 def test_noise_at_the_start_moves_a_turn_by_a_step_or_two_at_most() -> None:
-    model = made(GROUPS.model_copy(update={"turn_steps": 64}))
+    model = made(GROUPS.changed(turn_steps=64))
     noise = torch.randn(10_000)
     assert (model.turn(noise) == 0).all()
     assert (model.turn(noise + 64 + 5) == 1).all()
@@ -93,7 +93,7 @@ def test_noise_at_the_start_moves_a_turn_by_a_step_or_two_at_most() -> None:
 
 
 def test_a_step_costs_what_one_networks_does() -> None:
-    one = GROUPS.model_copy(update={"turns": 1})
+    one = GROUPS.changed(turns=1)
     assert forward_cost(GROUPS, TASK.spec) == forward_cost(one, TASK.spec)
     assert parameters(GROUPS, TASK.spec) == 3 * parameters(one, TASK.spec)
 

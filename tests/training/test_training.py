@@ -239,7 +239,7 @@ def test_other_data_and_used_folders_are_refused(small_csv: Path, tmp_path: Path
     moved = tmp_path / "other.csv"
     moved.write_text("".join(rows[:10]))
     content = checkpoint.load(tmp_path / "run")
-    config = RunConfig.model_validate_json(content["config"]).model_copy(update={"data": str(moved)})
+    config = RunConfig.model_validate_json(content["config"]).changed(data=str(moved))
     checkpoint.save(tmp_path / "run", {**content, "config": config.model_dump_json()})
     with pytest.raises(TrmError, match="other data"):
         run(None, tmp_path / "run", "tiny", resume=True)

@@ -95,7 +95,7 @@ def hollow(config: ModelConfig, spec: Spec) -> TRM:
 def forward_cost(config: ModelConfig, spec: Spec) -> Cost:
     """Of one supervision step on one puzzle, without gradient."""
     with torch.device("meta"), torch.no_grad():
-        model = build(config.model_copy(update={"turns": 1}), spec)  # a step is one network's
+        model = build(config.changed(turns=1), spec)  # a step is one network's
         question = torch.zeros(1, spec.cells, dtype=torch.uint8)
         ids = torch.zeros(1, dtype=torch.long)
         state = model.start(1)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from trm.errors import BadInput
 from trm.models.config import TURN, ModelConfig
 from trm.renames import report_rename
+from trm.settings import Settings
 from trm.tasks.custom.structure import Structure
 from trm.training.arc import ArcSettings
 from trm.training.losses import LossName
@@ -20,13 +21,11 @@ from trm.training.sampler import Reveal
 RENAMED = {"steps": "updates"}  # settings of a run that had another name
 
 
-class Stage(BaseModel):
+class Stage(Settings):
     """A part of a run that trains on another task, on the same at another size, or in another way. Also written
     task:share:max_steps, with :window and :loss_limit after it where they are not the run's (task:share:max_steps::0.25
     has the run's window).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     task: str
     share: float = Field(gt=0, le=1)  # of the run's updates
@@ -49,10 +48,8 @@ class Stage(BaseModel):
         return self.model_dump(exclude={"share"}, exclude_none=True)
 
 
-class RunConfig(BaseModel):
+class RunConfig(Settings):
     """Defaults are the published TRM's where the paper gives one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     task: str = "sudoku"
     data: str = "embedded"  # embedded | hub | generated (mazes) | path of a file, or of a folder of ARC tasks
@@ -136,7 +133,7 @@ class RunConfig(BaseModel):
     def plan(self) -> tuple[RunConfig, ...]:
         """The settings of each stage, with those of the run's own task at last."""
         changes = (*(stage.changes() for stage in self.stages), {})
-        return tuple(self.model_copy(update={**changed, "stages": ()}) for changed in changes)
+        return tuple(self.changed(**changed, stages=()) for changed in changes)
 
     def ends(self) -> list[int]:
         """For each stage in `plan`, the number of updates done when it ends."""
@@ -176,12 +173,7 @@ def override(config: RunConfig, settings: list[str]) -> RunConfig:
             raise BadInput(f"--set {setting}: no setting {key!r}; there are {known}")
         old = node[parts[-1]]
         node[parts[-1]] = [part for part in value.split(",") if part] if isinstance(old, tuple | list) else value
-    try:
-        return RunConfig.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"setting {where}={first['input']!r}: {first['msg'].lower()}") from None
+    return RunConfig.validated(values)
 
 
 def flat_keys(values: dict[str, Any], prefix: str = "") -> list[str]:

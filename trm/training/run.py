@@ -107,7 +107,7 @@ class Run:
         task = task_of(config)
         puzzles = training_set(config, task)
         if minutes is not None and content is None:
-            config = config.model_copy(update={"updates": updates_for(minutes, config, task, puzzles, device)})
+            config = config.changed(updates=updates_for(minutes, config, task, puzzles, device))
         about: dict[str, Any] = {
             "command": command,
             "data": described(config, puzzles),
