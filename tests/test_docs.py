@@ -22,8 +22,7 @@ import trm
 from trm.cli.main import app
 from trm.store import SHIPPED
 from trm.training.config import override
-from trm.training.custom import custom_run
-from trm.training.presets import get_preset
+from trm.training.presets import custom_run, get_preset
 from trm.training.run import run
 
 ROOT = Path(__file__).parent.parent

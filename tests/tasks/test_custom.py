@@ -24,9 +24,10 @@ from trm.tasks import TASKS, get_task
 from trm.tasks.base import accepted, checkable
 from trm.tasks.custom.structure import Structure, read_structure
 from trm.tasks.custom.task import Custom
-from trm.training.custom import ATTENTION, custom_run, suited
 from trm.training.datasets import task_of
-from trm.training.presets import GROUPS, LOCAL, PRESETS
+from trm.training.presets import PRESETS, custom_run
+from trm.training.presets.base import GROUPS, LOCAL
+from trm.training.presets.custom import ATTENTION, suited
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "latin"
 RULES = {"groups": [["rows", "columns"]], "blank": 0, "interchangeable": True}
