@@ -60,7 +60,7 @@ def trains(config: RunConfig, csv: Path) -> Trainer:
     trainer = Trainer(config, task, load_puzzles(task, str(csv)), torch.device("cpu"))
     before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
     for _ in range(3):
-        trainer.advance()
+        trainer.update()
     assert trainer.totals.sequences == 3 * config.batch
     for name, p in trainer.model.named_parameters():
         assert p.isfinite().all(), name
@@ -78,8 +78,8 @@ def test_every_ablation_and_option_trains(settings: list[str], small_csv: Path) 
 def test_every_published_preset_trains_at_reduced_size(preset: Preset, small_csv: Path) -> None:
     config = override(preset.config, [*REDUCED, "model.puzzle_ids=1"])
     trainer = trains(config, small_csv)
-    assert trainer.sign_sgd is not None
-    assert trainer.sign_sgd.embedding.table.any()  # it starts at zero
+    assert trainer.stage.sign_sgd is not None
+    assert trainer.stage.sign_sgd.embedding.table.any()  # it starts at zero
     assert preset.command.startswith("trm train ")
     assert all((preset.hardware, preset.time, preset.score))
 

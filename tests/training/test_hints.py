@@ -120,7 +120,7 @@ def test_hints_are_learned_and_a_run_that_goes_on_is_the_run_that_never_stopped(
             halves = Trainer(run, MAZE, puzzles, CPU)
             halves.load_state_dict(content)
         for trainer in (whole, halves):
-            trainer.advance()
+            trainer.update()
         losses.append(whole.totals.hint_loss)
     assert whole.totals == halves.totals
     for name, value in whole.model.state_dict().items():
@@ -131,8 +131,8 @@ def test_hints_are_learned_and_a_run_that_goes_on_is_the_run_that_never_stopped(
 def test_without_hints_nothing_of_them_is_there() -> None:
     run = config("model.hints=0")
     trainer = Trainer(run, MAZE, training_set(run, MAZE), CPU)
-    trainer.advance()
-    assert trainer.hints is None
+    trainer.update()
+    assert trainer.stage.hints is None
     assert trainer.totals.hint_loss == 0
     assert not [name for name in trainer.model.state_dict() if "hint" in name]
 

@@ -53,20 +53,20 @@ def test_a_run_goes_through_its_stages() -> None:
     assert [round(share, 9) for share in config.shares()] == [0.2, 0.4, 0.4]
     assert [config.stage_at(update) for update in range(11)] == [0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2]
     subject = trainer(config)
-    weights = {id(p) for p in subject.whole.parameters()}
+    weights = {id(p) for p in subject.model.parameters()}
     cells, longest = [], []
     for _ in range(10):
-        before = [p.detach().clone() for p in subject.whole.parameters()]
-        cells.append(subject.slots.question.shape[1])
-        longest.append(subject.now.max_steps)
-        subject.advance()
-        assert {id(p) for p in subject.model.parameters()} == weights
-        assert subject.model.frame.start_y is subject.whole.frame.start_y
-        assert any(not torch.equal(a, b) for a, b in zip(before, subject.whole.parameters(), strict=True))
+        before = [p.detach().clone() for p in subject.model.parameters()]
+        cells.append(subject.stage.slots.question.shape[1])
+        longest.append(subject.stage.config.max_steps)
+        subject.update()
+        assert {id(p) for p in subject.stage.model.parameters()} == weights
+        assert subject.stage.model.frame.start_y is subject.model.frame.start_y
+        assert any(not torch.equal(a, b) for a, b in zip(before, subject.model.parameters(), strict=True))
     assert cells == [16] * 2 + [30] * 4 + [36] * 4
     assert longest == [2] * 2 + [5] * 4 + [3] * 4
-    assert subject.model is subject.whole
-    assert (subject.slots.taken >= 3).all()
+    assert subject.stage.model is subject.model
+    assert (subject.stage.slots.taken >= 3).all()
 
 
 def test_a_stage_learns_in_its_own_way() -> None:
@@ -77,8 +77,8 @@ def test_a_stage_learns_in_its_own_way() -> None:
     assert [(part.max_steps, part.window, part.loss_limit) for part in run.plan()] == [(2, 3, 0.25), (3, 2, 0)]
     staged_run, alone_run = trainer(run), trainer(alone)
     for step in range(6):
-        staged_run.advance()
-        alone_run.advance()
+        staged_run.update()
+        alone_run.update()
         pairs = zip(staged_run.model.parameters(), alone_run.model.parameters(), strict=True)
         assert all(torch.equal(a, b) for a, b in pairs) == (step < 5)
 
@@ -87,12 +87,12 @@ def test_a_stage_learns_in_its_own_way() -> None:
 def test_resuming_in_any_stage_is_exact(stop: int) -> None:
     whole, first, second = (trainer(staged()) for _ in range(3))
     for _ in range(10):
-        whole.advance()
+        whole.update()
     for _ in range(stop):
-        first.advance()
+        first.update()
     second.load_state_dict(first.state_dict())
     for _ in range(10 - stop):
-        second.advance()
+        second.update()
     for name, value in whole.state_dict()["ema"].items():
         assert torch.equal(value, second.state_dict()["ema"][name])
 

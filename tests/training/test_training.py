@@ -123,13 +123,13 @@ def test_a_run_may_start_from_another_ones_weights(small_csv: Path, tmp_path: Pa
 def test_resuming_in_the_same_process_is_exact(small_csv: Path, window: int) -> None:
     whole, first = (trainer(small_csv, f"window={window}") for _ in range(2))
     for _ in range(12):
-        whole.advance()
+        whole.update()
     for _ in range(5):
-        first.advance()
+        first.update()
     second = trainer(small_csv, f"window={window}")
     second.load_state_dict(first.state_dict())
     for _ in range(7):
-        second.advance()
+        second.update()
     assert same(whole.state_dict()["ema"], second.state_dict()["ema"])
     assert whole.totals == second.totals
 
@@ -149,7 +149,7 @@ def test_training_lowers_the_loss(small_csv: Path, optimizer: str, micro: str) -
     losses = []
     for _ in range(80):
         before = subject.totals.loss
-        subject.advance()
+        subject.update()
         losses.append(subject.totals.loss - before)
     assert sum(losses[-8:]) < 0.97 * sum(losses[:8])
 
@@ -157,8 +157,8 @@ def test_training_lowers_the_loss(small_csv: Path, optimizer: str, micro: str) -
 def test_micro_batches_do_not_change_the_result(small_csv: Path) -> None:
     a, b = trainer(small_csv, "precision=float64"), trainer(small_csv, "precision=float64", "micro=3")
     for _ in range(6):
-        a.advance()
-        b.advance()
+        a.update()
+        b.update()
     for x, y in zip(a.model.parameters(), b.model.parameters(), strict=True):
         torch.testing.assert_close(x, y)
 
@@ -166,14 +166,14 @@ def test_micro_batches_do_not_change_the_result(small_csv: Path) -> None:
 def test_a_non_finite_loss_stops_and_keeps_the_last_checkpoint(
     small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    advance = Trainer.advance
+    update = Trainer.update
 
     def poisoned(self: Trainer) -> None:
         if self.update_count == 9:
             next(self.model.parameters()).data.fill_(float("nan"))
-        advance(self)
+        update(self)
 
-    monkeypatch.setattr(Trainer, "advance", poisoned)
+    monkeypatch.setattr(Trainer, "update", poisoned)
     with pytest.raises(TrmError, match="not finite at update 10; the checkpoint of update 7") as caught:
         run(tiny(small_csv), tmp_path, "tiny")
     assert "\n" not in str(caught.value)
@@ -188,7 +188,7 @@ def test_a_non_finite_gradient_leaves_the_weights_alone(small_csv: Path) -> None
     weights[0].register_hook(lambda gradient: torch.full_like(gradient, math.inf))  # type: ignore[no-untyped-call]
     before = [p.detach().clone() for p in weights]
     with pytest.raises(NonFinite):
-        subject.advance()
+        subject.update()
     assert all(torch.equal(a, b) for a, b in zip(before, weights, strict=True))
 
 

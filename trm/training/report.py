@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from trm.inference.evaluate import Evaluation
 from trm.statistics import interval
 from trm.training.config import RunConfig
-from trm.training.trainer import Totals
+from trm.training.totals import Totals
 
 PLAIN_EVERY = 10.0  # seconds between lines where there is no terminal
 
