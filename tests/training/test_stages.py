@@ -83,6 +83,15 @@ def test_a_stage_learns_in_its_own_way() -> None:
         assert all(torch.equal(a, b) for a, b in pairs) == (step < 5)
 
 
+def test_a_stage_too_short_for_an_update_is_left_out() -> None:
+    subject = trainer(staged("stages=maze-4x4:0.04:2,maze-5x6:0.1:5"))  # of ten updates: 0.4 and 1
+    cells = []
+    for _ in range(3):
+        cells.append(subject.stage.slots.question.shape[1])
+        subject.update()
+    assert cells == [30, 36, 36]
+
+
 @pytest.mark.parametrize("stop", [1, 2, 4, 6, 9])
 def test_resuming_in_any_stage_is_exact(stop: int) -> None:
     whole, first, second = (trainer(staged()) for _ in range(3))

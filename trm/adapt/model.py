@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from trm.models.base import State
 from trm.models.kernels.fused import add_norm, gated, swiglu_norm
-from trm.models.layers import Linear, SwiGLU, truncated_normal
+from trm.models.layers import Linear, RecursiveBlock, SwiGLU, truncated_normal
 
 
 class Batch(NamedTuple):
@@ -27,7 +27,7 @@ class Batch(NamedTuple):
     target: Tensor  # [batch, height, width] int64: the answer's colours, -1 where there is none
 
 
-class Block(nn.Module):
+class Block(RecursiveBlock):
     """Gated features of a (cell, colour) are summed over the cells around it, all cells above, below, to the left and
     to the right, the whole canvas, and the colours of the cell; a linear map each leads back. Then a SwiGLU."""
 
@@ -89,7 +89,7 @@ class AdaptModel(nn.Module):
         self.w_empty = Linear(planes, width)
         self.named = nn.Parameter(truncated_normal((max(names) + 1, width), 1.0))
         self.view = nn.Parameter(torch.zeros(8, width))  # nothing depends on the direction until it has to
-        self.blocks = nn.Sequential(Block(width))  # the optimiser knows matrices of blocks by this name
+        self.blocks = nn.Sequential(Block(width))
         self.head = Linear(width, 1)
         self.register_buffer("start", truncated_normal((2, width), 1.0))
 

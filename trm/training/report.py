@@ -1,4 +1,4 @@
-"""What a training run tells: a live line on a terminal, plain lines elsewhere, and every number in a JSONL log."""
+"""The progress of a training run: a live line on a terminal, plain lines elsewhere, every number in a JSONL log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLAIN_EVERY = 10.0  # seconds between lines where there is no terminal
 
 
 class Reporter:
-    """Writes only where `active` (rank 0). A context manager: leaving it ends the live line and closes the log."""
+    """Writes the log and the progress of a run, but only if `active` (rank 0). Leaving its context ends both."""
 
     def __init__(self, log: Path, config: RunConfig, update: int, active: bool) -> None:
         self.config, self.active = config, active
@@ -52,7 +52,7 @@ class Reporter:
                 self.board.close()
 
     def totals(self, update: int, seconds: float, totals: Totals) -> None:
-        """Losses and the accuracy of sequences that ended since the last call."""
+        """Report the losses, and the accuracy of the sequences that ended, since the last call."""
         if not self.active:
             return
         sequences, finished = max(1.0, totals.sequences), max(1.0, totals.finished)
@@ -84,7 +84,7 @@ class Reporter:
             print(f"update {update}/{self.config.updates}  {text}  {clock(left)} left", file=sys.stderr, flush=True)
 
     def check(self, update: int, seconds: float, result: Evaluation | None) -> None:
-        """Accuracy of the averaged weights on held-out puzzles."""
+        """Report the accuracy of the averaged weights on held-out puzzles."""
         if not self.active or result is None:
             return
         best = int(result.exact[-1])
@@ -98,6 +98,7 @@ class Reporter:
         )
 
     def write(self, record: dict[str, Any]) -> None:
+        """Add a line to the log, and its numbers to TensorBoard."""
         self.log.write(json.dumps(record) + "\n")
         self.log.flush()
         if self.board:
@@ -109,7 +110,7 @@ class Reporter:
 
 
 def tensorboard(folder: Path) -> Any:
-    """A TensorBoard writer where the extra is installed, else None."""
+    """A TensorBoard writer if the extra is installed, else None."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
