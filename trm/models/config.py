@@ -52,13 +52,13 @@ class ModelConfig(Settings):
         return {key: value for key, value in values.items() if key != "places"}
 
     @model_validator(mode="after")
-    def check_combination(self) -> Self:
+    def _check_combination(self) -> Self:
         """Refuse settings that contradict each other."""
-        for contradiction in self.contradictions():
+        for contradiction in self._contradictions():
             raise ValueError(contradiction)
         return self
 
-    def contradictions(self) -> Iterator[str]:
+    def _contradictions(self) -> Iterator[str]:
         """What these settings rule out. Rules about a task's `Spec` or a mixer's frame are `trm.models.build`'s."""
         if self.mixer == "local" and (self.puzzle_ids or self.positions != "none"):
             yield "mixer 'local' has no puzzle embeddings and no positions: set puzzle_ids=0 and positions=none"
