@@ -11,7 +11,6 @@ import numpy as np
 
 from trm.errors import BadInput, TrmError
 from trm.files import check_writable, write_atomic
-from trm.tasks.sudoku.task import Sudoku
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -192,8 +191,7 @@ def write_cells(axes: Axes, answer: Answer, step: Step) -> None:
 
 
 def draw_lines(axes: Axes, answer: Answer, height: int, width: int) -> None:
-    task = answer.task
-    down, across = (task.box_height, task.box_width) if isinstance(task, Sudoku) else (height, width)
+    down, across = answer.task.box
     thin = 0.3 if max(height, width) <= 16 else 0.0
     for row in range(height + 1):
         axes.axhline(row, color=INK, linewidth=thin if row % down else 1.0, clip_on=False)

@@ -15,10 +15,10 @@ from llm_server import BUSY, SECRET, TASK, Answer, Ask, Model, completion, count
 
 from trm.analysis import records
 from trm.errors import BadInput, TrmError
-from trm.llm import prompts as llm_text
 from trm.llm.ask import GIVE_UP
 from trm.llm.http import Fatal, read_all, retry_after
 from trm.tasks.base import Puzzles
+from trm.tasks.sudoku.task import Sudoku
 
 # Replies
 
@@ -244,7 +244,7 @@ def test_another_job_is_refused(
     if "whole" in change:
         change = {"whole": puzzles.take(slice(9))}
     if wording := change.pop("wording", None):
-        monkeypatch.setitem(llm_text.RULES, "sudoku", lambda task: wording)
+        monkeypatch.setattr(Sudoku, "instructions", lambda task, symbols: wording)
     with pytest.raises(BadInput, match=f"begun with another {re.escape(word)}"):
         ask(2, **change)
     assert len(model.asked) == 2

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from trm.errors import BadInput
 from trm.llm.prompts import Reader, alphabet, make_prompt, version
-from trm.tasks.base import Spec, Tokens
+from trm.tasks.base import Spec, Task, Tokens
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.task import DIGITS, Sudoku
 
@@ -53,6 +53,9 @@ class Lights(Sudoku):
     """Some other family: two states a cell, no blank."""
 
     spec = Spec("lights-3x2", 3, 2, vocab=3, first_symbol=3)
+
+    def instructions(self, symbols: str) -> str:
+        return Task.instructions(self, symbols)
 
     def draw(self, tokens: Tokens) -> str:
         return "\n".join("".join("? #"[token] for token in row) for row in tokens.reshape(3, 2))

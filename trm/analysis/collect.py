@@ -25,8 +25,7 @@ from trm.models.turns import unasked
 from trm.store.provenance import training_seconds, trainings
 from trm.store.shipped import SHIPPED
 from trm.store.stored import Stored
-from trm.tasks import get_task, load_puzzles
-from trm.tasks.arc.task import Arc
+from trm.tasks import find_family, get_task, load_puzzles
 from trm.tasks.base import Puzzles, Task
 from trm.training.config import RunConfig
 from trm.training.datasets import task_of
@@ -91,7 +90,7 @@ def collect(
     if all(one.record for one in found):
         return [entry(one, one.record) for one in found if one.record]
     task = get_task(found[0].task)
-    if isinstance(task, Arc):
+    if find_family(task.spec.name).votes:
         raise BadInput("ARC is scored by votes over augmentations, not row by row: trm eval MODEL for each model")
     part: Literal["minimal", "validation"] = "minimal" if data == "minimal" else "validation"
     puzzles = load_puzzles(task, "embedded" if data == "minimal" else data, part).take(rows)

@@ -24,8 +24,7 @@ from trm.plot import COLOURS, new_figure, plain, save
 from trm.statistics import interval
 from trm.store.provenance import training_seconds, trainings
 from trm.store.stored import CONFIG, load
-from trm.tasks import get_task
-from trm.tasks.arc.task import Arc
+from trm.tasks import find_family
 from trm.training.run import LOG
 
 POINTS = 60  # of a curve of losses, each the mean of a stretch of the log
@@ -109,7 +108,7 @@ def solved(run: str, rows: Rows) -> npt.NDArray[np.float64]:
         bar = progress.add_task(Path(run).name, total=None)
         for folder in folders:
             kept = load(str(folder))
-            if isinstance(get_task(kept.spec.name), Arc):
+            if find_family(kept.spec.name).votes:
                 raise BadInput(f"{run}: ARC is scored by votes over augmentations: trm eval for each of its weights")
             stored, task, puzzles = rows_for(kept, rows.data, rows.which)
             step, device = stored.about.get("step", 0), pick_device()

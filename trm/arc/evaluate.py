@@ -29,8 +29,8 @@ from trm.store.stored import Stored
 from trm.tasks.arc.augment import Augmentation, decode, identifier
 from trm.tasks.arc.sets import answered, held_out_tasks
 from trm.tasks.arc.text import ArcTask, Grid
+from trm.tasks.arc.training import embeddings_each
 from trm.training.config import RunConfig
-from trm.training.datasets import embeddings_each
 
 VOTES = 16  # of each question, where nothing else is asked for; the published evaluation has 1,001
 

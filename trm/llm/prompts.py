@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from trm.errors import BadInput
 from trm.tasks.base import Spec, Task, Tokens
-from trm.tasks.sudoku.task import Sudoku
 
 UNKNOWN = "?"  # stands for token 0
 CELL = re.compile(r"[^\W_]|[.#]")  # the characters of a task's drawing that stand for cells
@@ -50,42 +49,10 @@ def alphabet(task: Task) -> str:
     return found
 
 
-def sudoku_rules(task: Task) -> str:
-    assert isinstance(task, Sudoku)
-    symbols = alphabet(task)[task.spec.first_symbol :]
-    return (
-        f"Solve this Sudoku of {task.size} rows and {task.size} columns. Fill in the empty cells, written as '.', so "
-        f"that every row, every column and every box holds each of the symbols {' '.join(symbols)} exactly once. The "
-        f"boxes are {task.box_height} rows high and {task.box_width} columns wide. Given symbols stay as they are."
-    )
-
-
-def other_rules(task: Task) -> str:
-    symbols = alphabet(task)[1:]
-    return (
-        f"This is a puzzle of the kind {task.spec.name!r}: a grid of {task.spec.height} rows and {task.spec.width} "
-        f"columns in the symbols {' '.join(symbols)}. Its solution is a grid of the same shape in the same symbols."
-    )
-
-
-def maze_rules(task: Task) -> str:
-    spec = task.spec
-    return (
-        f"This is a maze of {spec.height} rows and {spec.width} columns: # is wall, . is open, S the start and G the "
-        "goal. Walk from S to G in as few moves as possible, up, down, left or right, through open cells only. Where "
-        "more than one move brings you a step nearer to G, prefer down, then left, then right, then up. The solution "
-        "is the same board with an o on every cell of the path between S and G."
-    )
-
-
-# By family: a task's name up to the first dash.
-RULES: dict[str, Callable[[Task], str]] = {"sudoku": sudoku_rules, "maze": maze_rules}
-
-
 def make_prompt(task: Task, question: Tokens) -> str:
     """What is asked about question [cells]: rules, the grid as rows of text, and how to answer."""
     spec, symbols = task.spec, alphabet(task)
-    rules = RULES.get(spec.name.split("-")[0], other_rules)(task)
+    rules = task.instructions(symbols)
     # Cells apart, or a model's tokens would hold several of them.
     rows = "\n".join(" ".join(symbols[token] for token in row) for row in question.reshape(spec.height, spec.width))
     return (

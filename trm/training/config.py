@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from trm.errors import BadInput
 from trm.models.config import TURN, ModelConfig
+from trm.tasks.arc.training import ArcSettings
 from trm.tasks.custom.structure import Structure
-from trm.training.arc import ArcSettings
+from trm.tasks.maze.training import MazeSettings
+from trm.tasks.sampler import Reveal
 from trm.training.losses import LossName
-from trm.training.mazes import MazeSettings
 from trm.training.optim import OptimizerName
-from trm.training.sampler import Reveal
 
 
 class Stage(BaseModel):

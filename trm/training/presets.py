@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from trm.errors import BadInput
 from trm.models.config import ModelConfig
+from trm.tasks.maze.training import MazeSettings
+from trm.tasks.sampler import Reveal
 from trm.training.config import RunConfig, Stage
-from trm.training.mazes import MazeSettings
-from trm.training.sampler import Reveal
 
 
 @dataclass(frozen=True)

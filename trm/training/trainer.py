@@ -20,12 +20,12 @@ from trm.tasks.base import Puzzles, Task
 from trm.training import distributed
 from trm.training.config import RunConfig
 from trm.training.datasets import make_sampler, training_set
+from trm.training.draws import carry_draw, halting_draws, start_noise
 from trm.training.ema import Ema
 from trm.training.halting import exploration, halted
 from trm.training.hints import Hints
 from trm.training.losses import limited, step_loss
 from trm.training.optim import SignSgd, make_optimizers, schedule
-from trm.training.sampler import carry_draw, halting_draws, start_noise
 
 
 @dataclass
