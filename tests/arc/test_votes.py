@@ -51,7 +51,7 @@ def oracle(tasks: Sequence[ArcTask], confidence: float = 0.9) -> Predict:
     def predict(task: ArcTask, question: Grid, augmentations: Sequence[Augmentation]) -> list[Guess]:
         truth = truths[task.id, question.tobytes()]
         assert truth is not None
-        return [(augmentation.apply(truth), confidence) for augmentation in augmentations]
+        return [Guess(augmentation.apply(truth), confidence) for augmentation in augmentations]
 
     return predict
 
@@ -76,7 +76,11 @@ A, B, C = grid("1"), grid("22"), grid("3", "3")
 
 @pytest.mark.parametrize("rule", RULES)
 def test_an_oracle_is_right_and_an_empty_predictor_wrong(rule: str, tmp_path: Path) -> None:
-    for predict, share in ((oracle(TASKS), 1.0), (nothing, 0.0), (lambda t, q, many: [(None, 0.0)] * len(many), 0.0)):
+    for predict, share in (
+        (oracle(TASKS), 1.0),
+        (nothing, 0.0),
+        (lambda t, q, many: [Guess(None, 0.0)] * len(many), 0.0),
+    ):
         votes = collect(predict, TASKS, augmented(9))
         result = score(votes, TASKS, rule)
         assert (result.tasks, result.outputs, list(result.passes)) == (3, 6, [1, 2, 5, 10, 100])
@@ -120,7 +124,7 @@ def test_votes_that_agree_once_undone_are_counted_together() -> None:
 
 def test_predictors_that_break_the_contract() -> None:
     def short(task: ArcTask, question: Grid, augmentations: Sequence[Augmentation]) -> list[Guess]:
-        return [(A, 0.5)]
+        return [Guess(A, 0.5)]
 
     with pytest.raises(ValueError, match="1 guesses for 3 augmentations"):
         collect(short, [TASK], augmented(3))
@@ -231,11 +235,14 @@ GOOD = {"attempt_1": [[1]], "attempt_2": [[2]]}
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ([], "an object of tasks is needed"),
+        ([], "must be an object with an entry for each task"),
         ({}, "task 'mine': there are no answers"),
         ({"mine": [GOOD, GOOD]}, "task 'mine': 2 answers for 1 test questions"),
-        ({"mine": [{"attempt_1": [[1]]}]}, "task 'mine', answer 1: just attempt_1 and attempt_2 must be there"),
-        ({"mine": [{**GOOD, "attempt_3": [[1]]}]}, "task 'mine', answer 1: just attempt_1 and attempt_2 must be there"),
+        ({"mine": [{"attempt_1": [[1]]}]}, "task 'mine', answer 1: must hold attempt_1 and attempt_2 and nothing else"),
+        (
+            {"mine": [{**GOOD, "attempt_3": [[1]]}]},
+            "task 'mine', answer 1: must hold attempt_1 and attempt_2 and nothing else",
+        ),
         (
             {"mine": [{**GOOD, "attempt_2": [[1], []]}]},
             "task 'mine', answer 1, attempt_2: row 2 has 0 cells instead of 1",
