@@ -77,7 +77,7 @@ WeightsOption = Annotated[
 ]
 ServedWeightsOption = Annotated[
     list[str] | None,
-    typer.Option("--weights", help=f"{MODEL_HELP}; once per task [default: the models that ship]"),
+    typer.Option("--weights", help=f"{MODEL_HELP}; may be given once per task [default: the models that ship]"),
 ]
 RestartsOption = Annotated[
     int | None,

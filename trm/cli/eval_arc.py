@@ -28,7 +28,12 @@ def eval_arc_command(
     ] = 16,
     votes: Annotated[
         int | None,
-        typer.Option("--votes", help="Augmentations of each question; each gives one vote [default: 16]", min=1),
+        typer.Option(
+            "--votes",
+            help="Augmentations of each question, one vote each [default: 16, or fewer where the model has fewer "
+            "embeddings for a task]",
+            min=1,
+        ),
     ] = None,
     submission: Annotated[
         Path | None, typer.Option("--submission", help="Write the competition's submission.json to this file")
