@@ -138,6 +138,13 @@ def test_every_augmentation_has_a_vote(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("models")
+def test_progress_counts_the_answers_of_all_models(folder: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    evaluate(EvalRequest(("half", "oracle"), str(folder)), progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(EACH * questions, EACH * 6) for questions in range(1, 7)]  # three questions to each of two models
+
+
+@pytest.mark.usefixtures("models")
 def test_pooled_votes_are_called_so(call: Call, folder: Path, tmp_path: Path) -> None:
     data = ["--data", str(folder)]
     file = tmp_path / "submission.json"

@@ -66,7 +66,7 @@ def make_sudokus(
             for question, answer, rating in zip(puzzles.question, puzzles.answer, ratings.tolist(), strict=True)
         ),
     )
-    table = Table("guesses in a search", *(f"{percentile} %" for percentile in PERCENTILES))
+    table = Table("guesses that a search needs", *(f"{percentile} %" for percentile in PERCENTILES))
     add_ratings(table, f"{out.name} ({rows})", ratings)
     if other is not None and compare is not None:
         solver = Solver(task, compiled=None)
