@@ -1,4 +1,4 @@
-"""A language model as the baseline: what its replies come to, and what happens where there are none."""
+"""A language model as the baseline: how replies are scored, and what happens where there are none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What asking a language model may cost: attempts without a reply, what is under way when all stops, the budget."""
+"""The cost of asking a language model: attempts without a reply, requests in flight at the end, the budget."""
 
 from __future__ import annotations
 
