@@ -176,7 +176,7 @@ class Trained:
                 state, logits = self.model(state, batch)
             sure, answer = logits[0].log_softmax(-1).max(-1)
             grid = np.array(self.colours, np.uint8)[one.cut(answer.numpy())]
-            guesses.append((grid, math.exp(float(one.cut(sure.numpy()).sum()))))
+            guesses.append(Guess(grid, math.exp(float(one.cut(sure.numpy()).sum()))))
         return guesses
 
 

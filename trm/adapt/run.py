@@ -24,7 +24,7 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from trm.adapt.learn import Adapted, Settings, adapt
-from trm.arc.show import Attempts, Shown, picture
+from trm.arc.show import Attempts, TaskView, picture
 from trm.arc.votes import ATTEMPTS, Votes, rank, score, write_submission
 from trm.errors import BadInput, TrmError
 from trm.files import check_writable, write_text
@@ -217,7 +217,7 @@ def adapt_one(
 def print_one(task: ArcTask, result: Result, quiet: bool) -> None:
     console = Console(highlight=False, markup=False)
     if not quiet:
-        console.print(Shown(task, result.attempts()))
+        console.print(TaskView(task, result.attempts()))
     for number, sure in enumerate(result.sure(), 1):
         said = ", ".join(f"attempt {rank} with confidence {one:.0%}" for rank, one in enumerate(sure, 1))
         console.print(f"test {number}: {said or 'no attempt'}")
