@@ -71,7 +71,7 @@ def ask_rows(
             reasons = [f"got a reply: {line.why}" for row in rows if (line := kept.lines.get(row))]
             remedy = f"--budget {budget} is spent; to go on, give a larger one" if spent else go_on(folder)
             raise TrmError(f"no row {reasons[-1]}; {remedy}" if reasons else f"no row was asked: {remedy}")
-        records.save(folder / EVALUATION, record)
+        records.write_record(folder / EVALUATION, record)
     return record
 
 
