@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from trm.analysis.history import CheckSettings, History, Reports, check_kept, read_history
+from trm.analysis.history import Checks, CheckSettings, History, Reports, check_kept, read_history
 from trm.plot import COLOURS, check, new_figure, plain, save
 from trm.statistics import interval
 from trm.terminal.progress import bars
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 ROWS = 12  # of the table, at most
 POINTS = 60  # of a curve of losses, each the mean of a stretch of the log
@@ -97,19 +101,12 @@ def draw(histories: Sequence[History], path: Path) -> None:
     axes = figure.subplots(1 + checked, 1, sharex=True, squeeze=False)[:, 0]
     top, bottom = axes[0], axes[-1]
     for number, history in enumerate(histories):
-        colour, checks = COLOURS[number % len(COLOURS)], history.checks
+        colour = COLOURS[number % len(COLOURS)]
         parts = history.reports.stretches(POINTS)
         minutes, losses = [part.seconds[-1] / 60 for part in parts], [part.loss.mean() for part in parts]
         bottom.plot(minutes, losses, color=colour, linewidth=1.8, label=history.name)
-        if len(checks):
-            rows = zip(checks.exact.tolist(), checks.puzzles.tolist(), strict=True)
-            lows, highs = zip(*(interval(exact, int(puzzles)) for exact, puzzles in rows), strict=True)
-            minutes_checked = checks.seconds / 60
-            top.fill_between(
-                minutes_checked, 100 * np.array(lows), 100 * np.array(highs), color=colour, alpha=0.12, linewidth=0
-            )
-            shares = 100 * checks.exact / checks.puzzles
-            top.plot(minutes_checked, shares, ".-", color=colour, linewidth=1.8, markersize=5)
+        if len(history.checks):
+            draw_checks(top, history.checks, colour)
     if checked:
         top.set_ylabel("held-out puzzles exact, %")
         top.set_ylim(0, 100)
@@ -119,3 +116,13 @@ def draw(histories: Sequence[History], path: Path) -> None:
         plain(one)
     figure.legend(loc="outside right upper", frameon=False, fontsize=9)
     save(figure, path)
+
+
+def draw_checks(axes: Axes, checks: Checks, colour: str) -> None:
+    """Draw the share of held-out puzzles that were exact in each check, with its 95 % interval."""
+    minutes = checks.seconds / 60
+    counts = zip(checks.exact.tolist(), checks.puzzles.tolist(), strict=True)
+    lows, highs = zip(*(interval(exact, int(puzzles)) for exact, puzzles in counts), strict=True)
+    axes.fill_between(minutes, 100 * np.array(lows), 100 * np.array(highs), color=colour, alpha=0.12, linewidth=0)
+    shares = 100 * checks.exact / checks.puzzles
+    axes.plot(minutes, shares, ".-", color=colour, linewidth=1.8, markersize=5)
