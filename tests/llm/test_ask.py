@@ -27,7 +27,7 @@ def test_right_answers_count_and_everything_is_kept(ask: Ask, model: Model, puzz
     record = ask(12, name="some/model", max_tokens=99, temperature=0.5, concurrency=3)
     assert (record.exact, record.valid, record.halted) == (("1" * 12,), ("1" * 12,), (1,) * 12)
     assert record.rows == records.digests(puzzles.question[:12])
-    assert record == records.load(tmp_path / "out/evaluation.json")
+    assert record == records.read_record(tmp_path / "out/evaluation.json")
     assert sorted(model.asked) == sorted(TASK.to_line(row) for row in puzzles.question[:12])
     assert model.keys == {f"Bearer {SECRET}"}
     asked = {key: value for key, value in model.bodies[0].items() if key != "messages"}

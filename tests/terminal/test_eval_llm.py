@@ -67,7 +67,7 @@ def test_json(call: Call, model: Model, tmp_path: Path) -> None:
     assert (found["exact"], found["cell"], found["valid"]) == ([0.75], [0.75], [0.75])
     assert found["halted"] == {"exact": 0.75, "mean_steps": 1.0}
     assert (found["llm"]["answered"], found["llm"]["refused"]) == (15, 5)
-    assert found["llm"] == records.load(tmp_path / "out/evaluation.json").about
+    assert found["llm"] == records.read_record(tmp_path / "out/evaluation.json").about
     assert sorted(model.asked) == sorted(list(model.known)[3:23])
 
 

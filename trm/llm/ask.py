@@ -74,7 +74,7 @@ def ask_rows(
             reasons = [f"got a reply: {line.why}" for row in rows if (line := kept.lines.get(row))]
             remedy = f"--budget {budget} is spent; to continue, give a larger one" if spent else how_to_continue(folder)
             raise TrmError(f"no row {reasons[-1]}; {remedy}" if reasons else f"no row was asked: {remedy}")
-        records.save(folder / EVALUATION, record)
+        records.write_record(folder / EVALUATION, record)
     return record
 
 

@@ -141,7 +141,7 @@ class ProgressBar:
 def record_as_dict(record: Record) -> dict[str, Any]:
     """The keys of `trm eval --json`, and under `llm` what is known of the language model."""
     rows, about = len(record.rows), record.about
-    exact, valid = (round(float(flags.mean()), 6) for flags in (record.right(), record.obeying()))
+    exact, valid = (round(float(flags.mean()), 6) for flags in (record.exact_flags(), record.valid_flags()))
     return {
         "task": record.task,
         "weights": record.name,
@@ -165,13 +165,13 @@ def print_record(record: Record, folder: Path) -> None:
     from trm.inference.evaluate import Evaluation  # imports torch, so not before everything is asked
     from trm.terminal.tables import accuracy
 
-    about, exact = record.about, record.right().sum(1)
+    about, exact = record.about, record.exact_flags().sum(1)
     result = Evaluation(
         rows=len(record.rows),
         cells=about["cells_scored"],
         exact=exact,
         cell=np.array([about["cells_right"]]),
-        valid=record.obeying().sum(1),
+        valid=record.valid_flags().sum(1),
         halted_exact=int(exact[0]),
         halted_steps=len(record.rows),
         seconds=record.seconds,
