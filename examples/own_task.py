@@ -14,7 +14,7 @@ import numpy as np
 import trm
 from trm.errors import BadInput
 from trm.models import ModelConfig
-from trm.tasks import Puzzles, Spec, Tokens, load_puzzles, register_task
+from trm.tasks import Puzzles, Spec, Task, Tokens, load_puzzles, register_task
 from trm.tasks.base import Bools
 from trm.training.config import RunConfig
 from trm.training.run import run
@@ -24,7 +24,7 @@ CELLS = np.arange(N * N).reshape(N, N)
 LINES = np.concatenate([CELLS, CELLS.T])  # rows and columns, [lines, cells of a line]
 
 
-class Latin:
+class Latin(Task):
     spec = Spec("latin", N, N, vocab=FIRST + N, first_symbol=FIRST, groups=(tuple(map(tuple, LINES.tolist())),))
 
     def read(self, text: str) -> Puzzles:

@@ -20,10 +20,10 @@ without notice. Shapes stand in brackets, `[rows, cells]`. The ideas behind the 
 SECTIONS = {  # heading -> names in trm
     "Solving": "Solver Answer Step load store.Stored inference.loop.Thinking plot.trace",
     "Training": "training.run.run training.presets.get_preset training.presets.Preset training.config.override "
-    "training.config.RunConfig training.config.Stage training.sampler.Reveal models.ModelConfig "
-    "training.mazes.MazeSettings training.arc.ArcSettings tasks.custom.structure.Structure",
+    "training.config.RunConfig training.config.Stage tasks.sampler.Reveal models.ModelConfig "
+    "tasks.maze.training.MazeSettings tasks.arc.training.ArcSettings tasks.custom.structure.Structure",
     "Evaluating": "inference.evaluate.evaluate inference.evaluate.Evaluation statistics.interval",
-    "Tasks and mixers of your own": "tasks.register_task models.register_mixer tasks.get_task tasks.load_puzzles "
+    "Tasks and mixers of your own": "tasks.family.register_task models.register_mixer tasks.family.get_task tasks.load_puzzles "
     "tasks.base.Task tasks.base.Scored tasks.base.Hinted tasks.base.Hint tasks.base.Spec tasks.base.Puzzles",
     "Tools for language models": "tools.functions.call tools.functions.schemas tools.functions.use_weights "
     "tools.functions.solve_sudoku tools.functions.solve_maze tools.functions.solve_arc tools.functions.check_answer "

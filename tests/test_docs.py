@@ -91,7 +91,7 @@ PREPARE: dict[str, Callable[[Names], None]] = {
 SMALLER = {
     "docs/training.md": {
         "slice(0, 200)": "slice(0, 2)",
-        "steps=500": "steps=1",
+        "updates=500": "updates=1",
         "steps=16": "steps=2",
         "n_trials=20": "n_trials=1",
     }

@@ -9,8 +9,8 @@ import torch
 
 from trm.training.config import RunConfig, override
 from trm.training.datasets import task_of, training_set
+from trm.training.draws import start_noise
 from trm.training.presets import get_preset
-from trm.training.sampler import start_noise
 from trm.training.trainer import Trainer
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import TINY, Call, settings
 
-from trm.analysis.history import Rows, read, solved, stretches
+from trm.analysis.history import Checks, CheckSettings, Columns, Reports, check_kept, read_history
 from trm.errors import BadInput
 from trm.inference.loop import Thinking
 from trm.models import ModelConfig, build
@@ -21,7 +21,15 @@ from trm.training.config import override
 from trm.training.presets import PRESETS
 from trm.training.run import Run, run
 
+NAMES = ("update", "seconds", "exact", "puzzles")
 CHECK = {"rows": 200, "exact": [0.1, 0.25]}
+
+
+def same(one: Columns, other: Columns) -> None:
+    """Fail unless both have the same columns."""
+    assert type(one) is type(other)
+    for name, column in vars(one).items():
+        np.testing.assert_allclose(column, getattr(other, name))
 
 
 def write(folder: Path, *records: dict[str, object], rest: str = "") -> str:
@@ -37,17 +45,35 @@ def trained(step: int) -> dict[str, object]:
 
 def test_what_a_log_says(tmp_path: Path) -> None:
     records = [trained(20), trained(40), {"update": 40, "seconds": 61.0, "check": CHECK}, trained(60)]
-    history = read(write(tmp_path / "run", *records, rest='{"update": 80, "sec'))  # cut off while it was written
-    np.testing.assert_allclose(history.trained, [[20, 30, 1.8, 0, 0], [40, 60, 1.6, 20, 40], [60, 90, 1.4, 30, 60]])
-    np.testing.assert_allclose(history.checks, [[40, 61, 50, 200]])
+    history = read_history(
+        write(tmp_path / "run", *records, rest='{"update": 80, "sec')
+    )  # cut off while it was written
+    reports = Reports.of(
+        [
+            {"update": 20, "seconds": 30, "loss": 1.8, "exact": 0, "ended": 0},
+            {"update": 40, "seconds": 60, "loss": 1.6, "exact": 20, "ended": 40},
+            {"update": 60, "seconds": 90, "loss": 1.4, "exact": 30, "ended": 60},
+        ]
+    )
+    same(history.reports, reports)
+    same(history.checks, Checks.of([{"update": 40, "seconds": 61, "exact": 50, "puzzles": 200}]))
+    renamed = [{"step" if name == "update" else name: part for name, part in one.items()} for one in records]
+    again = read_history(write(tmp_path / "older", *renamed))
+    same(again.reports, reports)
+    same(again.checks, history.checks)
 
 
 def test_stretches_lose_nothing() -> None:
-    values = np.arange(4 * 101, dtype=float).reshape(101, 4)
+    numbers = np.arange(4 * 101, dtype=float).reshape(101, 4).tolist()
+    checks = Checks.of([dict(zip(NAMES, row, strict=True)) for row in numbers])
     for most in (1, 7, 101, 500):
-        parts = stretches(values, most)
+        parts = checks.stretches(most)
         assert len(parts) == min(most, 101)
-        assert np.array_equal(np.concatenate(parts), values)
+        assert min(map(len, parts)) > 0
+        for at, name in enumerate(NAMES):
+            joined = np.concatenate([getattr(part, name) for part in parts])
+            assert joined.tolist() == [row[at] for row in numbers]
+    assert Checks.of([]).stretches(3) == []
 
 
 def test_table_and_picture(call: Call, tmp_path: Path) -> None:
@@ -77,7 +103,7 @@ def test_looks_between_reports_are_shown(call: Call, tmp_path: Path) -> None:
 )
 def test_what_is_no_log(tmp_path: Path, rest: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        read(write(tmp_path / "run", rest=rest))
+        read_history(write(tmp_path / "run", rest=rest))
 
 
 def test_no_folder(call: Call, tmp_path: Path) -> None:
@@ -106,18 +132,19 @@ def test_kept_weights_solve_rows_of_a_file(call: Call, small_csv: Path, tmp_path
     png = tmp_path / "t.png"
     done = call("history", str(one), str(two), *rows, "--until", "sure", "--png", str(png))
     assert (done.code, png.read_bytes()[:4]) == (0, b"\x89PNG")
-    asked = Rows(str(small_csv), slice(10, 30), Thinking(1, until="end"))
-    histories = [replace(read(str(folder)), checks=solved(str(folder), asked)) for folder in (one, two)]
-    assert [history.checks[:, 0].tolist() for history in histories] == [[2, 3], [2, 3]]
+    asked = CheckSettings(str(small_csv), slice(10, 30), Thinking(1, until="end"))
+    histories = [replace(read_history(str(folder)), checks=check_kept(str(folder), asked)) for folder in (one, two)]
+    assert [history.checks.update.tolist() for history in histories] == [[2, 3], [2, 3]]
     logged = [json.loads(line)["seconds"] for line in (two / "log.jsonl").read_text().splitlines()]
     before = first["seconds"] + mini["seconds"]
-    np.testing.assert_allclose(histories[1].trained[:, 1], np.array(logged) + before)
+    np.testing.assert_allclose(histories[1].reports.seconds, np.array(logged) + before)
     kept = [load(str(folder)).about["seconds"] for folder in (two / "update-2", two)]
-    np.testing.assert_allclose(histories[1].checks[:, 1], np.array(kept) + before)
+    np.testing.assert_allclose(histories[1].checks.seconds, np.array(kept) + before)
     for until, thinking in (("end", Thinking(1, until="end")), ("sure", Thinking(1, until="sure"))):
         told = json.loads(call("eval", str(one), *rows, "--until", until, "--json").out)
-        right, count = solved(str(one), replace(asked, thinking=thinking))[-1, 2:]
-        assert (right, count) == (round(20 * told["exact"][-1]), 20)
+        checks = check_kept(str(one), replace(asked, thinking=thinking))
+        right = checks.exact[-1]
+        assert (right, checks.puzzles[-1]) == (round(20 * told["exact"][-1]), 20)
         assert 0 < right < 20
     assert call("history", str(one), "--steps", "3").code == 2
 
@@ -127,20 +154,20 @@ def test_kept_weights_of_a_run_that_goes_on(call: Call, small_csv: Path, tmp_pat
     config = override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}", "updates=4", "keep_every=1"])
     folder = tmp_path / "run"
     assert run(config, folder, "tiny")
-    asked = Rows(str(small_csv), slice(0, 2), Thinking(1, until="end"))
-    assert solved(str(folder), asked)[:, 0].tolist() == [1, 2, 3, 4]
+    asked = CheckSettings(str(small_csv), slice(0, 2), Thinking(1, until="end"))
+    assert check_kept(str(folder), asked).update.tolist() == [1, 2, 3, 4]
     for name in ("config.json", "model.safetensors"):
         (folder / name).write_bytes((folder / "update-2" / name).read_bytes())  # of the last checkpoint
     (folder / "update-3" / "config.json").unlink()
-    assert solved(str(folder), asked)[:, 0].tolist() == [1, 2, 4]
+    assert check_kept(str(folder), asked).update.tolist() == [1, 2, 4]
     (folder / "config.json").unlink()
-    assert solved(str(folder), asked)[:, 0].tolist() == [1, 2, 4]
+    assert check_kept(str(folder), asked).update.tolist() == [1, 2, 4]
     (folder / "checkpoint.pt").unlink()
     (folder / "model.safetensors").unlink()
     refused = call("train", "sudoku-mini", *settings(f"data={small_csv}"), "--out", str(folder))
     assert (refused.code, "already holds weights of a run (update-*)" in refused.err) == (2, True)
     with pytest.raises(BadInput, match="holds no weights yet"):
-        solved(write(tmp_path / "new", trained(20)), asked)
+        check_kept(write(tmp_path / "new", trained(20)), asked)
 
 
 def test_time_counts_from_what_is_known(small_csv: Path, tmp_path: Path) -> None:
@@ -152,8 +179,8 @@ def test_time_counts_from_what_is_known(small_csv: Path, tmp_path: Path) -> None
     content["about"]["run"]["init"] = "lost"
     content["about"]["seconds"] = 7.5
     path.write_text(json.dumps(content))
-    points = solved(str(tmp_path / "run"), Rows(str(small_csv), slice(0, 2), Thinking(1, until="end")))
-    assert points[0, 1] == 7.5
+    points = check_kept(str(tmp_path / "run"), CheckSettings(str(small_csv), slice(0, 2), Thinking(1, until="end")))
+    assert points.seconds[0] == 7.5
 
 
 def test_a_resumed_run_keeps_what_it_began_with(
@@ -175,4 +202,4 @@ def test_arc_is_not_scored_row_by_row(tmp_path: Path) -> None:
     spec, config = get_task("arc-agi-1").spec, ModelConfig(width=8, heads=1, layers=1, T=1, n=1)
     save_model(folder, build(config, spec), config, spec, "arc", {})
     with pytest.raises(BadInput, match="ARC is scored by votes"):
-        solved(str(folder), Rows("embedded", slice(0, 1), Thinking(1, until="end")))
+        check_kept(str(folder), CheckSettings("embedded", slice(0, 1), Thinking(1, until="end")))

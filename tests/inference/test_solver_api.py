@@ -18,11 +18,10 @@ import torch
 import trm
 from trm import store
 from trm.errors import BadInput
-from trm.inference import defaults
 from trm.inference.solver import Answer
 from trm.models import ModelConfig, build
 from trm.models.kernels import build as kernels
-from trm.tasks import load_puzzles
+from trm.tasks import find_family, load_puzzles
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.search import count_solutions
 from trm.tasks.sudoku.task import Sudoku
@@ -330,12 +329,12 @@ def test_a_longer_path_is_valid_and_not_solved() -> None:
 
 
 def test_weights_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(defaults.DEFAULT_WEIGHTS, "maze")
+    monkeypatch.setattr(type(find_family("maze")), "weights", None)
     with pytest.raises(BadInput, match="no weights for maze ship"):
         trm.Solver("maze")
     with pytest.raises(BadInput, match="was trained for sudoku, not for maze"):
         trm.Solver("maze", weights="sudoku-mini")
-    with pytest.raises(BadInput, match="no weights for chess"):
+    with pytest.raises(BadInput, match="task 'chess' is unknown"):
         trm.Solver("chess")
     with pytest.raises(BadInput, match="no model 'nowhere'"):
         trm.Solver("sudoku", weights="nowhere")

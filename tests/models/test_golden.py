@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from trm.models import Output, State
 from trm.store.convert import Imported, from_published, to_published
 from trm.tasks.base import Puzzles, Spec, Task
+from trm.tasks.sampler import Draw, Reveal, Sampler
 from trm.training.config import RunConfig
 from trm.training.losses import step_loss
-from trm.training.sampler import Draw, Reveal, Sampler
 from trm.training.trainer import Trainer
 
 FOLDER = Path(os.environ.get("TRM_GOLDEN", Path(__file__).parents[1] / "golden"))

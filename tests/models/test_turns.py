@@ -222,8 +222,8 @@ def test_what_networks_that_take_turns_cannot_do(runs: Path, tmp_path: Path, cal
 
 @pytest.fixture
 def script(call: Call, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs benchmarks/train_sudoku_turns.sh TRAIN.csv OUT and what it is called with; `trm` is the shell's `fake`."""
-    train, path = tmp_path / "train.csv", Path(__file__).parents[2] / "benchmarks/train_sudoku_turns.sh"
+    """Runs scripts/train_search_x2.sh TRAIN.csv OUT and what it is called with; `trm` is the shell's `fake`."""
+    train, path = tmp_path / "train.csv", Path(__file__).parents[2] / "scripts/train_search_x2.sh"
     assert call("data", "sudoku", str(train), "--kind", "minimal", "--rows", "2").code == 0
 
     def start(fake: str, *seeds: str) -> subprocess.CompletedProcess[str]:

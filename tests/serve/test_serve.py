@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from serving import EASY, MAZE, PATIENCE, Pathfinder, Served, events, serving, wait_until
 
 import trm
-from trm.inference.defaults import DEFAULT_WEIGHTS
 from trm.models import ModelConfig, build
 from trm.serve import load_solvers
 from trm.serve.checking import answer_faults
 from trm.store.stored import Stored, save_model
+from trm.tasks import find_family
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.search import count_solutions
 from trm.tasks.sudoku.task import Sudoku
@@ -132,7 +132,7 @@ def test_sizes_that_weights_do_not_fit_are_not_offered() -> None:
 def test_weights_that_come_to_ship_are_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config, spec = ModelConfig(width=8, n=1, T=1, mixer="local", positions="none", puzzle_ids=0), Maze(5, 5).spec
     save_model(tmp_path, build(config, spec), config, spec, "mine", {})
-    monkeypatch.setitem(DEFAULT_WEIGHTS, "maze", str(tmp_path))
+    monkeypatch.setattr(type(find_family("maze")), "weights", str(tmp_path))
     with serving(load_solvers()) as served:
         tasks = {task["name"]: task for task in served.get("/api/tasks").json()["tasks"]}
         assert (tasks["maze"]["solves"], tasks["maze"]["weights"], tasks["maze"]["sizes"]) == (True, "mine", [])

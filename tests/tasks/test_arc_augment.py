@@ -29,8 +29,8 @@ from trm.tasks.arc.augment import (
 from trm.tasks.arc.leaks import canonical, drop_leaks, find_leaks
 from trm.tasks.arc.task import STILL, Arc, evaluation_pairs, tokens, training_pairs, training_tasks
 from trm.tasks.arc.text import ArcTask, Grid, Pair, load
+from trm.tasks.arc.training import ArcSampler
 from trm.tasks.base import Spec, Task
-from trm.training.arc import ArcSampler
 
 # Tokens
 

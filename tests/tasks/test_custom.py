@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 import trm
 from trm.errors import BadInput
-from trm.tasks import TASKS, get_task
+from trm.tasks import get_task
 from trm.tasks.base import accepted, checkable
+from trm.tasks.custom.family import FAMILY as CUSTOM
 from trm.tasks.custom.structure import Structure, read_structure
 from trm.tasks.custom.task import Custom
 from trm.training.datasets import task_of
@@ -41,16 +42,13 @@ ARGUMENTS += ["--set", "batch=4", "--set", "micro=0", "--set", "max_steps=2", "-
 @pytest.fixture(autouse=True)
 def _registry() -> Iterator[None]:
     """What a test registers, by loading a model, is gone after it."""
-    before = dict(TASKS)
     yield
-    TASKS.clear()
-    TASKS.update(before)
+    forget()
 
 
 def forget() -> None:
     """As if this were another process, which knows of no custom task."""
-    for name in [name for name in TASKS if name.startswith("custom")]:
-        del TASKS[name]
+    CUSTOM.tasks.clear()
 
 
 def squares(count: int, seed: int = 0) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

@@ -20,12 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trm import store
-from trm.adapt.child import adapting
+from trm.adapt.child import adapt_in_child
 from trm.errors import BadInput, TrmError
-from trm.inference import defaults
 from trm.inference import solver as api
 from trm.models import ModelConfig, build
-from trm.tasks import get_task, load_puzzles
+from trm.tasks import find_family, get_task, load_puzzles
 from trm.tasks.arc.text import parse
 from trm.tasks.base import Tokens
 from trm.tasks.maze.task import Maze
@@ -130,7 +129,7 @@ class Fixed:
 )
 def test_a_maze(board: str, solved: bool, valid: bool, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "load", lambda *_: Fixed(board))
-    monkeypatch.setitem(defaults.DEFAULT_WEIGHTS, "maze", "any")
+    monkeypatch.setattr(type(find_family("maze")), "weights", "any")
     puzzle = board.replace("o", ".")
     found = solution("solve_maze", puzzle=puzzle)
     assert (found.solved, found.valid, found.solutions) == (solved, valid, "not counted")
@@ -144,14 +143,14 @@ def test_an_untrained_maze_model_is_not_believed(tmp_path: Path) -> None:
     store.save_model(tmp_path, build(config, Maze(3, 3).spec), config, Maze(3, 3).spec, "untrained", {})
     tools.use_weights(str(tmp_path))
     found = solution("solve_maze", puzzle=MAZE, steps=2)
-    starts = 1 + defaults.USUAL_THINKING["maze"]["restarts"]
+    starts = 1 + find_family("maze").thinking["restarts"]
     assert (found.solved, found.valid, found.answer, found.steps) == (False, False, None, 2 * starts)
     with pytest.raises(BadInput, match="two models for maze"):
         tools.use_weights(str(tmp_path))
 
 
 def test_missing_and_wrong_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delitem(defaults.DEFAULT_WEIGHTS, "maze", raising=False)
+    monkeypatch.setattr(type(find_family("maze")), "weights", None)
     with pytest.raises(BadInput, match="no weights for maze ship"):
         call("solve_maze", {"puzzle": MAZE})
     with pytest.raises(BadInput, match="no model"):
@@ -212,7 +211,7 @@ def test_what_is_no_arc_task_is_said(text: str, words: str) -> None:
 
 
 def test_adapting_apart_can_be_stopped_and_leaves_nothing_behind() -> None:
-    work = adapting(parse(json.dumps(arc_task()))[0], 200.0)
+    work = adapt_in_child(parse(json.dumps(arc_task()))[0], 200.0)
     told = [next(work) for _ in range(3)]
     assert told[0] == (0.0, "starting")
     assert len(children()) == 1
@@ -224,7 +223,7 @@ def test_adapting_apart_runs_nothing_of_the_current_folder(tmp_path: Path, monke
     for name in ("json", "torch", "trm"):
         (tmp_path / f"{name}.py").write_text(f"open('{name} was run', 'w').close()\nraise SystemExit\n")
     monkeypatch.chdir(tmp_path)
-    work = adapting(parse(json.dumps(arc_task()))[0], 200.0)
+    work = adapt_in_child(parse(json.dumps(arc_task()))[0], 200.0)
     told = [next(work) for _ in range(2)]
     work.close()
     assert isinstance(told[1], tuple)  # the child has imported everything and begun
@@ -248,7 +247,7 @@ def test_work_that_is_not_wanted_any_longer_ends(monkeypatch: pytest.MonkeyPatch
 
 
 def test_adapting_that_dies_is_an_error() -> None:
-    work = adapting(parse(json.dumps(arc_task()))[0], 200.0)
+    work = adapt_in_child(parse(json.dumps(arc_task()))[0], 200.0)
     next(work)
     os.kill(children()[0], signal.SIGKILL)
     with pytest.raises(TrmError, match="has died"):

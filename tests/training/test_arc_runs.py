@@ -16,7 +16,7 @@ from trm.tasks.arc.augment import numbered
 from trm.tasks.arc.sets import arc_set
 from trm.tasks.arc.task import training_tasks
 from trm.tasks.arc.text import ArcTask, Pair, load, read_tasks
-from trm.training.arc import ArcSampler
+from trm.tasks.arc.training import ArcSampler
 from trm.training.config import RunConfig, override
 from trm.training.datasets import held_out, training_set
 from trm.training.presets import PUBLISHED, Preset

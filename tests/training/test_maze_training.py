@@ -21,15 +21,15 @@ from trm.inference.evaluate import evaluate
 from trm.models import Output, State
 from trm.tasks import get_task
 from trm.tasks.base import Bools, Puzzles, Scored, Tokens
+from trm.tasks.maze import training as maze_training
 from trm.tasks.maze.sets import DENSITY, fingerprint, generate, renew, usual_least
 from trm.tasks.maze.task import GOAL, OPEN, PATH, START, WALL, Maze
+from trm.tasks.maze.training import MazeSettings, TrainingMaze, training_mazes
+from trm.tasks.sampler import Reveal, Sampler
 from trm.tasks.sudoku.task import Sudoku
 from trm.terminal import tables as show
-from trm.training import mazes as maze_training
 from trm.training.config import RunConfig
 from trm.training.datasets import make_sampler, training_set
-from trm.training.mazes import MazeSettings, TrainingMaze, training_mazes
-from trm.training.sampler import Reveal, Sampler
 
 
 @pytest.fixture(autouse=True)
@@ -260,7 +260,7 @@ def test_shortest_paths_are_counted_at_every_step() -> None:
     marked = every_answer(question)
     best = queue_search(maze, question, 0)[0][3]
     shortest = [bool(maze.valid(question[None], row[None])[0]) and (row == PATH).sum() + 1 == best for row in marked]
-    puzzles = Puzzles(*(np.repeat(row[None], 256, 0) for row in (question, maze.label(question))))
+    puzzles = Puzzles(np.repeat(question[None], 256, 0), np.repeat(maze.label(question)[None], 256, 0))
     told = torch.from_numpy(np.stack([marked, puzzles.answer, puzzles.question]))
     found = evaluate(Told(told), maze, puzzles, steps=3, batch=256)
     assert found.extra["shortest"].tolist() == [sum(shortest), 256, 0] == [1, 256, 0]

@@ -12,7 +12,7 @@ from conftest import Call, Trm, settings, tiny
 from safetensors.torch import load_file
 
 from trm.analysis.collect import training_flops
-from trm.analysis.history import read
+from trm.analysis.history import read_history
 from trm.errors import BadInput
 from trm.store.provenance import trainings
 from trm.store.stored import CONFIG, check_free, load
@@ -71,7 +71,7 @@ def test_an_old_run_is_resumed_to_the_same_weights(
     assert ["step" in record for record in records] == [True] * 5 + [False] * 3
     expected = [json.loads(line)["loss"] for line in (tmp_path / "whole" / LOG).read_text().splitlines()]
     assert [record["loss"] for record in records] == expected
-    assert read(str(old)).trained[:, 0].tolist() == list(range(1, 9))
+    assert read_history(str(old)).reports.update.tolist() == list(range(1, 9))
     assert run(None, old, "tiny", resume=True)  # by now it is a run of today
     assert "older version" not in capsys.readouterr().err
 

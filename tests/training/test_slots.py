@@ -12,9 +12,9 @@ from conftest import trainer
 
 from trm.models import State
 from trm.tasks import load_puzzles
+from trm.tasks.sampler import Reveal, Sampler
 from trm.tasks.sudoku.task import Sudoku
 from trm.training.losses import step_loss
-from trm.training.sampler import Reveal, Sampler
 
 
 def test_a_noisy_start_is_drawn_for_every_puzzle_anew(small_csv: Path) -> None:

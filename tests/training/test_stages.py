@@ -13,10 +13,10 @@ from trm.errors import BadInput
 from trm.models import ModelConfig, build, resized
 from trm.store.stored import Stored
 from trm.tasks import get_task
+from trm.tasks.maze import training as maze_training
 from trm.tasks.maze.sets import generate
 from trm.tasks.maze.task import Maze
 from trm.training import checkpoint
-from trm.training import mazes as maze_training
 from trm.training.config import RunConfig, Stage, override
 from trm.training.datasets import training_set
 from trm.training.presets import PRESETS

@@ -28,11 +28,12 @@ def describe(
     set_threads(threads)
     from rich.console import Console
 
-    from trm.analysis import describe as about
+    from trm.analysis.describe import facts, matrix_rate
     from trm.devices import pick_device
+    from trm.terminal.describe import show
 
-    found = about.facts(chosen, run, about.matrix_rate(pick_device()))
+    found = facts(chosen, run, matrix_rate(pick_device()))
     if as_json:
         print(json.dumps(found))
     else:
-        about.show(found, Console(highlight=False))
+        show(found, Console(highlight=False))

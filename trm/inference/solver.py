@@ -23,8 +23,8 @@ from trm.inference.puzzles import Puzzle, read_puzzle
 from trm.models import ModelConfig
 from trm.models.turns import latent
 from trm.store.stored import Stored
-from trm.tasks import TASKS, get_task
-from trm.tasks.base import Spec, Task, Tokens, accepted, check, checkable
+from trm.tasks import get_task
+from trm.tasks.base import Spec, Task, Tokens, accepted, check
 from trm.tasks.custom.task import FAMILY
 
 SIZES = 16  # of a task whose models a solver keeps; all share the weights' values
@@ -40,9 +40,7 @@ class Board:
     @property
     def grid(self) -> npt.NDArray[Any]:
         """[height, width]: digits of a Sudoku (0: blank), drawn characters of a maze, tokens of any other task."""
-        to_grid = getattr(self.task, "to_grid", None)
-        grid: npt.NDArray[Any] = to_grid(self.tokens) if to_grid else self.tokens.reshape(shape(self.task))
-        return grid
+        return self.task.to_grid(self.tokens)
 
     @property
     def text(self) -> str:
@@ -120,7 +118,7 @@ class Solver:
             raise BadInput(f"model {loaded.name!r} knows its puzzles by number, and has none for yours")
         self.stored, self.batch = loaded, batch
         self.task = loaded.spec.name if task == FAMILY else task
-        if self.task in TASKS and not checkable(get_task(self.task)):
+        if not get_task(self.task).checkable:
             thinking.setdefault("until", "sure")
         self.thinking = Thinking(**usual_thinking(task, thinking, loaded.model.config.round))
         self._resized = lru_cache(SIZES)(partial(store.resize, loaded))

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from trm.adapt.child import longest
+from trm.adapt.child import wall_clock_limit
 from trm.errors import BadInput, TrmError
 from trm.inference.solver import Solver
 from trm.serve.checking import Refused, read, read_arc, shown, shown_arc
@@ -22,8 +22,7 @@ from trm.serve.examples import examples
 from trm.serve.guard import Guard, problem
 from trm.serve.limits import PATIENCE, RETRY, Busy, Limits, Queue, Worked
 from trm.serve.offers import no_weights, offered
-from trm.serve.schemas import Answer, ArcQuestion, Checked, Example, Fault, Options, Problem, Question, Served
-from trm.terminal.solve import problem as trouble
+from trm.serve.schemas import Answer, Checked, Example, Fault, Options, Problem, Question, Served
 from trm.tools.functions import ArcSolution
 from trm.version import __version__
 
@@ -104,9 +103,9 @@ def make_api(solvers: Mapping[str, Solver], limits: Limits, queue: Queue) -> API
     def worked(asked: Question, whole: bool) -> Worked:
         """The answer alone, or all that leads to it. Nothing of the work is done yet."""
         kind, last_words = ("application/json", None) if whole else ("text/event-stream", given_up)
-        if isinstance(asked, ArcQuestion):
+        if asked.task == "arc":
             parts = arc_parts(read_arc(asked.puzzle), asked.seconds, whole)
-            return Worked(queue, parts, kind, longest(asked.seconds) + PATIENCE, last_words)
+            return Worked(queue, parts, kind, wall_clock_limit(asked.seconds) + PATIENCE, last_words)
         task, question = read(asked.task, asked.puzzle, limits.side)
         if asked.task not in solvers:
             raise HTTPException(503, no_weights(asked.task))
@@ -129,12 +128,12 @@ def make_api(solvers: Mapping[str, Solver], limits: Limits, queue: Queue) -> API
     def check(asked: Question) -> Checked:
         """What the server makes of a puzzle. What is wrong with it comes with the cells it concerns, and status 200."""
         try:
-            if isinstance(asked, ArcQuestion):
+            if asked.task == "arc":
                 return Checked(ok=True, arc=shown_arc(read_arc(asked.puzzle)))
             task, question = read(asked.task, asked.puzzle, limits.side)
         except BadInput as error:
             return Checked(ok=False, message=str(error), **blame(error))
-        note = trouble(task, question, GUESSES) if task.cells <= COUNTED else None
+        note = task.problem(question, GUESSES) if task.spec.cells <= COUNTED else None
         return Checked(ok=True, note=note or "", grid=shown(task, question))
 
     @router.post("/solve", response_model=Answer | ArcSolution, responses=refusals(400, 422, 429, 503))

@@ -13,8 +13,8 @@ from trm.serve.limits import FAULTS
 from trm.serve.schemas import ArcPuzzle, Fault, Grid, Pair
 from trm.tasks.arc import text as arc_read
 from trm.tasks.base import Task, Tokens
-from trm.tasks.maze.task import CHARACTERS, Maze
-from trm.tasks.sudoku.task import BLANKS, DIGITS, FIRST, FRAME, SIZES, Sudoku
+from trm.tasks.maze.task import CHARACTERS
+from trm.tasks.sudoku.task import BLANKS, DIGITS, FIRST, FRAME, SIZES
 from trm.tools.functions import ARC_DEMONSTRATIONS, ARC_TESTS
 
 SIDES = {task.size: task for task in SIZES.values()}
@@ -32,7 +32,7 @@ class Refused(BadInput):
         self.faults, self.grid = faults[:FAULTS], grid
 
 
-def read(family: str, puzzle: Puzzle, side: int) -> tuple[Sudoku | Maze, Tokens]:
+def read(family: str, puzzle: Puzzle, side: int) -> tuple[Task, Tokens]:
     """-> the task, [cells]. Raises BadInput, and Refused where a puzzle can be made out; `side` is the most rows or
     columns that are served.
     """
@@ -44,7 +44,6 @@ def read(family: str, puzzle: Puzzle, side: int) -> tuple[Sudoku | Maze, Tokens]
             cells = None  # it will not be solved, and all of its many cells may be at fault
         look = sudoku_faults if family == "sudoku" else maze_faults
         raise Refused(str(error), look(cells) if cells else [], grid_of(family, cells)) from None
-    assert isinstance(task, Sudoku | Maze)
     if len(question) != 1:
         raise BadInput(f"there are {len(question)} puzzles in this text; give one at a time")
     if max(task.spec.height, task.spec.width) > side:
@@ -73,8 +72,9 @@ def shown_arc(task: arc_read.ArcTask) -> ArcPuzzle:
 
 def shown(task: Task, tokens: Tokens) -> Grid:
     """[cells] as the API writes them."""
-    grid: Grid = task.to_grid(tokens).tolist() if isinstance(task, Sudoku) else task.draw(tokens).split("\n")
-    return grid
+    grid = task.to_grid(tokens)
+    rows: Grid = ["".join(row) for row in grid.tolist()] if grid.dtype.kind == "U" else grid.tolist()
+    return rows
 
 
 # Where a puzzle is wrong
@@ -113,7 +113,7 @@ def sudoku_faults(cells: Cells) -> list[Fault]:
         if sign.upper() not in digits + BLANKS:
             faults.append(fault(task, cell, f"{arc_read.show(sign)} is not a digit (1-{digits[-1]}) or a blank"))
     tokens = np.array([digits.find(sign.upper()) + FIRST for sign in signs], np.uint8)  # what is none is BLANK
-    return faults + clashes(task, tokens)
+    return faults + [fault(task, cell, what) for cell, what in task.clashes(tokens)]
 
 
 def maze_faults(cells: Cells) -> list[Fault]:
@@ -153,37 +153,11 @@ def grid_of(family: str, cells: Cells | None) -> Grid | None:
 # Where an answer is wrong
 
 
-def answer_faults(task: Sudoku | Maze, question: Tokens, answer: Tokens) -> list[Fault]:
-    """The cells [cells] of an answer that break the rules, not all if they are many; none if it is valid."""
-    if isinstance(task, Maze):
-        what = task.fault(question, answer)
-        return [] if what is None else [fault(task, place_named(task, what), what)]
-    given = np.flatnonzero((question >= FIRST) & (question != answer)).tolist()
-    faults = [fault(task, cell, f"{DIGITS[question[cell] - FIRST]} was given here") for cell in given]
-    faults += [fault(task, cell, "no digit") for cell in np.flatnonzero(answer < FIRST).tolist()]
-    return (faults + clashes(task, answer))[:FAULTS]
-
-
-def clashes(task: Sudoku, tokens: Tokens) -> list[Fault]:
-    """Every cell of [cells] that has its digit in common with another of its row, column or box."""
-    where: dict[int, list[str]] = {}
-    for number, group in enumerate(task.groups.tolist()):
-        count = Counter(tokens[group].tolist())
-        for cell in group:
-            if tokens[cell] >= FIRST and count[int(tokens[cell])] > 1:
-                place = f"{('row', 'column', 'box')[number // task.size]} {number % task.size + 1}"
-                where.setdefault(cell, []).append(place)
-    return [
-        fault(task, cell, f"{DIGITS[tokens[cell] - FIRST]} is there more than once in {' and '.join(places)}")
-        for cell, places in sorted(where.items())
-    ]
+def answer_faults(task: Task, question: Tokens, answer: Tokens) -> list[Fault]:
+    """The cells of an answer [cells] that break the rules, not all if they are many; none if it is valid."""
+    return [fault(task, cell, what) for cell, what in task.faults(question, answer)][:FAULTS]
 
 
 def fault(task: Task, cell: int, message: str) -> Fault:
     row, column = divmod(cell, task.spec.width)
     return Fault(row=row + 1, column=column + 1, message=message)
-
-
-def place_named(maze: Maze, message: str) -> int:
-    """The cell that a message of the maze's names."""
-    return next(cell for cell in range(maze.cells) if f"{maze.cell_name(cell)} " in f"{message} ")

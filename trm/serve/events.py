@@ -7,20 +7,18 @@ from collections.abc import Generator, Iterator
 import numpy as np
 from pydantic import BaseModel
 
-from trm.adapt.child import adapting
-from trm.adapt.run import Result
+from trm.adapt.child import adapt_in_child
+from trm.adapt.result import Result
 from trm.errors import TrmError
 from trm.inference import solver as api
 from trm.serve.checking import answer_faults, shown
 from trm.serve.schemas import Answer, Problem, Progress, Step
 from trm.tasks.arc.text import ArcTask
-from trm.tasks.base import Tokens
-from trm.tasks.maze.task import Maze
-from trm.tasks.sudoku.task import Sudoku
+from trm.tasks.base import Task, Tokens
 from trm.tools.functions import arc_solution
 
 
-def stream(task: Sudoku | Maze, question: Tokens, steps: Iterator[api.Step]) -> Generator[bytes, None, None]:
+def stream(task: Task, question: Tokens, steps: Iterator[api.Step]) -> Generator[bytes, None, None]:
     """Server-sent events: `step` for each step of thinking about question [cells], then `answer`."""
     before = question
     for step in steps:
@@ -30,7 +28,7 @@ def stream(task: Sudoku | Maze, question: Tokens, steps: Iterator[api.Step]) -> 
             yield event("answer", concluded(task, step.answer))
 
 
-def last(task: Sudoku | Maze, steps: Iterator[api.Step]) -> Generator[bytes, None, None]:
+def last(task: Task, steps: Iterator[api.Step]) -> Generator[bytes, None, None]:
     """Nothing for each step, then the answer as JSON."""
     for step in steps:
         yield b"" if step.answer is None else concluded(task, step.answer).model_dump_json().encode()
@@ -38,7 +36,7 @@ def last(task: Sudoku | Maze, steps: Iterator[api.Step]) -> Generator[bytes, Non
 
 def arc_parts(task: ArcTask, seconds: float, whole: bool) -> Generator[bytes, None, None]:
     """Train models on an ARC task: events `progress`, then `answer`; or nothing, then the answer as JSON (`whole`)."""
-    for found in adapting(task, seconds):
+    for found in adapt_in_child(task, seconds):
         if not isinstance(found, Result):
             share, doing = found
             yield b"" if whole else event("progress", Progress(share=share, doing=doing))
@@ -71,7 +69,7 @@ def told(step: api.Step, before: Tokens) -> Step:
     )
 
 
-def concluded(task: Sudoku | Maze, answer: api.Answer) -> Answer:
+def concluded(task: Task, answer: api.Answer) -> Answer:
     return Answer(
         solved=answer.solved,
         valid=answer.valid,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from trm.serve.schemas import ArcPuzzle, Example, Pair
+from trm.tasks import family_name
 from trm.tasks.base import Tokens
 from trm.tasks.maze import sets as maze_data
 from trm.tasks.maze.task import Maze
@@ -53,7 +54,7 @@ def mazes() -> Iterator[Example]:
 def example(task: Sudoku | Maze, name: str, tokens: Tokens) -> Example:
     line, width = task.to_line(tokens), task.spec.width
     lines = [line[at : at + width] for at in range(0, len(line), width)]
-    return Example(task="maze" if isinstance(task, Maze) else "sudoku", name=name, puzzle=lines)
+    return Example(task="sudoku" if family_name(task.spec.name) == "sudoku" else "maze", name=name, puzzle=lines)
 
 
 def arc_tasks() -> Iterator[Example]:

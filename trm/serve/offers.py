@@ -8,11 +8,11 @@ from trm import store
 from trm.arc.show import PALETTE
 from trm.errors import BadInput
 from trm.inference import solver as api
-from trm.inference.defaults import DEFAULT_WEIGHTS
 from trm.serve import limits as most
 from trm.serve.limits import Limits
 from trm.serve.schemas import Served, TaskInfo
 from trm.store.stored import Stored
+from trm.tasks import family_name, find_family, resizable
 from trm.tasks.arc import text as arc_read
 from trm.tasks.base import Spec
 from trm.tasks.maze.task import Maze
@@ -20,7 +20,7 @@ from trm.tasks.sudoku.task import DIGITS, SIZES
 from trm.tools.functions import ARC_DEMONSTRATIONS, ARC_SECONDS, ARC_TESTS
 from trm.version import __version__
 
-FAMILIES = ("sudoku", "maze")
+FAMILIES = tuple(resizable())
 ANY = Maze(5, 7)  # weights that can do this one can do any
 
 
@@ -34,13 +34,13 @@ def load_solvers(weights: Sequence[str] = ()) -> dict[str, api.Solver]:
     solvers: dict[str, api.Solver] = {}
     for name in weights:
         stored = store.load(name)
-        family = stored.spec.name.split("-")[0]
+        family = family_name(stored.spec.name)
         if family not in FAMILIES:
             raise BadInput(f"model {stored.name!r} is for {stored.spec.name}; {' and '.join(FAMILIES)} are served")
         if family in solvers:
             raise BadInput(f"two models for {family}: {solvers[family].stored.name!r} and {stored.name!r}; name one")
         solvers[family] = api.Solver(family, stored)
-    missing = [family for family in FAMILIES if family not in solvers and family in DEFAULT_WEIGHTS]
+    missing = [family for family in FAMILIES if family not in solvers and find_family(family).weights]
     return solvers | {family: api.Solver(family) for family in missing}
 
 

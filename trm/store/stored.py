@@ -19,7 +19,8 @@ from trm.files import write_atomic, write_text
 from trm.hub import fetch
 from trm.models import TRM, ModelConfig, Spec, build
 from trm.store.shipped import SHIPPED, shipped_names
-from trm.tasks import register_task
+from trm.tasks import family_name
+from trm.tasks.custom.family import remember
 from trm.tasks.custom.task import FAMILY, task_of_run
 
 FORMAT = 1
@@ -86,8 +87,7 @@ def load(name: str, spec: Spec | None = None) -> Stored:
         config = ModelConfig.model_validate(content["model"])
         stored_spec, name = read_spec(content["task"]), str(content["name"])
         if stored_spec.name.startswith(f"{FAMILY}-"):
-            task = task_of_run(content["about"]["run"])
-            register_task(stored_spec.name, lambda: task)  # a name of its own, so nothing is replaced
+            remember(task_of_run(content["about"]["run"]))
         tensors = load_file(folder / WEIGHTS)
     except KeyError as error:
         raise BadInput(f"model {folder}: config.json lacks {error}; copy or train it again") from None
@@ -107,7 +107,7 @@ def resize(stored: Stored, spec: Spec) -> Stored:
 
 def check_family(name: str, trained: Spec, wanted: str) -> None:
     """Raise BadInput for the model `name` if what it was `trained` for is not the task called `wanted` at some size."""
-    if (family := trained.name.split("-")[0]) != wanted.split("-")[0]:
+    if (family := family_name(trained.name)) != family_name(wanted):
         raise BadInput(f"model {name!r} was trained for {family}, not for {wanted}")
 
 

@@ -10,18 +10,16 @@ import numpy as np
 from trm.errors import BadInput, TrmError
 from trm.hub import fetch
 from trm.tasks.base import Puzzles, Task
-from trm.tasks.maze.task import Maze
-from trm.tasks.sudoku.task import Sudoku
+from trm.tasks.family import find_family
 from trm.tasks.text import decode
 
 
 def public_set(task: Task) -> str:
     """The repository of a task's benchmark. Raises BadInput for a task that has none."""
-    if isinstance(task, Sudoku):
-        return "sapientinc/sudoku-extreme"
-    if isinstance(task, Maze):
-        return "sapientinc/maze-30x30-hard-1k"
-    raise BadInput(f"no public set of puzzles is known for task {task.spec.name!r}; give a file with --data PATH")
+    dataset = find_family(task.spec.name).dataset
+    if dataset is None:
+        raise BadInput(f"no public set of puzzles is known for task {task.spec.name!r}; give a file with --data PATH")
+    return dataset
 
 
 def download(task: Task, repo: str = "", file: str = "train.csv", rows: int = 1000, seed: int = 0) -> Puzzles:

@@ -11,38 +11,19 @@ import numpy as np
 
 from trm.errors import BadInput
 from trm.store.shipped import SHIPPED
-from trm.tasks.base import Tokens, accepted, check, checkable
-from trm.tasks.maze.task import Maze
-from trm.tasks.sudoku.search import MAX_NODES, TooHard, count_solutions
-from trm.tasks.sudoku.task import Sudoku
+from trm.tasks.base import Task, Tokens, accepted, check
 
 if TYPE_CHECKING:
     from trm.inference import onnx as onnx_solve
     from trm.inference.loop import Thinking
     from trm.store.stored import Stored
-    from trm.tasks.custom.task import Custom
     from trm.terminal.tables import Shown
-
-    Solvable = Sudoku | Maze | Custom
 
 FEW = 4  # questions for which an exported file is asked before torch is imported
 
 
-def problem(task: Solvable, question: Tokens, max_nodes: int = MAX_NODES) -> str | None:
-    """Why a question [cells] has no single answer, in words; None if it has one, or if `max_nodes` branch nodes of a
-    search do not tell.
-    """
-    if not isinstance(task, Sudoku):
-        return None  # a maze without a path was refused
-    try:
-        count, _, _ = count_solutions(question, task, limit=2, max_nodes=max_nodes)
-    except TooHard:
-        return None
-    return {0: "it has no solution", 2: "it has more than one solution"}.get(count)
-
-
 def solve_and_print(
-    task: Solvable,
+    task: Task,
     question: Tokens,
     stored: Stored,
     thinking: Thinking,
@@ -67,7 +48,7 @@ def solve_and_print(
 
 
 def quick_answers(
-    task: Solvable, question: Tokens, weights: str, steps: int, threads: int, trace: bool
+    task: Task, question: Tokens, weights: str, steps: int, threads: int, trace: bool
 ) -> list[onnx_solve.Answer] | None:
     """Answers to a few questions [rows, cells] from one start each, by the exported file that ships with the weights.
 
@@ -78,7 +59,7 @@ def quick_answers(
     from trm.inference import onnx as onnx_solve
 
     file = SHIPPED / weights / onnx_solve.FILE
-    if len(question) > FEW or not checkable(task) or Path(weights).exists() or not file.is_file():
+    if len(question) > FEW or not task.checkable or Path(weights).exists() or not file.is_file():
         return None
     model = onnx_solve.load(str(file), threads)
     if not onnx_solve.fits(model, task):
@@ -111,7 +92,7 @@ def check_plot(png: Path, question: Tokens, backend: str) -> None:
     plot.check(png)
 
 
-def print_answers(task: Solvable, question: Tokens, answers: Sequence[Shown], trace: bool, quiet: bool) -> bool:
+def print_answers(task: Task, question: Tokens, answers: Sequence[Shown], trace: bool, quiet: bool) -> bool:
     """Print the answers to question [rows, cells]. -> whether all were solved"""
     checked = right(task, question, answers)
     for number, (row, answer, good) in enumerate(zip(question, answers, checked, strict=True), 1):
@@ -125,13 +106,13 @@ def print_answers(task: Solvable, question: Tokens, answers: Sequence[Shown], tr
     return solved == len(answers)
 
 
-def right(task: Solvable, question: Tokens, answers: Sequence[Shown]) -> list[bool]:
+def right(task: Task, question: Tokens, answers: Sequence[Shown]) -> list[bool]:
     """Which answers to question [rows, cells] are right, as far as rules can tell."""
     found: list[bool] = check(task, question, np.stack([answer.tokens for answer in answers]))[1].tolist()
     return found
 
 
-def print_grid(task: Solvable, question: Tokens, answer: Shown, good: bool, name: str, trace: bool) -> None:
+def print_grid(task: Task, question: Tokens, answer: Shown, good: bool, name: str, trace: bool) -> None:
     """What a person wants to see of an answer, which is `good` or not; question [cells], `name` says which puzzle."""
     from rich.console import Console
 
@@ -143,5 +124,5 @@ def print_grid(task: Solvable, question: Tokens, answer: Shown, good: bool, name
     else:
         console.print(show.grid(task, question, answer.tokens))
     console.print(name, show.verdict(task, answer, good), sep="")
-    if trouble := problem(task, question):
+    if trouble := task.problem(question):
         console.print(f"{name}note: {trouble}", style="yellow")

@@ -45,7 +45,7 @@ def grid(task: Task, question: Tokens, answer: Tokens, before: Tokens | None = N
     drawn = task.draw(answer)
     text = Text(drawn)
     # What stands for cells in the drawing, in order.
-    places = [match.span() for match in re.finditer(getattr(task, "cell_pattern", r"[^\W_]|[.#]"), drawn)]
+    places = [match.span() for match in re.finditer(task.cell_pattern, drawn)]
     assert len(places) == len(answer)
     for cell, place in enumerate(places):
         if question[cell] >= task.spec.first_symbol:

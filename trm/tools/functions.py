@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from trm.errors import BadInput, TrmError
-from trm.inference.defaults import SIZES, default_weights
+from trm.inference.defaults import default_weights
+from trm.tasks import family_name, resizable
 from trm.tasks.arc import text as arc_read
 from trm.tasks.base import Tokens
-from trm.tasks.maze.task import Maze
+from trm.tasks.maze.task import Maze, maze_for
 from trm.tasks.sudoku.search import TooHard, count_solutions
-from trm.tasks.sudoku.task import Sudoku
+from trm.tasks.sudoku.task import SIZES, Sudoku, sudoku_for
 
 if TYPE_CHECKING:
-    from trm.adapt.run import Result as Adapted
+    from trm.adapt.result import Result as Adapted
     from trm.inference.solver import Answer, Solver
 
 LENGTH = 20_000  # characters of a puzzle; a maze of 100x100 cells has 10,100
@@ -140,10 +141,9 @@ def solve_sudoku(
     several solutions. When solved is false, best_attempt is wrong: solve the puzzle another way.
     """
     task, question = read_one("sudoku", puzzle)
-    assert isinstance(task, Sudoku)
     solutions: Solutions
     try:
-        solutions = COUNTS[count_solutions(question, task, 2, NODES)[0]]
+        solutions = COUNTS[count_solutions(question, SIZES[task.spec.cells], 2, NODES)[0]]
     except TooHard:
         solutions = "not counted"
     if solutions == "none":
@@ -152,7 +152,7 @@ def solve_sudoku(
             solved=False, valid=False, message=message, confidence=0, steps=0, answer=None, best_attempt=None,
             solutions="none",
         )  # fmt: skip
-    return think(task, puzzle, steps, seconds, solutions, stop)
+    return think("sudoku", task, puzzle, steps, seconds, solutions, stop)
 
 
 def solve_maze(
@@ -162,7 +162,7 @@ def solve_maze(
     false, best_attempt is no shortest path: find one another way.
     """
     task, _ = read_one("maze", puzzle)
-    return think(task, puzzle, steps, seconds, "not counted", stop)
+    return think("maze", task, puzzle, steps, seconds, "not counted", stop)
 
 
 def solve_arc(task: ArcText, seconds: ArcSeconds = None, *, stop: Event | None = None) -> ArcSolution:
@@ -176,10 +176,10 @@ def solve_arc(task: ArcText, seconds: ArcSeconds = None, *, stop: Event | None =
     for what, given, most in pairs:
         if len(given) > most:
             raise BadInput(f"task: there are {len(given)} {what} in this task, more than {most}")
-    from trm.adapt.child import adapting
-    from trm.adapt.run import Result as Adapted
+    from trm.adapt.child import adapt_in_child
+    from trm.adapt.result import Result as Adapted
 
-    with closing(adapting(tasks[0], seconds or USUAL_ARC_SECONDS)) as reports:  # so that its process ends at once
+    with closing(adapt_in_child(tasks[0], seconds or USUAL_ARC_SECONDS)) as reports:  # so that its process ends at once
         *_, found = wanted(reports, stop)
     assert isinstance(found, Adapted)
     return arc_solution(found)
@@ -189,9 +189,9 @@ def arc_solution(found: Adapted) -> ArcSolution:
     """What came of a task, as it is told."""
     attempts = [
         [Attempt(grid=grid.tolist(), confidence=sure) for grid, sure in zip(grids, sures, strict=True)]
-        for grids, sures in zip(found.attempts(), found.sure(), strict=True)
+        for grids, sures in zip(found.attempts(), found.confidence(), strict=True)
     ]
-    know = sum(model["known"] for model in found.models)
+    know = sum(model.known for model in found.models)
     return ArcSolution(
         solved=False,
         valid=know > 0 and all(attempts),
@@ -231,7 +231,7 @@ def check_answer(
         raise BadInput(f"answer: there are {len(answers)} boards in this text; give one")
     if fault := kind.fault(question, answers[0]):
         return Result(solved=False, valid=False, message=f"Wrong: {fault}.")
-    if isinstance(kind, Maze) and not kind.shortest(question[None], answers)[0]:
+    if not kind.right(question[None], answers)[0]:
         return Result(solved=False, valid=True, message=LONGER)
     return Result(solved=True, valid=True, message="Right: every rule is obeyed.")
 
@@ -245,7 +245,7 @@ LONGER = "A path from S to G, but not a shortest one."
 
 def read_one(family: str, text: str) -> tuple[Sudoku | Maze, Tokens]:
     """-> the task, the one question [cells] of `text`. Raises BadInput."""
-    task = SIZES[family](text)
+    task = sudoku_for(text) if family == "sudoku" else maze_for(text)
     question = task.read(text).question
     if len(question) != 1:
         raise BadInput(f"there are {len(question)} puzzles in this text; give one at a time")
@@ -257,9 +257,9 @@ def use_weights(name: str) -> None:
     from trm import store
 
     stored = store.load(name)
-    family = stored.spec.name.split("-")[0]
-    if family not in SIZES:
-        raise BadInput(f"model {name!r} is for {stored.spec.name}; there are tools for {' and '.join(SIZES)}")
+    family = family_name(stored.spec.name)
+    if family not in resizable():
+        raise BadInput(f"model {name!r} is for {stored.spec.name}; there are tools for {' and '.join(resizable())}")
     if family in WEIGHTS:
         raise BadInput(f"two models for {family}: {WEIGHTS[family]!r} and {name!r}; name one")
     WEIGHTS[family] = name
@@ -276,6 +276,7 @@ def load(family: str, weights: str) -> Solver:
 
 
 def think(
+    family: str,
     task: Sudoku | Maze,
     puzzle: str,
     steps: int | None,
@@ -287,7 +288,6 @@ def think(
 
     Raises BadInput where there are no weights, and Stopped.
     """
-    family = "sudoku" if isinstance(task, Sudoku) else "maze"
     with _loading:  # one thread loads, others wait for it
         solver = load(family, WEIGHTS.get(family) or default_weights(family))
     chosen = {} if steps is None else {"steps": steps}

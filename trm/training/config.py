@@ -11,12 +11,12 @@ from trm.errors import BadInput
 from trm.models.config import TURN, ModelConfig
 from trm.renames import report_rename
 from trm.settings import Settings
+from trm.tasks.arc.training import ArcSettings
 from trm.tasks.custom.structure import Structure
-from trm.training.arc import ArcSettings
+from trm.tasks.maze.training import MazeSettings
+from trm.tasks.sampler import Reveal
 from trm.training.losses import LossName
-from trm.training.mazes import MazeSettings
 from trm.training.optim import OptimizerName
-from trm.training.sampler import Reveal
 
 RENAMED = {"steps": "updates"}  # former names of settings -> present ones
 

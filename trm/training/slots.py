@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from trm.models import State
+from trm.tasks.sampler import Draw
 from trm.training import distributed
-from trm.training.sampler import Draw
 
 
 @dataclass

@@ -13,13 +13,14 @@ from trm.models import TRM, State, resized, select
 from trm.models.frames import TokenFrame
 from trm.tasks import get_task
 from trm.tasks.base import Puzzles, Task
+from trm.tasks.sampler import Sampler
 from trm.training import distributed
 from trm.training.config import RunConfig
 from trm.training.datasets import make_sampler, training_set
+from trm.training.draws import carry_draw, halting_draws, start_noise
 from trm.training.halting import exploration
 from trm.training.hints import Hints
 from trm.training.optim import SignSgd
-from trm.training.sampler import Sampler, carry_draw, halting_draws, start_noise
 from trm.training.slots import Slots
 
 

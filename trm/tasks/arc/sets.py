@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,28 @@ class ArcSet(NamedTuple):
 
     def answered(self) -> tuple[ArcTask, ...]:
         return answered(self.tested)
+
+    def remarks(self, kept: bool) -> list[str]:
+        """What was done with the pairs that give away a test, a line for each kind; `kept`: they are trained on."""
+        lines = []
+        if self.leaks:
+            count, pairs = _listed(self.leaks)
+            what = f"{count} training pair{'s that give' if count > 1 else ' that gives'} away a test"
+            did = "kept, as in the published set" if kept else "left out (--set arc.keep_leaks=true keeps them)"
+            lines.append(f"{what}: {did}: {pairs}")
+        if self.given:
+            count, pairs = _listed(self.given)
+            what = "training pairs look like a test and stay"
+            if count == 1:
+                what = "training pair looks like a test and stays"
+            lines.append(f"{count} {what}, as a demonstration of that test: {pairs}")
+        return lines
+
+
+def _listed(leaks: Sequence[Leak]) -> tuple[int, str]:
+    """How many training pairs, and the first ones."""
+    pairs = sorted({f"{leak.train} pair {leak.pair + 1}" for leak in leaks})
+    return len(pairs), ", ".join(pairs[:5]) + (", ..." if len(pairs) > 5 else "")
 
 
 def arc_set(name: str, source: str = "embedded", extra: str = "", keep_leaks: bool = False) -> ArcSet:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from trm.tasks.arc.augment import (
     well_formed,
 )
 from trm.tasks.arc.text import COLOURS, SIDE, VERSIONS, ArcTask, Pair, parse, show
-from trm.tasks.base import Bools, Ints, Puzzles, Spec, Tokens
+from trm.tasks.base import Bools, Ints, Puzzles, Spec, Task, Tokens
 
 STILL = 0.25  # of the draws leave the grids at the corner, where evaluation has them; one pair in three or four
 
@@ -53,15 +54,25 @@ class ArcPuzzles(Puzzles):
 
     tasks: tuple[ArcTask, ...] = ()
 
+    def about(self) -> dict[str, Any]:
+        """Which tasks, in the order of their embeddings, and which of them with their tests."""
+        ids = [task.id for task in self.tasks]
+        return {"tasks": ids, "tests_too": [task.id for task in self.tasks if task.test]}
 
-def training_pairs(tasks: Sequence[ArcTask], augmentations: int = 0) -> ArcPuzzles:
+    def content(self) -> bytes:
+        """Augmentations depend on the ids, and on how many pairs a task has."""
+        more = "".join(f"\0{task.id}\0{len(task.train)}\0{len(task.test)}" for task in self.tasks)
+        return super().content() + more.encode()
+
+
+def training_pairs(tasks: Sequence[ArcTask], augmentations: int = 0, remarks: tuple[str, ...] = ()) -> ArcPuzzles:
     """Every pair with an answer as tokens, not augmented: augmentations are drawn when they are needed.
 
     `ids` are those of each task as it is, in a table with `augmentations` more rows for each (see `identifier`).
     """
     rows = training_rows(tasks)
     pairs = _encoded([pair for _, _, pair in rows], [identifier(at, 0, augmentations) for at, _, _ in rows])
-    return ArcPuzzles(pairs.question, pairs.answer, pairs.ids, tuple(tasks))
+    return ArcPuzzles(pairs.question, pairs.answer, pairs.ids, remarks, tuple(tasks))
 
 
 def evaluation_pairs(tested: Iterable[ArcTask], tasks: Sequence[ArcTask] = (), augmentations: int = 0) -> Puzzles:
@@ -89,7 +100,7 @@ def tokens(pair: Pair) -> tuple[Tokens, Tokens]:
 
 
 @dataclass(frozen=True)
-class Arc:
+class Arc(Task):
     """The task `trm.tasks.base.Task` for one of the benchmarks. Every pair of a task is a puzzle of its own."""
 
     name: str = "arc-agi-1"

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
-from trm.tasks.base import Bools, Ints, Puzzles, Spec, Tokens
+from trm.tasks.base import Bools, Ints, Puzzles, Spec, Task, Tokens
 from trm.tasks.custom.structure import VALUES, Structure
 from trm.tasks.custom.text import NONE, Pairs, read_pairs, read_text
 
@@ -43,12 +43,14 @@ def defined(data: str, structure: Structure) -> Structure:
 
 
 @dataclass(frozen=True)
-class Custom:
+class Custom(Task):
     """The task `trm.tasks.base.Task` of a complete structure."""
 
     structure: Structure
 
-    cell_pattern: ClassVar[str] = r"[0-9]+|\."  # what stands for a cell in `draw`
+    @property
+    def cell_pattern(self) -> str:
+        return r"[0-9]+|\."
 
     def __post_init__(self) -> None:
         if not self.structure.shape or not self.structure.values:

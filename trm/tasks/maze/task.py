@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
-from trm.tasks.base import Bools, Hint, Ints, Puzzles, Spec, Tokens
+from trm.tasks.base import Bools, Hint, Ints, Puzzles, Spec, Task, Tokens
 from trm.tasks.maze.paths import bit_of, distances, far_cells, from_bits, layers, route, to_bits
 from trm.tasks.text import csv_fields, csv_heading, shown_text
 
@@ -34,7 +34,7 @@ _TABLE[ord(" ")] = OPEN
 
 
 @dataclass(frozen=True)
-class Maze:
+class Maze(Task):
     """The task `trm.tasks.base.Task` for one size."""
 
     height: int = 30
@@ -293,6 +293,9 @@ class Maze:
         good[rows] = (answer[rows] == PATH).sum(1) + 1 == self.moves(question[rows])
         return good
 
+    def right(self, question: Tokens, answer: Tokens) -> Bools:
+        return self.shortest(question, answer)
+
     def scores(self, question: Tokens, answer: Tokens) -> dict[str, Bools]:
         """What `trm eval` shows besides exact and valid."""
         return {"shortest": self.shortest(question, answer)}
@@ -319,6 +322,21 @@ class Maze:
         reached = distances(path[None], np.flatnonzero(answer == START), self.height, self.width)[0] >= 0
         loose = path & ~reached
         return f"{self.cell_name(int(loose.argmax()))} is not on the path from S to G" if loose.any() else None
+
+    def faults(self, question: Tokens, answer: Tokens) -> list[tuple[int, str]]:
+        what = self.fault(question, answer)
+        if what is None:
+            return []
+        named = (cell for cell in range(self.cells) if f"{self.cell_name(cell)} " in f"{what} ")
+        return [(next(named), what)]
+
+    def instructions(self, symbols: str) -> str:
+        return (
+            f"This is a maze of {self.height} rows and {self.width} columns: # is wall, . is open, S the start and G "
+            "the goal. Walk from S to G in as few moves as possible, up, down, left or right, through open cells only. "
+            "Where more than one move brings you a step nearer to G, prefer down, then left, then right, then up. The "
+            "solution is the same board with an o on every cell of the path between S and G."
+        )
 
     def cell_name(self, cell: int) -> str:
         """'r2c1' for cell 30 of a 30x30."""

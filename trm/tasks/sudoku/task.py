@@ -6,6 +6,7 @@ A grid of `size` rows has boxes of `box_height` rows and `box_width` columns, si
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
-from trm.tasks.base import Bools, Puzzles, Spec, Tokens
+from trm.tasks.base import Bools, Puzzles, Spec, Task, Tokens
 from trm.tasks.text import csv_fields, csv_heading, shown_text
 
 Order = npt.NDArray[np.int64]
@@ -44,7 +45,7 @@ class Symmetry:
 
 
 @dataclass(frozen=True)
-class Sudoku:
+class Sudoku(Task):
     """The task `trm.tasks.base.Task` for one size: 2x2, 2x3, 3x3 and 4x4 boxes give sizes 4, 6, 9 and 16."""
 
     box_height: int = 3
@@ -213,6 +214,39 @@ class Sudoku:
                 seen[token] = cell
         return None
 
+    def faults(self, question: Tokens, answer: Tokens) -> list[tuple[int, str]]:
+        """The cells of an answer [cells] that break the rules, each with what is wrong there; none if it is valid."""
+        given = np.flatnonzero((question >= FIRST) & (question != answer)).tolist()
+        found = [(cell, f"{DIGITS[question[cell] - FIRST]} was given here") for cell in given]
+        found += [(cell, "no digit") for cell in np.flatnonzero(answer < FIRST).tolist()]
+        return found + self.clashes(answer)
+
+    def clashes(self, tokens: Tokens) -> list[tuple[int, str]]:
+        """Every cell of [cells] that has its digit in common with another of its row, column or box, and where."""
+        where: dict[int, list[str]] = {}
+        for number, group in enumerate(self.groups.tolist()):
+            count = Counter(tokens[group].tolist())
+            for cell in group:
+                if tokens[cell] >= FIRST and count[int(tokens[cell])] > 1:
+                    place = f"{('row', 'column', 'box')[number // self.size]} {number % self.size + 1}"
+                    where.setdefault(cell, []).append(place)
+        return [
+            (cell, f"{DIGITS[tokens[cell] - FIRST]} is there more than once in {' and '.join(places)}")
+            for cell, places in sorted(where.items())
+        ]
+
+    def problem(self, question: Tokens, max_nodes: int | None = None) -> str | None:
+        """Why a question [cells] has no single solution, in words; None if it has one, or if a search of at most
+        `max_nodes` branch nodes does not tell.
+        """
+        from trm.tasks.sudoku.search import MAX_NODES, TooHard, count_solutions
+
+        try:
+            count, _, _ = count_solutions(question, self, limit=2, max_nodes=max_nodes or MAX_NODES)
+        except TooHard:
+            return None
+        return {0: "it has no solution", 2: "it has more than one solution"}.get(count)
+
     # Symmetries
 
     def random_symmetry(self, rng: np.random.Generator) -> Symmetry:
@@ -258,6 +292,18 @@ class Sudoku:
         for axes in ((3, 4), (1, 2), (2, 4)):
             kept &= (np.bitwise_or.reduce(grid, axis=axes) == full).all((1, 2))
         return kept
+
+    @property
+    def box(self) -> tuple[int, int]:
+        return self.box_height, self.box_width
+
+    def instructions(self, symbols: str) -> str:
+        return (
+            f"Solve this Sudoku of {self.size} rows and {self.size} columns. Fill in the empty cells, written as '.', "
+            f"so that every row, every column and every box holds each of the symbols {' '.join(symbols[FIRST:])} "
+            f"exactly once. The boxes are {self.box_height} rows high and {self.box_width} columns wide. Given symbols "
+            "stay as they are."
+        )
 
     def cell_name(self, cell: int) -> str:
         """'r2c8' for cell 16 of a 9x9."""

@@ -8,9 +8,9 @@ from trm.errors import BadInput
 from trm.models.config import ModelConfig
 from trm.tasks.custom.structure import Structure, read_structure
 from trm.tasks.custom.task import FAMILY, defined
+from trm.tasks.sampler import Reveal
 from trm.training.config import RunConfig
 from trm.training.presets.base import GROUPS, LOCAL, OWN_RUN, Preset
-from trm.training.sampler import Reveal
 
 ATTENTION = ModelConfig(width=128, heads=4, layers=2, expansion=3, multiple=16, T=1, n=3)
 

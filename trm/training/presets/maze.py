@@ -6,8 +6,8 @@ the path, which is at least 109 moves long at 30x30.
 
 from __future__ import annotations
 
+from trm.tasks.maze.training import MazeSettings
 from trm.training.config import Stage
-from trm.training.mazes import MazeSettings
 from trm.training.presets.base import LOCAL, OWN_RUN, Preset
 
 GENERATED = Preset(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from trm.tasks.sampler import Reveal
 from trm.training.presets.base import GROUPS, OWN_RUN, Preset
-from trm.training.sampler import Reveal
 
 MINI = Preset(
     name="sudoku-mini",

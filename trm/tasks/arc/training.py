@@ -1,4 +1,4 @@
-"""ARC in training: augmentations drawn when they are needed, by the rule of `trm.training.sampler`.
+"""ARC in training: augmentations drawn when they are needed, by the rule of `trm.tasks.sampler`.
 
 The published data set writes a thousand augmented copies of every task to disk, four million rows. Here a row is a
 function of the seed, the slot and a counter, and only the pairs themselves are held.
@@ -11,10 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from trm.errors import BadInput
 from trm.tasks.arc.augment import CORNER, Augmentation, encode, identifier, numbered, random_offset, still
-from trm.tasks.arc.task import Arc, training_pairs, training_rows
+from trm.tasks.arc.task import Arc, ArcPuzzles, training_pairs, training_rows
 from trm.tasks.arc.text import ArcTask
-from trm.training.sampler import PUZZLE, Draw, Reveal, Sampler
+from trm.tasks.family import DataSettings
+from trm.tasks.sampler import PUZZLE, Draw, Reveal, Sampler
 
 AUGMENTATIONS = 1000  # of each task, as published
 
@@ -74,3 +76,29 @@ class ArcSampler(Sampler):
         offset = random_offset(rng, question.shape, answer.shape) if moved else CORNER
         id = identifier(at, 0, 0) if self.by_task else identifier(at, which, self.augmentations)
         return Draw(encode(question, offset), encode(answer, offset), id)
+
+
+def augmentations(settings: DataSettings) -> int:
+    """Of each ARC task besides the task itself."""
+    return settings.arc.augmentations if settings.augment else 0
+
+
+def embeddings_each(settings: DataSettings) -> int:
+    """Puzzle embeddings for each ARC task: a single one, or one for the task and one for each augmentation."""
+    return 1 if settings.arc.by_task else 1 + augmentations(settings)
+
+
+def sampler_of(puzzles: ArcPuzzles, settings: DataSettings) -> ArcSampler:
+    """Raises BadInput where the model's table of puzzle embeddings is not the one that the tasks need."""
+    each, tasks = embeddings_each(settings), puzzles.tasks
+    sampler = ArcSampler(
+        tasks, settings.batch, settings.seed, augmentations(settings), settings.arc.by_task, translate=settings.augment
+    )
+    have, need = settings.model.puzzle_ids, sampler.identifiers
+    if have and have != need:  # 0: the model tells no puzzles apart
+        embeddings = f"{each} puzzle embedding{'s' if each > 1 else ''} each"
+        raise BadInput(
+            f"model.puzzle_ids is {have}, but {len(tasks)} tasks with {embeddings} and a blank one need {need}: "
+            f"--set model.puzzle_ids={need}, or other arc.augmentations, arc.by_task or arc.extra"
+        )
+    return sampler
