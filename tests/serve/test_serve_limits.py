@@ -205,8 +205,8 @@ def test_of_many_faults_the_first_are_told(served: Served) -> None:
     ("demonstrations", "tests", "message"),
     [
         (30, 10, ""),
-        (31, 10, "31 demonstrations are more than are served here: 30"),
-        (30, 11, "11 tests are more than are served here: 10"),
+        (31, 10, "there are 31 demonstrations in this task; at most 30 are accepted"),
+        (30, 11, "there are 11 tests in this task; at most 10 are accepted"),
     ],
 )
 def test_arc_tasks_of_many_pairs(served: Served, demonstrations: int, tests: int, message: str) -> None:

@@ -24,7 +24,7 @@ from conftest import Call
 from mcp import Client, MCPError, StdioServerParameters
 from mcp_types import CallToolResult, TextContent
 
-from trm.tools import functions as tools
+from trm.tools import Result, calls
 from trm.tools import mcp as mcp_server
 
 ARC = {  # copy the question
@@ -207,7 +207,7 @@ def test_all_of_loopback_is_guarded() -> None:
 
 
 def test_names_that_are_guarded() -> None:
-    found = mcp_server.only_from("My-Host", "::2")
+    found = mcp_server.allow_only("My-Host", "::2")
     names = ["127.0.0.1", "[::1]", "[::2]", "localhost", "my-host"]
     assert found.enable_dns_rebinding_protection
     assert sorted(found.allowed_hosts) == [f"{name}:*" for name in names]
@@ -241,15 +241,15 @@ def test_wrong_options(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
 AT_WORK = """
 import sys
 from trm.cli import main as cli
-from trm.tools import functions as tools
+from trm.tools import Stopped, calls
 
 def call(name, arguments, stop):
     print("at work", name, file=sys.stderr, flush=True)
     assert stop.wait(600)
     print("stopped", name, file=sys.stderr, flush=True)
-    raise tools.Stopped("stopped")
+    raise Stopped("stopped")
 
-tools.call = call
+calls.call = call
 sys.argv[0] = "trm"
 cli.main()
 """
@@ -312,12 +312,12 @@ def test_calls_end_when_the_server_does() -> None:
 def test_more_calls_than_can_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
 
-    def slow(name: str, arguments: Any, stop: threading.Event) -> tools.Result:
+    def slow(name: str, arguments: Any, stop: threading.Event) -> Result:
         assert release.wait(20)
-        return tools.Result(solved=True, valid=True, message="done")
+        return Result(solved=True, valid=True, message="done")
 
-    monkeypatch.setattr(tools, "call", slow)
-    most = mcp_server.AT_ONCE + mcp_server.WAITING
+    monkeypatch.setattr(calls, "call", slow)
+    most = mcp_server.MAX_RUNNING + mcp_server.MAX_WAITING
     said: list[str] = []
 
     async def session(client: Client) -> None:
@@ -336,12 +336,12 @@ def test_more_calls_than_can_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_fault_of_ours_is_an_error_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(name: str, arguments: Any, stop: threading.Event) -> tools.Result:
+    def broken(name: str, arguments: Any, stop: threading.Event) -> Result:
         raise RuntimeError("a fault")
 
     async def session(client: Client) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(tools, "call", broken)
+            patch.setattr(calls, "call", broken)
             with pytest.raises(MCPError):
                 await client.call_tool("solve_arc", {"task": "{}"})
         await refused(client, "solve_arc", {"task": "{}"}, "task: no task found: the object is empty")
@@ -353,4 +353,4 @@ def test_a_fault_of_ours_is_an_error_and_not_the_end(monkeypatch: pytest.MonkeyP
     ("host", "expected"), [("localhost", True), ("127.0.0.9", True), ("::1", True), ("0.0.0.0", False), ("x", False)]
 )
 def test_loopback(host: str, expected: bool) -> None:
-    assert mcp_server.loopback(host) is expected
+    assert mcp_server.is_loopback(host) is expected

@@ -24,7 +24,7 @@ def mcp(
     threads: ThreadsOption = 0,
 ) -> None:
     """Serve tools for language models over the Model Context Protocol: solve Sudokus and mazes, check answers."""
-    from trm.tools import functions as tools
+    from trm import tools
 
     if schemas:
         print(json.dumps(tools.schemas(), indent=1))

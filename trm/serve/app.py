@@ -23,7 +23,7 @@ from trm.serve.guard import Guard, problem
 from trm.serve.limits import PATIENCE, RETRY, Busy, Limits, Queue, Worked
 from trm.serve.offers import no_weights, offered
 from trm.serve.schemas import Answer, Checked, Example, Fault, Options, Problem, Question, Served
-from trm.tools.functions import ArcSolution
+from trm.tools.results import ArcSolution
 from trm.version import __version__
 
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}

@@ -15,7 +15,7 @@ from trm.tasks.arc import text as arc_read
 from trm.tasks.base import Task, Tokens
 from trm.tasks.maze.task import CHARACTERS
 from trm.tasks.sudoku.task import BLANKS, DIGITS, FIRST, FRAME, SIZES
-from trm.tools.functions import ARC_DEMONSTRATIONS, ARC_TESTS
+from trm.tools.functions import check_arc_size
 
 SIDES = {task.size: task for task in SIZES.values()}
 NO_FRAME = str.maketrans("", "", FRAME)
@@ -56,11 +56,8 @@ def read_arc(puzzle: str | dict[str, Any]) -> arc_read.ArcTask:
     tasks = arc_read.parse(puzzle) if isinstance(puzzle, str) else [arc_read.parse_task(puzzle, "task", "input")]
     if len(tasks) != 1:
         raise BadInput(f"there are {len(tasks)} tasks in this file; give one at a time")
-    task = tasks[0]
-    for pairs, name, most in ((task.train, "demonstrations", ARC_DEMONSTRATIONS), (task.test, "tests", ARC_TESTS)):
-        if len(pairs) > most:
-            raise BadInput(f"{len(pairs)} {name} are more than are served here: {most}")
-    return task
+    check_arc_size(tasks[0])
+    return tasks[0]
 
 
 def shown_arc(task: arc_read.ArcTask) -> ArcPuzzle:

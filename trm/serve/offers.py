@@ -17,7 +17,7 @@ from trm.tasks.arc import text as arc_read
 from trm.tasks.base import Spec
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.task import DIGITS, SIZES
-from trm.tools.functions import ARC_DEMONSTRATIONS, ARC_SECONDS, ARC_TESTS
+from trm.tools.functions import MAX_ARC_DEMONSTRATIONS, MAX_ARC_SECONDS, MAX_ARC_TESTS
 from trm.version import __version__
 
 FAMILIES = tuple(resizable())
@@ -68,9 +68,9 @@ def offered(solvers: Mapping[str, api.Solver], limits: Limits) -> Served:
         "noise": most.NOISE,
         "guesses": most.GUESSES,
         "seconds": most.SECONDS,
-        "arc_seconds": ARC_SECONDS,
-        "arc_demonstrations": ARC_DEMONSTRATIONS,
-        "arc_tests": ARC_TESTS,
+        "arc_seconds": MAX_ARC_SECONDS,
+        "arc_demonstrations": MAX_ARC_DEMONSTRATIONS,
+        "arc_tests": MAX_ARC_TESTS,
         "body_bytes": limits.body,
         "workers": limits.workers,
         "waiting": limits.waiting,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from trm.inference.loop import Thinking, Until
 from trm.serve import limits
-from trm.tools.functions import ARC_SECONDS, USUAL_ARC_SECONDS
+from trm.tools.functions import DEFAULT_ARC_SECONDS, MAX_ARC_SECONDS
 
 Text: TypeAlias = Annotated[str, Field(description="As `trm solve` reads it: one line, lines, or a drawn grid.")]
 Line: TypeAlias = Annotated[str, Field(max_length=256)]
@@ -76,7 +76,7 @@ class ArcQuestion(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
     seconds: float = Field(
-        USUAL_ARC_SECONDS, gt=0, le=ARC_SECONDS, description="Of a processor core, for training models."
+        DEFAULT_ARC_SECONDS, gt=0, le=MAX_ARC_SECONDS, description="Of a processor core, for training models."
     )
     task: Literal["arc"]
     puzzle: Annotated[
