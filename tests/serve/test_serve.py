@@ -252,7 +252,7 @@ def test_every_cell_at_fault_is_named(client: httpx.Client, grid: list[list[int]
         ("maze", ["SS", ".G"], "more than one S (start): r1c1, r1c2", [(1, 1), (1, 2)]),
         ("maze", ["..", ".G"], "there is no S", []),
         ("maze", ["S#", "#G"], "no path leads from S to G", [(2, 2)]),
-        ("maze", ["S" + "." * 50, "." * 50 + "G"], "2x51 cells are more than are served here: 50x50", []),
+        ("maze", ["S" + "." * 50, "." * 50 + "G"], "2x51 cells are too many; at most 50x50 are accepted", []),
         ("arc", {**ARC, "test": [{"input": [[3, 12]]}]}, "test pair 1, input: row 1, column 2: 12 is no colour", []),
         ("arc", "[", "not JSON", []),
         ("arc", "{}", "no task found", []),
@@ -344,4 +344,4 @@ def test_the_snippets_of_the_docs_run(served: Served) -> None:
     (python,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     scope: dict[str, Any] = {}
     exec(python, scope)
-    assert scope["app"].state.queue.most == 5
+    assert scope["app"].state.queue.capacity == 5

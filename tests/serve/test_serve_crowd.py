@@ -26,7 +26,7 @@ from serving import MAZE, PATIENCE, Gated, Pathfinder, Served, events, serving, 
 from trm.errors import TrmError
 from trm.inference.solver import Step
 from trm.serve import Limits
-from trm.serve.limits import Queue, Worked
+from trm.serve.limits import Queue, WorkResponse
 
 ASKED = {"task": "maze", "puzzle": MAZE}
 
@@ -71,7 +71,7 @@ def test_who_hangs_up_stops_the_thinking_and_frees_the_place(path: str) -> None:
             wait_until(lambda: solver.done == 1)
         wait_until(lambda: solver.let_go(served.queue))
         assert solver.done < 100
-        assert not served.queue.turn.locked()
+        assert not served.queue.worker.locked()
         solver.count = 4
         solver.let(4)
         assert served.post("solve", ASKED).json()["solved"] is True
@@ -153,12 +153,12 @@ def test_who_does_not_read_loses_the_place_and_who_does_is_told(
 
     monkeypatch.setattr(anyio, "move_on_after", move_on_after)
     parts = (part for part in (b"a", b"b"))
-    worked = Worked(queue, parts, "text/plain", 7, lambda error: str(error).encode()[:24])
+    worked = WorkResponse(queue, parts, "text/plain", 7, lambda error: str(error).encode()[:24])
     anyio.run(worked, {"type": "http"}, never, send)
     assert [message.get("body") for message in sent] == bodies
     assert sent[-1]["more_body"] is not reads
     assert queue.inside == 0
-    assert not queue.turn.locked()
+    assert not queue.worker.locked()
 
 
 def test_who_hangs_up_leaves_nothing_running() -> None:
@@ -180,7 +180,7 @@ def test_who_hangs_up_leaves_nothing_running() -> None:
 
     parts = thinking()
     next(parts)
-    anyio.run(Worked(Queue(1, 0), parts, "text/plain", seconds=7), {"type": "http"}, gone, send)
+    anyio.run(WorkResponse(Queue(1, 0), parts, "text/plain", seconds=7), {"type": "http"}, gone, send)
     assert ended == [True]
 
 
@@ -214,7 +214,7 @@ def test_work_that_fails_while_it_is_watched_is_told() -> None:
 
 @pytest.mark.parametrize("path", ["solve", "watch"])
 def test_work_that_takes_too_long_is_refused(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trm.serve.app.PATIENCE", -30)  # besides the 30 seconds of thinking
+    monkeypatch.setattr("trm.serve.app.GRACE", -30)  # besides the 30 seconds of thinking
     with serving({"maze": Pathfinder()}) as served:
         answer = served.post(path, ASKED)
     assert answer.status_code == 503
@@ -227,7 +227,7 @@ def test_a_fault_of_ours_is_told_and_passes(monkeypatch: pytest.MonkeyPatch) -> 
             patch.setattr(Pathfinder, "watch", lambda *_, **__: (1 / 0 for _ in "x"))
             answer = served.post("solve", ASKED)
         assert answer.status_code == 500
-        assert answer.json() == {"message": "a fault of the server's; its log says more", "faults": []}
+        assert answer.json() == {"message": "a fault of the server; its log says more", "faults": []}
         wait_until(lambda: served.queue.inside == 0)
         assert served.post("solve", ASKED).json()["solved"] is True
 

@@ -271,6 +271,7 @@ def test_the_description_is_kept(served: Served) -> None:
     operations: list[Any] = [found.ok() for found in schema.get_all_operations()]  # type: ignore[union-attr]
     posts = [operation for operation in operations if operation.method == "post"]
     assert (len(operations), len(posts)) == (5, 3)
+    assert {"Answer", "Step", "Progress", "Problem"} <= schema.raw_schema["components"]["schemas"].keys()
     fit, unfit = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
     for operation, mode in [(one, fit) for one in operations] + [(one, unfit) for one in posts]:
 
@@ -316,7 +317,7 @@ def test_weights_that_cannot_be_served(call: Call, arguments: list[str], message
 def test_hosts_that_are_none(call: Call, host: str) -> None:
     done = call("serve", "--host", host)
     assert (done.code, done.out) == (2, "")
-    assert done.err == f"trm: cannot listen at {host}:8000: this is no name of a host; try another --host\n"
+    assert done.err == f"trm: cannot listen at {host}:8000: this is not a host name; try another --host\n"
 
 
 def test_packages_that_are_missing(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
