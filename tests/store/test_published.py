@@ -90,7 +90,7 @@ LAYER = "L_level.layers.1.mlp.down_proj.weight"
             torch.zeros(1),
             "tensor extra.weight is (1,); the other tensors and the settings imply no such",
         ),
-        ("inner.H_init", torch.zeros(32), "tensor H_init is there twice"),
+        ("inner.H_init", torch.zeros(32), "tensor H_init occurs twice"),
         ("H_init", torch.zeros(32, dtype=torch.int64), "tensor H_init holds int64, not weights"),
         ("L_level.layers.0.mlp.down_proj.weight", torch.zeros(32, 100), "tensor L_level.layers.0.mlp.gate_up_proj"),
         ("puzzle_emb.weights", torch.zeros(5, 97), "does not fit in 3 puzzle_tokens of width 32"),
@@ -117,7 +117,7 @@ def test_settings_that_make_no_sense_are_refused() -> None:
     for steps in ("1.5", 0):
         with pytest.raises(BadInput, match="max_steps must be a whole number, 1 or more"):
             from_published(published, SPEC, heads=2, max_steps=steps)
-    with pytest.raises(BadInput, match="7 tokens, as no published task"):
+    with pytest.raises(BadInput, match="has 7 tokens, and published tasks have 11"):
         from_published(published)
 
 

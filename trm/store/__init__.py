@@ -1,4 +1,7 @@
-"""Models on disk: our format, provenance, published checkpoints and ONNX files."""
+"""Models on disk: the package's own format, provenance, published checkpoints and ONNX files.
+
+The public names are imported when they are first used, since most of them import torch.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ __all__ = [
     "trainings",
 ]
 
-if not TYPE_CHECKING:  # or any name at all would be one to a type checker
+if not TYPE_CHECKING:  # a type checker would otherwise accept any name
     __getattr__ = late(
         __name__,
         {
