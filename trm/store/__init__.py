@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from trm.lazy import late
 
 if TYPE_CHECKING:
+    from trm.store.cards import ShippedModel, shipped_models
     from trm.store.provenance import training_seconds, trainings
     from trm.store.shipped import SHIPPED, shipped_names
     from trm.store.stored import (
@@ -31,6 +32,7 @@ __all__ = [
     "CONFIG",
     "SHIPPED",
     "WEIGHTS",
+    "ShippedModel",
     "Stored",
     "check_family",
     "check_free",
@@ -38,6 +40,7 @@ __all__ = [
     "load",
     "resize",
     "save_model",
+    "shipped_models",
     "shipped_names",
     "take_turns",
     "training_seconds",
@@ -48,6 +51,7 @@ if not TYPE_CHECKING:  # a type checker would otherwise accept any name
     __getattr__ = late(
         __name__,
         {
+            "cards": "ShippedModel shipped_models",
             "provenance": "training_seconds trainings",
             "shipped": "SHIPPED shipped_names",
             "stored": "CHECKPOINT CONFIG WEIGHTS Stored check_family check_free find load resize save_model",
