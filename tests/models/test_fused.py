@@ -229,7 +229,7 @@ def test_deterministic(count: int, threads: Callable[[int], None]) -> None:
     threads(count)
     inputs = block_inputs(729 * 2 + 5, 48, 96)
     first = results(fused.swiglu_norm, inputs)
-    junk = [torch.full((100_000,), float("nan")) for _ in range(8)]  # so that scratch memory starts differently
+    junk = [torch.full((100_000,), float("nan")) for _ in range(8)]  # so that the scratch memory has other contents
     del junk
     assert same_bits(first, results(fused.swiglu_norm, inputs))
     with torch.no_grad():
@@ -333,7 +333,9 @@ def test_kept_and_rebuilt_when_damaged(monkeypatch: pytest.MonkeyPatch, fresh: P
         compile_(compiler, target)
 
     monkeypatch.setattr(kernels, "_compile", counted)
-    monkeypatch.setattr(kernels, "_FLAGS", tuple(flag.replace("-O3", "-O1") for flag in kernels._FLAGS))  # sooner
+    monkeypatch.setattr(
+        kernels, "_FLAGS", tuple(flag.replace("-O3", "-O1") for flag in kernels._FLAGS)
+    )  # compiles faster
 
     def start() -> int:
         monkeypatch.setattr(kernels, "_state", None)

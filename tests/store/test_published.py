@@ -1,4 +1,4 @@
-"""Published checkpoints in and out, and the sizes of the published models."""
+"""Import and export of published checkpoints, and the sizes of the published models."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MODELS = {
 
 
 def tensors(config: ModelConfig, spec: Spec, seed: int = 0) -> dict[str, Tensor]:
-    """A state dict of ours with a number of its own in every place."""
+    """A state dict of ours with random values."""
     state = build(config, spec).state_dict()
     generator = torch.Generator().manual_seed(seed)
     return {name: torch.randn(value.shape, generator=generator) for name, value in state.items()}
@@ -207,7 +207,7 @@ def test_our_format_keeps_every_kind(change: dict[str, str], tmp_path: Path) -> 
     assert json.loads((tmp_path / "config.json").read_text())["model"] == config.model_dump()
 
 
-# Weights and biases, token embedding and heads included, puzzle embeddings not: as the papers count.
+# Counted as in the papers: weights, biases, token embedding and heads, but not puzzle embeddings.
 @pytest.mark.parametrize(
     ("preset", "count", "published"),
     [

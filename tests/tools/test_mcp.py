@@ -1,4 +1,4 @@
-"""The Model Context Protocol server, talked to by the SDK's own client: over pipes, over HTTP, and in this process."""
+"""The Model Context Protocol server, tested with the SDK's own client: over pipes, over HTTP, and in this process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mcp_types import CallToolResult, TextContent
 from trm.tools import Result, calls
 from trm.tools import mcp as mcp_server
 
-ARC = {  # copy the question
+ARC = {  # the answer is a copy of the question
     "train": [{"input": [[1, 2], [colour, 0]], "output": [[1, 2], [colour, 0]]} for colour in (0, 3, 4)],
     "test": [{"input": [[5, 1], [0, 2]]}],
 }
@@ -64,7 +64,7 @@ async def refused(client: Client, name: str, arguments: dict[str, Any], words: s
 
 
 async def good_and_bad(client: Client) -> None:
-    """What any transport has to do; nothing here imports torch."""
+    """What every transport must do. Nothing here imports torch."""
     listed = (await client.list_tools()).tools
     assert [tool.name for tool in listed] == ["solve_sudoku", "solve_maze", "solve_arc", "check_answer"]
     for tool in listed:
@@ -184,7 +184,7 @@ def test_what_http_refuses(url: str, headers: dict[str, str], body: bytes, statu
 
 
 def posted(url: str, headers: dict[str, str], body: bytes) -> int:
-    """The status of the answer."""
+    """The status code of the response."""
     connection = http.client.HTTPConnection(url.split("/")[2], timeout=60)
     kinds = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
     connection.request("POST", "/mcp", body, {**kinds, **headers})
@@ -237,7 +237,7 @@ def test_wrong_options(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pip install 'trm[mcp]'" in done.err
 
 
-# `trm mcp` with a tool that is at work until it is told to stop, and says so.
+# `trm mcp` with a tool that works until it is stopped, and reports both.
 AT_WORK = """
 import sys
 from trm.cli import main as cli
@@ -273,7 +273,7 @@ def test_calls_end_when_they_are_cancelled_and_when_the_client_goes() -> None:
             send("initialize", about, id=1)
             assert json.loads(server.stdout.readline())["id"] == 1
             send("notifications/initialized", {})
-            for number in (2, 3, 4):  # one more than are worked on at once
+            for number in (2, 3, 4):  # one more than can run at once
                 send("tools/call", {"name": f"call{number}", "arguments": {}}, id=number)
             assert {server.stderr.readline() for _ in range(2)} == {"at work call2\n", "at work call3\n"}
             send("notifications/cancelled", {"requestId": 2})
@@ -292,7 +292,7 @@ def test_calls_end_when_the_server_does() -> None:
 
         async def session(client: Client) -> None:
             async def one() -> None:
-                with contextlib.suppress(Exception):  # whatever it comes to that the server is gone
+                with contextlib.suppress(Exception):  # the server is gone
                     await client.call_tool("solve_arc", {"task": "{}"})
 
             async with anyio.create_task_group() as group:
@@ -323,7 +323,7 @@ def test_more_calls_than_can_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     async def session(client: Client) -> None:
         async def one() -> None:
             said.append(text(await client.call_tool("check_answer", {"task": "maze", "puzzle": "", "answer": ""})))
-            if len(said) == 3:  # the refusals come while all others are still at work
+            if len(said) == 3:  # the refusals come while all other calls are still at work
                 release.set()
 
         async with anyio.create_task_group() as group:

@@ -1,4 +1,4 @@
-"""The tools for language models: what they say of good, bad and impossible puzzles, and their schemas."""
+"""The tools for language models: results for good, bad and impossible puzzles, and the schemas."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ NINE = Sudoku()
 EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
 DONE = "534678912672195348198342567859761423426853791713924856961537284287419635345286179"
 MAZE = "S..\n.#.\n..G"
-LONGER = "S..\no#G\no#o\nooo"  # three moves would do
+LONGER = "S..\no#G\no#o\nooo"  # three moves are enough
 
 
 @pytest.fixture(autouse=True)
 def _weights() -> Iterator[None]:
-    """What a test chooses is forgotten after it."""
+    """Forget the weights that a test chose."""
     yield
     functions.chosen_weights.clear()
 
@@ -108,7 +108,7 @@ def test_what_is_too_open_to_count(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Fixed:
-    """A solver that has always the same answer."""
+    """A solver that always gives the same answer."""
 
     def __init__(self, board: str) -> None:
         self.board = board
@@ -138,7 +138,7 @@ def test_a_maze(board: str, solved: bool, valid: bool, words: str, monkeypatch: 
     assert (found.answer or found.best_attempt) == board
 
 
-def test_an_untrained_maze_model_is_not_believed(tmp_path: Path) -> None:
+def test_answers_of_an_untrained_maze_model_are_not_called_solved(tmp_path: Path) -> None:
     config = ModelConfig(mixer="local", width=8, layers=1, multiple=8, T=1, n=1, positions="none")
     torch.manual_seed(0)
     store.save_model(tmp_path, build(config, Maze(3, 3).spec), config, Maze(3, 3).spec, "untrained", {})
@@ -167,7 +167,7 @@ PAIR = {"input": [[1]], "output": [[1]]}
 
 
 def arc_task(count: int = 1) -> dict[str, object]:
-    """Copy the question; the answer of the test, given too, is a lie that must not be seen."""
+    """A task of copying the question. The answer given for the test is wrong, and must not be used."""
     grids = [[[1, 2, 3], [4, 0, 0], [0, number, 0]] for number in range(4)]
     tests = [{"input": [[5, 1], [0, 2]], "output": [[9, 9], [9, 9]]}] * count
     return {"train": [{"input": grid, "output": grid} for grid in grids], "test": tests}
@@ -216,8 +216,8 @@ def test_what_is_no_arc_task_is_said(text: str, words: str) -> None:
 
 def test_adapting_apart_can_be_stopped_and_leaves_nothing_behind() -> None:
     work = adapting(parse(json.dumps(arc_task()))[0], 200.0)
-    told = [next(work) for _ in range(3)]
-    assert told[0] == (0.0, "starting")
+    reports = [next(work) for _ in range(3)]
+    assert reports[0] == (0.0, "starting")
     assert len(children()) == 1
     work.close()
     assert children() == []
@@ -228,13 +228,13 @@ def test_adapting_apart_runs_nothing_of_the_current_folder(tmp_path: Path, monke
         (tmp_path / f"{name}.py").write_text(f"open('{name} was run', 'w').close()\nraise SystemExit\n")
     monkeypatch.chdir(tmp_path)
     work = adapting(parse(json.dumps(arc_task()))[0], 200.0)
-    told = [next(work) for _ in range(2)]
+    reports = [next(work) for _ in range(2)]
     work.close()
-    assert isinstance(told[1], tuple)  # the child has imported everything and begun
+    assert isinstance(reports[1], tuple)  # the child has imported everything and started
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".py"] == []
 
 
-def test_work_that_is_not_wanted_any_longer_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_ends_when_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     stop, steps = Event(), iter(range(9))
     stop.set()
     monkeypatch.setattr(functions, "load_solver", lambda *_: SimpleNamespace(watch=lambda *_, **__: steps))
