@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
-from trm.tasks.text import read_file
+from trm.tasks.text import TextRow, read_file
 
 Tokens = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
@@ -72,6 +72,12 @@ class Puzzles:
     def content(self) -> bytes:
         """Everything that training on them depends on, for a digest."""
         return self.question.tobytes() + self.answer.tobytes()
+
+
+def from_rows(rows: Sequence[TextRow[Tokens]]) -> Puzzles:
+    """Puzzles read from text, tokens [cells] each. Where no answer is given its tokens are 0."""
+    answers = [np.zeros_like(row.question) if row.answer is None else row.answer for row in rows]
+    return Puzzles(np.array([row.question for row in rows]), np.array(answers))
 
 
 class Task(ABC):

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from trm.errors import BadInput
-from trm.tasks.text import read_file, shown_text
+from trm.tasks.text import printable, read_file
 
 MOST = 999_999_999  # the largest number a cell may hold
 VALUES = 255  # different numbers at most: tokens are bytes, and 0 is padding
@@ -113,7 +113,7 @@ def parse(content: Any, name: str) -> Structure:
     except ValidationError as error:
         first = error.errors()[0]
         known = ", ".join(Structure.model_fields)
-        where = "".join(f"[{part}]" if isinstance(part, int) else shown_text(part)[1:-1] for part in first["loc"][:3])
+        where = "".join(f"[{part}]" if isinstance(part, int) else printable(part) for part in first["loc"][:3])
         message = first["msg"].removeprefix("Value error, ")
         what = {"extra_forbidden": f"is no key of a structure; there are {known}"}.get(
             first["type"], message[:1].lower() + message[1:]
@@ -123,7 +123,7 @@ def parse(content: Any, name: str) -> Structure:
 
 def read_structure(path: Path) -> Structure:
     """The structure that a TOML or, by its name, a JSON file declares. Raises BadInput."""
-    name, text = shown_text(path.name)[1:-1], read_file(path)
+    name, text = printable(path.name), read_file(path)
     if path.suffix.lower() == ".json":
         try:
             return parse(json.loads(text), name)

@@ -7,9 +7,6 @@ a turned maze is labelled anew: its turned label would be another choice.
 
 from __future__ import annotations
 
-import math
-import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,19 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
-from trm.tasks.base import Bools, Hint, Ints, Puzzles, Spec, Task, Tokens
+from trm.tasks.base import Bools, Hint, Ints, Puzzles, Spec, Task, Tokens, from_rows
 from trm.tasks.maze.paths import bit_of, distances, far_cells, from_bits, layers, route, to_bits
-from trm.tasks.text import csv_fields, csv_heading, shown_text
+from trm.tasks.maze.text import CHARACTERS, GOAL, OPEN, PATH, START, WALL, Reader, Size, size_of
 
-WALL, OPEN, START, GOAL, PATH = range(1, 6)
-CHARACTERS = "0#.SGo"  # by token, as drawn; a space is read as an open cell too
+__all__ = ["CHARACTERS", "GOAL", "OPEN", "PATH", "START", "WALL", "Maze", "maze_for"]
+
 MOST = 100  # rows, and columns
 ATTEMPTS = 30  # of `crop`, 64 windows in the first and up to 1,024 in later ones
 
 _DRAWN = np.frombuffer(CHARACTERS.encode(), np.uint8)
-_TABLE = np.full(256, 255, np.uint8)  # character code -> token, 255 where it is none
-_TABLE[[ord(c) for c in "#.SGo"]] = range(1, 6)
-_TABLE[ord(" ")] = OPEN
 
 
 @dataclass(frozen=True)
@@ -55,93 +49,32 @@ class Maze(Task):
 
     # Reading
 
+    @property
+    def _reader(self) -> Reader:
+        return Reader(Size(self.height, self.width))
+
     def read(self, text: str) -> Puzzles:
         """Every maze in `text`: drawn as lines of `# .SGo` (a blank line between two), or one a line, or CSV with a
         heading. Answers come from CSV only and are 0 elsewhere; `o` in a question is an open cell that is marked.
         Raises BadInput, one line that names the place.
         """
-        lines = _lines(text)
-        filled = [(number, line) for number, line in lines if line.strip()]
-        if not filled:
-            raise BadInput("no maze found: the input is empty")
-        if columns := csv_heading(filled[0][1]):
-            return self._read_csv(filled, *columns)
-        starts, rows = self._split(lines)
-        question = np.concatenate(rows).reshape(-1, self.cells)
-        self._check_questions(question, starts)
-        return Puzzles(question, np.zeros_like(question))
-
-    def read_cells(self, text: str) -> Tokens:
-        """[rows, cells] of mazes drawn as in `read` that need not have an answer, or be one; no CSV. Raises BadInput
-        for what is no grid.
-        """
-        lines = _lines(text)
-        if not any(line.strip() for _, line in lines):
-            raise BadInput("no maze found: the input is empty")
-        return np.concatenate(self._split(lines)[1]).reshape(-1, self.cells)
-
-    def _split(self, lines: list[tuple[int, str]]) -> tuple[list[int], list[Tokens]]:
-        """Lines -> the line where each maze starts, and the tokens of the lines in order."""
-        starts: list[int] = []
-        rows: list[Tokens] = []
-        have = 0  # rows of an unfinished maze
-        for number, line in lines:
-            if not line.strip() and len(line) != self.width:
-                if have:
-                    raise BadInput(f"maze {len(starts)} (line {number}): {self._short(have)}")
-                continue
-            tokens = _tokens(line, f"line {number}")
-            if len(line) == self.width:
-                starts += [number] * (have == 0)
-                have = (have + 1) % self.height
-            elif len(line) == self.cells and not have:
-                starts.append(number)
-            else:
-                whole = "" if have else f"{self.cells} for a whole maze or "
-                what = f"row {have + 1} has {len(line)} cells instead of {whole}{self.width}"
-                if len(line) < self.width:
-                    what += "; write . for open cells, since spaces at the end of a line are easily lost"
-                raise BadInput(f"maze {len(starts) + (have == 0)} (line {number}): {what}")
-            rows.append(tokens)
-        if have:
-            raise BadInput(f"maze {len(starts)} (line {starts[-1]}): {self._short(have)}")
-        return starts, rows
-
-    def _short(self, have: int) -> str:
-        return f"the maze ends after {have} row{'s' if have > 1 else ''} instead of {self.height}"
-
-    def _read_csv(self, lines: list[tuple[int, str]], question: int, answer: int | None) -> Puzzles:
-        """Rows below a heading whose columns number `question` and `answer` (None: no answers) count from 0."""
-        columns, starts = len(csv_fields(lines[0][1], lines[0][0])), []
-        rows: list[Tokens] = []
-        for number, line in lines[1:]:
-            fields = csv_fields(line, number)
-            if len(fields) != columns:
-                raise BadInput(f"line {number}: {len(fields)} columns instead of {columns}")
-            for column, name in ((question, "question"), (answer, "answer")):
-                cells = fields[column] if column is not None else ""
-                if name == "answer" and not cells.strip():
-                    rows.append(np.zeros(self.cells, np.uint8))
-                    continue
-                place = f"line {number}, column {name}"
-                if len(cells) != self.cells:
-                    raise BadInput(f"{place}: {len(cells)} cells instead of {self.cells}")
-                rows.append(_tokens(cells, place))
-            starts.append(number)
-        if not starts:
-            raise BadInput("no maze found: the CSV has a heading and no rows")
-        table = np.array(rows).reshape(-1, 2, self.cells)
-        puzzles = Puzzles(np.ascontiguousarray(table[:, 0]), np.ascontiguousarray(table[:, 1]))
+        rows = self._reader.read(text)
+        puzzles = from_rows(rows)
+        starts = [row.line for row in rows]
         self._check_questions(puzzles.question, starts)
-        bad = ~self.valid(puzzles.question, puzzles.answer) & puzzles.answer.any(1)
-        if bad.any():
-            row = int(bad.argmax())
-            what = self.fault(puzzles.question[row], puzzles.answer[row])
-            raise BadInput(f"maze {row + 1} (line {starts[row]}), column answer: {what}")
+        self._check_answers(puzzles, starts)
         return puzzles
 
+    def read_cells(self, text: str) -> Tokens:
+        """[rows, cells] of mazes drawn as in `read`, whether or not there is a path in them; no CSV. Raises BadInput
+        for what is no grid.
+        """
+        return self._reader.read_cells(text)
+
     def _check_questions(self, question: Tokens, starts: Sequence[int]) -> None:
-        """BadInput for the first of the mazes [rows, cells], starting at lines `starts`, that has no answer."""
+        """Raises BadInput for the first of the mazes [rows, cells] that has no answer; row i begins in line
+        `starts[i]`.
+        """
         for token, name in ((START, "S (start)"), (GOAL, "G (goal)")):
             bad = (question == token).sum(1) != 1
             if bad.any():
@@ -153,6 +86,15 @@ class Maze(Task):
         if bad.any():
             row = int(bad.argmax())
             raise BadInput(f"maze {row + 1} (line {starts[row]}): no path leads from S to G")
+
+    def _check_answers(self, puzzles: Puzzles, starts: Sequence[int]) -> None:
+        """Raises BadInput for the first answer that is given but is not valid."""
+        given = np.flatnonzero(puzzles.answer.any(1))
+        bad = given[~self.valid(puzzles.question[given], puzzles.answer[given])]
+        if len(bad):
+            row = int(bad[0])
+            what = self.fault(puzzles.question[row], puzzles.answer[row])
+            raise BadInput(f"maze {row + 1} (line {starts[row]}), column answer: {what}")
 
     # Labels
 
@@ -355,56 +297,9 @@ class Maze(Task):
         return "\n".join(self.to_line(row) for row in tokens.reshape(self.height, self.width))
 
 
-def by_name(name: str) -> Maze | None:
-    """The maze whose spec has this name ('maze', 'maze-10x20'); None if it is no name of a maze. Raises BadInput for a
-    size that is not supported.
-    """
-    if name == Maze().spec.name:
-        return Maze()
-    size = re.fullmatch(r"maze-([1-9][0-9]{0,8})x([1-9][0-9]{0,8})", name)
-    return Maze(int(size[1]), int(size[2])) if size else None
-
-
 def maze_for(text: str, default: Maze | None = None) -> Maze:
-    """The size of the first maze in `text`; `default` [30x30] when that is unclear, so that `read` says why. In CSV and
-    one-line form only squares can be told, and what has as many cells as the default. Raises BadInput for a size that
-    is not supported.
+    """The size of the first maze in `text` (see `trm.tasks.maze.text.size_of`); `default` [30x30] if that is unclear,
+    so that `read` says why. Raises BadInput for a size that is not supported.
     """
     default = default or Maze()
-    lines = [line for _, line in _lines(text)]
-    filled = [line for line in lines if line.strip()]
-    if not filled:
-        return default
-    if columns := csv_heading(filled[0]):
-        fields = csv_fields(filled[1], 2) if len(filled) > 1 else []
-        return _square(len(fields[columns[0]].strip('"')), default) if columns[0] < len(fields) else default
-    # A line of spaces is a row if it is as long as most lines are, or else a gap between mazes.
-    lengths = Counter(map(len, filled))
-    width = max(lengths, key=lambda length: (lengths[length], length))
-    rows = [line.strip() or len(line) == width for line in lines]
-    first = rows.index(next(row for row in rows if row))
-    height = next((i for i, row in enumerate(rows[first:]) if not row), len(rows) - first)
-    if all("S" in line and "G" in line for line in lines[first : first + height]) and math.isqrt(width) ** 2 == width:
-        return _square(width, default)
-    return Maze(height, width) if min(height, width) > 1 else default
-
-
-def _square(cells: int, default: Maze) -> Maze:
-    side = math.isqrt(cells)
-    return Maze(side, side) if side > 1 and side**2 == cells != default.cells else default
-
-
-def _lines(text: str) -> list[tuple[int, str]]:
-    """Lines and their numbers from 1. Spaces are cells, so that nothing is stripped."""
-    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return list(enumerate(lines, 1))
-
-
-def _tokens(cells: str, place: str) -> Tokens:
-    """Characters -> tokens. Raises BadInput for a character that is none of a maze's, the first in `place`."""
-    tokens = _TABLE[np.frombuffer(cells.encode("latin-1", "replace"), np.uint8)]
-    if (tokens == 255).any():
-        at = int((tokens == 255).argmax())
-        what = f"{shown_text(cells[at])} is not a wall (#), an open cell (a space or .), S, G or o (path)"
-        raise BadInput(f"{place}, character {at + 1}: {what}")
-    return tokens
+    return Maze(*size_of(text, Size(default.height, default.width)))

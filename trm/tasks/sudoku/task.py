@@ -15,18 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
-from trm.tasks.base import Bools, Puzzles, Spec, Task, Tokens
-from trm.tasks.text import csv_fields, csv_heading, shown_text
+from trm.tasks.base import Bools, Puzzles, Spec, Task, Tokens, from_rows
+from trm.tasks.sudoku.text import BLANK, BLANKS, DIGITS, FIRST, FRAME, Reader, cells_of
+
+__all__ = ["BLANK", "BLANKS", "DIGITS", "FIRST", "FRAME", "SIZES", "Order", "Sudoku", "Symmetry", "sudoku_for"]
 
 Order = npt.NDArray[np.int64]
-
-BLANK = 1
-FIRST = 2  # token of digit 1
-DIGITS = "123456789ABCDEFG"
-BLANKS = ".0_*"
-FRAME = " \t|¦!-+=" + "".join(map(chr, range(0x2500, 0x2580)))  # what people draw boxes with
-RULES = "-=─━═╌╍┄┅┈┉"  # a line with one of these and no digit is part of the drawing
-_NO_FRAME = str.maketrans("", "", FRAME)
 
 
 @dataclass(frozen=True)
@@ -79,112 +73,38 @@ class Sudoku(Task):
 
     # Reading
 
-    @cached_property
-    def _table(self) -> Tokens:
-        """[256] character code -> token, 255 where the character is neither a digit of this size nor a blank."""
-        table = np.full(256, 255, np.uint8)
-        table[[ord(c) for c in BLANKS]] = BLANK
-        for token, digit in enumerate(DIGITS[: self.size], FIRST):
-            table[[ord(digit), ord(digit.lower())]] = token
-        return table
-
     def read(self, text: str) -> Puzzles:
         """Every puzzle in `text`: one a line, or grids (drawn or plain), or CSV with a heading. Answers come from CSV
         only and are 0 elsewhere. Lines that begin with # are comments. Raises BadInput, one line that names the place.
         """
-        lines = _content(text)
-        if not lines:
-            raise BadInput("no puzzle found: the input is empty")
-        if columns := csv_heading(lines[0][1]):
-            return self._read_csv(lines, *columns)
-        starts, rows = self._split(lines)
-        question = np.array(rows, np.uint8).reshape(-1, self.cells)
-        self._check_givens(question, starts)
-        return Puzzles(question, np.zeros_like(question))
-
-    def read_cells(self, text: str) -> Tokens:
-        """[rows, cells] of grids whose digits may clash, such as answers; no CSV. Raises BadInput for anything else."""
-        lines = _content(text)
-        if not lines:
-            raise BadInput("no grid found: the input is empty")
-        return np.array(self._split(lines)[1], np.uint8).reshape(-1, self.cells)
-
-    def _split(self, lines: list[tuple[int, str]]) -> tuple[list[int], list[Tokens]]:
-        """Lines -> the line where each puzzle starts, and the tokens of the lines in order."""
-        starts: list[int] = []
-        rows: list[Tokens] = []
-        have = 0  # rows of an unfinished grid
-        for number, line in lines:
-            # A dash is part of a frame, except in a one-line puzzle of just the right length, where it must be a blank.
-            row = line.replace("-", ".") if len(line) == self.cells else line
-            cells = row.translate(_NO_FRAME)
-            tokens = self._tokens(cells, row, f"line {number}")
-            if len(cells) == self.size:
-                starts += [number] * (have == 0)
-                have = (have + 1) % self.size
-            elif have:
-                what = f"row {have + 1} has {len(cells)} cells instead of {self.size}"
-                raise BadInput(f"puzzle {len(starts)} (line {number}): {what}")
-            elif len(cells) == self.cells:
-                starts.append(number)
-            else:
-                what = f"{len(cells)} cells instead of {self.cells} for a whole puzzle or {self.size} for one row"
-                raise BadInput(f"puzzle {len(starts) + 1} (line {number}): {what}")
-            rows.append(tokens)
-        if have:
-            what = f"the grid ends after {have} rows instead of {self.size}"
-            raise BadInput(f"puzzle {len(starts)} (line {starts[-1]}): {what}")
-        return starts, [np.concatenate(rows)]
-
-    def _tokens(self, cells: str, line: str, place: str) -> Tokens:
-        """Characters -> tokens; `line` is what the user wrote, for the position of a character that is none of ours."""
-        tokens = self._table[np.frombuffer(cells.encode("latin-1", "replace"), np.uint8)]
-        if (tokens == 255).any():
-            wrong = cells[int((tokens == 255).argmax())]
-            digits = f"1-{DIGITS[self.size - 1]}" if self.size < 10 else f"1-9, A-{DIGITS[self.size - 1]}"
-            what = f"{shown_text(wrong)} is not a digit ({digits}) or a blank (. 0 _ *)"
-            raise BadInput(f"{place}, character {line.index(wrong) + 1}: {what}")
-        return tokens
-
-    def _read_csv(self, lines: list[tuple[int, str]], question: int, answer: int | None) -> Puzzles:
-        """Rows below a heading whose columns number `question` and `answer` (None: no answers) count from 0."""
-        width, starts, rows = len(csv_fields(lines[0][1], lines[0][0])), [], []
-        for number, line in lines[1:]:
-            fields = csv_fields(line, number)
-            if len(fields) != width:
-                raise BadInput(f"line {number}: {len(fields)} columns instead of {width}")
-            for column, name in ((question, "question"), (answer, "answer")):
-                cells = fields[column].strip() if column is not None else ""
-                place = f"line {number}, column {name}"
-                if name == "answer" and not cells:
-                    rows.append(np.zeros(self.cells, np.uint8))
-                    continue
-                if len(cells) != self.cells:
-                    raise BadInput(f"{place}: {len(cells)} cells instead of {self.cells}")
-                rows.append(self._tokens(cells, cells, place))
-            starts.append(number)
-        if not starts:
-            raise BadInput("no puzzle found: the CSV has a heading and no rows")
-        table = np.array(rows).reshape(-1, 2, self.cells)
-        puzzles = Puzzles(np.ascontiguousarray(table[:, 0]), np.ascontiguousarray(table[:, 1]))
+        rows = Reader(self.size).read(text)
+        puzzles = from_rows(rows)
+        starts = [row.line for row in rows]
         self._check_givens(puzzles.question, starts)
         self._check_answers(puzzles, starts)
         return puzzles
 
-    def _check_givens(self, question: Tokens, starts: Sequence[int], what: str = "") -> None:
-        """BadInput for the first of the puzzles [rows, cells], starting at lines `starts`, that repeats a digit."""
+    def read_cells(self, text: str) -> Tokens:
+        """[rows, cells] of grids whose digits may clash, such as answers; no CSV. Raises BadInput for anything else."""
+        return Reader(self.size).read_cells(text)
+
+    def _check_givens(self, question: Tokens, starts: Sequence[int]) -> None:
+        """Raises BadInput for the first of the puzzles [rows, cells] that repeats a digit; row i begins in line
+        `starts[i]`.
+        """
         seen = np.sort(question[:, self.groups], axis=2)
         bad = ((seen[..., 1:] == seen[..., :-1]) & (seen[..., 1:] >= FIRST)).any((1, 2))
         if bad.any():
             row = int(bad.argmax())
-            raise BadInput(f"puzzle {row + 1} (line {starts[row]}): {what}{self.clash(question[row])}")
+            raise BadInput(f"puzzle {row + 1} (line {starts[row]}): {self.clash(question[row])}")
 
     def _check_answers(self, puzzles: Puzzles, starts: Sequence[int]) -> None:
-        """BadInput for the first answer that is given but is not a solution of its question."""
-        bad = ~self.valid(puzzles.question, puzzles.answer) & puzzles.answer.any(1)
-        if not bad.any():
+        """Raises BadInput for the first answer that is given but is no solution of its question."""
+        given = np.flatnonzero(puzzles.answer.any(1))
+        bad = given[~self.valid(puzzles.question[given], puzzles.answer[given])]
+        if not len(bad):
             return
-        row = int(bad.argmax())
+        row = int(bad[0])
         what = self.fault(puzzles.question[row], puzzles.answer[row])
         raise BadInput(f"puzzle {row + 1} (line {starts[row]}), column answer: {what}")
 
@@ -345,32 +265,9 @@ class Sudoku(Task):
         return "\n".join([*out, bottom])
 
 
-SIZES = {16: Sudoku(2, 2), 36: Sudoku(2, 3), 81: Sudoku(3, 3), 256: Sudoku(4, 4)}  # cells -> task
+SIZES = {task.cells: task for task in (Sudoku(2, 2), Sudoku(2, 3), Sudoku(3, 3), Sudoku(4, 4))}
 
 
 def sudoku_for(text: str) -> Sudoku:
-    """The size that the first puzzle of `text` is written in; 9x9 when that is unclear, so that `read` says why."""
-    lines = _content(text)
-    if not lines:
-        return SIZES[81]
-    if columns := csv_heading(lines[0][1]):
-        fields = csv_fields(lines[1][1], lines[1][0]) if len(lines) > 1 else []
-        return SIZES.get(len(fields[columns[0]].strip(' "')) if columns[0] < len(fields) else 0, SIZES[81])
-    line = lines[0][1]
-    bare = set(line) & set(FRAME) == {"-"} and len(line) in SIZES  # dashes for blanks, as in `read`
-    length = len(line) if bare else len(line.translate(_NO_FRAME))
-    if length == 16:  # one 4x4 or a row of a 16x16, which cannot have one solution with only four of its digits
-        rest = "".join(line for _, line in lines).upper()
-        return SIZES[256 if any(digit in rest for digit in DIGITS[4:]) else 16]
-    return SIZES.get({4: 16, 6: 36, 9: 81}.get(length, length), SIZES[81])
-
-
-def _content(text: str) -> list[tuple[int, str]]:
-    """Lines with cells or a heading in them and their numbers from 1: no blank lines, comments or ruled lines."""
-    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    kept = ((number, line.strip()) for number, line in enumerate(lines, 1))
-    return [(number, line) for number, line in kept if line and line[0] != "#" and not _is_rule(line)]
-
-
-def _is_rule(line: str) -> bool:
-    return not line.translate(_NO_FRAME) or (any(c in RULES for c in line) and not any(c.isalnum() for c in line))
+    """The size that the first puzzle of `text` is written in; 9x9 if that is unclear, so that `read` says why."""
+    return SIZES[cells_of(text)]
