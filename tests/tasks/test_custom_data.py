@@ -158,7 +158,7 @@ def test_any_numbers_will_do(tmp_path: Path) -> None:
     assert (structure.shape, structure.values) == ((1, 2), (5, 9, 700, 123_456_789))
     task = Custom(structure)
     assert (task.spec.vocab, task.spec.first_symbol, task.spec.groups) == (5, 5, ())
-    puzzles = task.load(path)
+    puzzles = task.read_file(path)
     np.testing.assert_array_equal(puzzles.question, [[3, 1], [1, 2]])
     np.testing.assert_array_equal(puzzles.answer, [[2, 2], [4, 1]])
     marked = Custom(defined(path, Structure(blank=9)))
@@ -223,7 +223,7 @@ def test_bad_archives(tmp_path: Path) -> None:
 def test_bad_text(text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(text, encoding="utf-8")
     with pytest.raises(BadInput) as caught:
-        Custom(LATIN).load(str(tmp_path / "a.csv"))
+        Custom(LATIN).read_file(str(tmp_path / "a.csv"))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -231,7 +231,7 @@ def test_bad_text(text: str, words: str, tmp_path: Path) -> None:
 def test_rows_without_an_answer_are_refused_where_one_is_needed(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("question,answer\n123231312,123231312\n123000000,\n")
     task = Custom(LATIN)
-    assert not task.load(str(tmp_path / "a.csv")).answer[1].any()
+    assert not task.read_file(str(tmp_path / "a.csv")).answer[1].any()
     with pytest.raises(BadInput, match="puzzle 2 has no answer"):
         load_puzzles(task, str(tmp_path / "a.csv"))
 
@@ -250,9 +250,9 @@ def test_data_that_contradicts_the_structure(tmp_path: Path) -> None:
         read_text(CSV, Structure(), "a.csv")
     other = save(tmp_path / "b.npz", question=question[:, :2], answer=answer[:, :2])
     with pytest.raises(BadInput, match=r"b\.npz: grids of 2x3, and this task has 3x3"):
-        Custom(defined(path, Structure())).load(other)
+        Custom(defined(path, Structure())).read_file(other)
     with pytest.raises(BadInput, match=r"row 0: r1c1 is .*none of the task's numbers"):
-        Custom(Structure(shape=(3, 3), values=(7,))).load(path)
+        Custom(Structure(shape=(3, 3), values=(7,))).read_file(path)
 
 
 GOOD = io.BytesIO()
@@ -277,7 +277,7 @@ def test_any_file_is_read_or_refused_in_one_line(tmp_path: Path, file: tuple[str
     path = tmp_path / f"a{file[0]}"
     path.write_bytes(file[1])
     try:
-        puzzles = Custom(LATIN).load(str(path))
+        puzzles = Custom(LATIN).read_file(str(path))
     except BadInput as error:
         said = str(error)
         assert (len(said.splitlines()), "a." in said) == (1, True)

@@ -19,7 +19,7 @@ from trm.tasks.maze.sets import (
     embedded,
     fingerprint,
     generate,
-    load,
+    read_mazes,
     statistics,
     summary,
     usual_least,
@@ -162,11 +162,13 @@ def test_statistics_of_a_maze_by_hand() -> None:
 def test_files_are_loaded_and_labelled(tmp_path: Path) -> None:
     path = tmp_path / "maze.txt"
     path.write_text(SHOWN)
-    maze, puzzles = load(path)
+    maze, puzzles = read_mazes(path)
     assert maze == SMALL
     assert maze.to_line(puzzles.answer[0]) == ANSWER
     with pytest.raises(BadInput, match="cannot read"):
-        load(tmp_path / "none.txt")
+        read_mazes(tmp_path / "none.txt")
+    path.write_text(SHOWN.replace("\n", ""))
+    assert read_mazes(path, SMALL).puzzles.answer.tolist() == puzzles.answer.tolist()
 
 
 # The sets that ship, and the benchmark

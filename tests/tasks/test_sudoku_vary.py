@@ -11,7 +11,7 @@ from conftest import Call
 from trm.errors import BadInput
 from trm.tasks.base import Puzzles
 from trm.tasks.sudoku.search import Solver, count_solutions
-from trm.tasks.sudoku.sets import embedded, fingerprint, load_csv
+from trm.tasks.sudoku.sets import embedded, fingerprint, read_sudokus
 from trm.tasks.sudoku.task import BLANK, Sudoku
 from trm.tasks.sudoku.vary import vary
 from trm.tasks.text import read_file
@@ -81,7 +81,7 @@ def test_on_the_command_line(call: Call, tmp_path: Path) -> None:
     assert call("data", "sudoku", str(source), "--kind", "minimal", "--rows", "3").code == 0
     made = call("data", "sudoku", str(out), "--kind", "varied", "--like", str(source), "--rows", "7")
     assert (made.code, "many.csv (7)" in made.out) == (0, True)
-    assert (load_csv(out).question[:3] == load_csv(source).question).all()
+    assert (read_sudokus(out).question[:3] == read_sudokus(source).question).all()
     for arguments in (["--kind", "varied"], ["--like", str(source)]):
         refused = call("data", "sudoku", str(tmp_path / "none.csv"), *arguments)
         assert (refused.code, "--like" in refused.err) == (2, True)

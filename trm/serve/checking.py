@@ -15,6 +15,7 @@ from trm.tasks.arc import text as arc_read
 from trm.tasks.base import Task, Tokens
 from trm.tasks.maze.task import CHARACTERS
 from trm.tasks.sudoku.task import BLANKS, DIGITS, FIRST, FRAME, SIZES
+from trm.tasks.text import quoted
 from trm.tools.functions import ARC_DEMONSTRATIONS, ARC_TESTS
 
 SIDES = {task.size: task for task in SIZES.values()}
@@ -111,7 +112,7 @@ def sudoku_faults(cells: Cells) -> list[Fault]:
     signs = [sign for line in cells for sign in line]
     for cell, sign in enumerate(signs):
         if sign.upper() not in digits + BLANKS:
-            faults.append(fault(task, cell, f"{arc_read.show(sign)} is not a digit (1-{digits[-1]}) or a blank"))
+            faults.append(fault(task, cell, f"{quoted(sign)} is not a digit (1-{digits[-1]}) or a blank"))
     tokens = np.array([digits.find(sign.upper()) + FIRST for sign in signs], np.uint8)  # what is none is BLANK
     return faults + [fault(task, cell, what) for cell, what in task.clashes(tokens)]
 
@@ -126,7 +127,7 @@ def maze_faults(cells: Cells) -> list[Fault]:
             places.setdefault(sign, []).append((row, column))
     for sign, where in places.items():
         if sign not in MAZE_SIGNS:
-            message = f"{arc_read.show(sign)} is not # (wall), . (open), S or G"
+            message = f"{quoted(sign)} is not # (wall), . (open), S or G"
         elif sign in "SG" and len(where) > 1:
             message = f"there is more than one {sign}"
         else:

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trm.serve.limits import Limits
 from trm.serve.schemas import Fault, Problem
-from trm.tasks.arc.text import show
+from trm.tasks.text import quoted
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -64,7 +64,7 @@ class Guard:
         """Why nobody who sends these headers gets an answer; None if all is well."""
         host = headers.get("host", "")
         if not self.known(host):
-            name = show(host.rpartition(":")[0] or host)
+            name = quoted(host.rpartition(":")[0] or host)
             return f"this server does not go by the name {name}; start trm serve with --allow-host NAME"
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
         foreign = origin is not None and origin.partition("://")[2] != host

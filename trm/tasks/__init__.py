@@ -36,4 +36,4 @@ def load_puzzles(task: Task, source: str, part: Part = "train") -> Puzzles:
         BadInput: no such file, a bad puzzle, or a file without answers.
         TrmError: the public set cannot be downloaded.
     """
-    return find_family(task.spec.name).load(task, source, part)
+    return find_family(task.spec.name).load_puzzles(task, source, part)

@@ -94,7 +94,7 @@ class Family:
         """One of the sets that ship with the package. Raises BadInput for a task that has none."""
         raise BadInput(f"task {task.spec.name!r} has no embedded puzzles; give a file with --data PATH")
 
-    def load(self, task: Task, source: str, part: Part) -> Puzzles:
+    def load_puzzles(self, task: Task, source: str, part: Part) -> Puzzles:
         """See `trm.tasks.load_puzzles`."""
         if source == "embedded":
             return self.embedded(task, part)
@@ -102,7 +102,7 @@ class Family:
             from trm.tasks import hub
 
             return hub.download(task, file="train.csv" if part == "train" else "test.csv")
-        return answered(task.load(source), source)
+        return answered(task.read_file(source), source)
 
     # Training
 
@@ -110,7 +110,7 @@ class Family:
         """What a run trains on. Raises as `trm.tasks.load_puzzles` does."""
         if settings.data == "generated":
             raise BadInput(f"data=generated is for mazes, and not for {task.spec.name}")
-        puzzles = self.load(task, settings.data, "train")
+        puzzles = self.load_puzzles(task, settings.data, "train")
         return puzzles.take(slice(0, settings.limit)) if settings.limit else puzzles
 
     def held_out(self, task: Task, settings: DataSettings) -> Puzzles:

@@ -17,7 +17,7 @@ from trm.tasks.base import Tokens
 from trm.tasks.maze import sets as maze_data
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.search import Solver, has_numba
-from trm.tasks.sudoku.sets import KINDS, generate, load_csv, quantiles
+from trm.tasks.sudoku.sets import KINDS, generate, quantiles, read_sudokus
 from trm.tasks.sudoku.task import SIZES
 from trm.tasks.sudoku.vary import vary
 
@@ -42,8 +42,8 @@ def make_sudokus(
         raise BadInput(f"--size {size}: choose {', '.join(map(str, sizes))}; other than 9 goes with --kind minimal")
     check_writable(out)
     task = sizes[size]
-    other = None if compare is None else load_csv(compare, task)
-    given = None if like is None else load_csv(like)
+    other = None if compare is None else read_sudokus(compare, task)
+    given = None if like is None else read_sudokus(like, SIZES[81])
     if not has_numba():
         print("without numba this may take a hundred times as long: pip install 'trm[generate]'", file=sys.stderr)
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -80,7 +80,7 @@ def make_mazes(
     maze = Maze(height, width)
     sets: list[tuple[str, Maze, Tokens]] = []
     if compare is not None:
-        size, theirs = maze_data.load(compare)
+        size, theirs = maze_data.read_mazes(compare)
         sets.append((f"{compare.name} ({len(theirs)})", size, theirs.question))
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("making", total=rows)

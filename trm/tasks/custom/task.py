@@ -82,7 +82,7 @@ class Custom(Task):
         """Text or CSV, see `trm.tasks.custom.text.read_text`. Raises BadInput, one line that names the place."""
         return self.puzzles(read_text(text, self.structure, "puzzle"))
 
-    def load(self, path: str) -> Puzzles:
+    def read_file(self, path: str) -> Puzzles:
         """The pairs of an .npz, CSV or text file. Raises BadInput."""
         pairs = read_pairs(path, self.structure)
         if pairs.shape != self.structure.shape:
