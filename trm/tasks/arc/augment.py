@@ -113,8 +113,8 @@ def _faults(board: Tokens) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]
 # Symmetries
 
 # Number of a symmetry -> whether to transpose, then turn upside down, then mirror left to right. Numbered as in the
-# published identifiers: unchanged, three quarter turns anticlockwise, mirrored left to right, upside down, along the main
-# diagonal, along the other one.
+# published identifiers: unchanged, three quarter turns anticlockwise, mirrored left to right, upside down, along the
+# main diagonal, along the other one.
 DIHEDRAL = (
     (False, False, False),
     (True, True, False),
