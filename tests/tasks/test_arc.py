@@ -109,7 +109,7 @@ def test_errors_name_the_place(change: Callable[[Any], None], message: str) -> N
         ('{"a\\n": 1}', "input: task 'a\\n': the id must be printable and have 1 to 80 characters"),
         ('{"\\ud800": 1}', "input: task '\\ud800': the id must be printable and have 1 to 80 characters"),
         ('{"": 1}', "input: task '': the id must be printable and have 1 to 80 characters"),
-        ('{"a": {}, "a": {}}', "input: 'a' is there twice in one object"),
+        ('{"a": {}, "a": {}}', "input: 'a' occurs twice in one object"),
         ("[" * 100_000, "input: not a task: lists are nested too deeply"),
         ('{"a": ' + "9" * 5000 + "}", "input: not a task: a number has thousands of digits"),
     ],

@@ -69,7 +69,7 @@ def test_the_seed_decides_and_processes_do_not() -> None:
 
 
 def test_what_cannot_be_varied_is_said() -> None:
-    with pytest.raises(BadInput, match="4 rows do not hold the 5 puzzles"):
+    with pytest.raises(BadInput, match="4 rows are fewer than the 5 puzzles"):
         vary(some("train", 5), 4, seed=0)
     small = np.ones((2, 16), np.uint8)
     with pytest.raises(BadInput, match="9x9"):

@@ -208,7 +208,7 @@ def _json(text: str, place: str) -> Any:
         if len(found) < len(items):
             counts = Counter(key for key, _ in items)
             twice = next(key for key, count in counts.items() if count > 1)
-            raise BadInput(f"{place}: {quoted(twice)} is there twice in one object")
+            raise BadInput(f"{place}: {quoted(twice)} occurs twice in one object")
         return found
 
     try:

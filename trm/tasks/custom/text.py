@@ -1,4 +1,4 @@
-"""Reading pairs of integer grids: an .npz file, a CSV, or plain text. What the numbers mean is `trm.tasks.custom`'s."""
+"""Reading pairs of grids of whole numbers from an .npz file, a CSV or plain text."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from trm.tasks.custom.structure import MOST, SIDE, Structure
 from trm.tasks.text import Line, TextRow, csv_columns, printable, quoted, read_csv, read_file
 
 NUMBER = re.compile(r"[0-9]{1,9}")
-NONE = -1  # in place of every number of an answer that is not there
+NONE = -1  # in place of each number of an answer that is not given
 
 
 class Pairs(NamedTuple):
-    """Grids as numbers, with words for where each row came from."""
+    """Grids as numbers."""
 
     shape: tuple[int, int]
     question: Ints  # [rows, cells]
     answer: Ints  # [rows, cells], NONE where there is none
-    places: Sequence[str]  # [rows]
+    places: Sequence[str]  # [rows], where each came from, in words
 
 
 def read_pairs(path: str, structure: Structure) -> Pairs:
-    """The content of an .npz file or, by any other name, of a CSV or text file. Raises BadInput."""
+    """The pairs of a file: .npz if its name ends so, else CSV or text. Raises BadInput."""
     return read_npz(path) if path.lower().endswith(".npz") else read_text(read_file(path), structure, Path(path).name)
 
 
@@ -36,18 +36,18 @@ def read_pairs(path: str, structure: Structure) -> Pairs:
 
 
 def read_npz(path: str) -> Pairs:
-    """Arrays `question` and `answer` of whole numbers, [rows, height, width] each. Raises BadInput."""
+    """The arrays `question` and `answer`, whole numbers [rows, height, width] each. Raises BadInput."""
     name = quoted(path, longest=None)
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {key: np.asarray(archive[key]) for key in ("question", "answer")}
     except OSError as error:
-        raise BadInput(f"cannot read {name}: {error.strerror or 'it is no .npz file'}") from None
+        raise BadInput(f"cannot read {name}: {error.strerror or 'it is not an .npz file'}") from None
     except KeyError:
         raise BadInput(f"{name} needs two arrays called question and answer, [rows, height, width] each") from None
-    except Exception as error:  # what numpy, zipfile and zlib raise for damaged files has no class in common
+    except Exception as error:  # numpy, zipfile and zlib raise errors of many classes for damaged files
         reason = (str(error) or repr(error)).splitlines()[0]
-        raise BadInput(f"{name} is no .npz file, or a damaged one: {reason}") from None
+        raise BadInput(f"{name} is not an .npz file, or it is damaged: {reason}") from None
     for key, array in arrays.items():
         check_array(array, f"{name}, array {key}")
     question, answer = arrays["question"], arrays["answer"]
@@ -59,7 +59,7 @@ def read_npz(path: str) -> Pairs:
 
 
 def check_array(array: np.ndarray[Any, Any], name: str) -> None:
-    """Raise BadInput unless these are grids of whole numbers of 0 or more."""
+    """Raises BadInput unless the array holds grids of whole numbers from 0 to MOST."""
     if array.dtype.kind not in "iub":
         raise BadInput(f"{name} holds {array.dtype}, not whole numbers; use an integer type")
     if array.ndim != 3 or not array.size or max(array.shape[1:]) > SIDE:
@@ -75,10 +75,11 @@ def check_array(array: np.ndarray[Any, Any], name: str) -> None:
 
 
 def read_text(text: str, structure: Structure, name: str) -> Pairs:
-    """CSV with the columns `question` and perhaps `answer`, or questions alone: grids, or one a line.
+    """Pairs from CSV with the columns `question` and perhaps `answer`, or questions alone: grids, or one a line.
 
-    Numbers stand apart; a word of just the right length is one digit a cell, except where it may be a whole row: in a
-    grid with one column. A dot is a blank. Lines that begin with # are comments. Raises BadInput.
+    Numbers are separated by spaces. A single word with as many characters as cells are expected has one digit for each
+    cell, except in a grid of one column, where a line with one word is a row with one number. A dot is a blank. Lines
+    that begin with # are comments. Raises BadInput.
     """
     stripped = [Line(number, line.strip()) for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1)]
     lines = [line for line in stripped if line.text and not line.text.startswith("#")]
@@ -123,7 +124,7 @@ def read_grids(lines: Sequence[Line], structure: Structure, name: str) -> list[T
 
 
 def numbers(text: str, wanted: tuple[int, ...], blank: int | None, place: str) -> list[int]:
-    """The numbers of a line or field that has as many of them as one of `wanted`. Raises BadInput, naming the place."""
+    """The numbers of a line or field. Raises BadInput, naming the place, unless their count is one of `wanted`."""
     words = text.split()
     if len(words) == 1 and 1 not in wanted:
         words = [*words[0]]

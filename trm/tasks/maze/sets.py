@@ -129,7 +129,7 @@ def generate(
         while (mark := fingerprint(maze, tokens := next(stream))) in seen:
             refused += 1
             if refused > 100 * (rows + 10):
-                raise BadInput(f"there are not {rows} different mazes of this size and length to be found")
+                raise BadInput(f"found fewer than {rows} different mazes of this size and length")
         seen.add(mark)
         question[row] = tokens
         tick()

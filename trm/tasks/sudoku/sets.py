@@ -153,7 +153,7 @@ def generate(
         if marks & seen:
             refused += 1
             if refused > 100 * rows:
-                raise BadInput(f"there are not {rows} inequivalent puzzles of this size to be found")
+                raise BadInput(f"found fewer than {rows} inequivalent puzzles of this size")
             return False
         seen.update(marks)
         question[row], answer[row], rating[row] = tokens, solution, solver.rating(bits)

@@ -170,7 +170,7 @@ class Sudoku(Task):
                     place = f"{('row', 'column', 'box')[number // self.size]} {number % self.size + 1}"
                     where.setdefault(cell, []).append(place)
         return [
-            Fault(cell, f"{DIGITS[tokens[cell] - FIRST]} is there more than once in {' and '.join(places)}")
+            Fault(cell, f"{DIGITS[tokens[cell] - FIRST]} occurs more than once in {' and '.join(places)}")
             for cell, places in sorted(where.items())
         ]
 
@@ -248,7 +248,7 @@ class Sudoku(Task):
     def from_grid(self, grid: npt.NDArray[np.integer]) -> Tokens:
         """The tokens [cells] of digits [size, size], 0 for a blank. Raises BadInput that names the cell."""
         if grid.shape != (self.size, self.size):
-            raise BadInput(f"a grid of {self.size}x{self.size} digits is wanted, not of shape {grid.shape}")
+            raise BadInput(f"expected a grid of {self.size}x{self.size} digits, not one of shape {grid.shape}")
         wrong = ((grid < 0) | (grid > self.size)).reshape(-1)
         if wrong.any():
             cell = int(wrong.argmax())

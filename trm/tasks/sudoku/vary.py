@@ -144,9 +144,9 @@ def vary(
     """
     have = len(puzzles)
     if not have or puzzles.question.shape[1] != 81:
-        raise BadInput("variations are made of 9x9 puzzles, one at least")
+        raise BadInput("only 9x9 puzzles can be varied, and at least one is needed")
     if rows < have:
-        raise BadInput(f"{rows} rows do not hold the {have} puzzles to be varied: ask for that many or more")
+        raise BadInput(f"{rows} rows are fewer than the {have} puzzles to be varied: ask for at least that many")
     compiled = Solver(Sudoku(), compiled).compiled
     parts = [list(range(start, min(start + ROWS, have))) for start in range(0, have, ROWS)]
     jobs = [Job(puzzles.take(part), part, -(-rows // have), seed, compiled) for part in parts]
