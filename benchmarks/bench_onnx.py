@@ -1,8 +1,9 @@
-"""onnxruntime against torch on 1,000 minimal Sudokus: agreement, throughput as a ratio, and the time of a cold answer.
+"""onnxruntime against torch on 1,000 minimal Sudokus: agreement, speed as a ratio, and the time of a cold answer.
 
     python benchmarks/bench_onnx.py [WEIGHTS] [ROWS]
 
-Both do the same steps in the same host loop, in turns of 100 puzzles, so that other work slows both.
+Both take the same steps in the same loop. They alternate every 100 puzzles, so that other work on the machine slows
+both alike. A cold answer is the whole command `trm solve`, with the start of Python.
 """
 
 from __future__ import annotations

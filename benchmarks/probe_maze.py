@@ -1,9 +1,11 @@
-"""Which half of a maze fails, the distances outward or the way traced back? Needs a model trained with hints.
+"""Why a maze model fails: wrong distances to the goal, or a wrong path from right distances.
 
     python benchmarks/probe_maze.py WEIGHTS MAZES.csv [ROWS] [STEPS] [SKIP]
 
-After every eighth step: mazes exact; cells whose distance to G (modulo 3) and first step on the way there, read from z,
-are right; mazes where all are, and mazes that are wrong although they are, which leaves the tracing to blame.
+The model must have been trained with hints. After every eighth step the table shows the share of mazes that are
+exact, the share of cells whose distance to G (modulo 3) and first move towards G are read correctly from z, the
+share of mazes in which all cells are read correctly, and the share of mazes that are wrong although all cells are:
+there the path is at fault.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """A task of your own: 5x5 Latin squares to complete, each of five digits once in every row and column.
 
-Run it with `python examples/own_task.py [FOLDER [STEPS]]`: 200 steps take ten seconds and solve 100 of 100 unseen ones.
+Run it with `python examples/own_task.py [FOLDER [UPDATES]]`. 200 updates take ten seconds; the model then solves 100 of
+100 unseen squares.
 """
 
 from __future__ import annotations
@@ -59,13 +60,22 @@ def squares(part: str) -> Puzzles:
     return Puzzles(np.where(hidden, BLANK, answer).astype(np.uint8), answer)
 
 
-def main(folder: str = "runs/latin", steps: str = "200") -> None:
+def main(folder: str = "runs/latin", updates: str = "200") -> None:
     register_task("latin", Latin, squares)
     model = ModelConfig(mixer="groups", width=16, layers=1, multiple=16, T=1, n=2, positions="none")
     learning = RunConfig(
-        loss="softmax", optimizer="muon", lr=0.01, ema=0.98, batch=32, max_steps=8, warmup=5, steps=int(steps)
+        task="latin",
+        model=model,
+        loss="softmax",
+        optimizer="muon",
+        lr=0.01,
+        ema=0.98,
+        batch=32,
+        max_steps=8,
+        warmup=5,
+        updates=int(updates),
     )
-    run(learning.model_copy(update={"task": "latin", "model": model}), Path(folder), "latin")
+    run(learning, Path(folder), "latin")
     solver = trm.Solver("latin", weights=folder, steps=16)
     answers = solver.solve_many(load_puzzles(Latin(), "embedded", "validation").question.reshape(-1, N, N)[:100])
     print(f"{sum(answer.solved for answer in answers)} of 100 unseen squares solved; one of them:\n{answers[0]}")

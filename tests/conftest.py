@@ -58,16 +58,16 @@ TINY = [
 ]
 
 
-STEPS = 30  # of `tiny`
+UPDATES = 30  # of `tiny`
 
 
 def tiny(data: Path, *more: str) -> RunConfig:
     """The settings of a run like that on `data`, some of them others."""
-    return override(PRESETS["sudoku-mini"].config, [*TINY, f"data={data}", f"steps={STEPS}", "save_every=7", *more])
+    return override(PRESETS["sudoku-mini"].config, [*TINY, f"data={data}", f"updates={UPDATES}", "save_every=7", *more])
 
 
 def trainer(data: Path, *more: str) -> Trainer:
-    """Of such a run, before its first step."""
+    """Of such a run, before its first update."""
     task = Sudoku(2, 2)
     return Trainer(tiny(data, *more), task, load_puzzles(task, str(data)), torch.device("cpu"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import os
@@ -12,10 +13,12 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import typer
 from conftest import TINY, Call, Result, Trm, refused
 from hypothesis import HealthCheck, assume, given
 from hypothesis import settings as examples
@@ -24,6 +27,7 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 
 from trm import store
+from trm.cli.main import app
 from trm.errors import BadInput
 from trm.inference import loop as solver
 from trm.inference.evaluate import evaluate, evaluate_thinking
@@ -49,17 +53,45 @@ def tiny(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of three steps, whose model knows next to nothing."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("tiny")
-    assert run(override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}", "steps=3"]), folder, "tiny")
+    assert run(override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}", "updates=3"]), folder, "tiny")
     return folder
 
 
-@pytest.mark.parametrize("command", ["", "train", "eval", "solve", "data", "data sudoku"])
+def commands(group: Any = None, names: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Every command and group of commands by its name, such as `data sudoku`."""
+    group = group or typer.main.get_command(app)
+    found = {" ".join(names): group}
+    for name, command in getattr(group, "commands", {}).items():
+        found |= commands(command, (*names, name))
+    return found
+
+
+@pytest.mark.parametrize("command", commands())
 def test_help(call: Call, command: str) -> None:
+    """It holds every word of the docstring and of the options' texts, brackets included."""
     result = call(*command.split(), "--help")
     assert (result.code, result.err, f"Usage: trm {command}".strip() in result.out) == (0, "", True)
+    shown = " ".join(re.sub("[│╭╮╰╯─]", " ", result.out).split())
+    if hasattr(commands()[command], "commands"):
+        return
+    callback = commands()[command].callback
+    texts = [callback.__doc__]
+    for parameter in inspect.signature(callback, eval_str=True).parameters.values():
+        texts += [part.help for part in getattr(parameter.annotation, "__metadata__", ())]
+    for text in filter(None, texts):
+        assert [word for word in text.split() if word not in shown] == [], text
 
 
-@pytest.mark.parametrize("command", ["eval", "solve sudoku", "eval x --nonsense", "eval x --steps 0", "nothing"])
+def test_a_default_that_is_said_in_a_help_text_is_shown(call: Call) -> None:
+    for command in ("solve", "eval", "eval-arc", "eval-llm"):
+        assert "[default: " in call(command, "--help").out
+    assert "[default: the server's own]" in call("eval-llm", "--help").out
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["eval", "solve sudoku", "eval x --nonsense", "eval x --steps 0", "eval x --budget 3", "eval-llm x", "nothing"],
+)
 def test_usage_errors(call: Call, command: str) -> None:
     result = call(*command.split())
     assert (result.code, result.out) == (2, "")
@@ -69,7 +101,7 @@ def test_usage_errors(call: Call, command: str) -> None:
 def test_presets(call: Call) -> None:
     assert all(name in call("train", "list").out for name in PRESETS)
     refused(call("train", "sudoku-mimi"), "sudoku-mimi", "did you mean sudoku-mini", "trm train list")
-    refused(call("train", "sudoku-mini", "--steps", "1", "--minutes", "1"), "--steps or --minutes")
+    refused(call("train", "sudoku-mini", "--updates", "1", "--minutes", "1"), "--updates or --minutes")
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["train", "list"]])
@@ -162,9 +194,9 @@ def test_eval_lets_puzzles_leave_that_are_done(call: Call, until: Until) -> None
     shown = call(
         "eval", "sudoku-mini", "--data", "minimal", "--limit", "9", "--until", until, "--json", "--steps", "12"
     )
-    told = json.loads(shown.out)
-    assert told["until"] == {"done": until, "mean_steps": pytest.approx(np.mean(ended), abs=0.01)}
-    assert told["exact"] == pytest.approx((found.exact / 9).tolist(), abs=1e-6)
+    described = json.loads(shown.out)
+    assert described["until"] == {"done": until, "mean_steps": pytest.approx(np.mean(ended), abs=0.01)}
+    assert described["exact"] == pytest.approx((found.exact / 9).tolist(), abs=1e-6)
     assert (
         f"12 at most, until {until}"
         in call("eval", "sudoku-mini", "--data", "minimal", "--limit", "2", "--until", until, "--steps", "12").out
@@ -178,7 +210,7 @@ def test_eval_prints_a_table(call: Call, tiny: Path, small_csv: Path) -> None:
 
 
 def test_eval_with_further_starts(call: Call, tiny: Path, small_csv: Path) -> None:
-    """Another model would do: what is told is what `evaluate_thinking` finds."""
+    """The shares are those of `evaluate_thinking`, whatever the model."""
     where = ["eval", str(tiny), "--data", str(small_csv), "--limit", "6", "--steps", "3"]
     how = ["--restarts", "4", "--noise", "0.7", "--guesses", "3"]
     puzzles, stored = load_puzzles(TASK, str(small_csv)).take(slice(0, 6)), store.load(str(tiny))
@@ -193,9 +225,7 @@ def test_eval_with_further_starts(call: Call, tiny: Path, small_csv: Path) -> No
     assert "best of up to 5 starts, chosen by confidence" in shown
     refused(call(*where, "--restarts", "1", "--until", "bored"), "until must be one of valid, sure, halt, end")
     for alone in (["--guesses", "2"], ["--noise", "0.5"]):
-        refused(call(*where, *alone), f"{alone[0]} is of further starts: give --restarts too")
-        llm = ["eval", "--llm", "http://127.0.0.1:1", "--model", "x"]
-        refused(call(*llm, *alone), f"{alone[0]} is not for language models")
+        refused(call(*where, *alone), f"{alone[0]} is for further starts: give --restarts too")
 
 
 def test_eval_of_what_is_not_there(call: Call, tiny: Path, small_csv: Path, tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_mazes_come_from_a_set_of_their_own(served: Hub) -> None:
     write = Maze().to_line
     rows = [f"hard,{write(q)},{write(a)},110\n" for q, a in zip(mazes.question[:12], mazes.answer[:12], strict=True)]
     served.files["train.csv"] = "".join(["source,question,answer,rating\n", *rows]).encode()
-    run = PRESETS["maze"].config.model_copy(update={"limit": 5})
+    run = PRESETS["maze"].config.changed(limit=5)
     puzzles = training_set(run, Maze())
     np.testing.assert_array_equal(puzzles.question, mazes.question[:5])
     np.testing.assert_array_equal(puzzles.answer, mazes.answer[:5])

@@ -46,7 +46,7 @@ def tensors(config: ModelConfig, spec: Spec, seed: int = 0) -> dict[str, Tensor]
 @pytest.mark.parametrize("prefix", ["", "model.inner.", "_orig_mod.model.inner."])
 @pytest.mark.parametrize("change", MODELS.values(), ids=MODELS)
 def test_import_and_export_are_inverse(change: dict[str, object], prefix: str) -> None:
-    config = SMALL.model_copy(update=change)
+    config = SMALL.changed(**change)
     state = tensors(config, SPEC)
     published = to_published(config, state, prefix)
     given = {"heads": config.heads, "T": config.T, "n": config.n, "puzzle_tokens": config.puzzle_tokens}
@@ -60,7 +60,7 @@ def test_import_and_export_are_inverse(change: dict[str, object], prefix: str) -
 
 
 def test_what_is_not_in_the_tensors_is_named() -> None:
-    config = SMALL.model_copy(update={"heads": 8, "width": 64, "puzzle_tokens": 16, "T": 3, "n": 4})
+    config = SMALL.changed(heads=8, width=64, puzzle_tokens=16, T=3, n=4)
     result = from_published(to_published(config, tensors(config, SPEC)), SPEC)
     usual = {"heads": 8, "T": 3, "n": 4, "positions": "rope", "puzzle_tokens": 16, "max_steps": 16}
     assert result.assumed == usual
@@ -123,7 +123,7 @@ def test_settings_that_make_no_sense_are_refused() -> None:
 
 @pytest.mark.parametrize("change", [{"kind": "direct"}, {"memory": "single"}, {"networks": "separate"}])
 def test_what_was_never_published_is_not_exported(change: dict[str, str]) -> None:
-    config = SMALL.model_copy(update=change)
+    config = SMALL.changed(**change)
     with pytest.raises(BadInput, match="the published code has no model of"):
         to_published(config, tensors(config, SPEC))
 
@@ -197,7 +197,7 @@ def test_other_files_are_one_line(
     "change", [{"kind": "hrm"}, {"kind": "direct"}, {"memory": "scales"}, {"networks": "separate"}]
 )
 def test_our_format_keeps_every_kind(change: dict[str, str], tmp_path: Path) -> None:
-    config = SMALL.model_copy(update=change)
+    config = SMALL.changed(**change)
     model = build(config, SPEC).eval()
     store.save_model(tmp_path, model, config, SPEC, "kind", {})
     loaded = store.load(str(tmp_path)).model

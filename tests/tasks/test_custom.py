@@ -25,9 +25,10 @@ from trm.tasks.base import accepted, checkable
 from trm.tasks.custom.family import FAMILY as CUSTOM
 from trm.tasks.custom.structure import Structure, read_structure
 from trm.tasks.custom.task import Custom
-from trm.training.custom import ATTENTION, custom_run, suited
 from trm.training.datasets import task_of
-from trm.training.presets import GROUPS, LOCAL, PRESETS
+from trm.training.presets import PRESETS, custom_run
+from trm.training.presets.base import GROUPS, LOCAL
+from trm.training.presets.custom import ATTENTION, suited
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "latin"
 RULES = {"groups": [["rows", "columns"]], "blank": 0, "interchangeable": True}
@@ -219,7 +220,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_is_all_one_needs(files: Path, tmp_path: Path, call: Call) -> None:
     data, run = str(files / "latin.npz"), str(tmp_path / "run")
     structure = ["--structure", str(files / "latin.json")]
-    asked = ("train", "custom", "--data", data, *structure, "--steps", "2", "--out", run, *ARGUMENTS)
+    asked = ("train", "custom", "--data", data, *structure, "--updates", "2", "--out", run, *ARGUMENTS)
     asked += ("--set", "stages=custom:0.5:3:2")
     refused = call(*asked, "--set", "check_every=1")
     assert refused.code == 2
@@ -258,7 +259,7 @@ def test_a_run_is_all_one_needs(files: Path, tmp_path: Path, call: Call) -> None
 def test_a_task_without_rules_is_answered_by_belief(files: Path, tmp_path: Path, call: Call) -> None:
     data, run = str(files / "rule.npz"), str(tmp_path / "run")
     structure = ["--structure", str(files / "near.json")]
-    done = call("train", "custom", "--data", data, *structure, "--steps", "2", "--out", run, *ARGUMENTS)
+    done = call("train", "custom", "--data", data, *structure, "--updates", "2", "--out", run, *ARGUMENTS)
     assert done.code == 0, done.err
     assert json.loads(Path(run, "config.json").read_text())["model"]["mixer"] == "local"
     solver = trm.Solver("custom", run, steps=3)
@@ -277,7 +278,7 @@ def test_a_task_without_rules_is_answered_by_belief(files: Path, tmp_path: Path,
 
 
 def test_attention_where_nothing_is_declared(files: Path, call: Call, tmp_path: Path) -> None:
-    changes = ["--set", "model.heads=2", "--steps", "1", "--out", str(tmp_path / "run")]
+    changes = ["--set", "model.heads=2", "--updates", "1", "--out", str(tmp_path / "run")]
     done = call("train", "custom", "--data", str(files / "rule.npz"), *ARGUMENTS, *changes)
     assert done.code == 0, done.err
     model = trm.load(str(tmp_path / "run")).model

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trm import store
-from trm.adapt.child import adapting
+from trm.adapt.child import adapt_in_child
 from trm.errors import BadInput, TrmError
 from trm.inference import solver as api
 from trm.models import ModelConfig, build
@@ -211,7 +211,7 @@ def test_what_is_no_arc_task_is_said(text: str, words: str) -> None:
 
 
 def test_adapting_apart_can_be_stopped_and_leaves_nothing_behind() -> None:
-    work = adapting(parse(json.dumps(arc_task()))[0], 200.0)
+    work = adapt_in_child(parse(json.dumps(arc_task()))[0], 200.0)
     told = [next(work) for _ in range(3)]
     assert told[0] == (0.0, "starting")
     assert len(children()) == 1
@@ -223,7 +223,7 @@ def test_adapting_apart_runs_nothing_of_the_current_folder(tmp_path: Path, monke
     for name in ("json", "torch", "trm"):
         (tmp_path / f"{name}.py").write_text(f"open('{name} was run', 'w').close()\nraise SystemExit\n")
     monkeypatch.chdir(tmp_path)
-    work = adapting(parse(json.dumps(arc_task()))[0], 200.0)
+    work = adapt_in_child(parse(json.dumps(arc_task()))[0], 200.0)
     told = [next(work) for _ in range(2)]
     work.close()
     assert isinstance(told[1], tuple)  # the child has imported everything and begun
@@ -247,7 +247,7 @@ def test_work_that_is_not_wanted_any_longer_ends(monkeypatch: pytest.MonkeyPatch
 
 
 def test_adapting_that_dies_is_an_error() -> None:
-    work = adapting(parse(json.dumps(arc_task()))[0], 200.0)
+    work = adapt_in_child(parse(json.dumps(arc_task()))[0], 200.0)
     next(work)
     os.kill(children()[0], signal.SIGKILL)
     with pytest.raises(TrmError, match="has died"):

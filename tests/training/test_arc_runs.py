@@ -99,15 +99,15 @@ def test_the_trainer_draws_what_the_sampler_does(folder: Path, more: list[str]) 
     )
     ids = set()
     for taken in range(5):
-        one.advance()
+        one.update()
         for slot in range(2):
             draw = direct.draw(slot, taken, 0.0)
-            assert one.slots.question[slot].numpy().tobytes() == draw.question.tobytes()
-            assert one.slots.answer[slot].numpy().tobytes() == draw.answer.tobytes()
-            assert int(one.slots.ids[slot]) == draw.id
+            assert one.stage.slots.question[slot].numpy().tobytes() == draw.question.tobytes()
+            assert one.stage.slots.answer[slot].numpy().tobytes() == draw.answer.tobytes()
+            assert int(one.stage.slots.ids[slot]) == draw.id
             ids.add(draw.id)
-    assert one.sign_sgd is not None
-    table = one.sign_sgd.embedding.table
+    assert one.stage.sign_sgd is not None
+    table = one.stage.sign_sgd.embedding.table
     assert set(table.any(1).nonzero().flatten().tolist()) == ids  # the rows that were seen, and no other
 
 
@@ -116,14 +116,14 @@ def test_the_table_must_be_that_of_the_tasks(folder: Path) -> None:
         trainer(config(folder, "model.puzzle_ids=20"))
     with pytest.raises(BadInput, match=r"3 tasks with 1 puzzle embedding each and a blank one need 4:"):
         trainer(config(folder, "arc.by_task=true"))
-    trainer(config(folder, "model.puzzle_ids=0")).advance()  # a model that tells no tasks apart
+    trainer(config(folder, "model.puzzle_ids=0")).update()  # a model that tells no tasks apart
 
 
 # Runs
 
 
-def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Run, "should_stop", lambda self, parent: self.trainer.step == step)
+def stop_at(update: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Run, "should_stop", lambda self, parent: self.trainer.update_count == update)
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(
@@ -151,7 +151,7 @@ def test_there_must_be_something_to_check_with(tmp_path: Path) -> None:
     data = write(tmp_path / "hidden", hidden)
     with pytest.raises(BadInput, match="check_every=0"):
         run(config(data, "check_every=2"), tmp_path / "run", "arc")
-    trainer(config(data)).advance()
+    trainer(config(data)).update()
 
 
 ARC_PRESETS = [preset for preset in PUBLISHED if preset.name.startswith("arc")]
@@ -168,10 +168,10 @@ def test_published_presets_train_on_real_tasks(preset: Preset, tmp_path: Path) -
     sizes = ["arc.augmentations=3", "model.puzzle_ids=17", f"data={data}", f"arc.extra={more}", "max_steps=1"]
     one = trainer(override(preset.config, [*reduced, *sizes]))
     before = {name: value.detach().clone() for name, value in one.model.named_parameters()}
-    steps = 20 if preset.name.endswith("-trm") else 3
-    for _ in range(steps):
-        one.advance()
-    assert one.totals.sequences == steps
+    updates = 20 if preset.name.endswith("-trm") else 3
+    for _ in range(updates):
+        one.update()
+    assert one.totals.sequences == updates
     for name, value in one.model.named_parameters():
         assert value.isfinite().all(), name
         assert not torch.equal(value, before[name]), f"{name} was not trained"

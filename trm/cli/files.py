@@ -1,28 +1,39 @@
-"""`trm import`, `trm export`, `trm turns` and `trm data`: what reads and writes files of models and puzzles."""
+"""`trm import`, `trm export` and `trm turns`: commands that read and write files of models."""
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from trm.cli.app import app
+from trm.cli.app import ModelArgument, app
 from trm.errors import BadInput
 from trm.files import check_writable
 
 
 @app.command("import")
 def import_command(
-    file: Annotated[Path, typer.Argument(help="A published TRM or HRM state dict (.safetensors or a torch file).")],
-    out: Annotated[Path, typer.Option("--out", help="The folder to write.")],
-    task: Annotated[str | None, typer.Option("--task", help="A task's name, where the tokens do not tell.")] = None,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="State dict of a published TRM or HRM: .safetensors or a torch file")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write the model to")],
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="Task of the model [default: the published task with as many tokens]"),
+    ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="heads, T, n, positions, puzzle_tokens or max_steps=VALUE.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="A setting that the file does not hold, as KEY=VALUE: heads, T, n, positions, puzzle_tokens or "
+            "max_steps; may be given several times [default: as published]",
+        ),
     ] = None,
 ) -> None:
-    """Read a published checkpoint into our format. Says what the file does not show and was assumed."""
+    """Convert a published checkpoint to a model folder. Settings that had to be assumed are printed."""
     from trm.store.published import import_file
 
     given: dict[str, int | str] = {}
@@ -40,43 +51,52 @@ def import_command(
 
 @app.command("export")
 def export_command(
-    weights: Annotated[str, typer.Argument(help="A shipped model's name, or the folder of a run.")],
-    to: Annotated[Path, typer.Option("--to", help="The file to write: .onnx, .safetensors, or else a torch file.")],
-    task: Annotated[str | None, typer.Option("--task", help="Of .onnx: another size, such as sudoku-6x6.")] = None,
+    model: ModelArgument,
+    to: Annotated[
+        Path,
+        typer.Option("--to", help="File to write: .onnx for onnxruntime, .safetensors, or any other name for torch"),
+    ],
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="For .onnx: a task of another size, such as sudoku-6x6 [default: the model's own]"),
+    ] = None,
 ) -> None:
-    """Write a model for other programs.
+    """Write a model to a file for other programs.
 
-    FILE.onnx holds one supervision step of any model but networks that take turns, for onnxruntime (docs/export.md says
-    how to use it). Any other name gets a TRM or HRM as a published state dict, which `trm import` and the published
-    code read.
+    An .onnx file holds one supervision step; docs/export.md says how to use it. Models whose networks take turns cannot
+    be written this way. Any other file holds the state dict of a TRM or HRM under the published names, which trm import
+    and the published code can read.
     """
     check_writable(to)
     if to.suffix == ".onnx":
         from trm.store.onnx_export import export_onnx
         from trm.tasks import get_task
 
-        export_onnx(weights, to, None if task is None else get_task(task).spec)
+        export_onnx(model, to, None if task is None else get_task(task).spec)
         return
     if task is not None:
         raise BadInput("--task is for a file that ends in .onnx; a state dict has no size")
     from trm.store.published import export_file
 
-    export_file(weights, to)
+    export_file(model, to)
 
 
 @app.command()
 def turns(
-    out: Annotated[Path, typer.Argument(help="The folder to write.")],
-    models: Annotated[list[str], typer.Argument(help="Models of one shape, best of several seeds.")],
-    steps: Annotated[int, typer.Option("--steps", help="Supervision steps of a turn.", min=1)] = 64,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write the new model to")],
+    models: Annotated[
+        list[str],
+        typer.Argument(metavar="MODEL", help="Two or more models of the same shape, preferably from different seeds"),
+    ],
+    steps: Annotated[int, typer.Option("--steps", help="Supervision steps of a turn", min=1)] = 64,
 ) -> None:
-    """Make one model of several that take turns at a puzzle: where one is stuck, another goes on.
+    """Join models into one whose networks take turns at a puzzle: where one is stuck, another may succeed.
 
-    Nothing is trained for it, and a step costs what it does for one of them. The first model begins, and fewer steps
-    than a turn (in trm eval, trm solve) ask it alone.
+    Nothing is trained, and a step costs as much as a step of one of the models. The first model begins. With no more
+    steps than one turn has, trm eval and trm solve use the first model alone.
     """
     from trm.store.turns import take_turns
 
     take_turns(models, out, steps)
-    next_one = f"trm eval {out} --steps {8 * steps * len(models)} --until sure"
-    print(f"{len(models)} networks take turns of {steps} steps: {out}; next: {next_one}", file=sys.stderr)
+    command = shlex.join(("trm", "eval", str(out), "--steps", str(8 * steps * len(models)), "--until", "sure"))
+    print(f"{len(models)} networks take turns of {steps} steps: {out}; next: {command}", file=sys.stderr)

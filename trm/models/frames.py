@@ -29,7 +29,7 @@ class PuzzleEmbedding(nn.Module):
         self.register_buffer("table", torch.zeros(config.puzzle_ids, config.puzzle_width))
         self.pad = config.puzzle_tokens * config.width - config.puzzle_width
         self.shape = (config.puzzle_tokens, config.width)
-        # Since the last optimiser step: ids [batch] and their rows [batch, puzzle width].
+        # Since the last update of the weights: ids [batch] and their rows [batch, puzzle width].
         self.used: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, ids: Tensor) -> Tensor:

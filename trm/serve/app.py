@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from trm.adapt.child import longest
+from trm.adapt.child import wall_clock_limit
 from trm.errors import BadInput, TrmError
 from trm.inference.solver import Solver
 from trm.serve.checking import Refused, read, read_arc, shown, shown_arc
@@ -105,7 +105,7 @@ def make_api(solvers: Mapping[str, Solver], limits: Limits, queue: Queue) -> API
         kind, last_words = ("application/json", None) if whole else ("text/event-stream", given_up)
         if asked.task == "arc":
             parts = arc_parts(read_arc(asked.puzzle), asked.seconds, whole)
-            return Worked(queue, parts, kind, longest(asked.seconds) + PATIENCE, last_words)
+            return Worked(queue, parts, kind, wall_clock_limit(asked.seconds) + PATIENCE, last_words)
         task, question = read(asked.task, asked.puzzle, limits.side)
         if asked.task not in solvers:
             raise HTTPException(503, no_weights(asked.task))

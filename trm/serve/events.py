@@ -7,8 +7,8 @@ from collections.abc import Generator, Iterator
 import numpy as np
 from pydantic import BaseModel
 
-from trm.adapt.child import adapting
-from trm.adapt.run import Result
+from trm.adapt.child import adapt_in_child
+from trm.adapt.result import Result
 from trm.errors import TrmError
 from trm.inference import solver as api
 from trm.serve.checking import answer_faults, shown
@@ -36,7 +36,7 @@ def last(task: Task, steps: Iterator[api.Step]) -> Generator[bytes, None, None]:
 
 def arc_parts(task: ArcTask, seconds: float, whole: bool) -> Generator[bytes, None, None]:
     """Train models on an ARC task: events `progress`, then `answer`; or nothing, then the answer as JSON (`whole`)."""
-    for found in adapting(task, seconds):
+    for found in adapt_in_child(task, seconds):
         if not isinstance(found, Result):
             share, doing = found
             yield b"" if whole else event("progress", Progress(share=share, doing=doing))

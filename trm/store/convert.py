@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
 from trm.errors import BadInput
@@ -145,11 +144,7 @@ def infer(found: dict[str, Tensor], spec: Spec, width: int, choose: Callable[[st
     values["T"] = choose("T", 2 if hrm else 3)
     values["n"] = choose("n", 2 if hrm else 6 if spec.name.startswith("sudoku") else 4)
     values["expansion"], values["multiple"] = expansion(hidden, down)
-    try:
-        return ModelConfig.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise BadInput(f"setting {first['loc'][0]}={first['input']!r}: {first['msg'].lower()}") from None
+    return ModelConfig.validated(values)
 
 
 def expansion(hidden: list[tuple[int, ...]], name: str) -> tuple[float, int]:

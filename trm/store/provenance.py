@@ -24,11 +24,24 @@ def once(known: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """`known` without the earlier states of trainings that are there more than once."""
     longest: dict[str, dict[str, Any]] = {}
     for number, one in enumerate(known):
-        told = {key: one[key] for key in ("command", "data", "run", "init") if key in one}
+        told: dict[str, Any] = {key: one[key] for key in ("command", "data", "run", "init") if key in one}
+        if "run" in told:
+            told["run"] = run_settings(one)
         key = json.dumps(told, sort_keys=True) if told else str(number)  # what is not known of may be another each time
-        if key not in longest or one.get("step", 0) > longest[key].get("step", 0):
+        if key not in longest or (update_of(one) or 0) > (update_of(longest[key]) or 0):
             longest[key] = one
     return list(longest.values())
+
+
+def update_of(about: dict[str, Any]) -> Any:
+    """How many updates the weights have had, under its name or under its former one, `step`; None: not known."""
+    return about.get("update", about.get("step"))
+
+
+def run_settings(about: dict[str, Any]) -> Any:
+    """The settings of the run, under their present names: `updates` was `steps` once. None where they are not known."""
+    run = about.get("run")
+    return {"updates" if key == "steps" else key: value for key, value in run.items()} if isinstance(run, dict) else run
 
 
 def training_seconds(about: dict[str, Any]) -> float | None:

@@ -142,5 +142,6 @@ def check_free(folder: Path, out: str = "--out") -> None:
         raise BadInput(f"{folder} already holds a run; go on with --resume, or choose another {out}")
     if any((folder / name).exists() for name in (CONFIG, WEIGHTS)):
         raise BadInput(f"{folder} already holds a model; choose another {out}")
-    if any(folder.glob("step-*")):
-        raise BadInput(f"{folder} already holds weights of a run (step-*); choose another {out}")
+    for pattern in ("update-*", "step-*"):  # "step": the former name
+        if any(folder.glob(pattern)):
+            raise BadInput(f"{folder} already holds weights of a run ({pattern}); choose another {out}")

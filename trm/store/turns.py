@@ -33,8 +33,8 @@ def take_turns(names: Sequence[str], out: Path, steps: int) -> None:
             raise BadInput(f"{name} knows ARC tasks by numbers of its own, so it cannot take turns with another model")
         if (other.model.config, other.spec) != (first.model.config, first.spec):
             raise BadInput(f"{name} is a model of another shape or task than {names[0]}; only alike ones take turns")
-    config = first.model.config.model_copy(update={"turns": len(models), "turn_steps": steps})
     try:
+        config = first.model.config.changed(turns=len(models), turn_steps=steps)
         joint = build(config, first.spec)
     except BadInput as error:
         raise BadInput(f"{names[0]} cannot take turns: {error}") from None

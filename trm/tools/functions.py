@@ -26,7 +26,7 @@ from trm.tasks.sudoku.search import TooHard, count_solutions
 from trm.tasks.sudoku.task import SIZES, Sudoku, sudoku_for
 
 if TYPE_CHECKING:
-    from trm.adapt.run import Result as Adapted
+    from trm.adapt.result import Result as Adapted
     from trm.inference.solver import Answer, Solver
 
 LENGTH = 20_000  # characters of a puzzle; a maze of 100x100 cells has 10,100
@@ -176,10 +176,10 @@ def solve_arc(task: ArcText, seconds: ArcSeconds = None, *, stop: Event | None =
     for what, given, most in pairs:
         if len(given) > most:
             raise BadInput(f"task: there are {len(given)} {what} in this task, more than {most}")
-    from trm.adapt.child import adapting
-    from trm.adapt.run import Result as Adapted
+    from trm.adapt.child import adapt_in_child
+    from trm.adapt.result import Result as Adapted
 
-    with closing(adapting(tasks[0], seconds or USUAL_ARC_SECONDS)) as reports:  # so that its process ends at once
+    with closing(adapt_in_child(tasks[0], seconds or USUAL_ARC_SECONDS)) as reports:  # so that its process ends at once
         *_, found = wanted(reports, stop)
     assert isinstance(found, Adapted)
     return arc_solution(found)
@@ -189,9 +189,9 @@ def arc_solution(found: Adapted) -> ArcSolution:
     """What came of a task, as it is told."""
     attempts = [
         [Attempt(grid=grid.tolist(), confidence=sure) for grid, sure in zip(grids, sures, strict=True)]
-        for grids, sures in zip(found.attempts(), found.sure(), strict=True)
+        for grids, sures in zip(found.attempts(), found.confidence(), strict=True)
     ]
-    know = sum(model["known"] for model in found.models)
+    know = sum(model.known for model in found.models)
     return ArcSolution(
         solved=False,
         valid=know > 0 and all(attempts),

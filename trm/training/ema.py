@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class Ema:
-    """average <- decay * average + (1 - decay) * weights, once an optimiser step. Buffers are not averaged."""
+    """average <- decay * average + (1 - decay) * weights, once per update. Buffers are not averaged."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
@@ -23,7 +23,7 @@ class Ema:
 
     @contextmanager
     def applied(self, model: nn.Module) -> Iterator[None]:
-        """Within the block `model` holds the averaged weights."""
+        """Inside the `with` block, `model` has the averaged weights."""
         live = {name: p.detach().clone() for name, p in model.named_parameters()}
         load(model, self.average)
         try:

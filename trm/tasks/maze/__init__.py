@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from trm.lazy import late
 
 if TYPE_CHECKING:
-    from trm.tasks.maze.sets import MazeSet, fingerprint, generate, read_mazes
+    from trm.tasks.maze.sets import MazeFile, fingerprint, generate, read_mazes
     from trm.tasks.maze.task import Maze, maze_for
     from trm.tasks.maze.training import MazeSettings
 
 __all__ = [
     "Maze",
-    "MazeSet",
+    "MazeFile",
     "MazeSettings",
     "fingerprint",
     "generate",
@@ -25,7 +25,7 @@ if not TYPE_CHECKING:  # or any name at all would be one to a type checker
     __getattr__ = late(
         __name__,
         {
-            "sets": "MazeSet fingerprint generate read_mazes",
+            "sets": "MazeFile fingerprint generate read_mazes",
             "task": "Maze maze_for",
             "training": "MazeSettings",
         },

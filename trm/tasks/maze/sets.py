@@ -38,8 +38,10 @@ PATCHES = 8  # of walls that a round draws again
 PATCH = 3  # a patch is 1 / PATCH of the maze's sides
 
 
-class MazeSet(NamedTuple):
-    maze: Maze  # their size
+class MazeFile(NamedTuple):
+    """The mazes of a file."""
+
+    maze: Maze  # the task in their size
     puzzles: Puzzles
 
 
@@ -58,7 +60,7 @@ def embedded(name: str) -> Puzzles:
     return Puzzles(question, maze.label(question))
 
 
-def read_mazes(path: str | Path, default: Maze | None = None) -> MazeSet:
+def read_mazes(path: str | Path, default: Maze | None = None) -> MazeFile:
     """The mazes of a file in any form that `Maze.read` takes. Missing answers are filled in.
 
     Args:
@@ -70,7 +72,7 @@ def read_mazes(path: str | Path, default: Maze | None = None) -> MazeSet:
     """
     text = read_file(path)
     maze = maze_for(text, default)
-    return MazeSet(maze, complete(maze.read(text), maze))
+    return MazeFile(maze, complete(maze.read(text), maze))
 
 
 def complete(puzzles: Puzzles, maze: Maze) -> Puzzles:

@@ -12,7 +12,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from trm.errors import BadInput
-from trm.llm.prompts import Reader, alphabet, make_prompt, version
+from trm.llm.prompts import Reader, alphabet, make_prompt, prompt_version
 from trm.tasks.base import Spec, Task, Tokens
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.task import DIGITS, Sudoku
@@ -33,7 +33,7 @@ def test_the_prompt_says_what_is_needed() -> None:
         ending = f"exactly {task.size} lines of {task.size} symbols"
         for words in (" ".join(DIGITS[: task.size]), boxes, "step by step", "ANSWER:", "fenced block", ending):
             assert words in prompt
-    assert len({version(task) for task in SIZES}) == len(SIZES)
+    assert len({prompt_version(task) for task in SIZES}) == len(SIZES)
 
 
 def test_mazes_are_asked_and_read() -> None:

@@ -1,11 +1,13 @@
 #!/bin/sh
-# One training, from nothing, of two networks that take turns: a seed and a CPU core each, beside each other.
+# Train two networks from nothing, at the same time, and combine them into one model in which they take turns.
+# Each network has its own seed and its own CPU core.
 #
-#   sh benchmarks/train_sudoku_turns.sh TRAIN.csv FOLDER SEED [SECOND_SEED]
+#   sh scripts/train_search_x2.sh TRAIN.csv FOLDER SEED [SECOND_SEED]
 #
-# TRAIN.csv holds the 1,000 training puzzles (source,question,answer,rating). The data are made with numba (the extra
-# `generate`, or `make .venv/ready-dev`), in minutes instead of hours. Started again after it was stopped, it goes on. The
-# weights `sudoku-search-x2` are that of SEED 5: how long it takes and what it gives is in docs/results.md.
+# TRAIN.csv holds the 1,000 training puzzles (source,question,answer,rating). SECOND_SEED is SEED + 1 by default. The model is
+# written to FOLDER/turns. Making the data takes minutes with numba (the extra `generate`, or `make .venv/ready-dev`) and hours
+# without it. The same command continues after an interruption. SEED 5 gives the weights `sudoku-search-x2`; docs/results.md
+# says how long that takes and what they solve. TRM names another trm command than .venv/bin/trm.
 set -eu
 [ $# -ge 3 ] || { echo "usage: sh $0 TRAIN.csv FOLDER SEED [SECOND_SEED]" >&2 && exit 2; }
 case $3${4:-} in
@@ -27,7 +29,7 @@ if [ ! -f "$data" ]; then
   mv "$data.part" "$data"
 fi
 
-# part RUN PRESET SETTING...: a run of one core, from its checkpoint where it has one
+# part RUN PRESET SETTING...: train on one core, or resume if RUN has a checkpoint
 part() {
   run=$1 preset=$2
   shift 2
@@ -43,13 +45,13 @@ network() {
   seed=$1
   trap 'kill $! 2>/dev/null || :' EXIT
   trap 'exit 143' TERM
-  part "$folder/begin$seed" sudoku --set seed="$seed" --set steps=21000 --set lr_floor=0.3 \
+  part "$folder/begin$seed" sudoku --set seed="$seed" --set updates=21000 --set lr_floor=0.3 \
     --set keep_every=3000 &&
     part "$folder/search$seed" sudoku-search --set seed="$seed" --set init="$folder/begin$seed" \
-      --set steps=5500 --set stages=sudoku:0.45:48:2 --set keep_every=500
+      --set updates=5500 --set stages=sudoku:0.45:48:2 --set keep_every=500
 }
 
-# Where one fails, or this script is ended, both end.
+# If one network fails, or the script is stopped, stop both.
 networks=
 trap 'kill $networks 2>/dev/null || :' EXIT
 trap 'exit 143' INT TERM

@@ -1,4 +1,4 @@
-"""`trm eval` of ARC models end to end: with models that know the answers, and with one that was trained."""
+"""`trm eval-arc` end to end: with models that know the answers, and with one that was trained."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from conftest import Call, Result
 from torch import Tensor
 
 from trm import store
-from trm.arc import evaluate as arc_eval
-from trm.arc.evaluate import Asked, ModelPredictor, evaluate, trained
+from trm.arc.evaluate import EvalRequest, ModelPredictor, evaluate, training_of
 from trm.arc.votes import PASSES, RULES, augmented, collect, score_submission
 from trm.models import Output, State
 from trm.statistics import interval
@@ -70,7 +69,7 @@ def taught(tasks: tuple[ArcTask, ...], count: int = EACH) -> Stored:
 
 def test_predictions_are_turned_back() -> None:
     stored = taught(TASKS)
-    predictor = ModelPredictor(stored, trained(stored), steps=2, batch=4)
+    predictor = ModelPredictor(stored, training_of(stored), steps=2, batch=4)
     for at, task in enumerate(TASKS):
         votes = collect(predictor, [task], augmented(EACH, 3))
         ((truth, sure),) = votes.ballots[task.id][0].items()
@@ -98,7 +97,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, Stored]:
 @pytest.mark.parametrize(("name", "right"), [("oracle", 3), ("half", 1), ("empty", 0)])
 def test_the_whole_evaluation(call: Call, folder: Path, tmp_path: Path, name: str, right: int) -> None:
     file = tmp_path / "out" / "submission.json"
-    done = call("eval", name, "--data", str(folder), "--json", "--submission", str(file))
+    done = call("eval-arc", name, "--data", str(folder), "--json", "--submission", str(file))
     assert (done.code, done.err, done.out.count("\n")) == (0, "", 1)
     found = json.loads(done.out)
     counts = {"tasks": 3, "scored": 3, "questions": 3, "votes": EACH, "steps": 2}
@@ -115,7 +114,9 @@ def test_the_whole_evaluation(call: Call, folder: Path, tmp_path: Path, name: st
 
 
 def test_votes_and_steps_are_as_asked(call: Call, models: dict[str, Stored], folder: Path) -> None:
-    done = call("eval", "oracle", "--data", str(folder), "--votes", "2", "--steps", "5", "--skip", "1", "--limit", "1")
+    done = call(
+        "eval-arc", "oracle", "--data", str(folder), "--votes", "2", "--steps", "5", "--skip", "1", "--limit", "1"
+    )
     assert done.code == 0
     model: Any = models["oracle"].model
     assert (model.ids, model.steps) == ([1 + EACH, 2 + EACH] * 5, 5)
@@ -132,21 +133,28 @@ def test_votes_and_steps_are_as_asked(call: Call, models: dict[str, Stored], fol
 
 @pytest.mark.usefixtures("models")
 def test_every_augmentation_has_a_vote(folder: Path) -> None:
-    for ballots in evaluate(["oracle"], Asked(str(folder))).single.ballots.values():
+    for ballots in evaluate(EvalRequest(("oracle",), str(folder))).single.ballots.values():
         assert [[len(votes) for votes in ballot.values()] for ballot in ballots] == [[EACH]]
+
+
+@pytest.mark.usefixtures("models")
+def test_progress_counts_the_answers_of_all_models(folder: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    evaluate(EvalRequest(("half", "oracle"), str(folder)), progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(EACH * questions, EACH * 6) for questions in range(1, 7)]  # three questions to each of two models
 
 
 @pytest.mark.usefixtures("models")
 def test_pooled_votes_are_called_so(call: Call, folder: Path, tmp_path: Path) -> None:
     data = ["--data", str(folder)]
     file = tmp_path / "submission.json"
-    call("eval", "empty", "--pool", "oracle", *data, "--submission", str(file))
+    call("eval-arc", "empty", "--pool", "oracle", *data, "--submission", str(file))
     assert score_submission(json.loads(file.read_text()), read_tasks(folder)).passes[1].outputs == 3
-    found = json.loads(call("eval", "half", "--pool", "empty", "--pool", "oracle", *data, "--json").out)
+    found = json.loads(call("eval-arc", "half", "--pool", "empty", "--pool", "oracle", *data, "--json").out)
     assert [model["name"] for model in found["models"]] == ["taught", "empty", "oracle"]
     assert found["scores"][0]["pass@2"]["outputs"] == 1
     assert found["pooled"][0]["pass@2 pooled over 3 checkpoints"]["outputs"] == 3
-    shown = call("eval", "half", "--pool", "oracle", *data).out
+    shown = call("eval-arc", "half", "--pool", "oracle", *data).out
     assert shown.count("published") == 2
     assert "pass@2 pooled over 2 checkpoints" in " ".join(shown.split())
 
@@ -158,50 +166,62 @@ def refused(result: Result, words: str) -> None:
 
 def test_what_cannot_be_evaluated(call: Call, models: dict[str, Stored], folder: Path, tmp_path: Path) -> None:
     def failure(*arguments: str, words: str, data: Path = folder) -> None:
-        refused(call("eval", *arguments, "--data", str(data)), words)
+        refused(call("eval-arc", *arguments, "--data", str(data)), words)
 
     failure("oracle", "--votes", "7", words="has 6 embeddings for each task")
-    failure("oracle", "--restarts", "1", words="--restarts is not for ARC models")
-    failure("oracle", "--max-tokens", "9", words="--max-tokens is only for language models")
     failure("oracle", "--pool", "oracle", words="counted twice")
     failure("oracle", "--skip", "3", words="no tasks left")
     failure("oracle", "--submission", str(tmp_path), words="is a folder")
     failure("oracle", "--submission", str(folder / "taska.json" / "x"), words="cannot write")
     failure("oracle", words="cannot read", data=tmp_path / "none.json")
     failure("oracle", words="trained on none of these 1 tasks", data=write(tmp_path / "new", (TASK,)))
-    refused(call("eval", "sudoku-mini", "--votes", "3", "--llm", "http://localhost", "--model", "m"), "one of them")
-    refused(call("eval", "--votes", "3", "--llm", "http://localhost", "--model", "m"), "not for language models")
     models["oracle"].about.pop("data")
     failure("oracle", words="does not say which ARC tasks")
     models["half"].about["data"]["tasks"].append("another")
     failure("half", words="has 19 puzzle embeddings, but by its config.json it needs 25")
 
 
-def test_arc_options_are_for_arc(call: Call) -> None:
-    refused(call("eval", "sudoku-mini", "--votes", "3"), "--votes is only for ARC models")
+def test_models_of_puzzles_are_sent_to_trm_eval(call: Call) -> None:
+    refused(call("eval-arc", "sudoku-mini"), "sudoku-mini solves sudoku, not ARC: trm eval sudoku-mini")
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["oracle", "--votes", "3"], "--votes is for ARC models: trm eval-arc oracle --votes 3"),
+        (["half", "--pool=a b"], "--pool is for ARC models: trm eval-arc half '--pool=a b'"),
+        (["--submission", "x", "half"], "--submission is for ARC models: trm eval-arc --submission x half"),
+        (["half", "--steps", "2"], "half solves arc-agi-1: trm eval-arc half"),
+        (["--llm", "http://localhost", "--model", "m"], "trm eval-llm URL --model NAME"),
+        (["half", "--votes", "3", "--llm=http://localhost"], "trm eval-llm URL --model NAME"),
+    ],
+)
+def test_old_spellings_are_answered_with_the_new_command(call: Call, arguments: list[str], words: str) -> None:
+    refused(call("eval", *arguments), words)
 
 
 @pytest.mark.usefixtures("models")
 def test_unknown_answers_are_written_and_not_scored(call: Call, folder: Path, tmp_path: Path) -> None:
     hidden = ArcTask(TASKS[0].id, TASKS[0].train, (Pair(TASKS[0].test[0].question, None),))
     data = write(tmp_path / "hidden", (hidden,))
-    refused(call("eval", "oracle", "--data", str(data)), "no test answer in")
-    done = call("eval", "oracle", "--data", str(data), "--json", "--submission", str(tmp_path / "s.json"))
+    refused(call("eval-arc", "oracle", "--data", str(data)), "no test answer in")
+    done = call("eval-arc", "oracle", "--data", str(data), "--json", "--submission", str(tmp_path / "s.json"))
     found = json.loads(done.out)
     assert (found["tasks"], found["scored"], "scores" in found) == (1, 0, False)
     assert TASKS[0].test[0].answer is not None
     written = json.loads((tmp_path / "s.json").read_text())[hidden.id][0]
     assert written["attempt_1"] == TASKS[0].test[0].answer.tolist()
     write(folder, (hidden, TASK))  # of four tasks, one cannot be scored and one was not trained on
-    both = evaluate(["oracle"], Asked(str(folder), submission=tmp_path / "s.json"))
+    both = evaluate(EvalRequest(("oracle",), str(folder), submission=tmp_path / "s.json"))
     assert (len(both.tasks), len(both.scored)) == (4, 3)
-    assert both.models[0]["not_trained_on"] == 1
+    assert both.models[0].not_trained_on == 1
 
 
-def test_what_was_trained_on_is_told(models: dict[str, Stored], folder: Path, call: Call) -> None:
+def test_what_was_trained_on_is_said(models: dict[str, Stored], folder: Path, call: Call) -> None:
     models["oracle"].about["data"]["tests_too"] = [TASKS[0].id]
     write(folder, (TASK,))
-    errors = call("eval", "oracle", "--data", str(folder)).err
+    errors = call("eval-arc", "oracle", "--data", str(folder)).err
     assert errors.splitlines() == [
         "taught: 1 of the tasks were not in its training",
         "taught: the tests of 1 of the tasks were in its training, so this is no test",
@@ -211,22 +231,24 @@ def test_what_was_trained_on_is_told(models: dict[str, Stored], folder: Path, ca
 def test_from_training_to_a_score(call: Call, folder: Path, tmp_path: Path) -> None:
     """The commands, with a model that has learnt nothing yet."""
     settings = [part for setting in TINY for part in ("--set", setting)]
-    arguments = ["train", "arc-agi-1-trm", *settings, "--steps", "2", "--data", str(folder), "--threads", "1"]
+    arguments = ["train", "arc-agi-1-trm", *settings, "--updates", "2", "--data", str(folder), "--threads", "1"]
     refused(call(*arguments, "--out", str(tmp_path / "bad")), "--set model.puzzle_ids=19")
     for seed in ("0", "1"):
         done = call(*arguments, "--set", "model.puzzle_ids=19", "--set", f"seed={seed}", "--out", str(tmp_path / seed))
         assert done.code == 0, done.err
     pooled = ["--pool", str(tmp_path / "1")]
-    done = call("eval", str(tmp_path / "0"), *pooled, "--data", str(folder), "--json", "--votes", "3", "--threads", "1")
+    done = call(
+        "eval-arc", str(tmp_path / "0"), *pooled, "--data", str(folder), "--json", "--votes", "3", "--threads", "1"
+    )
     found = json.loads(done.out)
     assert (found["weights"], found["votes"], found["steps"]) == ("arc-agi-1-trm", 3, 2)
     # By hand: the averaged model asked one question at a time.
     stored = store.load(str(tmp_path / "0"))
-    known = arc_eval.trained(stored)
-    assert known.places == {"taska": 0, "taskb": 1, "taskc": 2}
-    votes = collect(ModelPredictor(stored, known, 2, 1), read_tasks(folder), augmented(3, 0))
-    whole = evaluate([str(tmp_path / "0")], Asked(str(folder), votes=3)).single
+    training = training_of(stored)
+    assert training.places == {"taska": 0, "taskb": 1, "taskc": 2}
+    votes = collect(ModelPredictor(stored, training, 2, 1), read_tasks(folder), augmented(3, 0))
+    whole = evaluate(EvalRequest((str(tmp_path / "0"),), str(folder), votes=3)).single
     assert {id: [set(ballot) for ballot in ballots] for id, ballots in whole.ballots.items()} == {
         id: [set(ballot) for ballot in ballots] for id, ballots in votes.ballots.items()
     }
-    refused(call("compare", str(tmp_path / "0"), str(tmp_path / "1"), "--threads", "1"), "trm eval MODEL")
+    refused(call("compare", str(tmp_path / "0"), str(tmp_path / "1"), "--threads", "1"), "scored by votes")

@@ -1,4 +1,4 @@
-"""What asking a language model may cost: attempts without a reply, what is under way when all stops, the budget."""
+"""The cost of asking a language model: attempts without a reply, requests in flight at the end, the budget."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from threading import Event
 from typing import Any
 
 import pytest
-from llm_server import BROKEN, BUSY, TASK, Answer, Ask, Model, completion, counts, flaky, lines
+from llm_server import BROKEN, BUSY, TASK, Ask, Model, Sent, completion, counts, flaky, lines
 
 from trm.errors import TrmError
-from trm.llm.http import Fatal
+from trm.llm.http import EndpointFailed
 from trm.tasks.base import Puzzles
 
 
-@pytest.mark.parametrize("trouble", [None, (504, {}, b"")])
+@pytest.mark.parametrize("trouble", [None, Sent(504, {}, b"")])
 def test_a_server_that_is_too_slow_is_asked_twice_and_that_is_counted(
-    ask: Ask, model: Model, tmp_path: Path, trouble: Answer | None
+    ask: Ask, model: Model, tmp_path: Path, trouble: Sent | None
 ) -> None:
-    def behaviour(question: str, before: int) -> Answer:
+    def behaviour(question: str, before: int) -> Sent:
         if trouble is None:
             model.closing.wait(60)
         return trouble or model.right(question, before)
 
     model.behaviour = behaviour
-    with pytest.raises(TrmError, match=r"no row got a reply: .*; what was answered is in"):
+    with pytest.raises(TrmError, match=r"no row got a reply: .*; the replies so far are in"):
         ask(2, timeout=0.2, max_tokens=99)
     assert [line.attempts for line in lines(tmp_path)] == [2, 2]
     assert [line.tokens() for line in lines(tmp_path)] == [2 * (99 + len(line.prompt) // 2) for line in lines(tmp_path)]
@@ -36,16 +36,16 @@ def test_what_is_under_way_is_kept_when_all_has_to_stop(
 ) -> None:
     first, arrived = TASK.to_line(puzzles.question[0]), Event()
 
-    def behaviour(question: str, before: int) -> Answer:
+    def behaviour(question: str, before: int) -> Sent:
         if question != first:
             arrived.set()
             model.closing.wait(0.5)  # the other one's refusal has been read by then
             return model.right(question, before)
         arrived.wait(60)
-        return BROKEN if not before else (401, {}, b"")
+        return BROKEN if not before else Sent(401, {}, b"")
 
     model.behaviour = behaviour
-    with pytest.raises(Fatal, match="check the key"):
+    with pytest.raises(EndpointFailed, match="check the key"):
         ask(4, timeout=60)
     kept = [(line.outcome, line.lost) for line in lines(tmp_path)]
     assert set(kept) == {("failed", 100), ("answered", 0)}
@@ -65,7 +65,9 @@ def test_the_budget(ask: Ask, model: Model) -> None:
 
 def test_the_budget_allows_for_requests_without_a_reply(ask: Ask, model: Model, tmp_path: Path) -> None:
     model.behaviour = lambda question, before: BROKEN
-    with pytest.raises(TrmError, match=r"no row got a reply: .*; --budget 250 is spent; to go on, give a larger one"):
+    with pytest.raises(
+        TrmError, match=r"no row got a reply: .*; --budget 250 is spent; to continue, give a larger one"
+    ):
         ask(9, budget=250, max_tokens=40, concurrency=1)
     assert ([line.tokens() for line in lines(tmp_path)], len(model.asked)) == ([300], 3)
     with pytest.raises(TrmError, match="--budget 300 is spent"):
@@ -91,13 +93,13 @@ def test_the_budget_and_a_server_that_is_too_slow(ask: Ask, model: Model, tmp_pa
         (BUSY[4], None),
         (BUSY[8], None),
         (BUSY[11], None),
-        ((200, {}, BROKEN[2].replace(b"30", b"null")), None),
-        ((200, {}, BROKEN[2].replace(b"[]", b'[{"message": {"content": 5}}]')), 100),
+        (Sent(200, {}, BROKEN.body.replace(b"30", b"null")), None),
+        (Sent(200, {}, BROKEN.body.replace(b"[]", b'[{"message": {"content": 5}}]')), 100),
         (BROKEN, 100),
     ],
 )
 def test_what_attempts_without_a_reply_cost(
-    ask: Ask, model: Model, tmp_path: Path, trouble: Answer, lost: int | None
+    ask: Ask, model: Model, tmp_path: Path, trouble: Sent, lost: int | None
 ) -> None:
     flaky(model, trouble)
     record = ask(1, max_tokens=99)

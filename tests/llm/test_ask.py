@@ -1,4 +1,4 @@
-"""A language model as the baseline: what its replies come to, and what happens where there are none."""
+"""A language model as the baseline: how replies are scored, and what happens where there are none."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from filelock import FileLock
-from llm_server import BUSY, SECRET, TASK, Answer, Ask, Model, completion, counts, flaky, lines
+from llm_server import BUSY, SECRET, TASK, Ask, Model, Sent, completion, counts, flaky, lines
 
 from trm.analysis import records
 from trm.errors import BadInput, TrmError
 from trm.llm.ask import GIVE_UP
-from trm.llm.http import Fatal, read_all, retry_after
+from trm.llm.http import EndpointFailed, read_all, retry_after
 from trm.tasks.base import Puzzles
 from trm.tasks.sudoku.task import Sudoku
 
@@ -27,7 +27,7 @@ def test_right_answers_count_and_everything_is_kept(ask: Ask, model: Model, puzz
     record = ask(12, name="some/model", max_tokens=99, temperature=0.5, concurrency=3)
     assert (record.exact, record.valid, record.halted) == (("1" * 12,), ("1" * 12,), (1,) * 12)
     assert record.rows == records.digests(puzzles.question[:12])
-    assert record == records.load(tmp_path / "out/evaluation.json")
+    assert record == records.read_record(tmp_path / "out/evaluation.json")
     assert sorted(model.asked) == sorted(TASK.to_line(row) for row in puzzles.question[:12])
     assert model.keys == {f"Bearer {SECRET}"}
     asked = {key: value for key, value in model.bodies[0].items() if key != "messages"}
@@ -44,7 +44,7 @@ def test_right_answers_count_and_everything_is_kept(ask: Ask, model: Model, puzz
 
 
 def test_wrong_answers_do_not_count(ask: Ask, model: Model, puzzles: Puzzles) -> None:
-    def behaviour(question: str, before: int) -> Answer:
+    def behaviour(question: str, before: int) -> Sent:
         right = model.known[question]
         wrong = str(int(right[5]) % 4 + 1)
         return completion({0: right, 1: right[:5] + wrong + right[6:], 2: right[:5] + "." + right[6:]}[order[question]])
@@ -65,7 +65,7 @@ def test_another_solution_is_valid_and_not_exact(ask: Ask, model: Model) -> None
 
 
 def test_replies_without_an_answer_are_wrong_and_not_asked_again(ask: Ask, model: Model, puzzles: Puzzles) -> None:
-    def behaviour(question: str, before: int) -> Answer:
+    def behaviour(question: str, before: int) -> Sent:
         right = model.known[question]
         return [
             completion(right),
@@ -90,8 +90,8 @@ def test_replies_without_an_answer_are_wrong_and_not_asked_again(ask: Ask, model
 # Trouble
 
 
-@pytest.mark.parametrize("trouble", BUSY, ids=lambda answer: f"{answer[0]} {answer[2][:12]!r}")
-def test_trouble_that_passes(ask: Ask, model: Model, tmp_path: Path, trouble: Answer) -> None:
+@pytest.mark.parametrize("trouble", BUSY, ids=lambda sent: f"{sent.status} {sent.body[:12]!r}")
+def test_trouble_that_passes(ask: Ask, model: Model, tmp_path: Path, trouble: Sent) -> None:
     flaky(model, trouble, trouble)
     assert ask(2).exact == ("11",)
     assert [line.attempts for line in lines(tmp_path)] == [3, 3]
@@ -99,7 +99,7 @@ def test_trouble_that_passes(ask: Ask, model: Model, tmp_path: Path, trouble: An
 
 @pytest.mark.parametrize("trouble", [BUSY[2], BUSY[4], BUSY[11]])
 def test_trouble_that_stays_fails_the_row_and_a_resume_asks_it_again(
-    ask: Ask, model: Model, puzzles: Puzzles, tmp_path: Path, trouble: Answer
+    ask: Ask, model: Model, puzzles: Puzzles, tmp_path: Path, trouble: Sent
 ) -> None:
     bad = {TASK.to_line(row) for row in puzzles.question[1:3]}
     model.behaviour = lambda question, before: trouble if question in bad else model.right(question, before)
@@ -119,13 +119,15 @@ def test_trouble_that_stays_fails_the_row_and_a_resume_asks_it_again(
 def test_a_refused_request_is_not_repeated(ask: Ask, model: Model, puzzles: Puzzles) -> None:
     first = TASK.to_line(puzzles.question[0])
     error = b'{"error": {"message": "context too long"}}'
-    model.behaviour = lambda question, before: (400, {}, error) if question == first else model.right(question, before)
+    model.behaviour = lambda question, before: (
+        Sent(400, {}, error) if question == first else model.right(question, before)
+    )
     assert counts(ask(3)) == {"answered": 2, "failed": 1}
     assert len(model.asked) == 3
 
 
 def test_a_server_that_hangs_is_asked_again(ask: Ask, model: Model, tmp_path: Path) -> None:
-    def behaviour(question: str, before: int) -> Answer:
+    def behaviour(question: str, before: int) -> Sent:
         if not before:
             model.closing.wait(5)
         return model.right(question, before)
@@ -148,7 +150,7 @@ def test_a_reply_that_never_ends_is_cut_off(seconds: float, error: type[Exceptio
 
 
 def test_retry_after_is_honoured(ask: Ask, model: Model) -> None:
-    flaky(model, (429, {"Retry-After": "0.4"}, b""))
+    flaky(model, Sent(429, {"Retry-After": "0.4"}, b""))
     assert ask(1).exact == ("1",)
     assert model.times[1] - model.times[0] >= 0.4
     assert retry_after({"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}) > 1e9
@@ -156,7 +158,7 @@ def test_retry_after_is_honoured(ask: Ask, model: Model) -> None:
 
 
 def test_a_server_that_asks_for_an_hour_is_left_alone(ask: Ask, model: Model) -> None:
-    model.behaviour = lambda question, before: (429, {"Retry-After": "3600"}, b"")
+    model.behaviour = lambda question, before: Sent(429, {"Retry-After": "3600"}, b"")
     with pytest.raises(TrmError, match="asks to wait 3600 s"):
         ask(2)
     assert len(model.asked) == 2
@@ -170,7 +172,7 @@ def test_nobody_there(ask: Ask, model: Model) -> None:
 
 
 def test_an_endpoint_that_always_fails_is_given_up(ask: Ask, model: Model) -> None:
-    model.behaviour = lambda question, before: (500, {}, b"")
+    model.behaviour = lambda question, before: Sent(500, {}, b"")
     with pytest.raises(TrmError, match="rows one after another got no reply"):
         ask(40, retries=0, concurrency=1)
     assert len(model.asked) == GIVE_UP + 1
@@ -181,14 +183,14 @@ def test_an_endpoint_that_always_fails_is_given_up(ask: Ask, model: Model) -> No
     [
         (401, b'{"error": {"message": "Incorrect API key: sk-secret/0123456789-abcdef"}}', "check the key in OPENAI"),
         (403, b'{"error": "sk-secret\\/0123456789-abcdef"}', "check the key in OPENAI_API_KEY"),
-        (404, b"no such model", "check --llm and --model"),
+        (404, b"no such model", "check the URL and --model"),
         (429, b'{"error": {"code": "insufficient_quota", "message": "pay"}}', "refuses further requests"),
-        (307, b"", "sends us elsewhere"),
+        (307, b"", "redirects to another address"),
     ],
 )
 def test_what_no_row_survives_stops_at_once(ask: Ask, model: Model, status: int, body: bytes, words: str) -> None:
-    flaky(model, *[(status, {"Location": "http://127.0.0.1:1/"}, body)] * 9)
-    with pytest.raises(Fatal) as caught:
+    flaky(model, *[Sent(status, {"Location": "http://127.0.0.1:1/"}, body)] * 9)
+    with pytest.raises(EndpointFailed) as caught:
         ask(8, concurrency=1)
     message = str(caught.value)
     assert (words in message, SECRET in message, len(message.splitlines())) == (True, False, 1)
@@ -200,7 +202,7 @@ def test_what_no_row_survives_stops_at_once(ask: Ask, model: Model, status: int,
 def test_the_other_name_of_max_tokens(ask: Ask, model: Model) -> None:
     error = b'{"error": {"message": "Use \'max_completion_tokens\' instead.", "param": "max_tokens"}}'
     model.behaviour = lambda question, before: (
-        (400, {}, error) if "max_tokens" in model.bodies[-1] else model.right(question, before)
+        Sent(400, {}, error) if "max_tokens" in model.bodies[-1] else model.right(question, before)
     )
     assert ask(2, concurrency=1, max_tokens=77).exact == ("11",)
     assert [body.get("max_completion_tokens") for body in model.bodies] == [None, 77, 77]

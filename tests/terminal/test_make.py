@@ -1,4 +1,4 @@
-"""`trm data`: what it writes can be trained on, and what it prints is so."""
+"""`trm data`: the puzzles that it writes and the table that it prints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trm.tasks.sudoku import search as sudoku_search
 from trm.tasks.sudoku.search import Solver, count_solutions
 from trm.tasks.sudoku.sets import fingerprint, read_sudokus
 from trm.tasks.sudoku.task import SIZES, Sudoku
-from trm.terminal import make as making
+from trm.terminal import make
 
 
 def test_puzzles_made_on_the_command_line(call: Call, tmp_path: Path) -> None:
@@ -53,11 +53,11 @@ def test_making_without_numba_is_said_to_be_slow(
         pytest.importorskip("numba")
     asked = ["--kind", "minimal", "--rows", "2", "--seed", "4"]
     assert call("data", "sudoku", str(tmp_path / "as-installed.csv"), *asked).code == 0
-    for module in (making, sudoku_search):
+    for module in (make, sudoku_search):
         monkeypatch.setattr(module, "has_numba", lambda: numba)
-    done = call("data", "sudoku", str(tmp_path / "as-told.csv"), *asked)
+    done = call("data", "sudoku", str(tmp_path / "asked-for.csv"), *asked)
     assert (done.code, "without numba" in done.err) == (0, not numba)
-    assert (tmp_path / "as-told.csv").read_bytes() == (tmp_path / "as-installed.csv").read_bytes()
+    assert (tmp_path / "asked-for.csv").read_bytes() == (tmp_path / "as-installed.csv").read_bytes()
 
 
 @pytest.mark.parametrize(("size", "rows"), [(4, 20), (6, 9)])
