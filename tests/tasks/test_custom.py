@@ -135,8 +135,8 @@ def test_a_number_is_a_whole_row_where_there_is_one_column() -> None:
 @pytest.mark.parametrize(
     ("grid", "words"),
     [
-        ([[1, 2, 3]], "a grid of 3x3 numbers is wanted"),
-        ([[1, 2, 3], [2, 3, 1], [3, 1, 4]], "grid: r3c3 is 4, which is none of the task's numbers (0, 1, 2, 3)"),
+        ([[1, 2, 3]], "expected a grid of 3x3 numbers, not one of shape (1, 3)"),
+        ([[1, 2, 3], [2, 3, 1], [3, 1, 4]], "grid: r3c3 is 4, which is not one of the task's numbers (0, 1, 2, 3)"),
         ([[1, 2, 3], [2, 3, 1], [3, 1, -1]], "grid: r3c3 is -1"),
         ([[1, 1, 0], [0, 0, 0], [0, 0, 0]], "grid, question: r1c1 and r1c2 of group 1 are both 1"),
     ],
@@ -250,7 +250,7 @@ def test_a_run_is_all_one_needs(files: Path, tmp_path: Path, call: Call) -> None
     assert call("eval", run).err == (
         f"trm: task {solver.task!r} has no embedded puzzles; give a file with --data PATH\n"
     )
-    assert "grids of 4x5, and this task has 3x3" in call("eval", run, "--data", str(files / "rule.npz")).err
+    assert "grids of 4x5, but this task has 3x3" in call("eval", run, "--data", str(files / "rule.npz")).err
     assert call("train", "custom", "--out", run, "--resume", "--procs", "1").code == 0  # already at its end
     assert "was trained for custom, not for sudoku" in call("solve", "sudoku", "." * 16, "--weights", run).err
     assert "was trained for sudoku, not for custom" in call("solve", "custom", "1", "--weights", "sudoku-mini").err

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from maze_cases import ANSWER, SHOWN, SMALL, WAYS, every_answer, neighbours, queue_label, random_questions
 
 from trm.errors import BadInput
+from trm.tasks import get_task
 from trm.tasks.base import Task, Tokens
 from trm.tasks.maze.sets import complete, fingerprint, generate
-from trm.tasks.maze.task import CHARACTERS, GOAL, OPEN, PATH, START, WALL, Maze, by_name, maze_for
+from trm.tasks.maze.task import CHARACTERS, GOAL, OPEN, PATH, START, WALL, Maze, maze_for
 from trm.terminal import tables as show
 
 
@@ -30,11 +31,13 @@ def test_the_task_keeps_its_contract() -> None:
     assert (task.spec.name, task.spec.cells, task.spec.vocab, task.spec.symbols) == ("maze", 900, 6, 0)
     assert Maze(10, 20).spec.name == "maze-10x20"
     for maze in (Maze(), Maze(10, 20), Maze(100, 100)):
-        assert by_name(maze.spec.name) == maze
-    assert [by_name(name) for name in ("maze-", "maze-0x5", "maze-3x3x3", "sudoku", "maze-3x3\n")] == [None] * 5
+        assert get_task(maze.spec.name) == maze
+    for name in ("maze-", "maze-0x5", "maze-3x3x3", "maze-3x3\n", "maze-+3x3", "maze-٣x3"):
+        with pytest.raises(BadInput, match="is unknown; a maze is called maze"):
+            get_task(name)
     for size in ("maze-1x5", "maze-101x5", "maze-999999999x2"):
         with pytest.raises(BadInput, match=r"is not supported \(2x2 to 100x100\)"):
-            by_name(size)
+            get_task(size)
 
 
 def test_import_is_light() -> None:

@@ -21,10 +21,9 @@ from trm.tasks.sudoku.sets import (
     embedded,
     fingerprint,
     generate,
-    load,
-    load_csv,
     quantiles,
     ratings,
+    read_sudokus,
     write_set,
 )
 from trm.tasks.sudoku.task import SIZES, Sudoku
@@ -259,7 +258,9 @@ def test_what_cannot_be_generated_is_said() -> None:
         generate("easy", 1, 1)
     with pytest.raises(BadInput, match="9x9 only"):
         generate("extreme", 1, 1, Sudoku(2, 2))
-    with pytest.raises(BadInput, match="not 2 inequivalent"):  # every 2x2 puzzle with one given is the same
+    with pytest.raises(
+        BadInput, match="found fewer than 2 inequivalent puzzles"
+    ):  # every 2x2 puzzle with one given is the same
         generate("minimal", 2, 1, Sudoku(1, 2), compiled=False)
 
 
@@ -292,10 +293,9 @@ def test_fingerprints_tell_random_grids_apart() -> None:
 def test_files_are_loaded_and_completed(tmp_path: Path) -> None:
     path = tmp_path / "two.txt"
     path.write_text(f"{EASY}\n{HARD}\n")
-    task, puzzles = load(path)
-    assert task == NINE
+    puzzles = read_sudokus(path)
     assert NINE.valid(puzzles.question, puzzles.answer).all()
-    assert (load_csv(path).answer == puzzles.answer).all()
+    assert (read_sudokus(path, NINE).answer == puzzles.answer).all()
     assert complete(puzzles, NINE) is puzzles
     for line, reason in (
         ("." * 81, "puzzle 2 has more than one solution"),
@@ -303,7 +303,12 @@ def test_files_are_loaded_and_completed(tmp_path: Path) -> None:
     ):
         path.write_text(f"{EASY}\n{line}\n")
         with pytest.raises(BadInput, match=reason):
-            load(path)
+            read_sudokus(path)
+    path.write_text("1..." * 4)
+    with pytest.raises(BadInput, match="16 cells instead of 81"):
+        read_sudokus(path, NINE)
+    path.write_text("question\n12..34..2..14...\n")
+    assert read_sudokus(path).question.shape == (1, 16)
 
 
 def test_a_set_is_written_the_same_every_time(tmp_path: Path) -> None:

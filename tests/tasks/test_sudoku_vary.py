@@ -11,7 +11,7 @@ from conftest import Call
 from trm.errors import BadInput
 from trm.tasks.base import Puzzles
 from trm.tasks.sudoku.search import Solver, count_solutions
-from trm.tasks.sudoku.sets import embedded, fingerprint, load_csv
+from trm.tasks.sudoku.sets import embedded, fingerprint, read_sudokus
 from trm.tasks.sudoku.task import BLANK, Sudoku
 from trm.tasks.sudoku.vary import vary
 from trm.tasks.text import read_file
@@ -69,7 +69,7 @@ def test_the_seed_decides_and_processes_do_not() -> None:
 
 
 def test_what_cannot_be_varied_is_said() -> None:
-    with pytest.raises(BadInput, match="4 rows do not hold the 5 puzzles"):
+    with pytest.raises(BadInput, match="4 rows are fewer than the 5 puzzles"):
         vary(some("train", 5), 4, seed=0)
     small = np.ones((2, 16), np.uint8)
     with pytest.raises(BadInput, match="9x9"):
@@ -81,7 +81,7 @@ def test_on_the_command_line(call: Call, tmp_path: Path) -> None:
     assert call("data", "sudoku", str(source), "--kind", "minimal", "--rows", "3").code == 0
     made = call("data", "sudoku", str(out), "--kind", "varied", "--like", str(source), "--rows", "7")
     assert (made.code, "many.csv (7)" in made.out) == (0, True)
-    assert (load_csv(out).question[:3] == load_csv(source).question).all()
+    assert (read_sudokus(out).question[:3] == read_sudokus(source).question).all()
     for arguments in (["--kind", "varied"], ["--like", str(source)]):
         refused = call("data", "sudoku", str(tmp_path / "none.csv"), *arguments)
         assert (refused.code, "--like" in refused.err) == (2, True)

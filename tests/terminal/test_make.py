@@ -11,8 +11,8 @@ from conftest import Call
 
 from trm.tasks.sudoku import search as sudoku_search
 from trm.tasks.sudoku.search import Solver, count_solutions
-from trm.tasks.sudoku.sets import fingerprint, load, load_csv
-from trm.tasks.sudoku.task import Sudoku
+from trm.tasks.sudoku.sets import fingerprint, read_sudokus
+from trm.tasks.sudoku.task import SIZES, Sudoku
 from trm.terminal import make
 
 
@@ -28,7 +28,7 @@ def test_puzzles_made_on_the_command_line(call: Call, tmp_path: Path) -> None:
     lines = [line.split("│")[2:-1] for line in shown.out.splitlines() if ".csv (6)" in line]
     assert len(lines) == 2
     assert [cell.strip() for cell in lines[0]] == [cell.strip() for cell in lines[1]]
-    puzzles, solver = load_csv(first), Solver(Sudoku())
+    puzzles, solver = read_sudokus(first), Solver(Sudoku())
     rows = [line.split(",") for line in first.read_text().splitlines()[1:]]
     assert [int(row[3]) for row in rows] == [solver.rating(solver.bits(question)) for question in puzzles.question]
     assert all(count_solutions(question, Sudoku())[0] == 1 for question in puzzles.question)
@@ -66,7 +66,8 @@ def test_puzzles_of_another_size_and_weights_trained_on_9x9(call: Call, tmp_path
     path = tmp_path / "made.csv"
     made = call("data", "sudoku", str(path), "--kind", "minimal", "--size", str(size), "--rows", str(rows))
     assert (made.code, f"made.csv ({rows})" in made.out) == (0, True)
-    sudoku, puzzles = load(path)
+    puzzles = read_sudokus(path)
+    sudoku = SIZES[puzzles.question.shape[1]]
     assert (sudoku.size, len(puzzles)) == (size, rows)
     assert len(set(fingerprint(sudoku, puzzles.question, puzzles.answer).tolist())) == rows
     for question, answer in zip(puzzles.question, puzzles.answer, strict=True):

@@ -15,7 +15,7 @@ from trm.tasks import get_task, load_puzzles
 from trm.tasks.arc.augment import numbered
 from trm.tasks.arc.sets import arc_set
 from trm.tasks.arc.task import training_tasks
-from trm.tasks.arc.text import ArcTask, Pair, load, read_tasks
+from trm.tasks.arc.text import ArcTask, Pair, benchmark, read_tasks
 from trm.tasks.arc.training import ArcSampler
 from trm.training.config import RunConfig, override
 from trm.training.datasets import held_out, training_set
@@ -161,7 +161,7 @@ ARC_PRESETS = [preset for preset in PUBLISHED if preset.name.startswith("arc")]
 @pytest.mark.parametrize("preset", ARC_PRESETS, ids=lambda preset: preset.name)
 def test_published_presets_train_on_real_tasks(preset: Preset, tmp_path: Path) -> None:
     """Their own layers, recursions, loss and optimiser, on few tasks and at reduced width."""
-    sets = load(preset.config.task)
+    sets = benchmark(preset.config.task)
     assert preset.config.model.puzzle_ids == 1 + 1001 * sum(map(len, sets))
     data, more = write(tmp_path / "data", sets.evaluation[:2]), write(tmp_path / "more", sets.training[:2])
     reduced = ["model.width=16", "model.heads=2", "model.multiple=16", "model.puzzle_width=16", "batch=1", "warmup=0"]

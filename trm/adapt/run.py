@@ -19,7 +19,8 @@ from trm.arc.votes import ATTEMPTS, Score, Votes, score, write_submission
 from trm.errors import BadInput, TrmError
 from trm.files import check_writable
 from trm.tasks.arc.sets import answered
-from trm.tasks.arc.text import SAMPLES, VERSIONS, ArcTask, load, read_tasks, sample, samples, show
+from trm.tasks.arc.text import SAMPLES, VERSIONS, ArcTask, benchmark, read_tasks, sample, samples
+from trm.tasks.text import quoted
 
 # Which tasks
 
@@ -33,16 +34,16 @@ def one_task(name: str) -> ArcTask:
     """
     source, colon, id = name.partition(":")
     if source in VERSIONS and colon:
-        found = [task for part in load(source) for task in part if task.id == id]
+        found = [task for part in benchmark(source) for task in part if task.id == id]
         if not found:
-            raise BadInput(f"there is no task {show(id)} in {source}; give {source}:ID")
+            raise BadInput(f"there is no task {quoted(id)} in {source}; give {source}:ID")
         return found[0]
     if name in VERSIONS or name in SAMPLES:
         single = f", or {name}:ID for one task" if name in VERSIONS else ""
         raise BadInput(f"{name} is a set of tasks: give --all and --out DIR{single}")
     tasks = read_tasks(name)
     if len(tasks) != 1:
-        raise BadInput(f"{show(name)} holds {len(tasks)} tasks; give a file with one task, or --all")
+        raise BadInput(f"{quoted(name)} holds {len(tasks)} tasks; give a file with one task, or --all")
     return tasks[0]
 
 
@@ -65,9 +66,9 @@ def many_tasks(name: str, limit: int, seed: int) -> tuple[ArcTask, ...]:
     elif source in VERSIONS:
         if part not in ("", "training", "evaluation"):
             raise BadInput(
-                f"no part {show(part)} of {source}; choose training or evaluation, or leave out --all for one task"
+                f"no part {quoted(part)} of {source}; choose training or evaluation, or leave out --all for one task"
             )
-        sets = load(source)
+        sets = benchmark(source)
         everything = tuple({task.id: task for one in sets for task in one}.values())
         tasks = {"": everything, "training": sets.training, "evaluation": sets.evaluation}[part]
     else:

@@ -19,7 +19,8 @@ from trm.errors import BadInput
 from trm.files import write_text
 from trm.statistics import interval
 from trm.tasks.arc.augment import Augmentation, numbered
-from trm.tasks.arc.text import ArcTask, Grid, Pair, parse_grid, show
+from trm.tasks.arc.text import ArcTask, Grid, Pair, parse_grid
+from trm.tasks.text import quoted
 
 
 class Guess(NamedTuple):
@@ -111,7 +112,7 @@ def rank(ballot: Ballot, rule: str = "published") -> list[Grid]:
 
 def _ranked(ballot: Ballot, rule: str) -> list[bytes]:
     if rule not in RULES:
-        raise BadInput(f"no ranking rule {show(rule)}; choose one of {', '.join(RULES)}")
+        raise BadInput(f"no ranking rule {quoted(rule)}; choose one of {', '.join(RULES)}")
     return sorted(sorted(ballot), key=lambda key: RULES[rule](ballot[key]), reverse=True)
 
 
@@ -188,7 +189,7 @@ def _places(ranked: list[list[bytes]], task: ArcTask) -> list[float]:
     places = []
     for answers, pair in zip(ranked, task.test, strict=True):
         if pair.answer is None:
-            raise BadInput(f"task {show(task.id)} cannot be scored: a test answer is not known")
+            raise BadInput(f"task {quoted(task.id)} cannot be scored: a test answer is not known")
         truth = _key(pair.answer)
         places.append(answers.index(truth) if truth in answers else math.inf)
     return places
@@ -224,7 +225,7 @@ def check_submission(data: Any, tasks: Iterable[ArcTask]) -> dict[str, list[list
     attempts: dict[str, list[list[Grid]]] = {}
     names = [f"attempt_{number}" for number in range(1, ATTEMPTS + 1)]
     for task in tasks:
-        place = f"submission: task {show(task.id)}"
+        place = f"submission: task {quoted(task.id)}"
         entries = data.get(task.id)
         if not isinstance(entries, list):
             raise BadInput(f"{place}: there are no answers")
@@ -236,7 +237,7 @@ def check_submission(data: Any, tasks: Iterable[ArcTask]) -> dict[str, list[list
                 raise BadInput(f"{place}, answer {number}: must hold {' and '.join(names)} and nothing else")
             attempts[task.id].append([parse_grid(entry[name], f"{place}, answer {number}, {name}") for name in names])
     if unknown := set(data) - set(attempts):
-        raise BadInput(f"submission: there is no task {show(min(unknown, key=str))}")
+        raise BadInput(f"submission: there is no task {quoted(min(unknown, key=str))}")
     return attempts
 
 

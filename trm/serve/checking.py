@@ -12,10 +12,11 @@ from trm.errors import BadInput
 from trm.inference.puzzles import read_puzzle
 from trm.serve.limits import MAX_FAULTS
 from trm.serve.schemas import ArcPuzzle, Fault, Grid, Pair
-from trm.tasks.arc.text import ArcTask, parse, parse_task, show
+from trm.tasks.arc.text import ArcTask, parse, parse_task
 from trm.tasks.base import Task, Tokens
 from trm.tasks.maze.task import CHARACTERS
 from trm.tasks.sudoku.task import BLANKS, DIGITS, FIRST, FRAME, SIZES
+from trm.tasks.text import quoted
 from trm.tools.functions import check_arc_size
 
 SUDOKUS = {task.size: task for task in SIZES.values()}  # rows -> task
@@ -140,7 +141,7 @@ class SudokuForm(Form):
         signs = [sign for line in cells for sign in line]
         for cell, sign in enumerate(signs):
             if sign.upper() not in digits + BLANKS:
-                faults.append(fault(task, cell, f"{show(sign)} is not a digit (1-{digits[-1]}) or a blank"))
+                faults.append(fault(task, cell, f"{quoted(sign)} is not a digit (1-{digits[-1]}) or a blank"))
         tokens = np.array([digits.find(sign.upper()) + FIRST for sign in signs], np.uint8)  # not a digit: BLANK
         return faults + [fault(task, cell, what) for cell, what in task.clashes(tokens)]
 
@@ -169,7 +170,7 @@ class MazeForm(Form):
                 places.setdefault(sign, []).append((row, column))
         for sign, where in places.items():
             if sign not in MAZE_SIGNS:
-                message = f"{show(sign)} is not # (wall), . (open), S or G"
+                message = f"{quoted(sign)} is not # (wall), . (open), S or G"
             elif sign in "SG" and len(where) > 1:
                 message = f"there is more than one {sign}"
             else:

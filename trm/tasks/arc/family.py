@@ -25,7 +25,7 @@ class ArcFamily(Family):
     def task(self, name: str) -> Task:
         return Arc(name)
 
-    def load(self, task: Task, source: str, part: Part) -> Puzzles:
+    def load_puzzles(self, task: Task, source: str, part: Part) -> Puzzles:
         sets = arc_set(task.spec.name, source)
         return training_pairs(sets.tasks) if part == "train" else evaluation_pairs(sets.answered(), sets.tasks)
 
@@ -51,7 +51,7 @@ class ArcFamily(Family):
         return evaluation_pairs(sets.answered(), sets.tasks, embeddings_each(settings) - 1)
 
     def sampler(self, task: Task, puzzles: Puzzles, settings: DataSettings) -> Sampler:
-        """Raises BadInput where the model's table of puzzle embeddings is not the one that the tasks need."""
+        """See `Family.sampler`. Raises BadInput if the model's table of puzzle embeddings has the wrong size."""
         from trm.tasks.arc.training import sampler_of
 
         assert isinstance(puzzles, ArcPuzzles)

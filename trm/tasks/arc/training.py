@@ -1,7 +1,7 @@
-"""ARC in training: augmentations drawn when they are needed, by the rule of `trm.tasks.sampler`.
+"""What a run on ARC trains on: pairs of its tasks, augmented when they are drawn.
 
-The published data set writes a thousand augmented copies of every task to disk, four million rows. Here a row is a
-function of the seed, the slot and a counter, and only the pairs themselves are held.
+The published data set holds a thousand augmented copies of every task on disk, four million rows. Here each row is a
+function of the seed, the slot and a counter (see `trm.tasks.sampler`), and only the pairs themselves are in memory.
 """
 
 from __future__ import annotations
@@ -18,28 +18,32 @@ from trm.tasks.arc.text import ArcTask
 from trm.tasks.family import DataSettings
 from trm.tasks.sampler import PUZZLE, Draw, Reveal, Sampler
 
-AUGMENTATIONS = 1000  # of each task, as published
+AUGMENTATIONS = 1000  # of each task, as in the published set
 
 
 class ArcSettings(BaseModel):
-    """What a run on ARC has and others have not."""
+    """Settings that only runs on ARC have."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    augmentations: int = Field(AUGMENTATIONS, ge=0)  # of each task besides the task itself
-    by_task: bool = False  # one puzzle embedding for a task, instead of one for each of its augmentations
-    keep_leaks: bool = False  # train on pairs that give away a test, as the published set does
-    extra: str = ""  # a file or folder of further tasks to train on, their tests too, such as ConceptARC
+    augmentations: int = Field(AUGMENTATIONS, ge=0)  # of each task, besides the task itself
+    by_task: bool = False  # one puzzle embedding for each task, instead of one for each augmentation of it
+    keep_leaks: bool = False  # train on pairs that give away a test too, as the published set does
+    extra: str = ""  # a file or folder of further tasks to train on with their tests, such as ConceptARC
 
 
 class ArcSampler(Sampler):
-    """Pairs of ARC tasks for the slots of a global batch; every pair once an epoch, each time augmented anew.
+    """Pairs of ARC tasks for the slots of a global batch: each pair once an epoch, newly augmented every time.
 
     Args:
-        tasks: `trm.tasks.arc.task.training_tasks(...)`, leaks dropped or not.
-        augmentations: how many there are of each task besides the task itself; 0: it is only moved.
-        by_task: one puzzle embedding for a task; else one for each of its augmentations, as published.
-        translate: move the grids on the board, both alike; one pair of each augmented task stays where it is.
+        tasks: what `trm.tasks.arc.task.training_tasks` returns, with or without their leaks.
+        batch: slots of the global batch.
+        seed: of the random numbers.
+        augmentations: how many there are of each task, besides the task itself; 0: grids are only moved.
+        by_task: one puzzle embedding for each task, instead of one for each augmentation of it as published.
+        translate: move the two grids of a pair on the board, by the same offset. One pair of each augmented task always
+            stays at the corner.
+        task: None: ARC-AGI-1.
     """
 
     def __init__(
@@ -59,43 +63,43 @@ class ArcSampler(Sampler):
 
     @property
     def identifiers(self) -> int:
-        """Rows of the puzzle-embedding table, the blank one included."""
+        """Rows of the puzzle-embedding table, including the blank one."""
         return 1 + len(self.tasks) * (1 if self.by_task else self.augmentations + 1)
 
     def draw(self, slot: int, taken: int, progress: float) -> Draw:
-        """The pair that `slot` takes after `taken` others; the same whatever `progress` is."""
+        """The pair that `slot` takes after `taken` others. It does not depend on `progress`."""
         epoch, place = divmod(taken * self.batch + slot, len(self.rows))
-        at, number, pair = self.rows[int(self._epoch(epoch)[place])]
+        row = self.rows[int(self._epoch(epoch)[place])]
         rng = np.random.default_rng([self.seed, PUZZLE, slot, taken])
         which = int(rng.integers(self.augmentations + 1))
-        task = self.tasks[at]
+        task = self.tasks[row.task]
         augmentation: Augmentation = numbered(self.seed, task.id, which)
-        assert pair.answer is not None  # rows have answers
-        question, answer = augmentation.apply(pair.question), augmentation.apply(pair.answer)
-        moved = self.translate and number != still(self.seed, task.id, which, len(task.train + task.test))
+        assert row.pair.answer is not None
+        question, answer = augmentation.apply(row.pair.question), augmentation.apply(row.pair.answer)
+        moved = self.translate and row.number != still(self.seed, task.id, which, len(task.train + task.test))
         offset = random_offset(rng, question.shape, answer.shape) if moved else CORNER
-        id = identifier(at, 0, 0) if self.by_task else identifier(at, which, self.augmentations)
+        id = identifier(row.task, 0, 0) if self.by_task else identifier(row.task, which, self.augmentations)
         return Draw(encode(question, offset), encode(answer, offset), id)
 
 
 def augmentations(settings: DataSettings) -> int:
-    """Of each ARC task besides the task itself."""
+    """How many augmentations a run has of each task, besides the task itself."""
     return settings.arc.augmentations if settings.augment else 0
 
 
 def embeddings_each(settings: DataSettings) -> int:
-    """Puzzle embeddings for each ARC task: a single one, or one for the task and one for each augmentation."""
+    """How many puzzle embeddings each task has: one, or one for the task itself and one for each augmentation."""
     return 1 if settings.arc.by_task else 1 + augmentations(settings)
 
 
 def sampler_of(puzzles: ArcPuzzles, settings: DataSettings) -> ArcSampler:
-    """Raises BadInput where the model's table of puzzle embeddings is not the one that the tasks need."""
+    """The sampler of a run. Raises BadInput if the model's table of puzzle embeddings has the wrong size."""
     each, tasks = embeddings_each(settings), puzzles.tasks
     sampler = ArcSampler(
         tasks, settings.batch, settings.seed, augmentations(settings), settings.arc.by_task, translate=settings.augment
     )
     have, need = settings.model.puzzle_ids, sampler.identifiers
-    if have and have != need:  # 0: the model tells no puzzles apart
+    if have and have != need:  # 0: the model has no puzzle embeddings
         embeddings = f"{each} puzzle embedding{'s' if each > 1 else ''} each"
         raise BadInput(
             f"model.puzzle_ids is {have}, but {len(tasks)} tasks with {embeddings} and a blank one need {need}: "

@@ -1,4 +1,4 @@
-"""The family of tasks that a user's data and structure file define."""
+"""The family of custom tasks, which a user's data and structure file define."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from trm.tasks.family import Family
 
 
 class CustomFamily(Family):
-    """Its tasks are known once a model of theirs has been loaded, or a run of theirs begun."""
+    """Custom tasks. A task is known from when a model for it has been loaded, or a run on it has begun."""
 
     name = NAME
 
     def __init__(self) -> None:
-        self.tasks: dict[str, Custom] = {}  # by the name of their spec, which holds a digest of their definition
+        self.tasks: dict[str, Custom] = {}  # by the name of the spec, which holds a digest of the structure
 
     def task_names(self) -> tuple[str, ...]:
         return tuple(self.tasks)
@@ -30,5 +30,5 @@ FAMILY = CustomFamily()
 
 
 def remember(task: Custom) -> None:
-    """Make a task known to `trm.tasks.get_task` by the name of its spec."""
+    """Make a task available to `trm.tasks.get_task` by the name of its spec."""
     FAMILY.tasks[task.spec.name] = task

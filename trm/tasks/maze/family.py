@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from trm.errors import BadInput
 from trm.tasks.base import Puzzles, Task
 from trm.tasks.family import DataSettings, Family, Part
-from trm.tasks.maze.task import Maze, by_name, maze_for
+from trm.tasks.maze.task import Maze, maze_for
 
 if TYPE_CHECKING:
     from trm.tasks.sampler import Sampler
@@ -17,16 +18,19 @@ if TYPE_CHECKING:
 class MazeFamily(Family):
     name = "maze"
     weights = "maze"
-    # News travels 5 moves a step, from G to S and back: enough for paths of some 600 moves.
+    # Information spreads 5 moves a step and must go from G to S and back: enough for paths of some 600 moves.
     thinking: ClassVar[Mapping[str, Any]] = {"steps": 256, "restarts": 3, "noise": 0.5}
     dataset = "sapientinc/maze-30x30-hard-1k"
     any_size = True
 
     def task(self, name: str) -> Task:
-        maze = by_name(name)
-        if maze is None:
+        """Raises BadInput for what is no name of a maze, and for a size that is not supported."""
+        if name == Maze().spec.name:
+            return Maze()
+        size = re.fullmatch(r"maze-([1-9][0-9]{0,8})x([1-9][0-9]{0,8})", name)
+        if size is None:
             raise BadInput(f"task {name!r} is unknown; a maze is called maze (30x30) or, for example, maze-20x40")
-        return maze
+        return Maze(int(size[1]), int(size[2]))
 
     def task_for(self, text: str, default: Task | None = None) -> Maze:
         return maze_for(text, default if isinstance(default, Maze) else None)

@@ -1,4 +1,4 @@
-"""Mazes in training: rows as they are, other ends in their walls, windows on them, or new mazes without end."""
+"""What a run on mazes trains on: rows of a set, other ends in their walls, windows on them, or new mazes from them."""
 
 from __future__ import annotations
 
@@ -11,37 +11,39 @@ from pydantic import BaseModel, ConfigDict, Field
 from trm.errors import BadInput
 from trm.tasks import hub
 from trm.tasks.base import Puzzles, Tokens
-from trm.tasks.maze.sets import complete, embedded, generate, renew, usual_least
-from trm.tasks.maze.task import Maze, maze_for
-from trm.tasks.text import read_file
+from trm.tasks.maze.sets import embedded, generate, read_mazes, renew, usual_least
+from trm.tasks.maze.task import Maze
 
-GENERATED = "generated"  # the source that is not a set
-POOL = 512  # mazes from which others are made
-POOL_SEED = 1 << 32  # far from the seeds that people give to `trm data maze`
+GENERATED = "generated"  # the source of new mazes
+POOL = 512  # mazes that new ones are made from
+POOL_SEED = 1 << 32  # far from any seed that people give to `trm data maze`
 
 
 class MazeSettings(BaseModel):
-    """What a run on mazes has and others have not."""
+    """Settings that only runs on mazes have."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ends: float = Field(0.0, ge=0, le=1)  # share of the mazes that get another start and goal in the same walls
-    # The path of new mazes, windows and other ends is at least this share of the usual one for the size (109 at 30x30).
+    # New mazes, windows and other ends have a path of at least this share of the usual length (109 moves at 30x30).
     least: float = Field(1.0, gt=0, le=1)
 
 
 @dataclass(frozen=True)
 class TrainingMaze(Maze):
-    """`Maze` whose `augment` makes a maze to train on from a row of the data."""
+    """A `Maze` whose `augment` turns a row of the data into a maze to train on."""
 
-    rows: Maze = field(default_factory=Maze)  # the size of the data's mazes; of larger ones windows are shown
-    new: bool = False  # make another maze from each
-    turned: bool = True  # into one of its symmetric images
-    moved: float = 0.0  # share that gets other ends
-    least: int = 1  # moves
+    rows: Maze = field(default_factory=Maze)  # the size of the data's mazes; windows are cut out of larger ones
+    new: bool = False  # make a new maze from each
+    turned: bool = True  # turn and mirror at random
+    moved: float = 0.0  # share of the mazes that get other ends
+    least: int = 1  # moves from S to G in what is made
 
     def augment(self, question: Tokens, answer: Tokens, rng: np.random.Generator) -> tuple[Tokens, Tokens]:
-        """question, answer: [cells of `rows`] -> [cells]. Raises BadInput where no window has a path that long."""
+        """A maze of this size, [cells] each, from a row of the data, [cells of `rows`] each.
+
+        Raises BadInput if no window has a path of `least` moves.
+        """
         changed = question
         if self.new:
             changed = renew(self, question, rng, self.least)
@@ -51,7 +53,7 @@ class TrainingMaze(Maze):
             except BadInput as error:
                 raise BadInput(f"{error}: --set maze.least=... lower") from None
         elif self.moved and rng.random() < self.moved:
-            # The maze's own ends are that far apart, so there are such ends.
+            # No more than the maze's own ends are apart, so that such ends exist.
             changed = self.other_ends(question, rng, min(self.least, int(self.moves(question[None])[0])))
         if self.turned:
             return super().augment(changed, answer, rng)
@@ -60,24 +62,24 @@ class TrainingMaze(Maze):
 
 @dataclass(frozen=True)
 class MazePuzzles(Puzzles):
-    """Rows of the data, and the task that makes training mazes from them, of another size perhaps."""
+    """Rows of the data, and the task, perhaps of a smaller size, that makes mazes to train on from them."""
 
     task: TrainingMaze = TrainingMaze()
 
 
 def training_mazes(maze: Maze, source: str, limit: int, turned: bool, settings: MazeSettings) -> MazePuzzles:
-    """What a run on mazes of this size is trained on.
+    """What a run on mazes trains on.
 
     Args:
         maze: the size of the mazes to train on.
-        source: 'generated', 'embedded', 'hub' (the benchmark's training rows), or a file's path; its mazes may be
-            larger, and need no answers.
-        limit: take the first so many rows of it; 0: all.
-        turned: show symmetric images.
-        settings: of the mazes that are made.
+        source: `generated`, `embedded`, `hub` (the benchmark's training rows), or the path of a file, whose mazes may
+            be larger and need no answers.
+        limit: use only the first rows, this many; 0: all.
+        turned: turn and mirror the mazes at random.
+        settings: for the mazes that are made.
 
     Raises:
-        BadInput: no such file, a bad maze, mazes smaller than those to train on, or a path that is too long for them.
+        BadInput: no such file, a bad maze, mazes smaller than those to train on, or none with a path that long.
     """
     least = max(1, round(settings.least * usual_least(maze.height, maze.width)))
     rows, new = maze, source == GENERATED
@@ -88,9 +90,7 @@ def training_mazes(maze: Maze, source: str, limit: int, turned: bool, settings: 
     elif source == "hub":
         rows, puzzles = Maze(), hub.download(Maze())
     else:
-        text = read_file(source)
-        rows = maze_for(text, maze)
-        puzzles = complete(rows.read(text), rows)
+        rows, puzzles = read_mazes(source, maze)
     if rows.height < maze.height or rows.width < maze.width:
         raise BadInput(f"the mazes of {source} are {rows.height}x{rows.width}, too small for {maze.spec.name}")
     if limit:
@@ -101,7 +101,7 @@ def training_mazes(maze: Maze, source: str, limit: int, turned: bool, settings: 
 
 @lru_cache(maxsize=4)
 def pool(height: int, width: int, least: int) -> Puzzles:
-    """Hard mazes of a size for `renew` to begin with, always the same; made in seconds where they do not ship."""
+    """Hard mazes of a size from which `renew` makes others; always the same ones. Made in seconds where none ship."""
     if (height, width, least) == (30, 30, usual_least(30, 30)):
         return embedded("train")
     return generate("hard", POOL, POOL_SEED, height, width, least)
