@@ -34,7 +34,7 @@ def torch_model(stored: Stored) -> Exported:
     @torch.inference_mode()
     def step(y: Floats, z: Floats, question: npt.NDArray[np.int64]) -> tuple[Floats, Floats, Floats, Floats]:
         output = model(State(torch.from_numpy(y), torch.from_numpy(z)), torch.from_numpy(question))
-        y, z, logits, halt = (part.numpy() for part in (*output.state, output.logits, output.halt))
+        y, z, logits, halt = (part.numpy() for part in (output.state.y, output.state.z, output.logits, output.halt))
         return y, z, logits, halt
 
     start = model.start(1)

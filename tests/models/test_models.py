@@ -106,7 +106,7 @@ def test_local_halting_sees_every_cell() -> None:
 def reference_step(model: TRM, state: State, question: torch.Tensor) -> State:
     """Figure 3 of the paper, word for word."""
     x = model.frame.embed(question.long(), None)
-    y, z = state
+    y, z = state.y, state.z
     for _ in range(model.config.T):
         for _ in range(model.config.n):
             z = model.blocks(x + y + z)

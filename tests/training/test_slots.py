@@ -20,7 +20,7 @@ from trm.training.sampler import Reveal, Sampler
 def test_a_noisy_start_is_drawn_for_every_puzzle_anew(small_csv: Path) -> None:
     still, noisy = trainer(small_csv), trainer(small_csv, "start_noise=0.25")
     starts = [subject.refill(slice(0, 8), State(subject.slots.y, subject.slots.z)) for subject in (still, noisy)]
-    for before, after in zip(*starts, strict=True):
+    for before, after in ((getattr(start, part) for start in starts) for part in "yz"):
         added = after - before
         assert added.std() == pytest.approx(0.25, rel=0.1)
         assert len({row.numpy().tobytes() for row in added}) == len(added)
@@ -115,20 +115,22 @@ def test_draws_depend_on_the_slot_alone_and_reveal_fades(small_csv: Path) -> Non
 def test_a_puzzle_may_start_from_what_the_one_before_it_left(small_csv: Path) -> None:
     subject = trainer(small_csv, "carry=0.3", "start_noise=0")
     start, whole = subject.model.start(8), slice(0, 8)
-    for new, old in zip(start, subject.refill(whole, State(start.y + 1, start.z + 1)), strict=True):
-        assert torch.equal(new, old)  # there was none before
+    filled = subject.refill(whole, State(start.y + 1, start.z + 1))  # there was none before
+    assert torch.equal(filled.y, start.y)
+    assert torch.equal(filled.z, start.z)
     kept = []
     for turn in range(100):
         subject.slots.halted = torch.tensor([True] * 7 + [False])
-        before = State(*(torch.randn(part.shape, requires_grad=True) for part in start))
+        before = start.map(lambda part: torch.randn(part.shape, requires_grad=True))
         after = subject.refill(whole, before)
         kept.append([torch.equal(old, new) for old, new in zip(before.y, after.y, strict=True)])
         for slot, goes_on in enumerate(kept[-1]):
-            for first, old, new in zip(start, before, after, strict=True):
-                assert torch.equal(new[slot], old[slot] if goes_on else first[slot])
+            expected = before if goes_on else start
+            assert torch.equal(after.y[slot], expected.y[slot])
+            assert torch.equal(after.z[slot], expected.z[slot])
         assert subject.slots.taken.tolist() == [turn + 2] * 7 + [1]
         # What a puzzle costs is nothing to the one before it.
-        for gradient in torch.autograd.grad(after.y.sum() + after.z.sum(), tuple(before)):
+        for gradient in torch.autograd.grad(after.y.sum() + after.z.sum(), (before.y, before.z)):
             assert gradient.flatten(1).any(1).tolist() == [False] * 7 + [True]
     assert all(row[7] for row in kept)
     share = np.mean([row[:7] for row in kept])

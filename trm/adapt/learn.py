@@ -150,7 +150,7 @@ class Trained:
                     optimizer.step()
                     optimizer.zero_grad(set_to_none=True)
                 ema.update(self.model)
-                state, loss = type(state)(*(part.detach() for part in state)), value.item()
+                state, loss = state.detach(), value.item()
                 fit.steps += 1
             right = right + 1 if exact(logits, batch) else 0
             fit.loss = loss if fit.loss == math.inf else 0.95 * fit.loss + 0.05 * loss

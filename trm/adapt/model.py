@@ -112,7 +112,7 @@ class AdaptModel(nn.Module):
 
     def forward(self, state: State, batch: Batch) -> tuple[State, Tensor]:
         """-> the next state, and logits [batch, height, width, colours]"""
-        (y, z), x, block = state, self.embed(batch), self.blocks[0]
+        y, z, x, block = state.y, state.z, self.embed(batch), self.blocks[0]
         inside = batch.canvas[:, None, :, :, None].to(x.dtype)
         for _ in range(self.n):
             z = block(x + y + z, inside)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from trm.inference.loop import Thinking, Until, confidence_in, enough, solve
-from trm.models.base import Model, State
+from trm.models.base import Model, join
 from trm.store.stored import Stored
 from trm.tasks.base import Bools, Ints, Puzzles, Scored, Task, Tokens, check
 
@@ -95,7 +95,7 @@ def steps_of(
         fresh = np.arange(first, min(first + batch - len(rows), count))
         if len(fresh):
             first, more = first + len(fresh), model.start(len(fresh))
-            state = State(torch.cat((state.y, more.y)), torch.cat((state.z, more.z)))
+            state = join((state, more))
             rows, number = np.concatenate((rows, fresh)), np.append(number, np.zeros(len(fresh), np.int64))
         question = puzzles.question[rows]
         ids = None if puzzles.ids is None else torch.from_numpy(puzzles.ids[rows]).to(device)
@@ -110,7 +110,7 @@ def steps_of(
         yield Step(rows, number, tokens, valid, (output.halt > 0).cpu().numpy() | done, leaving)
         if leaving.any():
             stay = torch.from_numpy(~leaving).to(device)
-            rows, number, state = rows[~leaving], number[~leaving], State(state.y[stay], state.z[stay])
+            rows, number, state = rows[~leaving], number[~leaving], state.take(stay)
 
 
 def evaluate(

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from trm.errors import BadInput
-from trm.models import Output, State
-from trm.models.base import Model
+from trm.models.base import Model, Output, State, join
 from trm.store.stored import Stored
 from trm.tasks.base import Bools, Task, Tokens, check, settled
 
@@ -106,14 +105,14 @@ def draws(thinking: Thinking, question: Tokens, start: int) -> np.random.SeedSeq
 def start_state(model: Model, question: Tokens, items: list[tuple[int, int]], thinking: Thinking) -> State:
     """Where each (puzzle, start) begins: the model's own state for start 0, with noise of its own for any other."""
     state = model.start(len(items))
-    parts = [part.clone() for part in state]
+    state = state._replace(y=state.y.clone(), z=state.z.clone())
     for i, (row, start) in enumerate(items):
         if start and thinking.noise:
             seed = draws(thinking, question[row], start).generate_state(1)[0]
             drawn = torch.Generator().manual_seed(int(seed))
-            for part in parts:
+            for part in (state.y, state.z):
                 part[i] += thinking.noise * torch.randn(part[i].shape, generator=drawn)
-    return State(*parts)
+    return state
 
 
 def guess(
@@ -173,7 +172,7 @@ def think(
         fresh = [waiting.popleft() for _ in range(min(len(waiting), batch - len(items)))]
         if fresh:
             more = start_state(model, question, fresh, thinking)
-            state = State(torch.cat((state.y, more.y)), torch.cat((state.z, more.z)))
+            state = join((state, more))
             items, done = items + fresh, np.append(done, np.zeros(len(fresh), np.int64))
         output: Output = model(state, torch.from_numpy(asked[[row for row, _ in items]]))
         done += 1
@@ -194,7 +193,7 @@ def think(
             asked[row] = guess(task, question[row], belief, model.first_token, thinking.guesses, rng)
         waiting.extend(again)
         stay = torch.from_numpy(~leave)
-        state = State(output.state.y[stay], output.state.z[stay])
+        state = output.state.take(stay)
         items, done = [item for item, left in zip(items, leave, strict=True) if not left], done[~leave]
     # Where time ran out, puzzles that were never looked at get one look.
     unseen = [(row, 0) for row, thought in enumerate(thoughts) if thought.best is None]

@@ -20,8 +20,6 @@ from trm.inference import loop as solver
 from trm.inference.defaults import default_weights, usual_thinking
 from trm.inference.loop import Look, Thinking, Thoughts, think
 from trm.inference.puzzles import Puzzle, read_puzzle
-from trm.models import ModelConfig
-from trm.models.turns import latent
 from trm.store.stored import Stored
 from trm.tasks import TASKS, get_task
 from trm.tasks.base import Spec, Task, Tokens, accepted, check, checkable
@@ -214,7 +212,7 @@ def watch(stored: Stored, task: Task, question: Tokens, thinking: Thinking) -> I
     thought = Thoughts()
     kept: list[Step] = []
     for look in think(stored, task, question[None], [thought], thinking, 1):
-        step = step_of(stored.model.config, task, look, thought.steps)
+        step = step_of(task, look, thought.steps)
         kept.append(step)
         if look.ended[0]:
             step = replace(step, answer=answer_of(task, question, thought.answer(), partial(tuple, kept)))
@@ -226,10 +224,10 @@ def replay(stored: Stored, task: Task, question: Tokens, thinking: Thinking, ste
     thought = Thoughts()
     endless = replace(thinking, until="end", seconds=None)
     looks = think(stored, task, question[None], [thought], endless, 1)
-    return [step_of(stored.model.config, task, look, thought.steps) for look in islice(looks, steps)]
+    return [step_of(task, look, thought.steps) for look in islice(looks, steps)]
 
 
-def step_of(config: ModelConfig, task: Task, look: Look, number: int) -> Step:
+def step_of(task: Task, look: Look, number: int) -> Step:
     """The step of a batch of one puzzle."""
     output, tokens = look.output, look.tokens[0]
     return Step(
@@ -241,7 +239,7 @@ def step_of(config: ModelConfig, task: Task, look: Look, number: int) -> Step:
         confidence=float(look.confidence[0]),
         cells=output.logits[0].softmax(-1).amax(-1).numpy().reshape(shape(task)),
         moved_y=root_mean_square(output.state.y - look.before.y),
-        moved_z=root_mean_square(latent(config, output.state.z - look.before.z)),
+        moved_z=root_mean_square(output.state.z - look.before.z),
     )
 
 

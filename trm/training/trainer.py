@@ -186,7 +186,7 @@ class Trainer:
         rows = over.nonzero().flatten().tolist()
         start = self.model.start(len(over))
         if rows:
-            start, left = self.noisy(start, part, rows), State(state.y.detach(), state.z.detach())
+            start, left = self.noisy(start, part, rows), state.detach()
             start = select(self.carried(part, rows), left, start)
             self.take([part.start + row for row in rows])
         slots.steps[part] = slots.steps[part].masked_fill(over, 0) + 1
@@ -223,11 +223,12 @@ class Trainer:
         if not config.start_noise:
             return start
         start = State(start.y.clone(), start.z.clone())
-        sizes = [values[0].numel() for values in start]
+        parts = (start.y, start.z)
+        sizes = [values[0].numel() for values in parts]
         first_slot, taken = distributed.rank() * len(self.slots.steps) + part.start, self.slots.taken[part].tolist()
         for row in rows:
             drawn = start_noise(config.seed, first_slot + row, taken[row], sum(sizes), self.device).to(start.y)
-            for values, noise in zip(start, torch.split(drawn, sizes), strict=True):
+            for values, noise in zip(parts, torch.split(drawn, sizes), strict=True):
                 values[row] += config.start_noise * noise.view_as(values[row])
         return start
 
