@@ -24,8 +24,9 @@ from trm.arc.votes import PASSES, RULES, Guess, Score, Votes, augmented, collect
 from trm.devices import pick_device
 from trm.errors import BadInput
 from trm.files import check_writable
-from trm.inference.evaluate import think
+from trm.inference.evaluate import final_answers
 from trm.store.stored import Stored
+from trm.tasks import get_task
 from trm.tasks.arc.augment import Augmentation, decode, identifier
 from trm.tasks.arc.sets import answered, held_out_tasks
 from trm.tasks.arc.text import ArcTask, Grid
@@ -94,18 +95,15 @@ class ModelPredictor:
 
     def __call__(self, task: ArcTask, question: Grid, augmentations: Sequence[Augmentation]) -> list[Guess]:
         """One guess each. `augmentations` are the first ones of the model's own seed: their numbers name embeddings."""
-        tokens = torch.from_numpy(np.stack([augmentation.encode(question) for augmentation in augmentations]))
-        ids = torch.tensor([self.known.embedding(task.id, number) for number in range(len(augmentations))])
+        tokens = np.stack([augmentation.encode(question) for augmentation in augmentations])
+        ids = np.array([self.known.embedding(task.id, number) for number in range(len(augmentations))])
+        model, board = self.stored.model, get_task(self.stored.spec.name)
         guesses: list[Guess] = []
-        for start in range(0, len(tokens), self.batch):
-            part = slice(start, start + self.batch)
-            *_, (answer, halt, _) = think(
-                self.stored.model, tokens[part].to(self.device), self.steps, ids[part].to(self.device)
-            )
-            grids = answer.to(torch.uint8).cpu().numpy()
-            for grid, sure, augmentation in zip(grids, halt.sigmoid().tolist(), augmentations[part], strict=True):
+        for answers in final_answers(model, board, tokens, ids, self.steps, self.batch, self.device):
+            part = augmentations[len(guesses) : len(guesses) + len(answers.tokens)]
+            for grid, sure, augmentation in zip(answers.tokens, answers.halting.tolist(), part, strict=True):
                 guesses.append((decode(grid, augmentation.offset), sure))
-            self.tick(len(grids))
+            self.tick(len(part))
         return guesses
 
 

@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from trm import plot
 from trm.devices import pick_device
-from trm.inference.evaluate import Chosen, evaluate, evaluate_thinking
+from trm.inference.evaluate import StartsResult, evaluate, evaluate_starts
 from trm.inference.loop import Thinking
 from trm.inference.rows import SETS, rows_for
 from trm.models.turns import unasked
@@ -42,9 +42,7 @@ def evaluate_and_print(
         if thinking.restarts:
             model.to("cpu")  # where the solver is at home
             bar = progress.add_task("restarting", total=len(puzzles))
-            chosen = evaluate_thinking(
-                stored, task, puzzles, thinking, batch, progress=lambda n: progress.advance(bar, n)
-            )
+            chosen = evaluate_starts(stored, task, puzzles, thinking, batch, lambda n: progress.advance(bar, n))
     source = data if data in SETS else Path(data).name
     title = f"{stored.name} on {len(puzzles)} puzzles ({source})"
     if png is not None:
@@ -73,7 +71,7 @@ def evaluate_and_print(
         console.print(f"{chosen.steps / chosen.rows:.0f} steps a puzzle, {chosen.rows / chosen.seconds:.1f} puzzles/s")
 
 
-def choices(chosen: Chosen, thinking: Thinking) -> dict[str, int]:
+def choices(chosen: StartsResult, thinking: Thinking) -> dict[str, int]:
     """How the answers were chosen -> rows right. Where the rules end the thinking, they are what chooses."""
     rules = {"rules": chosen.by_rules}
     return rules if thinking.until == "valid" else {"confidence": chosen.by_confidence, **rules}
