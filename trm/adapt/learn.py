@@ -175,7 +175,7 @@ class TaskModel:
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             ema.update(self.model)
-            state, loss = State(y=state.y.detach(), z=state.z.detach()), value.item()
+            state, loss = state.detach(), value.item()
             self.fit.updates += 1
         return logits, loss
 
