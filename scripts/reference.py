@@ -24,7 +24,8 @@ SECTIONS = {  # heading -> names in trm
     "tasks.maze.training.MazeSettings tasks.arc.training.ArcSettings tasks.custom.structure.Structure",
     "Evaluating": "inference.evaluate.evaluate inference.evaluate.Evaluation statistics.interval",
     "Tasks and mixers of your own": "tasks.family.register_task models.register_mixer tasks.family.get_task "
-    "tasks.load_puzzles tasks.base.Task tasks.base.Scored tasks.base.Hinted tasks.base.Hint tasks.base.Spec tasks.base.Puzzles",
+    "tasks.load_puzzles tasks.base.Task tasks.base.Scored tasks.base.Hinted tasks.base.Hint tasks.base.Spec "
+    "tasks.base.Puzzles",
     "Tools for language models": "tools.call tools.schemas tools.use_weights tools.solve_sudoku tools.solve_maze "
     "tools.solve_arc tools.check_answer tools.Result tools.Solution tools.ArcSolution tools.Stopped",
     "Errors": "errors.TrmError errors.BadInput",
