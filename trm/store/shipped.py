@@ -21,16 +21,6 @@ RENAMED = {
 # Models that shipped once. Commit e16795c is the last that has them.
 REMOVED = ("sudoku-extreme-cpu", "sudoku-extreme-cpu-wide", "sudoku-extreme-gpu-varied")
 
-# Former names of models, which their runs and presets had too.
-RENAMED = {
-    "sudoku-extreme-cpu-varied": "sudoku",
-    "sudoku-extreme-cpu-search": "sudoku-search",
-    "sudoku-extreme-cpu-pair": "sudoku-search-x2",
-    "sudoku-extreme-cpu-turns": "sudoku-search-x4",
-    "maze-hard-cpu": "maze",
-    "maze-hard-cpu-generated": "maze-generated",
-}
-
 
 def shipped_names() -> list[str]:
     return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
