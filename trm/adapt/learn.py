@@ -23,7 +23,6 @@ from trm.adapt.canvas import Canvas, canvases
 from trm.adapt.examples import PLACES, collate, example, named_colours, palette
 from trm.adapt.model import AdaptModel, Batch
 from trm.arc.votes import Guess, Votes, collect
-from trm.models.base import State
 from trm.tasks.arc.augment import DIHEDRAL, Augmentation
 from trm.tasks.arc.text import ArcTask, Grid, Pair
 from trm.training.ema import Ema, load
