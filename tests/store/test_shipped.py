@@ -32,7 +32,7 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_former_name_finds_the_model_and_says_so_once(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for old, new in shipped.RENAMED.items():
         assert store.find(old) == store.find(old) == SHIPPED / new
-        assert capsys.readouterr() == ("", f"trm: model {old} is now called {new}\n")
+        assert capsys.readouterr() == ("", f"trm: model {old} is now {new}\n")
     assert set(shipped.RENAMED.values()) <= set(shipped_names())
     assert not shipped.RENAMED.keys() & set(shipped_names())
 
@@ -40,7 +40,7 @@ def test_a_former_name_finds_the_model_and_says_so_once(fresh: Path, capsys: pyt
 def test_a_former_name_loads(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert trm.load("sudoku-extreme-cpu-varied").name == "sudoku"
     assert trm.load("sudoku").name == "sudoku"
-    assert capsys.readouterr().err == "trm: model sudoku-extreme-cpu-varied is now called sudoku\n"
+    assert capsys.readouterr().err == "trm: model sudoku-extreme-cpu-varied is now sudoku\n"
 
 
 def test_a_folder_of_a_former_name_comes_first(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,10 @@ from trm.files import check_outside
 
 TaskArgument = Annotated[
     str,
-    typer.Argument(help="A task: its JSON file, or arc-agi-1:ID. With --all: a folder, a file of tasks, or arc-agi-1"),
+    typer.Argument(
+        metavar="TASK",
+        help="A task: its JSON file, or arc-agi-1:ID. With --all: a folder, a file of tasks, or arc-agi-1",
+    ),
 ]
 AllOption = Annotated[
     bool, typer.Option("--all", help="Solve every task of TASK. Needs --out; tasks that are done there are skipped")

@@ -40,7 +40,7 @@ class App(typer.Typer):
 
 app = App(
     name="trm",
-    help="Tiny Recursive Models: train, evaluate and use small networks that solve hard puzzles.",
+    help="Tiny Recursive Models: train, evaluate and use small networks that solve hard puzzles",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

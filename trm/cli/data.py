@@ -9,7 +9,7 @@ import typer
 
 from trm.cli.app import App, app
 
-data_app = App(help="Make puzzles to train on or to test with.", no_args_is_help=True)
+data_app = App(help="Make puzzles to train on or to test with", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
 OutArgument = Annotated[

@@ -15,9 +15,9 @@ from trm.cli.train import PresetArgument, SettingsOption, StructureOption, confi
 def describe(
     preset: PresetArgument,
     settings: SettingsOption = None,
-    data: Annotated[str | None, typer.Option("--data", help="For the preset custom: its pairs, .npz or CSV.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="For the preset custom: its pairs, .npz or CSV")] = None,
     structure: StructureOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else")] = False,
     threads: ThreadsOption = 0,
 ) -> None:
     """Describe a preset: its model, what it costs, and how long it would take on this machine."""

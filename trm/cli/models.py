@@ -12,7 +12,7 @@ from trm.cli.app import app
 
 @app.command()
 def models(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list and nothing else.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list and nothing else")] = False,
 ) -> None:
     """List the models that ship: what they are for, how well they do, and how they were trained.
 

@@ -14,7 +14,7 @@ from trm.cli.app import GuessesOption, NoiseOption, RestartsOption, ThreadsOptio
 @app.command()
 def solve(
     task_name: Annotated[str, typer.Argument(metavar="TASK", help="sudoku, maze, or custom with --weights")],
-    puzzle: Annotated[str, typer.Argument(help="The puzzle itself, a file, or - for standard input")],
+    puzzle: Annotated[str, typer.Argument(metavar="PUZZLE", help="The puzzle itself, a file, or - for standard input")],
     weights: WeightsOption = None,
     steps: Annotated[
         int | None,

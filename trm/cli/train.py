@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from trm.training.config import RunConfig
     from trm.training.presets import Preset
 
-PresetArgument = Annotated[str, typer.Argument(help="A preset's name; `trm train list` shows them.")]
+PresetArgument = Annotated[str, typer.Argument(metavar="PRESET", help="A preset's name; `trm train list` shows them")]
 SettingsOption = Annotated[
-    list[str] | None, typer.Option("--set", help="A setting of the run as key=value, such as lr=0.001; repeatable.")
+    list[str] | None, typer.Option("--set", help="A setting of the run as key=value, such as lr=0.001; repeatable")
 ]
 StructureOption = Annotated[
-    Path | None, typer.Option("--structure", help="For the preset custom: a TOML or JSON file, see docs/custom.md.")
+    Path | None, typer.Option("--structure", help="For the preset custom: a TOML or JSON file, see docs/custom.md")
 ]
 
 
@@ -37,21 +37,21 @@ def train(
         typer.Option(
             "--data",
             help="A CSV file, embedded, hub or generated (mazes); for ARC a folder of tasks, for custom an .npz or CSV "
-            "file. \\[default: the preset's]",
+            "file [default: the preset's]",
         ),
     ] = None,
     structure: StructureOption = None,
     updates: Annotated[
-        int | None, typer.Option("--updates", help="Updates of the weights. \\[default: the preset's]", min=1)
+        int | None, typer.Option("--updates", help="Updates of the weights [default: the preset's]", min=1)
     ] = None,
     steps: Annotated[int | None, typer.Option("--steps", hidden=True, min=1)] = None,
     minutes: Annotated[
-        float | None, typer.Option("--minutes", help="Train for about this long, instead of --updates.", min=0.01)
+        float | None, typer.Option("--minutes", help="Train for about this long, instead of --updates", min=0.01)
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="The run's folder. \\[default: runs/PRESET]")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint in the run's folder.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="The run's folder [default: runs/PRESET]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint in the run's folder")] = False,
     procs: Annotated[
-        int, typer.Option("--procs", help="Local processes; 0: as many as suit preset and machine.", min=0)
+        int, typer.Option("--procs", help="Local processes; 0: as many as suit preset and machine", min=0)
     ] = 0,
     threads: ThreadsOption = 0,
 ) -> None:
@@ -160,7 +160,9 @@ def train_here(config: RunConfig | None, folder: Path, name: str, minutes: float
         minutes: see `trm.training.run.train`.
         threads: of this process; 0: its share of the cores.
     """
+    from trm.tasks import find_family
     from trm.training import distributed
+    from trm.training.presets import get_preset
     from trm.training.run import train
 
     set_threads(threads or max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
@@ -169,7 +171,8 @@ def train_here(config: RunConfig | None, folder: Path, name: str, minutes: float
         finished = train(config, folder, name, minutes, config is None, command, device)
         first = distributed.rank() == 0
     if first and finished:
-        print(f"trained: {folder} (weights in model.safetensors); next: trm eval {folder}", file=sys.stderr)
+        command = "trm eval-arc" if find_family(get_preset(name).config.task).votes else "trm eval"
+        print(f"trained: {folder} (weights in model.safetensors); next: {command} {folder}", file=sys.stderr)
     elif first:
         print(f"stopped; go on with: trm train {name} --out {folder} --resume", file=sys.stderr)
     if "RANK" in os.environ:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cache
 from pathlib import Path
 
 from trm.errors import BadInput
+from trm.renames import report_rename
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 # Former names of models, and of the presets that train them.
@@ -46,4 +46,4 @@ def current_name(name: str) -> str:
 
 @cache
 def report_renamed(name: str) -> None:
-    print(f"trm: model {name} is now called {RENAMED[name]}", file=sys.stderr)
+    report_rename(f"model {name}", RENAMED[name])

@@ -11,17 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from trm.settings import Settings
 from trm.tasks.base import Puzzles, Task, Tokens
 
 ORDER, PUZZLE, HALTING, START, CARRY = range(5)  # streams: the second number in the keys of random generators
 
 
-class Reveal(BaseModel):
+class Reveal(Settings):
     """Easier puzzles early in training, with some of their unknown cells filled in from the answer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     share: float = Field(0.0, ge=0, le=1)  # of the puzzles made easier when training begins; it falls linearly
     most: float = Field(0.5, ge=0, le=1)  # of a puzzle's unknown cells are filled in, at most

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from trm.errors import BadInput
+from trm.settings import Settings
 from trm.tasks.arc.augment import CORNER, Augmentation, encode, identifier, numbered, random_offset, still
 from trm.tasks.arc.task import Arc, ArcPuzzles, training_pairs, training_rows
 from trm.tasks.arc.text import ArcTask
@@ -21,10 +22,8 @@ from trm.tasks.sampler import PUZZLE, Draw, Reveal, Sampler
 AUGMENTATIONS = 1000  # of each task, as in the published set
 
 
-class ArcSettings(BaseModel):
+class ArcSettings(Settings):
     """Settings that only runs on ARC have."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     augmentations: int = Field(AUGMENTATIONS, ge=0)  # of each task, besides the task itself
     by_task: bool = False  # one puzzle embedding for each task, instead of one for each augmentation of it

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from trm.errors import BadInput
+from trm.settings import Settings
 from trm.tasks.text import printable, read_file
 
 MOST = 999_999_999  # the largest number in a cell
@@ -35,14 +36,12 @@ Number = Annotated[int, Field(strict=True, ge=0, le=MOST)]
 Group = Annotated[str | Cells, BeforeValidator(group)]
 
 
-class Structure(BaseModel):
+class Structure(Settings):
     """What is declared about a task. A complete one has `shape` and `values`; a file may leave these to the data.
 
     `groups` is a list of kinds of groups, and a kind is a list of groups. A group is a list of cells that hold
     different numbers. Cells are numbered row by row from 0; `rows` and `columns` stand for all rows and all columns.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     shape: tuple[Annotated[int, Field(strict=True, ge=1, le=SIDE)], ...] = ()  # rows and columns
     values: tuple[Number, ...] = Field((), max_length=VALUES)  # all numbers that a cell can hold, in order

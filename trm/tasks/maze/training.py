@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from trm.errors import BadInput
+from trm.settings import Settings
 from trm.tasks import hub
 from trm.tasks.base import Puzzles, Tokens
 from trm.tasks.maze.sets import embedded, generate, read_mazes, renew, usual_least
@@ -19,10 +20,8 @@ POOL = 512  # mazes that new ones are made from
 POOL_SEED = 1 << 32  # far from any seed that people give to `trm data maze`
 
 
-class MazeSettings(BaseModel):
+class MazeSettings(Settings):
     """Settings that only runs on mazes have."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     ends: float = Field(0.0, ge=0, le=1)  # share of the mazes that get another start and goal in the same walls
     # New mazes, windows and other ends have a path of at least this share of the usual length (109 moves at 30x30).
