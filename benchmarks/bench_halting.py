@@ -15,22 +15,24 @@ from typing import get_args
 import numpy as np
 
 from trm import store
-from trm.inference.loop import Thinking, Until, solve
+from trm.inference.loop import Thinking, Until, search
+from trm.inference.torch_step import TorchBackend
 from trm.tasks import get_task, load_puzzles
 
 
 def main(weights: str = "sudoku", data: str = "minimal", rows: str = "300", steps: str = "64") -> None:
     stored = store.load(weights)
-    task = get_task(stored.spec.name)
-    source, part = ("embedded", "minimal") if data == "minimal" else (data, "validation")
-    puzzles = load_puzzles(task, source, part).take(slice(0, int(rows)))  # type: ignore[arg-type]
+    task, backend = get_task(stored.spec.name), TorchBackend(stored.model)
+    minimal = data == "minimal"
+    puzzles = load_puzzles(task, "embedded" if minimal else data, "minimal" if minimal else "validation")
+    puzzles = puzzles.take(slice(0, int(rows)))
     rates = {}
     for until in reversed(get_args(Until)):  # "end", every step of every puzzle, comes first
         began = time.perf_counter()
-        answers = solve(stored, task, puzzles.question, Thinking(int(steps), until=until))
+        results = search(backend, task, puzzles.question, Thinking(int(steps), until=until))
         rates[until] = len(puzzles) / (time.perf_counter() - began)
-        exact = np.mean([(answer.tokens == truth).all() for answer, truth in zip(answers, puzzles.answer, strict=True)])
-        mean = np.mean([answer.steps for answer in answers])
+        exact = np.mean([(result.tokens == truth).all() for result, truth in zip(results, puzzles.answer, strict=True)])
+        mean = np.mean([result.steps for result in results])
         ratio = rates[until] / rates["end"]
         print(
             f"until {until:5}  exact {exact:6.1%}  {mean:5.1f} steps  {rates[until]:6.1f} puzzles/s  {ratio:4.1f} times"

@@ -11,40 +11,37 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from trm import store
-from trm.inference import onnx as onnx_solve
-from trm.inference.onnx import Answer, Exported, Floats
-from trm.models import State
-from trm.store.stored import Stored
+from trm.inference import onnx
+from trm.inference.backend import Backend, Floats
+from trm.inference.loop import SearchResult, Thinking, search
+from trm.inference.onnx import OnnxBackend
+from trm.inference.torch_step import TorchBackend
 from trm.tasks import load_puzzles
 from trm.tasks.base import Tokens
 from trm.tasks.sudoku.task import Sudoku
 
-TURN, STEPS = 100, 32
+PART, STEPS = 100, 32
 
 
-def torch_model(stored: Stored) -> Exported:
-    """The stored model behind the interface of an exported one."""
-    model = stored.model
-
-    @torch.inference_mode()
-    def step(y: Floats, z: Floats, question: npt.NDArray[np.int64]) -> tuple[Floats, Floats, Floats, Floats]:
-        output = model(State(torch.from_numpy(y), torch.from_numpy(z)), torch.from_numpy(question))
-        y, z, logits, halt = (part.numpy() for part in (*output.state, output.logits, output.halt))
-        return y, z, logits, halt
-
-    start = model.start(1)
-    return Exported(step, (start.y.numpy().copy(), start.z.numpy().copy()), model.first_token)
-
-
-def first_step(model: Exported, question: Tokens) -> list[Floats]:
-    y, z = (part.repeat(len(question), 0) for part in model.start)
-    return list(model.step(y, z, question.astype(np.int64)))
+def first_step(by_torch: TorchBackend, by_onnx: OnnxBackend, question: Tokens) -> dict[str, float]:
+    """The largest difference between the backends after one step, for each of its results."""
+    seeds = [None] * len(question)
+    ours = by_torch.step(by_torch.start(seeds, 0.0), question, None).output
+    theirs = by_onnx.step(by_onnx.start(seeds, 0.0), question, None).output
+    pairs: dict[str, tuple[torch.Tensor, Floats]] = {
+        "y": (ours.state.y, theirs.state.y),
+        "z": (ours.state.z, theirs.state.z),
+        "logits": (ours.logits, theirs.logits),
+        "halt": (ours.halt, theirs.halt),
+    }
+    return {name: float(np.abs(a.numpy() - b).max()) for name, (a, b) in pairs.items()}
 
 
 def cold(backend: str, line: str, weights: str) -> float:
@@ -58,31 +55,33 @@ def cold(backend: str, line: str, weights: str) -> float:
     return best
 
 
-def main() -> None:
-    weights = sys.argv[1] if len(sys.argv) > 1 else "sudoku"
-    rows = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
-    task = Sudoku()
-    question = load_puzzles(task, "embedded", "minimal").question[:rows]
-    threads = torch.get_num_threads()
-    models = {"torch": torch_model(store.load(weights)), "onnxruntime": onnx_solve.load(weights, threads)}
-    worst = dict.fromkeys(("y", "z", "logits", "halt"), 0.0)
-    seconds, answers = dict.fromkeys(models, 0.0), {name: list[Answer]() for name in models}
-    for at in range(0, len(question), TURN):
-        part = question[at : at + TURN]
-        for name, a, b in zip(worst, *(first_step(model, part) for model in models.values()), strict=True):
-            worst[name] = max(worst[name], float(np.abs(a - b).max()))
-        for name, model in models.items():
-            began = time.perf_counter()
-            answers[name] += onnx_solve.solve(model, task, part, STEPS, until="halt")
-            seconds[name] += time.perf_counter() - began
-    print(f"{weights}, {len(question)} minimal Sudokus, {threads} threads")
-    print("largest difference at step 1:", ", ".join(f"{name} {value:.1e}" for name, value in worst.items()))
-    pairs = list(zip(*answers.values(), strict=True))
+def report_agreement(by_torch: Sequence[SearchResult], by_onnx: Sequence[SearchResult]) -> None:
+    pairs = list(zip(by_torch, by_onnx, strict=True))
     both = [(a, b) for a, b in pairs if max(a.steps, b.steps) < STEPS]
     same = sum(np.array_equal(a.tokens, b.tokens) for a, b in both)
     alike = sum(a.steps == b.steps for a, b in pairs)
     print(f"both halt on {len(both)} before step {STEPS}, with the same answer on {same}; as many steps on {alike}")
-    rates = {name: sum(answer.steps for answer in answers[name]) / seconds[name] for name in models}
+
+
+def main(weights: str = "sudoku", rows: str = "1000") -> None:
+    task, threads = Sudoku(), torch.get_num_threads()
+    question = load_puzzles(task, "embedded", "minimal").question[: int(rows)]
+    by_torch, by_onnx = TorchBackend(store.load(weights).model), OnnxBackend(onnx.load(weights, threads))
+    backends: dict[str, Backend[Any]] = {"torch": by_torch, "onnxruntime": by_onnx}
+    worst: dict[str, float] = {}
+    seconds, results = dict.fromkeys(backends, 0.0), {name: list[SearchResult]() for name in backends}
+    for at in range(0, len(question), PART):
+        part = question[at : at + PART]
+        for name, difference in first_step(by_torch, by_onnx, part).items():
+            worst[name] = max(worst.get(name, 0.0), difference)
+        for name, backend in backends.items():
+            began = time.perf_counter()
+            results[name] += search(backend, task, part, Thinking(STEPS, until="halt"))
+            seconds[name] += time.perf_counter() - began
+    print(f"{weights}, {len(question)} minimal Sudokus, {threads} threads")
+    print("largest difference at step 1:", ", ".join(f"{name} {value:.1e}" for name, value in worst.items()))
+    report_agreement(results["torch"], results["onnxruntime"])
+    rates = {name: sum(result.steps for result in results[name]) / seconds[name] for name in backends}
     print(", ".join(f"{name} {rate:.1f} puzzle-steps/s" for name, rate in rates.items()))
     print(f"ratio onnxruntime / torch {rates['onnxruntime'] / rates['torch']:.2f}")
     line = task.to_line(question[0])
@@ -90,4 +89,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -11,6 +11,7 @@ there the path is at fault.
 from __future__ import annotations
 
 import sys
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from trm import store
-from trm.models import State
+from trm.inference.loop import SearchState, Thinking, think
+from trm.inference.torch_step import TorchBackend, TorchOutcome
+from trm.tasks.base import Bools
 from trm.tasks.maze.sets import complete
 from trm.tasks.maze.task import Maze, maze_for
 from trm.tasks.text import read_file
@@ -26,38 +29,49 @@ from trm.tasks.text import read_file
 BATCH = 16
 
 
-def probe(weights: str, file: str, rows: int, steps: int, skip: int) -> dict[int, np.ndarray]:
-    """-> step: [mazes, 3], exact, share of cells that are right, all of them right"""
+class Probed(NamedTuple):
+    """What one step came to, for each maze of a batch."""
+
+    exact: Bools
+    share: np.ndarray  # of cells with the right hint
+
+    @property
+    def every(self) -> Bools:
+        return np.asarray(self.share == 1)
+
+
+def probe(weights: str, file: str, rows: int, steps: int, skip: int) -> dict[int, list[Probed]]:
+    """-> by step, a `Probed` for each batch"""
     text = read_file(file)
     task = maze_for(text, Maze())
     puzzles = complete(task.read(text), task).take(slice(skip, skip + rows))
-    model = store.load(weights, task.spec).model
-    found: dict[int, list[torch.Tensor]] = {}
-    for start in range(0, len(puzzles), BATCH):
-        part = puzzles.take(slice(start, start + BATCH))
-        question, answer = torch.from_numpy(part.question).long(), torch.from_numpy(part.answer).long()
-        hints = [task.hint(*pair).kind for pair in zip(part.question, part.answer, strict=True)]
-        kind = torch.from_numpy(np.stack(hints))
-        state: State = model.start(len(part))
-        for step in range(1, steps + 1):
-            with torch.inference_mode():
-                output = model(state, question)
-            state = output.state
-            if step % 8 and step != steps:
-                continue
-            assert output.hints is not None, f"{weights} was trained without hints"
-            exact = ((output.logits.argmax(-1) + model.first_token == answer) | (answer == 0)).all(1)
-            right = (output.hints.argmax(-1) % task.hints == kind - 1) & (kind > 0)
-            share = right.sum(1) / (kind > 0).sum(1)
-            found.setdefault(step, []).append(torch.stack((exact, share, share == 1), dim=1))
-    return {step: torch.cat(parts).numpy() for step, parts in found.items()}
+    backend = TorchBackend(store.load(weights, task.spec).model)
+    hints = [task.hint(*pair).kind for pair in zip(puzzles.question, puzzles.answer, strict=True)]
+    kind = torch.from_numpy(np.stack(hints))
+    found: dict[int, list[Probed]] = {}
+    searches = [SearchState() for _ in hints]
+    for step in think(backend, task, puzzles.question, searches, Thinking(steps, until="end"), BATCH, keep_given=False):
+        number = int(step.steps[0])  # all mazes of a batch begin together
+        if number % 8 and number != steps:
+            continue
+        assert isinstance(step.outcome, TorchOutcome)
+        read = step.outcome.output.hints
+        assert read is not None, f"{weights} was trained without hints"
+        answer, wanted = puzzles.answer[step.rows], kind[step.rows]
+        exact = ((step.tokens == answer) | (answer == 0)).all(1)
+        right = (read.argmax(-1) % task.hints == wanted - 1) & (wanted > 0)
+        share = right.sum(1) / (wanted > 0).sum(1)
+        found.setdefault(number, []).append(Probed(exact, share.numpy()))
+    return found
 
 
 def main(weights: str, file: str, rows: str = "100", steps: str = "64", skip: str = "0") -> None:
     table = Table("step", "exact", "cells right", "all right", "wrong, all right")
-    for step, mazes in probe(weights, file, int(rows), int(steps), int(skip)).items():
-        exact, share, every = mazes.T
-        values = (exact.mean(), share.mean(), every.mean(), ((exact == 0) & (every == 1)).mean())
+    for step, batches in probe(weights, file, int(rows), int(steps), int(skip)).items():
+        exact, share, every = (
+            np.concatenate([getattr(one, name) for one in batches]) for name in ("exact", "share", "every")
+        )
+        values = (exact.mean(), share.mean(), every.mean(), (~exact & every).mean())
         table.add_row(str(step), *(f"{value:.1%}" for value in values))
     Console().print(table)
 

@@ -23,11 +23,11 @@ SECTIONS = {  # heading -> names in trm
     "training.config.RunConfig training.config.Stage tasks.sampler.Reveal models.ModelConfig "
     "tasks.maze.training.MazeSettings tasks.arc.training.ArcSettings tasks.custom.structure.Structure",
     "Evaluating": "inference.evaluate.evaluate inference.evaluate.Evaluation statistics.interval",
-    "Tasks and mixers of your own": "tasks.family.register_task models.register_mixer tasks.family.get_task tasks.load_puzzles "
-    "tasks.base.Task tasks.base.Scored tasks.base.Hinted tasks.base.Hint tasks.base.Spec tasks.base.Puzzles",
-    "Tools for language models": "tools.functions.call tools.functions.schemas tools.functions.use_weights "
-    "tools.functions.solve_sudoku tools.functions.solve_maze tools.functions.solve_arc tools.functions.check_answer "
-    "tools.functions.Result tools.functions.Solution tools.functions.ArcSolution",
+    "Tasks and mixers of your own": "tasks.family.register_task models.register_mixer tasks.family.get_task "
+    "tasks.load_puzzles tasks.base.Task tasks.base.Scored tasks.base.Hinted tasks.base.Hint tasks.base.Spec "
+    "tasks.base.Puzzles",
+    "Tools for language models": "tools.call tools.schemas tools.use_weights tools.solve_sudoku tools.solve_maze "
+    "tools.solve_arc tools.check_answer tools.Result tools.Solution tools.ArcSolution tools.Stopped",
     "Errors": "errors.TrmError errors.BadInput",
 }
 

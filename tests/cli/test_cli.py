@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,10 @@ from safetensors.torch import load_file, save_file
 from trm import store
 from trm.cli.main import app
 from trm.errors import BadInput
-from trm.inference import loop as solver
-from trm.inference.evaluate import evaluate, evaluate_thinking
-from trm.inference.loop import Answer, Thinking, Until
+from trm.inference.evaluate import evaluate, evaluate_starts
+from trm.inference.loop import Thinking, Until
 from trm.inference.puzzles import read_question
+from trm.inference.solver import Answer, Solver, Step
 from trm.models import ModelConfig, build
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.base import Task, Tokens
@@ -178,15 +179,14 @@ def test_eval_lets_puzzles_leave_that_are_done(call: Call, until: Until) -> None
     steps, stored, task = 12, store.load("sudoku-mini"), Sudoku()
     puzzles = load_puzzles(task, "embedded", "minimal").take(slice(0, 9))
     found = evaluate(stored.model, task, puzzles, steps, batch=4, until=until)
-    answers = [
-        solver.solve(stored, task, row[None], Thinking(steps, until=until), trace=True)[0] for row in puzzles.question
-    ]
+    alone = Solver("sudoku", stored, steps=steps, until=until, restarts=0)
+    answers = [alone.solve(task.to_line(row)) for row in puzzles.question]
     ended = [answer.steps for answer in answers]
     assert found.taken == sum(ended) < steps * len(puzzles)
     assert found.rowwise is not None
     cells = np.zeros(steps, int)
     for row, (answer, truth) in enumerate(zip(answers, puzzles.answer, strict=True)):
-        right = [(tokens == truth).sum() for tokens in answer.trace]
+        right = [(step.tokens == truth).sum() for step in answer.trace]
         right += [right[-1]] * (steps - len(right))
         assert found.rowwise.exact[:, row].tolist() == [count == len(truth) for count in right]
         cells += right
@@ -210,12 +210,12 @@ def test_eval_prints_a_table(call: Call, tiny: Path, small_csv: Path) -> None:
 
 
 def test_eval_with_further_starts(call: Call, tiny: Path, small_csv: Path) -> None:
-    """The shares are those of `evaluate_thinking`, whatever the model."""
+    """The shares are those of `evaluate_starts`, whatever the model."""
     where = ["eval", str(tiny), "--data", str(small_csv), "--limit", "6", "--steps", "3"]
     how = ["--restarts", "4", "--noise", "0.7", "--guesses", "3"]
     puzzles, stored = load_puzzles(TASK, str(small_csv)).take(slice(0, 6)), store.load(str(tiny))
     for until, keys in (("valid", {"rules"}), ("end", {"confidence", "rules"}), ("sure", {"confidence", "rules"})):
-        truth = evaluate_thinking(stored, TASK, puzzles, Thinking(3, 4, 0.7, 3, until=until))  # type: ignore[arg-type]
+        truth = evaluate_starts(stored, TASK, puzzles, Thinking(3, 4, 0.7, 3, until=until))  # type: ignore[arg-type]
         found = json.loads(call(*where, *how, "--until", until, "--json").out)["restarts"]
         shares = {"confidence": truth.by_confidence / 6, "rules": truth.by_rules / 6}
         assert found.pop("seconds") > 0
@@ -261,16 +261,26 @@ def test_eval_of_other_tensors_names_the_tensor(call: Call, tiny: Path, tmp_path
     refused(call("eval", str(path.parent)), "tensor surplus", "no such tensor")
 
 
+def made_steps(answers: list[Tokens]) -> list[Step]:
+    """A trace with these answers [cells]."""
+    cells = np.ones((4, 4), np.float32)
+    return [Step(TASK, tokens, number, 0, False, 0.5, cells, 0.0, 0.0) for number, tokens in enumerate(answers, 1)]
+
+
 @pytest.fixture
 def oracle(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that knows one answer and takes two steps to find it."""
     right = TASK.read(SOLVED).question[0]
 
-    def solve(stored: store.Stored, task: Task, question: Tokens, how: Thinking, trace: bool) -> list[Answer]:
+    def solve(self: Solver, task: Task, question: Tokens, *, trace: bool) -> list[Answer]:
         first = np.where(question == 1, 2, question).astype(np.uint8)
-        return [Answer(right, True, 2, 0.9, [start, right] if trace else []) for start in first]
+        steps = [made_steps([start, right]) if trace else [] for start in first]
+        return [
+            Answer(TASK, right, row, True, 0.9, 2, 1, partial(tuple, kept))
+            for row, kept in zip(question, steps, strict=True)
+        ]
 
-    monkeypatch.setattr(solver, "solve", solve)
+    monkeypatch.setattr(Solver, "solve_tokens", solve)
 
 
 @pytest.mark.usefixtures("oracle")
@@ -311,7 +321,8 @@ def test_a_trace_on_a_terminal_changes_in_place(monkeypatch: pytest.MonkeyPatch)
     written = io.StringIO()
     rows = TASK.read(f"{OPEN}\n{IMPOSSIBLE}\n{SOLVED}").question
     console = Console(file=written, force_terminal=True, width=80, height=40, legacy_windows=False)
-    show.trace(console, TASK, rows[0], Answer(rows[2], True, 2, 0.5, [rows[1], rows[2]]))
+    steps = made_steps([rows[1], rows[2]])
+    show.trace(console, Answer(TASK, rows[2], rows[0], True, 0.5, 2, 1, partial(tuple, steps)))
     step_1, up, step_2 = map(written.getvalue().index, ("step 1: 4 cells", "\x1b[1A", "step 2: 13 cells"))
     assert step_1 < up < step_2
 

@@ -23,19 +23,16 @@ from torch import Tensor, nn
 from trm import store
 from trm.cli.main import app
 from trm.errors import BadInput, TrmError
-from trm.inference import loop as solver
-from trm.inference import onnx as onnx_solve
-from trm.inference.loop import Thinking
-from trm.inference.onnx import Exported, Floats
+from trm.inference import onnx as exported
+from trm.inference.loop import SearchResult, SearchState, Thinking, Until, search, think
+from trm.inference.onnx import Exported, OnnxBackend, OnnxOutput, OnnxState
+from trm.inference.torch_step import TorchBackend
 from trm.models import ModelConfig, State, build, mixers
 from trm.store import onnx_export
 from trm.store.stored import Stored
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.base import Spec
 from trm.tasks.sudoku.task import Sudoku
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from bench_onnx import torch_model
 
 TASK = Sudoku(2, 2)
 SOLVED = TASK.read("1234341221434321").question[0]
@@ -101,7 +98,7 @@ def check_values(stored: Stored, values: dict[str, Any], session: Any) -> None:
     assert {key: values[key] for key in wanted} == wanted
     assert values["task"] == json.loads(json.dumps(asdict(TASK.spec)))
     shapes = {node.name: node.shape for node in session.get_inputs()}
-    for part, key in zip(stored.model.start(2), "yz", strict=True):
+    for part, key in zip(stored.model.start(2)[:2], "yz", strict=True):
         whole = np.broadcast_to(np.float32(values[f"start_{key}"]), (2, *shapes[key][1:]))
         assert np.array_equal(whole, part.numpy())
 
@@ -111,31 +108,63 @@ def check_steps(stored: Stored, session: Any) -> None:
     drawn = torch.Generator().manual_seed(1)
     for batch in (1, 3):
         question = torch.randint(1, 6, (batch, 16), generator=drawn)
-        state = State(*(torch.randn(part.shape, generator=drawn) for part in stored.model.start(batch)))
+        state = stored.model.start(batch).map(lambda part: torch.randn(part.shape, generator=drawn))
         ids = torch.arange(batch) % 3 if stored.model.config.puzzle_ids > 1 else None
-        feed = {key: part.numpy() for key, part in state._asdict().items()} | {"question": question.numpy()}
+        feed = {"y": state.y.numpy(), "z": state.z.numpy(), "question": question.numpy()}
         feed |= {} if ids is None else {"ids": ids.numpy()}
         for _ in range(2):
             with torch.no_grad():
                 output = stored.model(state, question, ids)
             state = output.state
             found = [torch.from_numpy(part) for part in session.run(None, feed)]
-            for ours, theirs in zip(found, (*state, output.logits, output.halt), strict=True):
+            for ours, theirs in zip(found, (state.y, state.z, output.logits, output.halt), strict=True):
                 torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
             feed |= {"y": found[0].numpy(), "z": found[1].numpy()}
 
 
+def as_exported(stored: Stored) -> Exported:
+    """The stored model behind the interface of an exported one."""
+    model = stored.model
+
+    @torch.inference_mode()
+    def step(state: OnnxState, question: npt.NDArray[np.int64]) -> OnnxOutput:
+        output = model(State(torch.from_numpy(state.y), torch.from_numpy(state.z)), torch.from_numpy(question))
+        state = OnnxState(output.state.y.numpy(), output.state.z.numpy())
+        return OnnxOutput(state, output.logits.numpy(), output.halt.numpy())
+
+    start = model.start(1)
+    return Exported(step, OnnxState(start.y.numpy().copy(), start.z.numpy().copy()), model.first_token)
+
+
 @pytest.mark.parametrize("batch", [1, 3, 20])
-@pytest.mark.parametrize("until", ["halt", "valid"])
-def test_the_loop_is_that_of_the_torch_solver(batch: int, until: Literal["halt", "valid"]) -> None:
-    stored = small("groups")
-    theirs = solver.solve(stored, TASK, OPEN, Thinking(9, until=until), trace=True)
-    ours = onnx_solve.solve(torch_model(stored), TASK, OPEN, 9, until, batch=batch, trace=True)
-    assert {answer.steps for answer in ours} > ({1, 9} if until == "valid" else {3, 9})
-    for a, b in zip(ours, theirs, strict=True):
-        assert (a.steps, a.valid, a.tokens.tolist()) == (b.steps, b.valid, b.tokens.tolist())
-        assert a.confidence == pytest.approx(b.confidence, abs=1e-4)
-        assert [tokens.tolist() for tokens in a.trace] == [tokens.tolist() for tokens in b.trace]
+@pytest.mark.parametrize("until", ["halt", "valid", "sure", "end"])
+def test_both_backends_read_a_step_alike(batch: int, until: Until) -> None:
+    """From the same numbers of the same model: answers, confidence, probabilities, movement, and who leaves when."""
+    stored = store.load("sudoku-mini", TASK.spec)
+    thinking = Thinking(9, until=until, restarts=1, guesses=2)
+    ours, theirs = ([SearchState() for _ in OPEN] for _ in range(2))
+    pairs = zip(
+        think(OnnxBackend(as_exported(stored)), TASK, OPEN, ours, thinking, batch, starts=1),
+        think(TorchBackend(stored.model), TASK, OPEN, theirs, thinking, batch, starts=1),
+        strict=True,
+    )
+    for a, b in pairs:
+        for name in ("rows", "starts", "steps", "tokens", "valid", "right", "done", "over", "ended"):
+            np.testing.assert_array_equal(getattr(a, name), getattr(b, name), name)
+        np.testing.assert_allclose(a.confidence, b.confidence, atol=1e-6)
+        np.testing.assert_array_equal(a.outcome.halts, b.outcome.halts)
+        np.testing.assert_allclose(a.outcome.halting, b.outcome.halting, atol=1e-6)
+        for place in range(len(a.rows)):
+            for name in ("probabilities", "certainty", "movement"):
+                first, second = (getattr(step.outcome, name)(place) for step in (a, b))
+                np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-6, err_msg=name)
+    for one, other in zip(ours, theirs, strict=True):
+        for name in ("steps", "valid", "start", "finished", "done"):
+            assert getattr(one, name) == getattr(other, name), name
+        assert one.belief is not None
+        assert other.belief is not None
+        np.testing.assert_allclose(one.belief, other.belief, atol=1e-5)
+    assert len({one.steps for one in ours}) > (until != "end")
 
 
 class Stub:
@@ -143,40 +172,43 @@ class Stub:
 
     def __init__(self, *logits: float) -> None:
         self.logits, self.seen = logits, 0
-        start: Floats = np.zeros((1, 1), np.float32)
-        self.model = Exported(self.step, (start, start), 2)
+        start = np.zeros((1, 1), np.float32)
+        self.model = Exported(self.step, OnnxState(start, start), 2)
 
-    def step(self, y: Floats, z: Floats, question: npt.NDArray[np.int64]) -> tuple[Floats, Floats, Floats, Floats]:
-        self.seen += len(y)
-        y = y + 1
+    def step(self, state: OnnxState, question: npt.NDArray[np.int64]) -> OnnxOutput:
+        self.seen += len(state.y)
+        y = state.y + 1
         tokens = np.where(y >= 3, SOLVED, WRONG)
         halt = np.array([self.logits[min(int(step), len(self.logits)) - 1] for step in y[:, 0]], np.float32)
-        return y, z, np.eye(4, dtype=np.float32)[tokens - 2], halt
+        return OnnxOutput(OnnxState(y, state.z), np.eye(4, dtype=np.float32)[tokens - 2], halt)
+
+    def run(self, thinking: Thinking, batch: int = 16) -> list[SearchResult]:
+        return search(OnnxBackend(self.model), TASK, OPEN, thinking, batch)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 20])
 def test_who_is_done_leaves_the_batch(batch: int) -> None:
     stub = Stub(-1.0)
-    for answer in onnx_solve.solve(stub.model, TASK, OPEN, 9, batch=batch):
+    for answer in stub.run(Thinking(9), batch):
         assert (answer.steps, answer.valid, answer.tokens.tolist()) == (3, True, SOLVED.tolist())
     assert stub.seen == 3 * len(OPEN)
     stub = Stub(-1.0, -1.0, -1.0, 2.0)
-    for answer in onnx_solve.solve(stub.model, TASK, OPEN, 9, "halt", batch=batch):
+    for answer in stub.run(Thinking(9, until="halt"), batch):
         assert (answer.steps, answer.valid) == (4, True)
     assert stub.seen == 4 * len(OPEN)
 
 
 def test_the_best_attempt_of_one_that_fails() -> None:
     """Surest at its first step; its logits are 1 for a token and 0 for three."""
-    for answer in onnx_solve.solve(Stub(1.0, -3.0).model, TASK, OPEN, 2):
+    for answer in Stub(1.0, -3.0).run(Thinking(2)):
         assert (answer.steps, answer.valid, answer.tokens.tolist()) == (2, False, WRONG.tolist())
         assert answer.confidence == pytest.approx(1 / (1 + np.exp(-1.0)) * np.e / (np.e + 3))
-    assert onnx_solve.solve(Stub(-1000.0).model, TASK, OPEN, 1)[0].confidence == pytest.approx(0)
+    assert Stub(-1000.0).run(Thinking(1))[0].confidence == pytest.approx(0)
 
 
 def test_a_time_limit_gives_every_puzzle_one_step() -> None:
     stub = Stub(-1.0)
-    answers = onnx_solve.solve(stub.model, TASK, OPEN, 9, seconds=1e-9, batch=2)
+    answers = stub.run(Thinking(9, seconds=1e-9), batch=2)
     assert [answer.steps for answer in answers] == [1] * len(OPEN)
 
 
@@ -189,20 +221,21 @@ def alone(name: str) -> bool:
 @pytest.mark.parametrize("name", [name for name in store.shipped_names() if alone(name)])
 def test_shipped_files_are_those_of_the_shipped_weights(name: str) -> None:
     """After a change of the weights: `trm export NAME --to trm/weights/NAME/model.onnx`."""
-    stored, model = store.load(name), onnx_solve.load(name, threads=1)
+    stored, model = store.load(name), exported.load(name, threads=1)
     task = get_task(stored.spec.name)
     part: Literal["minimal", "validation"] = "minimal" if isinstance(task, Sudoku) else "validation"
     question = load_puzzles(task, "embedded", part).question[: max(4, 20 * 81 // task.spec.cells)]
     with torch.no_grad():
         output = stored.model(stored.model.start(len(question)), torch.from_numpy(question))
-    y, z = (start.repeat(len(question), 0) for start in model.start)
-    found = model.step(y, z, question.astype(np.int64))
-    for ours, theirs in zip(found, (*output.state, output.logits, output.halt), strict=True):
+    backend = OnnxBackend(model)
+    found = backend.step(backend.start([None] * len(question), 0.0), question, None).output
+    expected = (output.state.y, output.state.z, output.logits, output.halt)
+    for ours, theirs in zip((found.state.y, found.state.z, found.logits, found.halt), expected, strict=True):
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=0, atol=1e-4)
     steps = 12 if isinstance(task, Sudoku) else 64  # a maze's news has a long way to go, there and back
     pairs = zip(
-        onnx_solve.solve(model, task, question, steps, "halt"),
-        solver.solve(stored, task, question, Thinking(steps, until="halt")),
+        search(backend, task, question, Thinking(steps, until="halt")),
+        search(TorchBackend(stored.model), task, question, Thinking(steps, until="halt")),
         strict=True,
     )
     both = [(a, b) for a, b in pairs if max(a.steps, b.steps) < steps]
@@ -215,6 +248,13 @@ def without(modules: str, *arguments: str, cwd: Path) -> subprocess.CompletedPro
     blocked = f"import sys; sys.modules.update(dict.fromkeys({modules.split()!r})); "
     command = [sys.executable, "-W", "error", "-c", blocked + arguments[0], *arguments[1:]]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_class_needs_no_torch(tmp_path: Path) -> None:
+    code = "import sys, trm; print(trm.Solver('sudoku', backend=sys.argv[1]).solve(sys.argv[2]).solved)"
+    for backend in ("onnx", "auto"):
+        done = without("torch safetensors", code, backend, EASY, cwd=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
 
 
 def test_solving_needs_no_torch(tmp_path: Path) -> None:
@@ -245,7 +285,7 @@ def test_a_folder_comes_before_what_ships(call: Call, tmp_path: Path, monkeypatc
     for name in ("config.json", "model.safetensors"):
         shutil.copy(store.SHIPPED / "sudoku" / name, tmp_path / "sudoku-mini")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(onnx_solve, "load", lambda *_: pytest.fail("asked an exported file"))
+    monkeypatch.setattr(exported, "load", lambda *_: pytest.fail("asked an exported file"))
     for name in ("sudoku-mini", str(tmp_path / "sudoku-mini")):
         assert call("solve", "sudoku", EASY, "--weights", name, "--threads", "1").code == 0
 
@@ -288,13 +328,13 @@ def test_files_that_are_not_ours(tmp_path: Path) -> None:
     for broken in (b"", content[:1000], b"\0" * 100):
         path.write_bytes(broken)
         with pytest.raises(BadInput, match=r"x\.onnx: not a file that `trm export` wrote, or a damaged one"):
-            onnx_solve.load(str(path))
+            exported.load(str(path))
     graph = onnx.load_from_string(content)
     for values, message in (({"format": 99}, "format is 99"), ({}, "or a damaged one")):
         graph.metadata_props[0].value = json.dumps(values)
         path.write_bytes(graph.SerializeToString())
         with pytest.raises(BadInput, match=message):
-            onnx_solve.load(str(path))
+            exported.load(str(path))
 
 
 def test_a_file_is_for_one_size(call: Call) -> None:
@@ -308,7 +348,7 @@ def test_a_model_of_puzzle_embeddings_is_refused(tmp_path: Path) -> None:
     graph.graph.input.append(onnx.helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, ["batch"]))
     onnx.save(graph, tmp_path / "x.onnx")
     with pytest.raises(BadInput, match="tells puzzles apart by embedding"):
-        onnx_solve.load(str(tmp_path / "x.onnx"))
+        exported.load(str(tmp_path / "x.onnx"))
 
 
 def test_packages_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +357,7 @@ def test_packages_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         onnx_export.to_onnx(small("groups"))
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(TrmError, match="needs onnxruntime: pip install onnxruntime"):
-        onnx_solve.load("sudoku-mini")
+        exported.load("sudoku-mini")
 
 
 class Odd(nn.Module):

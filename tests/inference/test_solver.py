@@ -13,12 +13,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from trm.inference import onnx as onnx_solve
-from trm.inference.evaluate import evaluate_thinking
-from trm.inference.loop import Answer, Thinking, confidence_in, guess, solve
+from trm.inference.evaluate import evaluate_starts
+from trm.inference.loop import SearchResult, SearchState, Thinking, guess, search, think
+from trm.inference.onnx import Exported, OnnxBackend, OnnxOutput, OnnxState
+from trm.inference.solver import Answer
+from trm.inference.torch_step import TorchBackend, confidence_in
 from trm.models import TRM, Output, State
 from trm.store.stored import Stored
-from trm.tasks.base import Puzzles, Tokens
+from trm.tasks.base import Puzzles
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.task import Sudoku
 from trm.terminal.solve import print_answers
@@ -54,8 +56,8 @@ class Stub:
         return Output(State(state.y, z), logits, self.halt(luck, step))
 
 
-def run(model: Stub, thinking: Thinking, question: Tokens = OPEN, batch: int = 3, trace: bool = False) -> list[Answer]:
-    return solve(Stored(cast(TRM, model), TASK.spec, "stub"), TASK, question, thinking, batch, trace)
+def run(model: Stub, thinking: Thinking, batch: int = 3) -> list[SearchResult]:
+    return search(TorchBackend(model), TASK, OPEN, thinking, batch)
 
 
 def noise(thinking: Thinking, row: int, start: int) -> float:
@@ -155,7 +157,7 @@ def test_guesses_are_drawn_from_the_belief_and_the_answer_keeps_the_question() -
     for seed in range(60):
         model = Wavering()
         thinking = Thinking(steps=1, restarts=9, noise=0.0, guesses=1, seed=seed)
-        (answer,) = solve(Stored(cast(TRM, model), TASK.spec, "stub"), TASK, question, thinking)
+        (answer,) = search(TorchBackend(model), TASK, question, thinking)
         first, *later = model.asked
         assert first == question[0].tolist()
         assert all(asked[:15] == first[:15] for asked in later)
@@ -177,14 +179,19 @@ def test_no_more_cells_are_guessed_than_are_unknown() -> None:
             assert (asked[changed] == SOLVED[changed]).all()
 
 
-def test_a_trace_has_every_step_of_every_start() -> None:
+def test_every_step_of_every_start_is_shown() -> None:
     thinking = Thinking(steps=4, restarts=6, noise=0.8, seed=3)
-    for plain, answer in zip(run(Stub(), thinking), run(Stub(), thinking, trace=True), strict=True):
-        assert len(answer.trace) == answer.steps == plain.steps
-        assert plain.trace == []
-        assert [step.tolist() == SOLVED.tolist() for step in answer.trace] == [False] * (answer.steps - 1) + [
-            answer.valid
-        ]
+    searches = [SearchState() for _ in OPEN]
+    traces: list[list[bool]] = [[] for _ in OPEN]
+    places: list[list[tuple[int, int]]] = [[] for _ in OPEN]
+    for step in think(TorchBackend(Stub()), TASK, OPEN, searches, thinking, batch=3):
+        for row, start, number, tokens in zip(step.rows, step.starts, step.steps, step.tokens, strict=True):
+            traces[row].append(tokens.tolist() == SOLVED.tolist())
+            places[row].append((int(start), int(number)))
+    every = [(start, number) for start in range(7) for number in range(1, 5)]
+    for answer, trace, place in zip(run(Stub(), thinking), traces, places, strict=True):
+        assert trace == [False] * (answer.steps - 1) + [answer.valid]
+        assert place == every[: answer.steps]
 
 
 def test_a_time_limit_ends_it_with_an_answer_for_every_puzzle(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,12 +202,61 @@ def test_a_time_limit_ends_it_with_an_answer_for_every_puzzle(monkeypatch: pytes
     assert not any(answer.valid for answer in answers)
 
 
+@pytest.mark.parametrize("batch", [1, 3, 20])
+def test_work_goes_on_at_the_next_start(batch: int) -> None:
+    """Whoever made the first start; what it found out is not found out again."""
+    thinking = Thinking(steps=4, restarts=6, noise=0.8, seed=3)
+    searches = [SearchState() for _ in OPEN]
+    first, second, whole = Stub(), Stub(), Stub()
+    for step in think(TorchBackend(first), TASK, OPEN, searches, thinking, batch, starts=1):
+        assert not step.ended.any()
+    assert first.seen == 4 * len(OPEN)
+    assert [(one.finished, one.done, one.steps) for one in searches] == [(1, False, 4)] * len(OPEN)
+    starts = [
+        int(start)
+        for step in think(TorchBackend(second), TASK, OPEN, searches, thinking, batch)
+        for start in step.starts
+    ]
+    assert min(starts) == 1
+    expected = run(whole, thinking, batch)
+    assert [told(one.result()) for one in searches] == [told(answer) for answer in expected]
+    assert first.seen + second.seen == whole.seen
+    idle = Stub()
+    assert list(think(TorchBackend(idle), TASK, OPEN, searches, thinking, batch)) == []  # done, or without starts left
+    assert idle.seen == 0
+
+
+def told(answer: SearchResult) -> tuple[object, ...]:
+    return answer.tokens.tolist(), answer.valid, answer.steps, answer.confidence, answer.starts
+
+
+def test_guesses_rest_on_the_first_start_whoever_made_it() -> None:
+    question = np.where(np.arange(16) == 15, 1, SOLVED).astype(np.uint8)[None]
+    thinking = Thinking(steps=1, restarts=9, noise=0.0, guesses=1, seed=4)
+    searches, first, second = [SearchState()], Wavering(), Wavering()
+    list(think(TorchBackend(first), TASK, question, searches, thinking, starts=1))
+    list(think(TorchBackend(second), TASK, question, searches, thinking))
+    whole = Wavering()
+    (expected,) = search(TorchBackend(whole), TASK, question, thinking)
+    assert (told(searches[0].result()), first.asked + second.asked) == (told(expected), whole.asked)
+    assert second.asked != []
+
+
+def test_a_question_without_blanks_is_its_own_answer_unless_the_models_is_wanted() -> None:
+    question = np.stack((SOLVED, OPEN[0]))
+    for keep, first in ((True, SOLVED), (False, WRONG)):
+        searches = [SearchState(), SearchState()]
+        step = next(think(TorchBackend(Stub()), TASK, question, searches, Thinking(), keep_given=keep))
+        assert step.tokens.tolist() == [first.tolist(), WRONG.tolist()]
+        assert step.done.tolist() == [keep, False]
+
+
 def test_shares_by_confidence_and_by_rules() -> None:
     thinking = Thinking(steps=4, restarts=2, noise=0.6, until="end")
     model = Stub(halt=lambda luck, step: -luck.abs())  # surest of its own start, which is wrong
     ticks: list[int] = []
     puzzles = Puzzles(OPEN, np.tile(SOLVED, (len(OPEN), 1)))
-    found = evaluate_thinking(Stored(cast(TRM, model), TASK.spec, "stub"), TASK, puzzles, thinking, 3, ticks.append)
+    found = evaluate_starts(Stored(cast(TRM, model), TASK.spec, "stub"), TASK, puzzles, thinking, 3, ticks.append)
     lucky = sum(max(noise(thinking, row, start) for start in range(3)) > 0.5 for row in range(len(OPEN)))
     assert (found.rows, found.by_confidence, found.by_rules) == (len(OPEN), 0, lucky)
     assert 0 < lucky < len(OPEN)
@@ -226,22 +282,25 @@ def test_a_longer_path_is_not_solved(backend: Literal["torch", "onnx"], capsys: 
         def start(self, batch: int) -> State:
             return State(torch.zeros(batch, 1), torch.zeros(batch, 1))
 
-        def __call__(self, state: State, question: Tensor, ids: None = None) -> Output:
+        def __call__(self, state: State, question: Tensor, ids: Tensor | None = None) -> Output:
             z = state.z + 1
             return Output(State(state.y, z), torch.from_numpy(logits(int(z[0, 0]))), torch.zeros(1))
 
-    def answer(steps: int) -> Answer | onnx_solve.Answer:
+    def exported(state: OnnxState, question: object) -> OnnxOutput:
+        z = state.z + 1
+        return OnnxOutput(OnnxState(state.y, z), logits(int(z[0, 0])), np.zeros(1, np.float32))
+
+    def result(steps: int) -> SearchResult:
         if backend == "torch":
-            stored = Stored(Model(), task.spec, "stub")  # type: ignore[arg-type]
-            return solve(stored, task, question, Thinking(steps))[0]
-        start = (np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32))
-        step = lambda y, z, asked: (y, z + 1, logits(int(z[0, 0]) + 1), np.zeros(1, np.float32))  # noqa: E731
-        return onnx_solve.solve(onnx_solve.Exported(step, start, 0), task, question, steps)[0]
+            return search(TorchBackend(Model()), task, question, Thinking(steps))[0]
+        start = OnnxState(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32))
+        return search(OnnxBackend(Exported(exported, start, 0)), task, question, Thinking(steps))[0]
 
     for steps, best in ((1, wrong), (2, detour), (5, direct)):
-        found = answer(steps)
+        found = result(steps)
         assert found.tokens.tolist() == best.tolist()
         assert (found.steps, found.valid) == (min(steps, 3), steps > 1)
-        assert print_answers(task, question, [found], False, False) is (steps == 5)
+        answer = Answer(task, found.tokens, question[0], found.valid, found.confidence, found.steps, 1, list)
+        assert print_answers(task, [answer], trace=False, quiet=False) is (steps == 5)
         said = {1: "breaks the rules", 2: "a path, but not a shortest one", 5: "solved in 3 steps"}[steps]
         assert said in capsys.readouterr().out

@@ -142,7 +142,7 @@ def test_a_trace_is_what_the_model_did(solver: trm.Solver, together: bool) -> No
 
 
 def test_a_trace_with_restarts_agrees_with_its_answer(solver: trm.Solver) -> None:
-    how = {"steps": 3, "restarts": 2, "noise": 0.5, "seed": 4}
+    how: dict[str, Any] = {"steps": 3, "restarts": 2, "noise": 0.5, "seed": 4}
     lines = [NINE.to_line(row) for row in HARD[:2]]
     for alone, among in zip(
         [solver.solve(line, **how) for line in lines], solver.solve_many(lines, **how), strict=True

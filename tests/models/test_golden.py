@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,9 @@ from torch import Tensor, nn
 
 from trm.models import Output, State
 from trm.store.convert import Imported, from_published, to_published
+from trm.tasks import register_task
 from trm.tasks.base import Puzzles, Spec, Task
+from trm.tasks.family import REGISTERED
 from trm.tasks.sampler import Draw, Reveal, Sampler
 from trm.training.config import RunConfig
 from trm.training.losses import step_loss
@@ -62,6 +65,14 @@ def batch(arrays: Arrays, step: int) -> Puzzles:
     """The rows offered in training step `step` (from 1); the published -100, not scored, is our token 0."""
     question, answer, ids = (arrays[f"step{step}/batch/{key}"] for key in ("inputs", "labels", "puzzle_identifiers"))
     return Puzzles(question.byte().numpy(), answer.clamp(min=0).byte().numpy(), ids.long().numpy())
+
+
+@pytest.fixture(autouse=True)
+def _task() -> Iterator[None]:
+    """The recordings' task is one from outside the package."""
+    register_task(SPEC.name, lambda: cast(Task, SimpleNamespace(spec=SPEC)))
+    yield
+    del REGISTERED[SPEC.name]
 
 
 class Offered(Sampler):

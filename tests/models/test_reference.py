@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trm.models import ModelConfig, State, build
+from trm.models import ModelConfig, build
 from trm.tasks.base import Spec
 from trm.training.losses import step_loss
 
@@ -28,8 +28,8 @@ def test_two_steps_agree(mixer: str, dtype: torch.dtype) -> None:
     weights = ours.state_dict()
     theirs.load_state_dict({k: weights[k if k.startswith("blocks") else f"frame.{k}"] for k in theirs.state_dict()})
     question, answer = torch.randint(1, 7, (2, 5, 12)).unbind(0)
-    y, z = (part.to(dtype) for part in ours.start(5))
-    state = State(y, z)
+    state = ours.start(5).map(lambda part: part.to(dtype))
+    y, z = state.y, state.z
     tolerance = 1e-9 if dtype == torch.float64 else 2e-4
     for _ in range(2):
         output = ours(state, question)
@@ -46,4 +46,4 @@ def test_two_steps_agree(mixer: str, dtype: torch.dtype) -> None:
             assert grad is not None
             assert p.grad is not None
             assert (grad - p.grad).abs().max() <= 5 * tolerance * p.grad.abs().max(), name
-        state, y, z = State(output.state.y.detach(), output.state.z.detach()), y.detach(), z.detach()
+        state, y, z = output.state.detach(), y.detach(), z.detach()

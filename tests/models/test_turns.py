@@ -19,8 +19,10 @@ from conftest import Call, settings, tiny
 from trm import Solver, store
 from trm.analysis.cost import forward_cost, parameters
 from trm.inference.evaluate import evaluate
-from trm.inference.loop import Thinking, solve
-from trm.models import ModelConfig, State, build
+from trm.inference.loop import Thinking, search
+from trm.inference.torch_step import TorchBackend
+from trm.models import ModelConfig, build
+from trm.models.base import join
 from trm.models.turns import TurnsTRM
 from trm.tasks import load_puzzles
 from trm.tasks.base import Spec
@@ -75,21 +77,28 @@ def test_puzzles_of_a_batch_may_have_come_as_far_as_they_like(small_csv: Path) -
         for _ in range(steps):
             state = model(state, question[row : row + 1]).state
         alone.append((state, model(state, question[row : row + 1])))
-    state = State(*(torch.cat([before[part] for before, _ in alone]) for part in (0, 1)))
+    state = join([before for before, _ in alone])
     together = model(state, question)
     for row, (_, expected) in enumerate(alone):
         torch.testing.assert_close(together.logits[row], expected.logits[0])
         torch.testing.assert_close(together.state.z[row], expected.state.z[0])
+        assert together.state.steps is not None
+        assert together.state.steps[row] == (6, 1, 4, 3)[row]
         torch.testing.assert_close(together.halt[row], expected.halt[0])
 
 
-@torch.inference_mode()
-def test_noise_at_the_start_moves_a_turn_by_a_step_or_two_at_most() -> None:
+def test_turns_change_after_their_steps_and_come_round_again() -> None:
+    """Whatever noise a restart has: it is added to y and z alone."""
     model = made(GROUPS.changed(turn_steps=64))
-    noise = torch.randn(10_000)
-    assert (model.turn(noise) == 0).all()
-    assert (model.turn(noise + 64 + 5) == 1).all()
-    assert (model.turn(noise + 3 * 64 + 5) == 0).all()
+    assert model.turn(torch.arange(4 * 64)).tolist() == [0] * 64 + [1] * 64 + [2] * 64 + [0] * 64
+    start, own = TorchBackend(model).start([None, 5], noise=100.0), model.start(1)
+    assert start.steps is not None
+    assert start.steps.tolist() == [0, 0]
+    assert torch.equal(start.y[:1], own.y)
+    assert torch.equal(start.z[:1], own.z)
+    drawn = torch.Generator().manual_seed(5)  # y comes first
+    assert torch.equal(start.y[1], own.y[0] + 100.0 * torch.randn(own.y[0].shape, generator=drawn))
+    assert torch.equal(start.z[1], own.z[0] + 100.0 * torch.randn(own.z[0].shape, generator=drawn))
 
 
 def test_a_step_costs_what_one_networks_does() -> None:
@@ -118,8 +127,9 @@ def test_weights_that_a_run_kept_take_turns(runs: Path, tmp_path: Path, call: Ca
     alone = evaluate(members[0].model, TASK, puzzles, 9)
     assert np.array_equal(done.cell[:3], alone.cell[:3])
     assert not np.array_equal(done.cell[3:], alone.cell[3:])
-    answers = solve(both, TASK, puzzles.question[:5], Thinking(steps=9, restarts=2, noise=0.5), batch=2)
-    again = solve(both, TASK, puzzles.question[:5], Thinking(steps=9, restarts=2, noise=0.5), batch=5)
+    backend, thinking = TorchBackend(both.model), Thinking(steps=9, restarts=2, noise=0.5)
+    answers = search(backend, TASK, puzzles.question[:5], thinking, batch=2)
+    again = search(backend, TASK, puzzles.question[:5], thinking, batch=5)
     assert [answer.tokens.tolist() for answer in answers] == [answer.tokens.tolist() for answer in again]
     store.resize(both, Sudoku(2, 3).spec)
 

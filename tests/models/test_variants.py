@@ -108,7 +108,7 @@ def test_a_single_state_is_updated_n_plus_one_times() -> None:
     twin = build(TINY, SPEC).eval()
     question = torch.randint(1, 7, (2, 12))
     with torch.no_grad():
-        x, (y, _) = twin.frame.embed(question, None), twin.start(2)
+        x, y = twin.frame.embed(question, None), twin.start(2).y
         for _ in range(2 * (3 + 1)):
             y = twin.blocks(x + y)
     torch.testing.assert_close(state.y, y)

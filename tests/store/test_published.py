@@ -1,4 +1,4 @@
-"""Published checkpoints in and out, and the sizes of the published models."""
+"""Import and export of published checkpoints, and the sizes of the published models."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MODELS = {
 
 
 def tensors(config: ModelConfig, spec: Spec, seed: int = 0) -> dict[str, Tensor]:
-    """A state dict of ours with a number of its own in every place."""
+    """A state dict of ours with random values."""
     state = build(config, spec).state_dict()
     generator = torch.Generator().manual_seed(seed)
     return {name: torch.randn(value.shape, generator=generator) for name, value in state.items()}
@@ -90,7 +90,7 @@ LAYER = "L_level.layers.1.mlp.down_proj.weight"
             torch.zeros(1),
             "tensor extra.weight is (1,); the other tensors and the settings imply no such",
         ),
-        ("inner.H_init", torch.zeros(32), "tensor H_init is there twice"),
+        ("inner.H_init", torch.zeros(32), "tensor H_init occurs twice"),
         ("H_init", torch.zeros(32, dtype=torch.int64), "tensor H_init holds int64, not weights"),
         ("L_level.layers.0.mlp.down_proj.weight", torch.zeros(32, 100), "tensor L_level.layers.0.mlp.gate_up_proj"),
         ("puzzle_emb.weights", torch.zeros(5, 97), "does not fit in 3 puzzle_tokens of width 32"),
@@ -117,7 +117,7 @@ def test_settings_that_make_no_sense_are_refused() -> None:
     for steps in ("1.5", 0):
         with pytest.raises(BadInput, match="max_steps must be a whole number, 1 or more"):
             from_published(published, SPEC, heads=2, max_steps=steps)
-    with pytest.raises(BadInput, match="7 tokens, as no published task"):
+    with pytest.raises(BadInput, match="has 7 tokens, and published tasks have 11"):
         from_published(published)
 
 
@@ -207,7 +207,7 @@ def test_our_format_keeps_every_kind(change: dict[str, str], tmp_path: Path) -> 
     assert json.loads((tmp_path / "config.json").read_text())["model"] == config.model_dump()
 
 
-# Weights and biases, token embedding and heads included, puzzle embeddings not: as the papers count.
+# Counted as in the papers: weights, biases, token embedding and heads, but not puzzle embeddings.
 @pytest.mark.parametrize(
     ("preset", "count", "published"),
     [

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 import trm
 from trm.errors import BadInput
 from trm.tasks import get_task
-from trm.tasks.base import accepted, checkable
+from trm.tasks.base import accepted
 from trm.tasks.custom.family import FAMILY as CUSTOM
 from trm.tasks.custom.structure import Structure, read_structure
 from trm.tasks.custom.task import Custom
@@ -90,7 +90,7 @@ def test_valid_by_brute_force(
         fault = task.fault(tokens[0], answer)
         assert (fault is None) == good
         assert fault is None or "\n" not in fault
-    assert checkable(task) == bool(kinds)
+    assert task.checkable == bool(kinds)
 
 
 def test_faults_in_words() -> None:

@@ -23,7 +23,6 @@ from trm.adapt.canvas import Canvas, canvases
 from trm.adapt.examples import PLACES, collate, example, named_colours, palette
 from trm.adapt.model import AdaptModel, Batch
 from trm.arc.votes import Guess, Votes, collect
-from trm.models.base import State
 from trm.tasks.arc.augment import DIHEDRAL, Augmentation
 from trm.tasks.arc.text import ArcTask, Grid, Pair
 from trm.training.ema import Ema, load
@@ -175,7 +174,7 @@ class TaskModel:
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             ema.update(self.model)
-            state, loss = State(y=state.y.detach(), z=state.z.detach()), value.item()
+            state, loss = state.detach(), value.item()
             self.fit.updates += 1
         return logits, loss
 

@@ -18,8 +18,9 @@ from trm.arc.votes import RULES, Guess, Score, Votes, augmented, collect, pool, 
 from trm.devices import pick_device
 from trm.errors import BadInput
 from trm.files import check_writable
-from trm.inference.evaluate import think
+from trm.inference.evaluate import final_answers
 from trm.store.stored import Stored
+from trm.tasks import get_task
 from trm.tasks.arc.augment import Augmentation, decode, identifier
 from trm.tasks.arc.sets import answered, held_out_tasks
 from trm.tasks.arc.text import VERSIONS, ArcTask, Grid
@@ -88,18 +89,15 @@ class ModelPredictor:
 
     def __call__(self, task: ArcTask, question: Grid, augmentations: Sequence[Augmentation]) -> list[Guess]:
         """One guess each. `augmentations` must be the first ones of the run's seed: embeddings go by their numbers."""
-        tokens = torch.from_numpy(np.stack([augmentation.encode(question) for augmentation in augmentations]))
-        ids = torch.tensor([self.training.embedding(task.id, number) for number in range(len(augmentations))])
+        tokens = np.stack([augmentation.encode(question) for augmentation in augmentations])
+        ids = np.array([self.training.embedding(task.id, number) for number in range(len(augmentations))])
+        model, board = self.stored.model, get_task(self.stored.spec.name)
         guesses: list[Guess] = []
-        for start in range(0, len(tokens), self.batch):
-            part = slice(start, start + self.batch)
-            *_, (answer, halt, _) = think(
-                self.stored.model, tokens[part].to(self.device), self.steps, ids[part].to(self.device)
-            )
-            grids = answer.to(torch.uint8).cpu().numpy()
-            for grid, confidence, augmentation in zip(grids, halt.sigmoid().tolist(), augmentations[part], strict=True):
+        for answers in final_answers(model, board, tokens, ids, self.steps, self.batch, self.device):
+            part = augmentations[len(guesses) : len(guesses) + len(answers.tokens)]
+            for grid, confidence, augmentation in zip(answers.tokens, answers.halting.tolist(), part, strict=True):
                 guesses.append(Guess(decode(grid, augmentation.offset), confidence))
-            self.tick(len(grids))
+            self.tick(len(part))
         return guesses
 
 

@@ -13,7 +13,7 @@ from trm.errors import TrmError
 __all__ = ["app", "main"]
 
 # In the order of the help. Importing a command registers it.
-COMMANDS = "train describe solve adapt serve evaluate eval_arc eval_llm compare history mcp files data"
+COMMANDS = "train describe solve models adapt serve evaluate eval_arc eval_llm compare history mcp files data"
 for name in COMMANDS.split():
     import_module(f"trm.cli.{name}")
 

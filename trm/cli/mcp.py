@@ -27,7 +27,7 @@ def mcp(
     threads: ThreadsOption = 0,
 ) -> None:
     """Serve tools for language models over the Model Context Protocol: they solve puzzles and check answers."""
-    from trm.tools import functions as tools
+    from trm import tools
 
     if schemas:
         print(json.dumps(tools.schemas(), indent=1))

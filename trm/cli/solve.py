@@ -1,17 +1,22 @@
-"""`trm solve`: models at work."""
+"""`trm solve`."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from trm.cli.app import GuessesOption, NoiseOption, RestartsOption, ThreadsOption, app, set_threads
+from trm.cli.app import GuessesOption, NoiseOption, RestartsOption, ThreadsOption, app
 
 WeightsOption = Annotated[
-    str | None, typer.Option("--weights", help="A shipped model's name, or a run's folder; else what ships.")
+    str | None,
+    typer.Option(
+        "--weights",
+        help="A shipped model's name, the folder of a run, or OWNER/NAME on the hub.",
+        show_default="the best that ships",
+    ),
 ]
 
 
@@ -20,61 +25,62 @@ def solve(
     task_name: Annotated[str, typer.Argument(metavar="TASK", help="sudoku, maze, or custom with --weights")],
     puzzle: Annotated[str, typer.Argument(help="The puzzle itself, a file, or - for standard input.")],
     weights: WeightsOption = None,
-    steps: Annotated[int | None, typer.Option("--steps", help="From one start, at most.", min=1)] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps",
+            help="Supervision steps from one start, at most.",
+            min=1,
+            show_default="sudoku 32, maze 256, custom 64",
+        ),
+    ] = None,
     restarts: RestartsOption = None,
     noise: NoiseOption = None,
     guesses: GuessesOption = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of noise and guesses.", min=0)] = 0,
-    seconds: Annotated[float | None, typer.Option("--seconds", help="Time limit for all puzzles.", min=0.01)] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of noise and guesses.", min=0)] = 0,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--seconds", help="Time limit for all puzzles together.", min=0.01),
+    ] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Show the grid after every step.")] = False,
     plot: Annotated[
-        Path | None, typer.Option("--plot", help="Draw one puzzle's trace, a PNG; needs matplotlib.")
+        Path | None, typer.Option("--plot", help="Draw the trace of one puzzle, as PNG; needs matplotlib.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="One line an answer and nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one line for each answer and no more.")] = False,
     threads: ThreadsOption = 0,
     backend: Annotated[
-        str, typer.Option("--backend", help="torch; onnx: an exported file, quick to start; auto: that first.")
+        str,
+        typer.Option(
+            "--backend",
+            help="torch; onnx: an exported file, which starts fast and makes one start; auto: onnx for the first start "
+            "of a few puzzles, torch for the rest.",
+        ),
     ] = "auto",
 ) -> None:
     """Solve puzzles. Exit code 0 when all are solved, 1 when not, 2 when one is malformed.
 
-    A Sudoku that is not solved in 32 steps gets up to 100 further starts, each with two digits guessed and some noise,
-    unless --restarts says otherwise. A maze gets up to 256 steps and 3 further starts.
+    A Sudoku gets up to 100 further starts of 32 steps, each with noise and two guessed digits; a maze gets up to 3 of
+    256 steps.
     """
-    from trm.inference.defaults import default_weights, usual_thinking
     from trm.inference.puzzles import read_question
-    from trm.terminal.solve import check_backend, check_plot, print_answers, quick_answers, solve_and_print
+    from trm.inference.solver import Solver
+    from trm.terminal.solve import check_backend, check_plot, print_answers
 
-    further = {"restarts": restarts, "noise": noise, "guesses": guesses}
-    check_backend(backend, task_name, {**further, "seed": seed})
+    further = {"restarts": restarts, "noise": noise, "guesses": guesses, "seed": seed}
+    chosen = check_backend(backend, task_name, further)
     task, question = read_question(puzzle, task_name, weights)
-    name = weights or default_weights(task_name)
-    settings = usual_thinking(task_name, {"steps": steps, **further})
-    answers = None
     if plot is not None:
         check_plot(plot, question, backend)
-    elif backend == "onnx":
-        from trm.inference import onnx as onnx_solve
+        chosen = "torch"
+    thinking: dict[str, Any] = {**further, "steps": steps, "seconds": seconds}
+    solver = Solver(task_name, weights, backend=chosen, threads=threads, **thinking)
+    if solver.remark:
+        print(solver.remark, file=sys.stderr)
+    answers = solver.solve_tokens(task, question, trace=trace or plot is not None)
+    solved = print_answers(task, answers, trace, quiet)
+    if plot is not None:
+        from trm.plot import trace as draw_trace
 
-        model = onnx_solve.load(name, threads)
-        answers = onnx_solve.solve(model, task, question, settings["steps"], seconds=seconds, trace=trace)
-    elif backend == "auto" and seconds is None:
-        answers = quick_answers(task, question, name, settings["steps"], threads, trace)
-    if answers is not None:
-        solved = print_answers(task, question, answers, trace, quiet)
-    else:
-        set_threads(threads)
-        from trm import store
-        from trm.inference.loop import Thinking, Until
-        from trm.models.turns import unasked
-        from trm.tasks.base import checkable
-
-        until: Until = "valid" if checkable(task) else "sure"
-        stored = store.load(name, task.spec)
-        settings = usual_thinking(task_name, {"steps": steps, **further}, stored.model.config.round)
-        if note := unasked(stored.model.config, settings["steps"]):
-            print(note, file=sys.stderr)
-        thinking = Thinking(**settings, seed=seed, seconds=seconds, until=until)
-        solved = solve_and_print(task, question, stored, thinking, trace, quiet, plot)
+        draw_trace(answers[0], plot)
     if not solved:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Accuracy at every supervision step, with and without the model's own halting, with confidence intervals."""
+"""Accuracy at every supervision step, with and without the model's own halting."""
 
 from __future__ import annotations
 
@@ -10,35 +10,38 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
-from trm.inference.loop import Thinking, Until, confidence_in, enough, solve
+from trm.inference.backend import Floats
+from trm.inference.loop import SearchState, StepBatch, Thinking, Until, search, think
+from trm.inference.torch_step import TorchBackend
 from trm.models.base import Model, State
 from trm.store.stored import Stored
-from trm.tasks.base import Bools, Ints, Puzzles, Scored, Task, Tokens, check
+from trm.tasks.base import Bools, Ints, Puzzles, Scored, Task, Tokens
 
 
 class Rowwise(NamedTuple):
+    """What the sums of an `Evaluation` are over."""
+
     exact: Bools  # [steps, rows]
     valid: Bools  # [steps, rows]
-    halted: Ints  # [rows], the step at which the model first said it was done, else the last
+    halted: Ints  # [rows], the first step at which the model said it was done, else the last
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Sums over rows; `exact[k - 1]` counts rows whose answer is entirely right after k supervision steps."""
+    """Sums over rows. `exact[k - 1]` counts the rows whose answer is entirely right after k supervision steps."""
 
     rows: int
     cells: int  # scored cells over all rows
     exact: npt.NDArray[np.int64]  # [steps]
     cell: npt.NDArray[np.int64]  # [steps], cells right
     valid: npt.NDArray[np.int64]  # [steps], rows that obey the rules
-    halted_exact: int  # rows right at the step where the model first said so (or at the last)
-    halted_steps: int  # supervision steps used in doing so
+    halted_exact: int  # rows right at the first step at which the model said it was done, or at the last step
+    halted_steps: int  # supervision steps up to there, over all rows
     seconds: float
-    taken: int = 0  # supervision steps over all rows: fewer than all where puzzles leave
+    taken: int = 0  # supervision steps computed, over all rows: a puzzle that is done takes no more
     rowwise: Rowwise | None = None  # None where the sums are over several processes
-    extra: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)  # [steps] rows, by the task's own scores
+    extra: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)  # [steps] each, rows right by `Scored.scores`
 
     def as_dict(self) -> dict[str, Any]:
         """Shares instead of counts, ready for JSON."""
@@ -57,60 +60,57 @@ class Evaluation:
         }
 
 
-def think(
-    model: Model, question: Tensor, steps: int, ids: Tensor | None = None
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Run `steps` supervision steps on question [batch, cells].
+class Tally:
+    """Counts for an `Evaluation`, step by step.
 
-    Yields after each step the answer's tokens [batch, cells], the halting logit [batch] and the probability of each
-    cell's chosen token [batch, cells].
+    Args:
+        task, puzzles: what is scored.
+        steps: supervision steps of a puzzle, at most.
     """
-    state = model.start(len(question))
-    for _ in range(steps):
-        with torch.inference_mode():
-            output = model(state, question, ids)
-            state = output.state
-            confidence, choice = output.logits.softmax(-1).max(-1)
-        yield choice + model.first_token, output.halt, confidence
 
+    def __init__(self, task: Task, puzzles: Puzzles, steps: int) -> None:
+        self.task, self.puzzles = task, puzzles
+        rows = len(puzzles)
+        self.taken = 0
+        self.exact, self.valid = np.zeros((steps, rows), bool), np.zeros((steps, rows), bool)
+        self.cell, self.halted = np.zeros(steps, np.int64), np.full(rows, steps)
+        self.extra = {name: np.zeros(steps, np.int64) for name in self.scores(puzzles.question[:0], puzzles.answer[:0])}
 
-class Step(NamedTuple):
-    """One supervision step of a batch of puzzles, each of which has come as far as it has."""
+    def scores(self, question: Tokens, tokens: Tokens) -> dict[str, Bools]:
+        return self.task.scores(question, tokens) if isinstance(self.task, Scored) else {}
 
-    rows: Ints  # [batch], the number of each puzzle
-    number: Ints  # [batch], which of its steps this was, from 1
-    tokens: Tokens  # [batch, cells], the answers
-    valid: Bools  # [batch], which of them obey the rules
-    halted: Bools  # [batch], which puzzles the model says are done
-    leaving: Bools  # [batch], which puzzles this was the last step of
+    def add(self, step: StepBatch[State]) -> None:
+        """Count the answers of a step. What a puzzle leaves with is its answer at all later steps."""
+        self.taken += len(step.rows)
+        answer = self.puzzles.answer[step.rows]
+        scored = answer != 0
+        hits = ((step.tokens == answer) & scored).sum(1)
+        exact, scores = hits == scored.sum(1), self.scores(self.puzzles.question[step.rows], step.tokens)
+        for i, (row, number) in enumerate(zip(step.rows, step.steps, strict=True)):
+            here = slice(number - 1, None if step.ended[i] else number)
+            self.exact[here, row], self.valid[here, row] = exact[i], step.valid[i]
+            self.cell[here] += hits[i]
+            for name, right in scores.items():
+                self.extra[name][here] += right[i]
+        halted = step.outcome.halts | step.done
+        rows = step.rows[halted]
+        self.halted[rows] = np.minimum(self.halted[rows], step.steps[halted])
 
-
-def steps_of(
-    model: Model, task: Task, puzzles: Puzzles, thinking: Thinking, batch: int, device: torch.device | None
-) -> Iterator[Step]:
-    """A `Step` after every supervision step. A puzzle that is done leaves, and the next one takes its place."""
-    count, first = len(puzzles), 0
-    rows, number, state = np.zeros(0, np.int64), np.zeros(0, np.int64), model.start(0)
-    while len(rows) or first < count:
-        fresh = np.arange(first, min(first + batch - len(rows), count))
-        if len(fresh):
-            first, more = first + len(fresh), model.start(len(fresh))
-            state = State(torch.cat((state.y, more.y)), torch.cat((state.z, more.z)))
-            rows, number = np.concatenate((rows, fresh)), np.append(number, np.zeros(len(fresh), np.int64))
-        question = puzzles.question[rows]
-        ids = None if puzzles.ids is None else torch.from_numpy(puzzles.ids[rows]).to(device)
-        with torch.inference_mode():
-            output = model(state, torch.from_numpy(question).to(device), ids)
-            state, confidence = output.state, confidence_in(question, output).cpu().numpy()
-        tokens = (output.logits.argmax(-1) + model.first_token).to(torch.uint8).cpu().numpy()
-        number = number + 1
-        valid, right = check(task, question, tokens)
-        done = enough(output, right, confidence, thinking)
-        leaving = done | (number >= thinking.steps)
-        yield Step(rows, number, tokens, valid, (output.halt > 0).cpu().numpy() | done, leaving)
-        if leaving.any():
-            stay = torch.from_numpy(~leaving).to(device)
-            rows, number, state = rows[~leaving], number[~leaving], State(state.y[stay], state.z[stay])
+    def result(self, seconds: float) -> Evaluation:
+        rows = len(self.puzzles)
+        return Evaluation(
+            rows=rows,
+            cells=int((self.puzzles.answer != 0).sum()),
+            exact=self.exact.sum(1),
+            cell=self.cell,
+            valid=self.valid.sum(1),
+            halted_exact=int(self.exact[self.halted - 1, np.arange(rows)].sum()),
+            halted_steps=int(self.halted.sum()),
+            seconds=seconds,
+            taken=self.taken,
+            rowwise=Rowwise(self.exact, self.valid, self.halted),
+            extra=self.extra,
+        )
 
 
 def evaluate(
@@ -123,77 +123,112 @@ def evaluate(
     progress: Callable[[int], object] | None = None,
     until: Until = "end",
 ) -> Evaluation:
-    """Score `model` (already in evaluation mode) on every row of `puzzles`, at most `steps` supervision steps each.
+    """Score a model on every row of `puzzles`, with at most `steps` supervision steps each.
 
-    A puzzle that is done (`until`, see `trm.inference.Thinking`) leaves the batch, and its answer is that of all later
-    steps.
+    A puzzle that is done (`until`, see `trm.inference.loop.Thinking`) leaves the batch, and its answer counts at all
+    later steps.
+
+    Args:
+        model: in evaluation mode.
+        task: whose rules to check.
+        puzzles: questions with their answers.
+        steps: supervision steps, at most.
+        batch: puzzles in the batch, at most.
+        device: where the model is [default: the CPU].
+        progress: called with the number of puzzles finished, whenever some are.
+        until: what ends the work on a puzzle before its last step.
     """
-    rows, taken = len(puzzles), 0
     began = time.perf_counter()
-    exact, valid = np.zeros((steps, rows), bool), np.zeros((steps, rows), bool)
-    cell, stop = np.zeros(steps, np.int64), np.full(rows, steps)
-    none = puzzles.question[:0]
-    scores = task.scores(none, none) if isinstance(task, Scored) else {}
-    extra = {name: np.zeros(steps, np.int64) for name in scores}
-    for step in steps_of(model, task, puzzles, Thinking(steps, until=until), batch, device):
-        taken += len(step.rows)
-        answer, question = puzzles.answer[step.rows], puzzles.question[step.rows]
-        scored = answer != 0
-        hits = ((step.tokens == answer) & scored).sum(1)
-        if isinstance(task, Scored):
-            scores = task.scores(question, step.tokens)
-        for i, (row, number) in enumerate(zip(step.rows, step.number, strict=True)):
-            # What a puzzle leaves with is its answer at all later steps.
-            now = slice(number - 1, None if step.leaving[i] else number)
-            exact[now, row], valid[now, row] = hits[i] == scored[i].sum(), step.valid[i]
-            cell[now] += hits[i]
-            for name, right in scores.items():
-                extra[name][now] += right[i]
-        halted = step.rows[step.halted]
-        stop[halted] = np.minimum(stop[halted], step.number[step.halted])
-        if progress is not None and step.leaving.any():
-            progress(int(step.leaving.sum()))
-    return Evaluation(
-        rows=rows,
-        cells=int((puzzles.answer != 0).sum()),
-        exact=exact.sum(1),
-        cell=cell,
-        valid=valid.sum(1),
-        halted_exact=int(exact[stop - 1, np.arange(rows)].sum()),
-        halted_steps=int(stop.sum()),
-        seconds=time.perf_counter() - began,
-        taken=taken,
-        rowwise=Rowwise(exact, valid, stop),
-        extra=extra,
-    )
+    tally = Tally(task, puzzles, steps)
+    for step in plain_steps(model, task, puzzles.question, puzzles.ids, Thinking(steps, until=until), batch, device):
+        tally.add(step)
+        if progress is not None and step.ended.any():
+            progress(int(step.ended.sum()))
+    return tally.result(time.perf_counter() - began)
+
+
+def plain_steps(
+    model: Model,
+    task: Task,
+    question: Tokens,
+    ids: Ints | None,
+    thinking: Thinking,
+    batch: int,
+    device: torch.device | None,
+) -> Iterator[StepBatch[State]]:
+    """The steps of a model on question [rows, cells] with the model's own answers only: see `keep_given` of `think`."""
+    searches = [SearchState() for _ in question]
+    return think(TorchBackend(model, device), task, question, searches, thinking, batch, ids=ids, keep_given=False)
+
+
+class FinalAnswers(NamedTuple):
+    """The answers to a batch of questions after their last step."""
+
+    tokens: Tokens  # [batch, cells]
+    halting: Floats  # [batch], sigmoid of the halting logit
+
+
+def final_answers(
+    model: Model,
+    task: Task,
+    question: Tokens,
+    ids: Ints | None,
+    steps: int,
+    batch: int = 16,
+    device: torch.device | None = None,
+) -> Iterator[FinalAnswers]:
+    """Answer question [rows, cells] with `steps` supervision steps each, batch by batch, in order.
+
+    Args:
+        model: in evaluation mode.
+        task: of the questions.
+        question: [rows, cells] tokens.
+        ids: [rows], puzzle embeddings, for models with several.
+        steps: supervision steps of every answer.
+        batch: questions in a batch.
+        device: where the model is [default: the CPU].
+    """
+    for step in plain_steps(model, task, question, ids, Thinking(steps, until="end"), batch, device):
+        if step.ended.all():  # a batch begins together, and so it ends
+            yield FinalAnswers(step.tokens, step.outcome.halting)
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """What several starts a puzzle come to."""
+class StartsResult:
+    """Accuracy of the answers chosen among several starts."""
 
     rows: int
-    by_confidence: int  # rows right where the model's own confidence chooses among all answers
-    by_rules: int  # rows right where the first that the rules find right counts, and without one the most confident
+    by_confidence: int  # rows right where the most confident answer is chosen
+    by_rules: int  # rows right where the first answer that obeys the rules is chosen, or else the most confident one
     steps: int  # supervision steps over all rows
     seconds: float
 
 
-def evaluate_thinking(
+def evaluate_starts(
     stored: Stored,
     task: Task,
     puzzles: Puzzles,
     thinking: Thinking,
     batch: int = 16,
     progress: Callable[[int], object] | None = None,
-) -> Chosen:
-    """Score the answers that thinking on demand chooses, on every row of `puzzles`."""
+) -> StartsResult:
+    """Score the answers that `trm.inference.loop.search` chooses among several starts, on every row of `puzzles`.
+
+    Args:
+        stored: the model, on the CPU.
+        task: whose rules to check.
+        puzzles: questions with their answers.
+        thinking: steps, restarts and when to stop.
+        batch: puzzles in the batch, at most.
+        progress: called with the number of puzzles finished, whenever some are.
+    """
     began = time.perf_counter()
-    answers = solve(stored, task, puzzles.question, thinking, batch, tick=progress)
+    tick = progress or (lambda finished: None)
+    results = search(TorchBackend(stored.model), task, puzzles.question, thinking, batch, tick)
     seconds = time.perf_counter() - began
-    right = [0, 0]
-    for answer, truth in zip(answers, puzzles.answer, strict=True):
+    by_confidence = by_rules = 0
+    for result, truth in zip(results, puzzles.answer, strict=True):
         scored = truth != 0
-        for number, chosen in enumerate((answer.tokens, answer.tokens if answer.found is None else answer.found)):
-            right[number] += bool((chosen == truth)[scored].all())
-    return Chosen(len(puzzles), right[0], right[1], sum(answer.steps for answer in answers), seconds)
+        by_confidence += bool((result.tokens == truth)[scored].all())
+        by_rules += bool(((result.tokens if result.found is None else result.found) == truth)[scored].all())
+    return StartsResult(len(puzzles), by_confidence, by_rules, sum(result.steps for result in results), seconds)

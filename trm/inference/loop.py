@@ -1,44 +1,46 @@
-"""Puzzle in, answer and trace out, with as much thinking as is asked for."""
+"""The loop over supervision steps: many puzzles at once, restarts, and what ends the work on a puzzle. Numpy only.
+
+A backend computes the steps: `trm/inference/torch_step.py` with torch, `trm/inference/onnx.py` with onnxruntime.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, get_args
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, NamedTuple, get_args
 from zlib import crc32
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from trm.errors import BadInput
-from trm.models import Output, State
-from trm.models.base import Model
-from trm.store.stored import Stored
-from trm.tasks.base import Bools, Task, Tokens, check, settled
+from trm.inference.backend import Backend, Floats, Outcome, S, S_co
+from trm.tasks.base import Bools, Ints, Task, Tokens, check, keep_complete
 
 Until = Literal["valid", "sure", "halt", "end"]
 
-MEMORY = 0.8  # weight of earlier steps in what a model believes
+MEMORY = 0.8  # weight of earlier steps in a puzzle's belief
 
 
 @dataclass(frozen=True)
 class Thinking:
-    """How long a model may think about a puzzle, and when it is done. Raises BadInput for what makes no sense."""
+    """How long a model may work on a puzzle, and what ends the work earlier.
+
+    Raises:
+        BadInput: a value out of range.
+    """
 
     steps: int = 64  # supervision steps from one start
     restarts: int = 0  # further starts, each from the model's initial state plus noise
     noise: float = 1.0  # standard deviation of that noise
-    guesses: int = 0  # unknown cells that each further start takes for granted, as the model believes them to be
+    guesses: int = 0  # unknown cells filled in before each further start, drawn from the model's belief
     seed: int = 0  # of noise and guesses
-    seconds: float | None = None  # time limit for all puzzles together; looked at between steps
-    # What ends the thinking about a puzzle before its time: the first answer that is right by the rules; the first that
-    # the model is as confident of as `sure` says; the first at which it would halt in training; nothing.
+    seconds: float | None = None  # time limit for all puzzles together; the clock is read between steps
+    # What ends the work on a puzzle before its last step: `valid`, the first answer that is right by the rules; `sure`,
+    # the first with a confidence of `sure` or more; `halt`, the first at which the model halts; `end`, nothing.
     until: Until = "valid"
-    sure: float = 0.7  # see `confidence_in`
+    sure: float = 0.7  # 0..1; what the confidence is: `trm/inference/torch_step.py`
 
     def __post_init__(self) -> None:
         for name, least in (("steps", 1), ("restarts", 0), ("noise", 0), ("guesses", 0), ("seed", 0)):
@@ -52,35 +54,38 @@ class Thinking:
             raise BadInput(f"until must be one of {', '.join(get_args(Until))}, not {self.until!r}")
 
 
-@dataclass
-class Answer:
-    """What the model made of one question."""
+# One puzzle
 
-    tokens: Tokens  # [cells], chosen among all: right by the rules if `until` is "valid", else the most confident
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The answer to one question."""
+
+    tokens: Tokens  # [cells], chosen among all steps: right by the rules if `until` is "valid", else the most confident
     valid: bool  # obeys the rules and keeps what was given
     steps: int  # supervision steps used, over all starts
-    confidence: float  # 0..1, the model's own belief that the answer is right: see `confidence_in`
-    trace: list[Tokens] = field(default_factory=list)  # the answer after each step, where asked for
+    confidence: float  # 0..1, the model's belief that the answer is right
     starts: int = 1  # how often the model has started on it
     found: Tokens | None = None  # [cells], the first answer that was right by the rules, whatever `until` is
 
 
 @dataclass
-class Thoughts:
+class SearchState:
     """What is known of one puzzle so far."""
 
-    best: Tokens | None = None  # the most confident answer
+    best: Tokens | None = None  # the answer chosen so far
     confidence: float = -1.0  # in it, 0..1
     valid: bool = False
     rank: tuple[float, ...] = ()  # of the best answer: the highest is chosen
-    found: Tokens | None = None
+    found: Tokens | None = None  # the first answer that was right by the rules
     steps: int = 0
-    start: int = 0  # number of the present start
-    trace: list[Tokens] = field(default_factory=list)
-    belief: npt.NDArray[np.float32] | None = None  # [cells, symbols], probabilities over the latest steps; for guesses
+    start: int = 0  # number of the present start, or of the last one
+    finished: int = 0  # starts that are over
+    done: bool = False  # what `Thinking.until` asks for has come about
+    belief: Floats | None = None  # [cells, symbols], probabilities weighted towards the latest steps; for guesses
 
     def note(self, tokens: Tokens, valid: bool, right: bool, confidence: float, until: Until) -> None:
-        """Take note of a step's answer [cells]: whether it obeys the rules, and whether it is right."""
+        """Record the answer [cells] of a step: whether it obeys the rules, and whether it is right."""
         self.steps += 1
         if right and self.found is None:
             self.found = tokens
@@ -88,45 +93,39 @@ class Thoughts:
         if rank >= self.rank:
             self.best, self.confidence, self.valid, self.rank = tokens, confidence, valid, rank
 
-    def weigh(self, probabilities: npt.NDArray[np.float32]) -> None:
-        """Let a step's probabilities [cells, symbols] count, and earlier ones less and less."""
+    def weigh(self, probabilities: Floats) -> None:
+        """Update the belief with a step's probabilities [cells, symbols], as an exponential moving average."""
         before = probabilities if self.belief is None else self.belief
         self.belief = MEMORY * before + (1 - MEMORY) * probabilities
 
-    def answer(self) -> Answer:
-        assert self.best is not None
-        return Answer(self.best, self.valid, self.steps, self.confidence, self.trace, self.start + 1, self.found)
+    def result(self) -> SearchResult:
+        assert self.best is not None, "no step has been computed"
+        return SearchResult(self.best, self.valid, self.steps, self.confidence, self.start + 1, self.found)
+
+
+class Item(NamedTuple):
+    """One start on one puzzle."""
+
+    row: int  # number of the puzzle
+    start: int  # 0 is the model's own initial state; further starts have noise
 
 
 def draws(thinking: Thinking, question: Tokens, start: int) -> np.random.SeedSequence:
-    """Random numbers for a start on question [cells]: they do not depend on what else is in the batch."""
+    """Random numbers for a start on question [cells]. They do not depend on the other puzzles of the batch."""
     return np.random.SeedSequence([thinking.seed, crc32(question.tobytes()), start])
 
 
-def start_state(model: Model, question: Tokens, items: list[tuple[int, int]], thinking: Thinking) -> State:
-    """Where each (puzzle, start) begins: the model's own state for start 0, with noise of its own for any other."""
-    state = model.start(len(items))
-    parts = [part.clone() for part in state]
-    for i, (row, start) in enumerate(items):
-        if start and thinking.noise:
-            seed = draws(thinking, question[row], start).generate_state(1)[0]
-            drawn = torch.Generator().manual_seed(int(seed))
-            for part in parts:
-                part[i] += thinking.noise * torch.randn(part[i].shape, generator=drawn)
-    return State(*parts)
+def noise_seed(thinking: Thinking, question: Tokens, start: int) -> int | None:
+    """The seed of the noise of a start on question [cells]; None where it has no noise."""
+    return int(draws(thinking, question, start).generate_state(1)[0]) if start and thinking.noise else None
 
 
 def guess(
-    task: Task,
-    question: Tokens,
-    belief: npt.NDArray[np.float32],
-    first_token: int,
-    count: int,
-    rng: np.random.Generator,
+    task: Task, question: Tokens, belief: Floats, first_token: int, count: int, rng: np.random.Generator
 ) -> Tokens:
     """question [cells] with `count` of its unknown cells filled in, with tokens drawn from belief [cells, symbols].
 
-    A wrong guess costs a start. A right one makes the puzzle easier, often much so.
+    A wrong guess wastes a start. A right one makes the puzzle easier, often much easier.
     """
     below = belief.cumsum(1)
     drawn = (below < rng.random((len(below), 1)) * below[:, -1:]).sum(1)
@@ -138,143 +137,184 @@ def guess(
     return asked
 
 
-class Look(NamedTuple):
+# Many puzzles
+
+
+class Places(NamedTuple):
+    """What the batch holds: a puzzle, its present start, and the supervision steps since that start. Each [batch]."""
+
+    rows: Ints
+    starts: Ints
+    steps: Ints
+
+    def take(self, rows: Bools) -> Places:
+        return Places(self.rows[rows], self.starts[rows], self.steps[rows])
+
+    def add(self, items: Sequence[Item]) -> Places:
+        rows, starts = (np.array(numbers, np.int64) for numbers in zip(*items, strict=True))
+        return Places(
+            np.append(self.rows, rows), np.append(self.starts, starts), np.append(self.steps, np.zeros_like(rows))
+        )
+
+
+NOWHERE = Places(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+@dataclass(frozen=True)
+class StepBatch(Generic[S_co]):
     """One supervision step of a batch of puzzles."""
 
-    rows: list[int]  # [batch], the number of each puzzle
-    starts: list[int]  # [batch], and of its start
-    before: State  # y and z before the step
-    output: Output  # what came of it
-    tokens: Tokens  # [batch, cells], the answers read from it
+    rows: Ints  # [batch], the number of each puzzle
+    starts: Ints  # [batch], the number of its present start
+    steps: Ints  # [batch], supervision steps since that start, this one included
+    outcome: Outcome[S_co]
+    tokens: Tokens  # [batch, cells], the answers
     valid: Bools  # [batch], which of them obey the rules
-    right: Bools  # [batch], and which are right, as far as rules can tell
-    confidence: npt.NDArray[np.float32]  # [batch], the model's in them: see `confidence_in`
-    ended: Bools  # [batch], which puzzles were thought about for the last time
+    right: Bools  # [batch], which of them are right, as far as rules can tell
+    confidence: Floats  # [batch], 0..1
+    done: Bools  # [batch], for which puzzles what `Thinking.until` asks for has come about
+    over: Bools  # [batch], for which puzzles this was the last step of the present start
+    ended: Bools  # [batch], for which puzzles this was the last step of all
 
 
-@torch.inference_mode()
 def think(
-    stored: Stored, task: Task, question: Tokens, thoughts: list[Thoughts], thinking: Thinking, batch: int = 16
-) -> Iterator[Look]:
-    """Think about question [rows, cells], keeping `thoughts` [rows], and yield after every step of a batch.
-
-    A puzzle leaves the batch as soon as it is done (see `Thinking.until`), and its place goes to the next one. Nothing
-    goes on between the steps: who stops asking for them stops the thinking.
-    """
-    model = stored.model
-    waiting = deque((row, 0) for row in range(len(question)))
-    asked = question.copy()  # with what the present start takes for granted
-    items: list[tuple[int, int]] = []  # (puzzle, start) of each row of the batch
-    done: npt.NDArray[np.int64] = np.empty(0, np.int64)  # supervision steps since that start
-    state = model.start(0)
-    end = None if thinking.seconds is None else time.monotonic() + thinking.seconds
-    late = False
-    while (items or waiting) and not late:
-        fresh = [waiting.popleft() for _ in range(min(len(waiting), batch - len(items)))]
-        if fresh:
-            more = start_state(model, question, fresh, thinking)
-            state = State(torch.cat((state.y, more.y)), torch.cat((state.z, more.z)))
-            items, done = items + fresh, np.append(done, np.zeros(len(fresh), np.int64))
-        output: Output = model(state, torch.from_numpy(asked[[row for row, _ in items]]))
-        done += 1
-        late = end is not None and time.monotonic() >= end
-        judged = judge(task, question, model, output, items, thoughts, thinking)
-        *_, right, confidence = judged
-        stop = enough(output, right, confidence, thinking)
-        leave = stop | (done >= thinking.steps)
-        spent = [item for item, left, sure in zip(items, leave, stop, strict=True) if left and not sure]
-        again = [(row, start + 1) for row, start in spent if start < thinking.restarts]
-        more_to_come = {row for row, _ in again}
-        ended = leave & np.array([row not in more_to_come for row, _ in items], bool)
-        rows, starts = [row for row, _ in items], [start for _, start in items]
-        yield Look(rows, starts, state, output, *judged, ended | late)
-        for row, start in again if thinking.guesses else ():
-            belief, rng = thoughts[row].belief, np.random.default_rng(draws(thinking, question[row], start))
-            assert belief is not None
-            asked[row] = guess(task, question[row], belief, model.first_token, thinking.guesses, rng)
-        waiting.extend(again)
-        stay = torch.from_numpy(~leave)
-        state = State(output.state.y[stay], output.state.z[stay])
-        items, done = [item for item, left in zip(items, leave, strict=True) if not left], done[~leave]
-    # Where time ran out, puzzles that were never looked at get one look.
-    unseen = [(row, 0) for row, thought in enumerate(thoughts) if thought.best is None]
-    for at in range(0, len(unseen), batch):
-        items = unseen[at : at + batch]
-        rows = [row for row, _ in items]
-        state = model.start(len(rows))
-        output = model(state, torch.from_numpy(question[rows]))
-        judged = judge(task, question, model, output, items, thoughts, thinking)
-        yield Look(rows, [0] * len(rows), state, output, *judged, np.ones(len(rows), bool))
-
-
-def judge(
+    backend: Backend[S],
     task: Task,
     question: Tokens,
-    model: Model,
-    output: Output,
-    items: list[tuple[int, int]],
-    thoughts: list[Thoughts],
+    searches: Sequence[SearchState],
     thinking: Thinking,
-) -> tuple[Tokens, Bools, Bools, npt.NDArray[np.float32]]:
-    """Read and check the answers of a step of the (puzzle, start) of `items`, and take note of them.
-
-    -> tokens [batch, cells], [batch] which obey the rules, [batch] which are right, [batch] the confidence in each
-    """
-    tokens: Tokens = (output.logits.argmax(-1) + model.first_token).to(torch.uint8).numpy()
-    asked = question[[row for row, _ in items]]
-    tokens = settled(task, asked, tokens)
-    (valid, right), confidence = check(task, asked, tokens), confidence_in(asked, output).numpy()
-    for i, (row, start) in enumerate(items):
-        thoughts[row].start = start
-        if thinking.guesses and not start:  # what later starts believe rests on guesses
-            thoughts[row].weigh(output.logits[i].softmax(-1).numpy())
-        thoughts[row].note(tokens[i], bool(valid[i]), bool(right[i]), float(confidence[i]), thinking.until)
-    return tokens, valid, right, confidence
-
-
-def confidence_in(question: Tokens, output: Output) -> Tensor:
-    """How sure the model is of a step's answers to question [batch, cells]. -> [batch], 0..1
-
-    The probability by which it would halt here, times that of the least certain cell's token. The halting logit alone
-    is not to be trusted where a guess was wrong: no question in training was without a solution.
-    """
-    unscored = torch.from_numpy(question == 0).to(output.logits.device)
-    certain = output.logits.softmax(-1).amax(-1).masked_fill(unscored, 1.0)
-    return output.halt.sigmoid() * certain.amin(-1)
-
-
-def enough(output: Output, right: Bools, confidence: npt.NDArray[np.float32], thinking: Thinking) -> Bools:
-    """Which puzzles of a batch are done, however many steps are left. -> [batch]"""
-    halts: Bools = (output.halt > 0).cpu().numpy()
-    done = {"valid": right, "sure": confidence >= thinking.sure, "halt": halts, "end": np.zeros_like(halts)}
-    return done[thinking.until]
-
-
-def solve(
-    stored: Stored,
-    task: Task,
-    question: Tokens,
-    thinking: Thinking | None = None,
     batch: int = 16,
-    trace: bool = False,
-    tick: Callable[[int], object] | None = None,
-) -> list[Answer]:
-    """Solve question [rows, cells]. A puzzle that is never done comes back with its most confident answer.
+    *,
+    ids: Ints | None = None,
+    starts: int | None = None,
+    keep_given: bool = True,
+) -> Iterator[StepBatch[S]]:
+    """Work on question [rows, cells] and yield after every supervision step of a batch.
+
+    A puzzle leaves the batch at the last step of a start, and the next one takes its place; restarts wait behind the
+    puzzles that have not begun. A generator: it computes only while you iterate.
 
     Args:
-        stored: the model.
+        searches: [rows], kept up to date. A puzzle with finished starts goes on with its next one; one that is done is
+            left out.
+        batch: puzzles in the batch, at most.
+        ids: [rows], puzzle embeddings, for models with several.
+        starts: of each puzzle, at most; a later call can go on from there [default: as `thinking` says].
+        keep_given: whether a question that is itself a complete and valid answer is taken as the answer.
+    """
+    most = thinking.restarts + 1 if starts is None else min(starts, thinking.restarts + 1)
+    unfinished = ((row, one) for row, one in enumerate(searches) if not one.done)
+    waiting = deque(Item(row, one.finished) for row, one in unfinished if one.finished < most)
+    asked = question.copy()  # with the guesses of the present start
+    places, state = NOWHERE, backend.start([], 0.0)
+    end = None if thinking.seconds is None else time.monotonic() + thinking.seconds
+    late = False
+    while len(places.rows) or waiting:
+        if fresh := [waiting.popleft() for _ in range(min(len(waiting), batch - len(places.rows)))]:
+            for row, start in fresh:
+                asked[row] = first_question(backend, task, question[row], start, searches[row], thinking)
+            seeds = [noise_seed(thinking, question[row], start) for row, start in fresh]
+            state = backend.join(state, backend.start(seeds, thinking.noise))
+            places = places.add(fresh)
+        rows = places.rows
+        outcome = backend.step(state, asked[rows], None if ids is None else ids[rows])
+        places = places._replace(steps=places.steps + 1)
+        late = late or (end is not None and time.monotonic() >= end)
+        step = score_step(task, question[rows], places, outcome, thinking, late, keep_given)
+        record(step, searches, thinking)
+        yield step
+        again = step.over & ~step.ended & (step.starts + 1 < most)
+        waiting.extend(Item(row, searches[row].finished) for row in rows[again].tolist())
+        if late:  # puzzles that have not begun get one step each
+            waiting = deque(item for item in waiting if searches[item.row].best is None)
+        stay = ~step.over
+        places, state = places.take(stay), outcome.state if stay.all() else backend.keep(outcome.state, stay)
+
+
+def first_question(
+    backend: Backend[S], task: Task, question: Tokens, start: int, search: SearchState, thinking: Thinking
+) -> Tokens:
+    """What the model is asked from this start on: question [cells], in further starts with guesses. -> [cells]"""
+    if not start or not thinking.guesses:
+        return question
+    assert search.belief is not None, "guesses need the steps of the first start"
+    rng = np.random.default_rng(draws(thinking, question, start))
+    return guess(task, question, search.belief, backend.first_token, thinking.guesses, rng)
+
+
+def score_step(
+    task: Task,
+    question: Tokens,
+    places: Places,
+    outcome: Outcome[S],
+    thinking: Thinking,
+    late: bool,
+    keep_given: bool,
+) -> StepBatch[S]:
+    """Read and check the answers of a step to question [batch, cells], and say for which puzzles it was the last.
+
+    `late`: whether time has run out; `keep_given`: see `think`.
+    """
+    tokens = keep_complete(task, question, outcome.tokens) if keep_given else outcome.tokens
+    (valid, right), confidence = check(task, question, tokens), outcome.confidence(question)
+    done = is_done(outcome, right, confidence, thinking)
+    over = done | (places.steps >= thinking.steps) | late
+    return StepBatch(
+        rows=places.rows,
+        starts=places.starts,
+        steps=places.steps,
+        outcome=outcome,
+        tokens=tokens,
+        valid=valid,
+        right=right,
+        confidence=confidence,
+        done=done,
+        over=over,
+        ended=over & (done | (places.starts >= thinking.restarts) | late),
+    )
+
+
+def is_done(outcome: Outcome[S], right: Bools, confidence: Floats, thinking: Thinking) -> Bools:
+    """For which puzzles of a batch what `Thinking.until` asks for has come about. -> [batch]"""
+    if thinking.until == "valid":
+        return right
+    if thinking.until == "sure":
+        return confidence >= thinking.sure
+    return outcome.halts if thinking.until == "halt" else np.zeros_like(right)
+
+
+def record(step: StepBatch[S], searches: Sequence[SearchState], thinking: Thinking) -> None:
+    """Bring the searches of the puzzles in a batch up to date."""
+    for i, (row, start) in enumerate(zip(step.rows.tolist(), step.starts.tolist(), strict=True)):
+        search = searches[row]
+        search.start, search.done = start, bool(step.done[i])
+        search.finished += bool(step.over[i])
+        if thinking.guesses and not start:  # in later starts the belief rests on guesses
+            search.weigh(step.outcome.probabilities(i))
+        valid, right, confidence = bool(step.valid[i]), bool(step.right[i]), float(step.confidence[i])
+        search.note(step.tokens[i], valid, right, confidence, thinking.until)
+
+
+def search(
+    backend: Backend[S],
+    task: Task,
+    question: Tokens,
+    thinking: Thinking = Thinking(),
+    batch: int = 16,
+    tick: Callable[[int], object] = lambda finished: None,
+) -> list[SearchResult]:
+    """Solve question [rows, cells]. A puzzle that is never done comes back with its best answer so far.
+
+    Args:
+        backend: the model.
         task: whose rules to check.
         question: [rows, cells] tokens.
         thinking: steps, restarts and when to stop [default: 64 steps, one start, until the rules are obeyed].
-        batch: puzzles thought about at once.
-        trace: keep the answer after every step.
+        batch: puzzles in the batch, at most.
         tick: called with the number of puzzles finished, whenever some are.
     """
-    thoughts = [Thoughts() for _ in question]
-    for look in think(stored, task, question, thoughts, thinking or Thinking(), batch):
-        for row, tokens in zip(look.rows, look.tokens, strict=True):
-            if trace:
-                thoughts[row].trace.append(tokens)
-        if tick is not None and (finished := int(look.ended.sum())):
+    searches = [SearchState() for _ in question]
+    for step in think(backend, task, question, searches, thinking, batch):
+        if finished := int(step.ended.sum()):
             tick(finished)
-    return [thought.answer() for thought in thoughts]
+    return [one.result() for one in searches]

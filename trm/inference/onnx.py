@@ -1,50 +1,58 @@
-"""Solving with a file that `trm export` wrote: numpy and onnxruntime, and no torch."""
+"""Supervision steps with onnxruntime and without torch: a backend for the files that `trm export` writes."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput, TrmError
+from trm.inference.backend import Floats, Movement
 from trm.store.shipped import SHIPPED
-from trm.tasks.base import Task, Tokens, check, settled
+from trm.tasks.base import Bools, Ints, Task, Tokens
 
 FORMAT = 1
 FILE = "model.onnx"  # in a model's folder
 
-Floats = npt.NDArray[np.float32]
-# One supervision step: y, z, question [batch, cells] -> y, z, logits [batch, cells, tokens - first_token], halt [batch]
-Step = Callable[[Floats, Floats, npt.NDArray[np.int64]], tuple[Floats, Floats, Floats, Floats]]
+
+class OnnxState(NamedTuple):
+    """The recursion's memory between supervision steps, [batch, ...] each."""
+
+    y: Floats
+    z: Floats
+
+
+class OnnxOutput(NamedTuple):
+    """What an exported file computes in one supervision step."""
+
+    state: OnnxState
+    logits: Floats  # [batch, cells, tokens - first_token]
+    halt: Floats  # [batch], the halting logit
+
+
+StepFunction = Callable[[OnnxState, npt.NDArray[np.int64]], OnnxOutput]  # of a state and question [batch, cells]
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A model of which only its step is known."""
+    """An exported model: the function of one supervision step, and what a host needs besides."""
 
-    step: Step
-    start: tuple[Floats, Floats]  # y and z of one puzzle before its first step, [1, ...]
+    step: StepFunction
+    start: OnnxState  # of one puzzle before its first step, [1, ...]
     first_token: int  # the token that logits[..., 0] stands for
     name: str = ""
     task: dict[str, Any] = field(default_factory=dict)  # the fields of `trm.tasks.base.Spec`
+    file: str = ""  # where it was read from, and with how many threads it runs
+    threads: int = 0
 
-
-@dataclass
-class Answer:
-    """What the model made of one question; the fields are those of `trm.inference.Answer`."""
-
-    tokens: Tokens  # [cells]
-    valid: bool = False
-    steps: int = 0
-    confidence: float = 0.0
-    trace: list[Tokens] = field(default_factory=list)
-    rank: tuple[float, ...] = ()  # of `tokens` among the answers so far
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as the name of its file: a session of onnxruntime cannot be pickled."""
+        return load, (self.file, self.threads)
 
 
 def find(name: str) -> Path:
@@ -66,7 +74,7 @@ def load(name: str, threads: int = 0) -> Exported:
 
     Args:
         name: see `find`.
-        threads: of onnxruntime; 0: as many as it likes.
+        threads: of onnxruntime [default: 0, its own choice].
 
     Raises:
         BadInput: no such file, a damaged one, one that `trm export` did not write, or one that needs puzzle numbers.
@@ -87,87 +95,112 @@ def load(name: str, threads: int = 0) -> Exported:
         if about["format"] != FORMAT:
             raise BadInput(f"{path}: its format is {about['format']}, this version reads {FORMAT}; export it again")
         shapes = {node.name: node.shape[1:] for node in session.get_inputs()}
-        # The start is one vector for every place, whatever the shape of the state.
+        # The initial state is one vector, the same at every position, whatever the shape of the state.
         y, z = (np.full((1, *shapes[part]), np.float32(about[f"start_{part}"])) for part in "yz")
         name, task, first_token = about["name"], about["task"], about["first_token"]
     except BadInput:
         raise
-    except Exception as error:  # onnxruntime's own have no class in common
+    except Exception as error:  # exceptions of onnxruntime have no base class of their own
         reason = str(error).splitlines()[0]
         raise BadInput(f"{path}: not a file that `trm export` wrote, or a damaged one ({reason})") from None
     if "ids" in shapes:
         raise BadInput(f"{path}: this model tells puzzles apart by embedding, and a puzzle on its own has none")
 
-    def step(y: Floats, z: Floats, question: npt.NDArray[np.int64]) -> tuple[Floats, Floats, Floats, Floats]:
-        y, z, logits, halt = session.run(None, {"y": y, "z": z, "question": question})
-        return y, z, logits, halt
+    def step(state: OnnxState, question: npt.NDArray[np.int64]) -> OnnxOutput:
+        y, z, logits, halt = session.run(None, {"y": state.y, "z": state.z, "question": question})
+        return OnnxOutput(OnnxState(y, z), logits, halt)
 
-    return Exported(step, (y, z), first_token, name, task)
+    return Exported(step, OnnxState(y, z), first_token, name, task, str(path), threads)
 
 
-def solve(
-    model: Exported,
-    task: Task,
-    question: Tokens,
-    steps: int = 64,
-    until: Literal["valid", "halt"] = "valid",
-    seconds: float | None = None,
-    batch: int = 16,
-    trace: bool = False,
-) -> list[Answer]:
-    """Solve question [rows, cells], each from one start.
+@dataclass(frozen=True)
+class OnnxOutcome:
+    """An `Outcome` from the arrays of an exported file."""
 
-    A puzzle leaves the batch as soon as it is done, and its place goes to the next one. One that never gets there comes
-    back with its most confident answer.
+    before: OnnxState
+    output: OnnxOutput
+    first_token: int
 
-    Args:
-        model: see `load`.
-        task: whose rules to check.
-        question: [rows, cells] tokens.
-        steps: supervision steps a puzzle, at most.
-        until: what ends the work on a puzzle: one that is right by the rules, or that the model holds for right.
-        seconds: time limit for all puzzles together, looked at between steps; each gets one step at least.
-        batch: puzzles worked on at once.
-        trace: keep the answer after every step.
+    @property
+    def state(self) -> OnnxState:
+        return self.output.state
 
-    Raises:
-        BadInput: the model is for another task, or another size of it.
-    """
-    check_task(model, task)
-    answers = [Answer(row) for row in question]
-    rows: npt.NDArray[np.int64] = np.empty(0, np.int64)  # puzzle of each place in the batch
-    y, z = (part[:0] for part in model.start)
-    end, fresh = None if seconds is None else time.monotonic() + seconds, 0
-    while len(rows) or fresh < len(question):
-        more = np.arange(fresh, min(len(question), fresh + batch - len(rows)))
-        fresh += len(more)
-        rows = np.append(rows, more)
-        y, z = (np.concatenate((a, b.repeat(len(more), 0))) for a, b in zip((y, z), model.start, strict=True))
-        y, z, logits, halt = model.step(y, z, question[rows].astype(np.int64))
-        tokens = settled(task, question[rows], (logits.argmax(-1) + model.first_token).astype(np.uint8))
-        (valid, right), confidence = check(task, question[rows], tokens), confidence_in(question[rows], logits, halt)
-        done = right.copy() if until == "valid" else halt > 0
-        most = 1 if end is not None and time.monotonic() >= end else steps
-        for at, row in enumerate(rows):
-            answer = answers[row]
-            answer.steps += 1
-            if trace:
-                answer.trace.append(tokens[at])
-            sure = float(confidence[at])
-            rank = (bool(right[at]), bool(valid[at]), sure) if until == "valid" else (sure,)
-            if rank >= answer.rank:
-                answer.tokens, answer.valid, answer.confidence, answer.rank = tokens[at], bool(valid[at]), sure, rank
-            done[at] |= answer.steps >= most
-        rows, y, z = rows[~done], y[~done], z[~done]
-    return answers
+    @property
+    def tokens(self) -> Tokens:
+        tokens: Tokens = (self.output.logits.argmax(-1) + self.first_token).astype(np.uint8)
+        return tokens
+
+    @property
+    def halts(self) -> Bools:
+        halts: Bools = self.output.halt > 0
+        return halts
+
+    @property
+    def halting(self) -> Floats:
+        return sigmoid(self.output.halt)
+
+    def confidence(self, question: Tokens) -> Floats:
+        return confidence_in(question, self.output.logits, self.output.halt)
+
+    def probabilities(self, place: int) -> Floats:
+        logits = self.output.logits[place]
+        odds = np.exp(logits - logits.max(-1, keepdims=True))
+        probabilities: Floats = odds / odds.sum(-1, keepdims=True)
+        return probabilities
+
+    def certainty(self, place: int) -> Floats:
+        return largest_probability(self.output.logits[place])
+
+    def movement(self, place: int) -> Movement:
+        moved = (after[place] - before[place] for after, before in zip(self.state, self.before, strict=True))
+        return Movement(*map(root_mean_square, moved))
+
+
+@dataclass(frozen=True)
+class OnnxBackend:
+    """An exported model. It makes one start a puzzle: no noise is drawn here."""
+
+    exported: Exported
+
+    @property
+    def first_token(self) -> int:
+        return self.exported.first_token
+
+    def start(self, seeds: Sequence[int | None], noise: float) -> OnnxState:
+        assert all(seed is None for seed in seeds), "restarts with noise need the torch backend"
+        return OnnxState(*(part.repeat(len(seeds), 0) for part in self.exported.start))
+
+    def step(self, state: OnnxState, question: Tokens, ids: Ints | None) -> OnnxOutcome:
+        assert ids is None, "a model with puzzle embeddings needs the torch backend"
+        return OnnxOutcome(state, self.exported.step(state, question.astype(np.int64)), self.first_token)
+
+    def join(self, first: OnnxState, second: OnnxState) -> OnnxState:
+        return OnnxState(*(np.concatenate(parts) for parts in zip(first, second, strict=True)))
+
+    def keep(self, state: OnnxState, rows: Bools) -> OnnxState:
+        return OnnxState(*(part[rows] for part in state))
 
 
 def confidence_in(question: Tokens, logits: Floats, halt: Floats) -> Floats:
-    """`trm.inference.confidence_in` in numpy: question [batch, cells] and a step's logits and halt -> [batch], 0..1"""
-    # The probability of the likeliest token is one over the sum of all, each relative to it.
-    certain = 1 / np.exp(logits - logits.max(-1, keepdims=True)).sum(-1)
-    sure: Floats = np.where(question == 0, 1, certain).min(-1) / (1 + np.exp(-halt.clip(-80)))  # clip: no overflow
+    """`trm.inference.torch_step.confidence_in` in numpy: of question [batch, cells] and a step's logits and halt."""
+    sure: Floats = np.where(question == 0, 1, largest_probability(logits)).min(-1) / (1 + np.exp(-halt.clip(-80)))
     return sure
+
+
+def largest_probability(logits: Floats) -> Floats:
+    """Probability of the likeliest token. logits [..., tokens] -> [...]"""
+    # It is one over the sum of all odds relative to its own.
+    certain: Floats = 1 / np.exp(logits - logits.max(-1, keepdims=True)).sum(-1)
+    return certain
+
+
+def sigmoid(logits: Floats) -> Floats:
+    result: Floats = 1 / (1 + np.exp(-logits.clip(-80)))  # clipped against overflow
+    return result
+
+
+def root_mean_square(values: Floats) -> float:
+    return float(np.sqrt(np.square(values).mean())) if values.size else 0.0
 
 
 def fits(model: Exported, task: Task) -> bool:

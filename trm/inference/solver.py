@@ -1,33 +1,29 @@
-"""Three lines of Python: `solver = trm.Solver("sudoku")`, `answer = solver.solve(puzzle)`, `answer.grid`."""
+"""Solving in Python: `trm.Solver("sudoku").solve(puzzle).grid`. torch is imported when a solver needs it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache, partial
-from itertools import islice
+from functools import cached_property, partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from trm import store
 from trm.errors import BadInput
-from trm.inference import loop as solver
-from trm.inference.defaults import default_weights, usual_thinking
-from trm.inference.loop import Look, Thinking, Thoughts, think
+from trm.inference.defaults import usual_thinking
+from trm.inference.loop import SearchResult, SearchState, StepBatch, Thinking
 from trm.inference.puzzles import Puzzle, read_puzzle
-from trm.models import ModelConfig
-from trm.models.turns import latent
-from trm.store.stored import Stored
+from trm.inference.stages import BackendName, Backends, Stage, think_in_stages
 from trm.tasks import get_task
 from trm.tasks.base import Spec, Task, Tokens, accepted, check
 from trm.tasks.custom.task import FAMILY
 
-SIZES = 16  # of a task whose models a solver keeps; all share the weights' values
+if TYPE_CHECKING:
+    from trm.store.stored import Stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +35,12 @@ class Board:
 
     @property
     def grid(self) -> npt.NDArray[Any]:
-        """[height, width]: digits of a Sudoku (0: blank), drawn characters of a maze, tokens of any other task."""
+        """[height, width]: digits of a Sudoku (0: blank), characters of a maze, tokens of any other task."""
         return self.task.to_grid(self.tokens)
 
     @property
     def text(self) -> str:
-        """The board drawn; `Solver.solve` reads it too."""
+        """The board as text, which `Solver.solve` reads too."""
         return self.task.draw(self.tokens)
 
     def __str__(self) -> str:
@@ -53,78 +49,111 @@ class Board:
 
 @dataclass(frozen=True, eq=False)
 class Step(Board):
-    """What the model's answer was after one supervision step, and what the step changed."""
+    """The model's answer after one supervision step, and what the step changed."""
 
     number: int  # from 1, over all starts
-    start: int  # 0 is the model's own, then come those with noise
+    start: int  # 0 begins with the model's own initial state, further starts with noise
     valid: bool  # the answer obeys the rules and keeps what was given
-    confidence: float  # 0..1, that it is right: see `trm.inference.confidence_in`
+    confidence: float  # 0..1, the model's belief that the answer is right (see docs/concepts.md)
     cells: npt.NDArray[np.float32] = field(repr=False)  # [height, width], probability of each cell's token
     moved_y: float  # root mean square of what the step added to y
     moved_z: float  # the same of z; 0 where the model has none
-    answer: Answer | None = field(default=None, repr=False)  # what it came to, with the last step of `Solver.watch`
+    answer: Answer | None = field(default=None, repr=False)  # with the last step of `Solver.watch`, else None
 
 
 @dataclass(frozen=True, eq=False)
 class Answer(Board):
-    """What the model made of one puzzle: an answer that obeys the rules, or its best attempt."""
+    """The answer to one puzzle: one that obeys the rules, or the model's best attempt."""
 
     question: Tokens = field(repr=False)  # [cells]
     valid: bool  # obeys the rules and keeps what was given
-    confidence: float  # 0..1, the model's own belief that it is right: see `trm.inference.confidence_in`
+    confidence: float  # 0..1, the model's belief that the answer is right (see docs/concepts.md)
     steps: int  # supervision steps used, over all starts
-    starts: int  # how often the model began on it
+    starts: int  # how often the model has started on it
     _trace: Callable[[], Iterable[Step]] = field(repr=False)
 
     @property
     def solved(self) -> bool:
-        """Valid; a maze's path is as short as can be, too; where no rules are known, the model thinks so."""
+        """Whether the answer is right: valid, and for a maze a shortest path. Where no rules are known to check it by,
+        whether the confidence is above 0.5.
+        """
         _, right = check(self.task, self.question[None], self.tokens[None])
         return accepted(self.task, bool(right[0]), self.confidence)
 
     @cached_property
     def trace(self) -> tuple[Step, ...]:
-        """Every step that led to the answer. After `Solver.solve_many` they are thought through once more."""
+        """Every step that led to the answer. `Solver.solve_many` keeps them only if asked; else the first use computes
+        them again.
+        """
         return tuple(self._trace())
 
 
 class Solver:
-    """A model at work on one task. Several threads may use one solver at a time.
+    """A model that solves puzzles of one task. Several threads may use one solver at a time.
 
     With the same seed the same puzzle gets the same answer after the same steps, whatever else it is solved with: the
-    noise of a restart depends on the seed and the question alone. A batch's size can change how the last bits of a
+    noise of a restart depends on the seed and the question alone. The size of a batch can change how the last bits of a
     probability are rounded, no more (on a CPU, with the C kernels, y and z are equal to the bit).
 
     Args:
-        task: `sudoku` or `maze`, any size that the weights allow; a registered task; `custom`, which weights define.
+        task: `sudoku` or `maze`, any size that the weights allow; a registered task; or `custom`, which its weights
+            define.
         weights: a shipped model's name, the folder of a model or of a training run, OWNER/NAME of a model on the hub,
-            or a loaded model [default: the best that ships for the task].
-        batch: puzzles that `solve_many` thinks about at once.
-        thinking: how long, and until when: `steps`, `restarts`, `seed`, `seconds`, `until` and the other fields of
-            `trm.inference.Thinking`. Each method takes them too, for one call. Where no rules are known to check an
+            or a loaded model [default: the best that ships for the task]. With the onnx backend: an exported file, or
+            a shipped name or folder that has one.
+        backend: `torch`, `onnx` or `auto`. `onnx` runs an exported file: it starts fast, needs no torch, and makes one
+            start a puzzle. `auto` lets the exported file that ships with the weights make the first start, and torch
+            the others; it is as `torch` where there is no such file, for more than 4 puzzles in a call, and with a time
+            limit. Backends differ in the last bits of a probability, so with `auto` they can depend on what else is
+            solved in a call, which they do not by default.
+        batch: puzzles that `solve_many` works on at once.
+        threads: of the backend; with torch this is a setting of the whole process [default: the backend's own].
+        thinking: how long to work, and until when: `steps`, `restarts`, `seed`, `seconds`, `until` and the other fields
+            of `trm.inference.Thinking`. Each method takes them too, for one call. Where no rules are known to check an
             answer by, `until` is `sure` by default.
 
     Raises:
-        BadInput: no such task or weights, or weights for another task.
-        TrmError: a model of the hub cannot be downloaded.
+        BadInput: no such task, weights or backend; weights for another task; or restarts with the onnx backend.
+        TrmError: a model of the hub cannot be downloaded, or onnxruntime is not installed.
     """
 
     def __init__(
-        self, task: str = "sudoku", weights: str | Path | Stored | None = None, *, batch: int = 16, **thinking: Any
+        self,
+        task: str = "sudoku",
+        weights: str | Path | Stored | None = None,
+        *,
+        backend: BackendName = "torch",
+        batch: int = 16,
+        threads: int = 0,
+        **thinking: Any,
     ) -> None:
-        loaded = weights if isinstance(weights, Stored) else store.load(str(weights or default_weights(task)))
-        store.check_family(loaded.name, loaded.spec, task)
-        if loaded.model.config.puzzle_ids > 1:
-            raise BadInput(f"model {loaded.name!r} knows its puzzles by number, and has none for yours")
-        self.stored, self.batch = loaded, batch
-        self.task = loaded.spec.name if task == FAMILY else task
+        self.backend, self.batch = backend, batch
+        self._backends = Backends(backend, task, weights, threads)
+        stored = self._backends.sizes.stored if self._backends.sizes else None  # auto: perhaps not loaded yet
+        self.task = stored.spec.name if stored and task == FAMILY else task
         if not get_task(self.task).checkable:
             thinking.setdefault("until", "sure")
-        self.thinking = Thinking(**usual_thinking(task, thinking, loaded.model.config.round))
-        self._resized = lru_cache(SIZES)(partial(store.resize, loaded))
+        if backend == "onnx":
+            check_one_start(thinking)
+            thinking = {**thinking, "restarts": 0, "guesses": 0}
+        self.thinking = Thinking(**usual_thinking(task, thinking, stored.model.config.round if stored else 1))
+
+    @property
+    def stored(self) -> Stored:
+        """The model in torch; with `auto` it may be loaded now. Raises BadInput for the onnx backend."""
+        return self._backends.torch().stored
+
+    @property
+    def remark(self) -> str:
+        """What a user should know about these settings, in a line; else empty."""
+        if not self._backends.sizes:
+            return ""
+        from trm.models.turns import unasked
+
+        return unasked(self.stored.model.config, self.thinking.steps)
 
     def solve(self, puzzle: Puzzle, **thinking: Any) -> Answer:
-        """Think about one puzzle.
+        """Solve one puzzle.
 
         Args:
             puzzle: text as `trm solve` reads it, lines of text, or [height, width] whole numbers, 0 for a blank (a
@@ -138,41 +167,57 @@ class Solver:
         assert last.answer is not None
         return last.answer
 
-    def solve_many(self, puzzles: str | Iterable[Puzzle], **thinking: Any) -> list[Answer]:
-        """Think about many puzzles, of several sizes if need be, as `solve` does about one.
+    def solve_many(self, puzzles: str | Iterable[Puzzle], *, trace: bool = False, **thinking: Any) -> list[Answer]:
+        """Solve many puzzles, which may differ in size, as `solve` does one.
 
         Args:
             puzzles: one text that holds them all, or one by one.
+            trace: keep every step for `Answer.trace` [default: compute the steps again when they are asked for].
             thinking: changes to the solver's, for this call; `seconds` are for all puzzles together.
+
+        Raises:
+            BadInput: as `solve`; for puzzles given one by one it names the puzzle.
         """
-        how = replace(self.thinking, **thinking)
+        how = self._changed(thinking)
         boards = self._read(puzzles)
         sizes: dict[Spec, list[int]] = {}
         for number, (task, _) in enumerate(boards):
             sizes.setdefault(task.spec, []).append(number)
         answers: dict[int, Answer] = {}
         began = time.monotonic()
-        for spec, numbers in sizes.items():
-            stored, task = self._stored(spec), boards[numbers[0]][0]
+        for numbers in sizes.values():
             question = np.stack([boards[number][1] for number in numbers])
             if how.seconds is not None:
                 how = replace(how, seconds=max(how.seconds - (time.monotonic() - began), 1e-6))
                 began = time.monotonic()
-            solved = solver.solve(stored, task, question, how, self.batch)
-            for number, row, raw in zip(numbers, question, solved, strict=True):
-                answers[number] = replayable(stored, task, row, how, raw)
+            solved = self._solve(boards[numbers[0]][0], question, how, len(boards), trace)
+            answers.update(zip(numbers, solved, strict=True))
         return [answers[number] for number in range(len(boards))]
 
-    def watch(self, puzzle: Puzzle, **thinking: Any) -> Iterator[Step]:
-        """The steps of thinking about one puzzle (see `solve`) as they come; the last one has the `answer`.
+    def solve_tokens(self, task: Task, question: Tokens, *, trace: bool = False, **thinking: Any) -> list[Answer]:
+        """Solve puzzles that have been read: question [rows, cells] of one size, whose `task` this is.
 
-        Nothing goes on between the steps: who stops asking for them stops the thinking.
+        `trace` and `thinking` are as in `solve_many`.
         """
-        how = replace(self.thinking, **thinking)
+        return self._solve(task, question, self._changed(thinking), len(question), trace)
+
+    def watch(self, puzzle: Puzzle, **thinking: Any) -> Iterator[Step]:
+        """The supervision steps of solving one puzzle (see `solve`) as they come; the last one has the `answer`.
+
+        A generator: it computes only while you iterate.
+        """
+        how = self._changed(thinking)
         task, question = read_puzzle(puzzle, self.task)
         if len(question) != 1:
             raise BadInput(f"there are {len(question)} puzzles in this text; give them to solve_many")
-        return watch(self._stored(task.spec), task, question[0], how)
+        stages = self._backends.stages(task, 1, how)
+        return watch(chain([next(stages)], stages), task, question[0], how)  # weights that do not fit are refused now
+
+    def _changed(self, thinking: dict[str, Any]) -> Thinking:
+        """The solver's settings with changes for one call. Raises BadInput."""
+        if self.backend == "onnx":
+            check_one_start(thinking)
+        return replace(self.thinking, **thinking)
 
     def _read(self, puzzles: str | Iterable[Puzzle]) -> list[tuple[Task, Tokens]]:
         """-> the task and the question [cells] of each."""
@@ -190,58 +235,75 @@ class Solver:
             boards.append((task, question[0]))
         return boards
 
-    def _stored(self, spec: Spec) -> Stored:
-        return self.stored if spec == self.stored.spec else self._resized(spec)
+    def _solve(self, task: Task, question: Tokens, how: Thinking, count: int, trace: bool) -> list[Answer]:
+        """Answers to question [rows, cells] in a call with `count` puzzles of any size."""
+        used: list[Stage] = []
+        searches, kept = [SearchState() for _ in question], [list[Step]() for _ in question]
+        stages = noted(self._backends.stages(task, count, how), used)
+        for batch in think_in_stages(stages, task, question, searches, how, self.batch):
+            for place, row in enumerate(batch.rows.tolist() if trace else ()):
+                kept[row].append(step_of(task, batch, place, searches[row].steps))
+        answers = []
+        for row, search, steps in zip(question, searches, kept, strict=True):
+            result = search.result()
+            again = partial(tuple, steps) if trace else partial(replay, used, task, row, how, result.steps)
+            answers.append(answer_of(task, row, result, again))
+        return answers
+
+
+def check_one_start(thinking: dict[str, Any]) -> None:
+    """Raise BadInput where settings of further starts are given for the onnx backend."""
+    given = [name for name in ("restarts", "noise", "guesses", "seed") if thinking.get(name)]
+    if given:
+        raise BadInput(f"the onnx backend has one start a puzzle: leave out {', '.join(given)}, or choose torch")
 
 
 def shape(task: Task) -> tuple[int, int]:
     return task.spec.height, task.spec.width
 
 
-def answer_of(task: Task, question: Tokens, raw: solver.Answer, trace: Callable[[], Iterable[Step]]) -> Answer:
-    return Answer(task, raw.tokens, question, raw.valid, raw.confidence, raw.steps, raw.starts, trace)
+def answer_of(task: Task, question: Tokens, result: SearchResult, trace: Callable[[], Iterable[Step]]) -> Answer:
+    return Answer(task, result.tokens, question, result.valid, result.confidence, result.steps, result.starts, trace)
 
 
-def replayable(stored: Stored, task: Task, question: Tokens, thinking: Thinking, raw: solver.Answer) -> Answer:
-    """The answer to question [cells], whose trace is thought through once more when it is asked for."""
-    return answer_of(task, question, raw, partial(replay, stored, task, question, thinking, raw.steps))
+def noted(stages: Iterable[Stage], used: list[Stage]) -> Iterator[Stage]:
+    """The stages, each noted in `used` when it begins."""
+    for stage in stages:
+        used.append(stage)
+        yield stage
 
 
-def watch(stored: Stored, task: Task, question: Tokens, thinking: Thinking) -> Iterator[Step]:
-    """The steps of thinking about question [cells]; the last one has the answer, which keeps them all."""
-    thought = Thoughts()
+def watch(stages: Iterable[Stage], task: Task, question: Tokens, thinking: Thinking) -> Iterator[Step]:
+    """The steps of solving question [cells]; the last one has the answer, which keeps them all."""
+    search = SearchState()
     kept: list[Step] = []
-    for look in think(stored, task, question[None], [thought], thinking, 1):
-        step = step_of(stored.model.config, task, look, thought.steps)
+    for batch in think_in_stages(stages, task, question[None], [search], thinking):
+        step = step_of(task, batch, 0, search.steps)
         kept.append(step)
-        if look.ended[0]:
-            step = replace(step, answer=answer_of(task, question, thought.answer(), partial(tuple, kept)))
+        if batch.ended[0]:
+            step = replace(step, answer=answer_of(task, question, search.result(), partial(tuple, kept)))
         yield step
 
 
-def replay(stored: Stored, task: Task, question: Tokens, thinking: Thinking, steps: int) -> list[Step]:
-    """The first `steps` steps of thinking about question [cells], whatever had ended it."""
-    thought = Thoughts()
+def replay(stages: Sequence[Stage], task: Task, question: Tokens, thinking: Thinking, steps: int) -> list[Step]:
+    """The first `steps` steps of solving question [cells] once more, whatever ended the work."""
+    search = SearchState()
     endless = replace(thinking, until="end", seconds=None)
-    looks = think(stored, task, question[None], [thought], endless, 1)
-    return [step_of(stored.model.config, task, look, thought.steps) for look in islice(looks, steps)]
+    batches = think_in_stages(stages, task, question[None], [search], endless)
+    return [step_of(task, batch, 0, search.steps) for batch in islice(batches, steps)]
 
 
-def step_of(config: ModelConfig, task: Task, look: Look, number: int) -> Step:
-    """The step of a batch of one puzzle."""
-    output, tokens = look.output, look.tokens[0]
+def step_of(task: Task, batch: StepBatch[Any], place: int, number: int) -> Step:
+    """The step of the puzzle at this place of a batch, its `number`-th over all starts."""
+    movement = batch.outcome.movement(place)
     return Step(
         task,
-        tokens,
+        batch.tokens[place],
         number,
-        look.starts[0],
-        valid=bool(look.valid[0]),
-        confidence=float(look.confidence[0]),
-        cells=output.logits[0].softmax(-1).amax(-1).numpy().reshape(shape(task)),
-        moved_y=root_mean_square(output.state.y - look.before.y),
-        moved_z=root_mean_square(latent(config, output.state.z - look.before.z)),
+        int(batch.starts[place]),
+        valid=bool(batch.valid[place]),
+        confidence=float(batch.confidence[place]),
+        cells=batch.outcome.certainty(place).reshape(shape(task)),
+        moved_y=movement.y,
+        moved_z=movement.z,
     )
-
-
-def root_mean_square(values: torch.Tensor) -> float:
-    return float(values.square().mean().sqrt()) if values.numel() else 0.0

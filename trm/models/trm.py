@@ -53,7 +53,7 @@ class TRM(nn.Module):
 
     def recursion(self, x: Tensor, state: State) -> State:
         """n times z <- f(x + y + z), then y <- f(y + z)."""
-        y, z = state
+        y, z = state.y, state.z
         context = x + y
         with torch.no_grad():
             for _ in range(self.frozen):

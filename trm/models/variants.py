@@ -42,8 +42,8 @@ class Direct(TRM):
 
     def start(self, batch: int) -> State:
         """y is kept for its shape only; z [batch, 0, ...] is empty."""
-        y, z = super().start(batch)
-        return State(y, z[:, :0])
+        state = super().start(batch)
+        return state._replace(z=state.z[:, :0])
 
     def recursion(self, x: Tensor, state: State) -> State:
         return State(self.blocks(x), state.z)
@@ -54,8 +54,8 @@ class SingleTRM(TRM):
 
     def start(self, batch: int) -> State:
         """z [batch, 0, ...] is empty."""
-        y, z = super().start(batch)
-        return State(y, z[:, :0])
+        state = super().start(batch)
+        return state._replace(z=state.z[:, :0])
 
     def recursion(self, x: Tensor, state: State) -> State:
         y = state.y
@@ -72,8 +72,8 @@ class ScalesTRM(TRM):
 
     def start(self, batch: int) -> State:
         """z [batch, n, ...], all n starting from the same vector."""
-        y, z = super().start(batch)
-        return State(y, z.unsqueeze(1).expand(-1, self.config.n, *z.shape[1:]))
+        state = super().start(batch)
+        return state._replace(z=state.z.unsqueeze(1).expand(-1, self.config.n, *state.z.shape[1:]))
 
     def recursion(self, x: Tensor, state: State) -> State:
         y = state.y

@@ -40,7 +40,7 @@ class Step(nn.Module):
         self, y: Tensor, z: Tensor, question: Tensor, ids: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         output = self.model(State(y, z), question, ids)
-        return *output.state, output.logits, output.halt
+        return output.state.y, output.state.z, output.logits, output.halt
 
 
 def export_onnx(name: str, path: Path, spec: Spec | None = None) -> None:
@@ -103,7 +103,8 @@ def trace(stored: Stored) -> Any:
     """The graph, as a `torch.onnx.ONNXProgram`. Raises BadInput."""
     model, spec = stored.model, stored.spec
     batch = {0: torch.export.Dim.DYNAMIC}
-    inputs: dict[str, Tensor] = {key: part.contiguous() for key, part in model.start(2)._asdict().items()}
+    start = model.start(2)
+    inputs = {"y": start.y.contiguous(), "z": start.z.contiguous()}
     inputs["question"] = torch.full((2, spec.cells), spec.vocab - 1)
     if model.config.puzzle_ids > 1:
         inputs["ids"] = torch.zeros(2, dtype=torch.int64)

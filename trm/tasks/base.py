@@ -203,11 +203,7 @@ def check(task: Task, question: Tokens, answer: Tokens) -> tuple[Bools, Bools]:
     return valid, right
 
 
-def checkable(task: Task) -> bool:
-    return task.checkable
-
-
-def settled(task: Task, question: Tokens, answer: Tokens) -> Tokens:
+def keep_complete(task: Task, question: Tokens, answer: Tokens) -> Tokens:
     """`answer` [rows, cells], and where the question leaves nothing to answer and obeys the rules, the question."""
     if not task.checkable:
         return answer

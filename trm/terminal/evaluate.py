@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from trm import plot
 from trm.devices import pick_device
-from trm.inference.evaluate import Chosen, Evaluation, evaluate, evaluate_thinking
+from trm.inference.evaluate import Evaluation, StartsResult, evaluate, evaluate_starts
 from trm.inference.loop import Thinking
 from trm.inference.rows import SETS, rows_for
 from trm.models.turns import unasked
@@ -44,7 +44,7 @@ class PuzzleEvalResult:
     data: str  # without the folder
     thinking: Thinking
     single: Evaluation  # from one start
-    several: Chosen | None  # from several starts, if there are restarts
+    several: StartsResult | None  # from several starts, if there are restarts
 
     @property
     def title(self) -> str:
@@ -124,7 +124,7 @@ def measure(stored: Stored, task: Task, puzzles: Puzzles, request: PuzzleEvalReq
         if thinking.restarts:
             model.to("cpu")  # the solver works there
             bar = progress.add_task("restarting", total=len(puzzles))
-            several = evaluate_thinking(
+            several = evaluate_starts(
                 stored, task, puzzles, thinking, request.batch, progress=lambda rows: progress.advance(bar, rows)
             )
     source = request.data if request.data in SETS else Path(request.data).name

@@ -4,47 +4,29 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from trm.tasks.base import Task, Tokens, checkable
+from trm.statistics import interval
+from trm.tasks.base import Task, Tokens
 
 if TYPE_CHECKING:
     from trm.inference.evaluate import Evaluation
+    from trm.inference.solver import Answer
 
 GIVEN, KEPT, CHANGED = "bold", "cyan", "bold black on yellow"
 FRAME_SECONDS = 0.15  # how long --trace shows a step on a terminal
 
 
-class Shown(Protocol):
-    """What is shown of an answer, whichever backend it comes from."""
-
-    @property
-    def tokens(self) -> Tokens: ...
-
-    @property
-    def valid(self) -> bool: ...
-
-    @property
-    def steps(self) -> int: ...
-
-    @property
-    def confidence(self) -> float: ...
-
-    @property
-    def trace(self) -> Sequence[Tokens]: ...
-
-
 def grid(task: Task, question: Tokens, answer: Tokens, before: Tokens | None = None) -> Text:
-    """`answer` drawn, its cells coloured: given by the question, as `before`, or changed since `before`."""
+    """`answer` drawn. Colours tell the cells given by the question, those as in `before`, and those that differ."""
     drawn = task.draw(answer)
     text = Text(drawn)
-    # What stands for cells in the drawing, in order.
+    # The characters of the drawing that stand for cells, in order.
     places = [match.span() for match in re.finditer(task.cell_pattern, drawn)]
     assert len(places) == len(answer)
     for cell, place in enumerate(places):
@@ -56,17 +38,17 @@ def grid(task: Task, question: Tokens, answer: Tokens, before: Tokens | None = N
     return text
 
 
-def trace(console: Console, task: Task, question: Tokens, answer: Shown) -> None:
-    """The grid after every step; cells that changed since the step before are lit.
+def trace(console: Console, answer: Answer) -> None:
+    """The grid after every step, with the cells highlighted that changed in it.
 
-    On a terminal one grid changes in place, slowly enough to be watched; elsewhere (a file, a pipe) all are printed.
+    On a terminal one grid changes in place, slowly enough to watch; elsewhere (a file, a pipe) all are printed.
     """
-    before, frames = question, []
-    for step, tokens in enumerate(answer.trace, 1):
-        changed = int((before != tokens).sum())
-        head = Text(f"step {step}: {changed} cell{'s' if changed != 1 else ''} changed", style="dim")
-        frames.append(Group(head, grid(task, question, tokens, before)))
-        before = tokens
+    before, frames = answer.question, []
+    for step in answer.trace:
+        changed = int((before != step.tokens).sum())
+        head = Text(f"step {step.number}: {changed} cell{'s' if changed != 1 else ''} changed", style="dim")
+        frames.append(Group(head, grid(answer.task, answer.question, step.tokens, before)))
+        before = step.tokens
     if not console.is_terminal:
         for frame in frames:
             console.print(frame)
@@ -77,13 +59,13 @@ def trace(console: Console, task: Task, question: Tokens, answer: Shown) -> None
             time.sleep(FRAME_SECONDS)
 
 
-def verdict(task: Task, answer: Shown, right: bool) -> Text:
-    """In a line what came of it; `right`: as far as rules can tell."""
+def verdict(answer: Answer) -> Text:
+    """What came of a puzzle, in a line."""
     steps = f"{answer.steps} step{'s' if answer.steps != 1 else ''}"
-    if not checkable(task):
+    if not answer.task.checkable:
         belief = f"no rules are known to check it by, and the model's confidence is {answer.confidence:.2f}"
         return Text(f"answered in {steps}; {belief}", style="yellow")
-    if right:
+    if answer.solved:
         return Text(f"solved in {steps}; every rule is obeyed", style="green")
     if answer.valid:
         return Text(f"not solved after {steps}: the best attempt is a path, but not a shortest one", style="red")
@@ -91,9 +73,7 @@ def verdict(task: Task, answer: Shown, right: bool) -> Text:
 
 
 def accuracy(result: Evaluation, title: str, halting: bool) -> Table:
-    """A table of the accuracy at steps 1, 2, 4, ... and with the model's own halting."""
-    from trm.statistics import interval  # imports torch
-
+    """A table of the accuracy at steps 1, 2, 4, ... and, with `halting`, of the model's own halting."""
     table = Table(title=title, title_justify="left")
     for column in ("step", "exact", "95 % interval", "cells", "obeys rules", *result.extra):
         table.add_column(column, justify="right")

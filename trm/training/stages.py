@@ -55,8 +55,7 @@ class ActiveStage:
         halted = self.slots.halted[part].clone()  # autograd keeps it until the backward pass, and the slots change
         start = self.model.start(len(halted))
         if rows := halted.nonzero().flatten().tolist():
-            left = State(state.y.detach(), state.z.detach())
-            start = select(self.carried(part, rows), left, self.noisy(start, part, rows))
+            start = select(self.carried(part, rows), state.detach(), self.noisy(start, part, rows))
         return select(halted, start, state)
 
     def carried(self, part: slice, rows: list[int]) -> Tensor:
@@ -95,16 +94,16 @@ class ActiveStage:
             for number, draw in zip(numbers, draws, strict=True):
                 self.hints.take(number, draw.question, draw.answer)
 
-    def fewest_steps(self, part: slice, update: int, turn: int) -> Tensor:
+    def fewest_steps(self, part: slice, update: int, number: int) -> Tensor:
         """Supervision steps that each sequence of `part` has to do before it may halt. -> [slots of part]
 
-        Drawn anew for each of the supervision steps, `turn` from 0, of each update.
+        Drawn anew for each supervision step of an update, `number` from 0.
         """
         config, first = self.config, self.slots.first + part.start
         count = len(self.slots.halted[part])
         if not config.early_halt:
             return torch.full((count,), config.max_steps, device=self.slots.steps.device)
-        draws = torch.from_numpy(halting_draws(config.seed, update * config.window + turn, config.batch))
+        draws = torch.from_numpy(halting_draws(config.seed, update * config.window + number, config.batch))
         fewest = exploration(draws[first : first + count], config.max_steps, config.explore)
         return fewest.to(self.slots.steps.device)
 

@@ -98,14 +98,14 @@ class Trainer:
         stage, config, slots = self.stage, self.stage.config, self.stage.slots
         state, sums = slots.state(part), Totals()
         loss = torch.zeros((), dtype=self.dtype, device=self.device)
-        for turn in range(config.window):
+        for number in range(config.window):
             state = stage.starting_states(part, state)
             stage.refill(part, self.update_count / config.updates)
             slots.steps[part] += 1
             output = self.forward(part, state)
             losses = self.losses(part, output)
             loss = loss + losses.total.sum()
-            fewest = stage.fewest_steps(part, self.update_count, turn)
+            fewest = stage.fewest_steps(part, self.update_count, number)
             stop = halted(output, slots.steps[part], config.max_steps, fewest, config.continue_loss)
             slots.halted[part] = stop
             sums.add(self.sums(part, losses, stop))
