@@ -15,7 +15,7 @@ import trm
 from trm.models import ModelConfig, Spec, register_mixer
 from trm.models.layers import rms_norm
 from trm.training.config import RunConfig
-from trm.training.run import run
+from trm.training.run import train
 
 MAZE = """
 S..#.
@@ -42,7 +42,7 @@ def main(folder: str = "runs/convolution", updates: str = "20") -> None:
     register_mixer("convolution", Convolution, frame="grid")
     model = ModelConfig(mixer="convolution", width=16, layers=1, multiple=16, T=1, n=3, positions="none")
     config = RunConfig(task="maze", model=model, loss="softmax", lr=0.003, warmup=5, batch=4, updates=int(updates))
-    run(config, Path(folder), "convolution")
+    train(config, Path(folder), "convolution")
     answer = trm.Solver("maze", weights=folder, steps=16).solve(MAZE.strip())
     print(f"solved: {answer.solved}, confidence {answer.confidence:.2f}\n{answer}")
 

@@ -17,7 +17,7 @@ from trm.models import ModelConfig
 from trm.tasks import Puzzles, Spec, Task, Tokens, load_puzzles, register_task
 from trm.tasks.base import Bools
 from trm.training.config import RunConfig
-from trm.training.run import run
+from trm.training.run import train
 
 N, BLANK, FIRST = 5, 1, 2  # token 0 is never scored, 1 is a blank cell, 2 to 6 are the digits
 CELLS = np.arange(N * N).reshape(N, N)
@@ -77,7 +77,7 @@ def main(folder: str = "runs/latin", updates: str = "200") -> None:
         warmup=5,
         updates=int(updates),
     )
-    run(learning, Path(folder), "latin")
+    train(learning, Path(folder), "latin")
     solver = trm.Solver("latin", weights=folder, steps=16)
     answers = solver.solve_many(load_puzzles(Latin(), "embedded", "validation").question.reshape(-1, N, N)[:100])
     print(f"{sum(answer.solved for answer in answers)} of 100 unseen squares solved; one of them:\n{answers[0]}")

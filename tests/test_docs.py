@@ -23,7 +23,7 @@ from trm.cli.main import app
 from trm.store import SHIPPED
 from trm.training.config import override
 from trm.training.presets import custom_run, get_preset
-from trm.training.run import run
+from trm.training.run import train
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -68,7 +68,7 @@ def latin(names: Names) -> None:
     structure = {"blank": 0, "interchangeable": True, "groups": [["rows", "columns"]]}
     Path("squares.json").write_text(json.dumps(structure))
     config = custom_run(get_preset("custom").config, "squares.npz", Path("squares.json"))
-    run(override(config, ["updates=1", "batch=1", "micro=0", "model.width=8"]), Path("runs/latin"), "latin")
+    train(override(config, ["updates=1", "batch=1", "micro=0", "model.width=8"]), Path("runs/latin"), "latin")
 
 
 def optuna(names: Names) -> None:

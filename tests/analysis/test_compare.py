@@ -25,7 +25,7 @@ from trm.analysis.compare import ComparedModel, Comparison, compare
 from trm.analysis.cost import forward_cost, training_cost
 from trm.analysis.records import Record, pack
 from trm.errors import BadInput, TrmError
-from trm.inference.evaluate import evaluate
+from trm.inference.evaluation import evaluate_model
 from trm.statistics import interval, mcnemar, paired
 from trm.tasks import load_puzzles
 from trm.tasks.sudoku.task import Sudoku
@@ -33,7 +33,7 @@ from trm.terminal.compare import as_dict, as_markdown, compare_and_print, show
 from trm.terminal.numbers import count, rough_duration
 from trm.training.config import override
 from trm.training.presets import PRESETS
-from trm.training.run import run
+from trm.training.run import train
 
 TASK = Sudoku(2, 2)
 STEPS = 3
@@ -109,7 +109,7 @@ def made(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     for name, setting in (("same-0", "seed=0"), ("same-1", "seed=1"), ("fast", "lr=0.1")):
         settings = [*TINY, f"data={small_csv}", "updates=2", setting]
-        assert run(override(PRESETS["sudoku-mini"].config, settings), folder / name, "tiny")
+        assert train(override(PRESETS["sudoku-mini"].config, settings), folder / name, "tiny")
     return folder
 
 
@@ -128,7 +128,7 @@ def evaluations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def counted(model: Any, task: Any, puzzles: Any, *rest: Any) -> Any:
         made.append(len(puzzles))
-        return evaluate(model, task, puzzles, *rest)
+        return evaluate_model(model, task, puzzles, *rest)
 
     monkeypatch.setattr(collecting, "evaluate", counted)
     return made
@@ -140,7 +140,7 @@ def test_runs_are_evaluated_and_pooled(runs: Path, small_csv: Path) -> None:
     assert [group.name for group in found.groups] == ["fast", "same (2 seeds)"]
     assert [entry.seed for entry in found.groups[1].models] == [0, 1]
     stored, puzzles = store.load("same-0"), load_puzzles(TASK, str(small_csv)).take(slice(2, 30))
-    result = evaluate(stored.model, TASK, puzzles, STEPS)
+    result = evaluate_model(stored.model, TASK, puzzles, STEPS)
     assert result.rowwise is not None
     pool = found.groups[1]
     for mine, right in zip((pool.exact, pool.valid, pool.halted), result.rowwise, strict=True):

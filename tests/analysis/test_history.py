@@ -19,7 +19,7 @@ from trm.store.stored import load, save_model
 from trm.tasks import get_task
 from trm.training.config import override
 from trm.training.presets import PRESETS
-from trm.training.run import Run, run
+from trm.training.run import Run, train
 
 NAMES = ("update", "seconds", "exact", "puzzles")
 CHECK = {"rows": 200, "exact": [0.1, 0.25]}
@@ -118,8 +118,8 @@ def test_kept_weights_solve_rows_of_a_file(call: Call, small_csv: Path, tmp_path
     shape = ["model.width=48", "model.n=3", "start_noise=0"]  # of weights that solve some rows
     common = [*TINY, *shape, f"data={small_csv}", "updates=3", "keep_every=2", "lr=1e-9"]
     one, two = tmp_path / "one", tmp_path / "two"
-    assert run(override(PRESETS["sudoku-mini"].config, [*common, "init=sudoku-mini"]), one, "tiny")
-    assert run(override(PRESETS["sudoku-mini"].config, [*common, f"init={one}"]), two, "tiny")
+    assert train(override(PRESETS["sudoku-mini"].config, [*common, "init=sudoku-mini"]), one, "tiny")
+    assert train(override(PRESETS["sudoku-mini"].config, [*common, f"init={one}"]), two, "tiny")
     (one / "update-mine").mkdir()  # not a run's
     first, second = load(str(one)).about, load(str(two)).about
     assert second["init"] == {"name": "tiny", **first}
@@ -153,7 +153,7 @@ def test_kept_weights_of_a_run_that_goes_on(call: Call, small_csv: Path, tmp_pat
     """Weights are shown in the order of their steps, whatever was saved last; what is not whole yet is left out."""
     config = override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}", "updates=4", "keep_every=1"])
     folder = tmp_path / "run"
-    assert run(config, folder, "tiny")
+    assert train(config, folder, "tiny")
     asked = CheckSettings(str(small_csv), slice(0, 2), Thinking(1, until="end"))
     assert check_kept(str(folder), asked).update.tolist() == [1, 2, 3, 4]
     for name in ("config.json", "model.safetensors"):
@@ -173,7 +173,7 @@ def test_kept_weights_of_a_run_that_goes_on(call: Call, small_csv: Path, tmp_pat
 def test_time_counts_from_what_is_known(small_csv: Path, tmp_path: Path) -> None:
     """Where an earlier training's time is not known, both curves count from the run's own beginning."""
     config = override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}", "updates=2"])
-    assert run(config, tmp_path / "run", "tiny")
+    assert train(config, tmp_path / "run", "tiny")
     path = tmp_path / "run" / "config.json"
     content = json.loads(path.read_text())
     content["about"]["run"]["init"] = "lost"
@@ -188,12 +188,12 @@ def test_a_resumed_run_keeps_what_it_began_with(
 ) -> None:
     more = [*TINY, f"data={small_csv}", "updates=4", "save_every=2"]
     config = override(PRESETS["sudoku-mini"].config, more)
-    assert run(config, tmp_path / "one", "tiny")
+    assert train(config, tmp_path / "one", "tiny")
     monkeypatch.setattr(Run, "should_stop", lambda self, parent: self.trainer.update_count == 2)
     began = override(config, [f"init={tmp_path / 'one'}"])
-    assert not run(began, tmp_path / "two", "tiny")
+    assert not train(began, tmp_path / "two", "tiny")
     monkeypatch.undo()
-    assert run(None, tmp_path / "two", "", resume=True)
+    assert train(None, tmp_path / "two", "", resume=True)
     assert load(str(tmp_path / "two")).about["init"] == {"name": "tiny", **load(str(tmp_path / "one")).about}
 
 

@@ -14,7 +14,7 @@ from conftest import Call, Result
 from torch import Tensor
 
 from trm import store
-from trm.arc.evaluate import EvalRequest, ModelPredictor, evaluate, training_of
+from trm.arc.evaluation import EvalRequest, ModelPredictor, evaluate, training_of
 from trm.arc.votes import PASSES, RULES, augmented, collect, score_submission
 from trm.models import Output, State
 from trm.statistics import interval

@@ -30,7 +30,7 @@ from safetensors.torch import load_file, save_file
 from trm import store
 from trm.cli.main import app
 from trm.errors import BadInput
-from trm.inference.evaluate import evaluate, evaluate_starts
+from trm.inference.evaluation import evaluate_model, evaluate_starts
 from trm.inference.loop import Thinking, Until
 from trm.inference.puzzles import read_question
 from trm.inference.solver import Answer, Solver, Step
@@ -41,7 +41,7 @@ from trm.tasks.sudoku.task import Sudoku
 from trm.terminal import tables as show
 from trm.training.config import override
 from trm.training.presets import PRESETS
-from trm.training.run import run
+from trm.training.run import train
 
 TASK = Sudoku(2, 2)
 SOLVED = "1234341221434321"
@@ -54,7 +54,7 @@ def tiny(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of three steps, whose model knows next to nothing."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("tiny")
-    assert run(override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}", "updates=3"]), folder, "tiny")
+    assert train(override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}", "updates=3"]), folder, "tiny")
     return folder
 
 
@@ -121,7 +121,7 @@ def test_a_model_is_not_written_over(call: Call, tiny: Path, small_csv: Path, tm
         done = call("train", "sudoku-mini", "--data", str(small_csv), "--out", str(tmp_path / name))
         refused(done, "already holds a model; choose another --out")
         with pytest.raises(BadInput, match="already holds a model"):
-            run(override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}"]), tmp_path / name, "tiny")
+            train(override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}"]), tmp_path / name, "tiny")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="no names for open files")
@@ -178,7 +178,7 @@ def test_eval_lets_puzzles_leave_that_are_done(call: Call, until: Until) -> None
     """At the step at which `solve`, asked for one puzzle at a time, is done, and with the answer of that step."""
     steps, stored, task = 12, store.load("sudoku-mini"), Sudoku()
     puzzles = load_puzzles(task, "embedded", "minimal").take(slice(0, 9))
-    found = evaluate(stored.model, task, puzzles, steps, batch=4, until=until)
+    found = evaluate_model(stored.model, task, puzzles, steps, batch=4, until=until)
     alone = Solver("sudoku", stored, steps=steps, until=until, restarts=0)
     answers = [alone.solve(task.to_line(row)) for row in puzzles.question]
     ended = [answer.steps for answer in answers]

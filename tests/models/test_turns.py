@@ -18,7 +18,7 @@ from conftest import Call, settings, tiny
 
 from trm import Solver, store
 from trm.analysis.cost import forward_cost, parameters
-from trm.inference.evaluate import evaluate
+from trm.inference.evaluation import evaluate_model
 from trm.inference.loop import Thinking, search
 from trm.inference.torch_step import TorchBackend
 from trm.models import ModelConfig, build
@@ -27,7 +27,7 @@ from trm.models.turns import TurnsTRM
 from trm.tasks import load_puzzles
 from trm.tasks.base import Spec
 from trm.tasks.sudoku.task import Sudoku
-from trm.training.run import run
+from trm.training.run import train
 
 TASK = Sudoku(2, 2)
 GROUPS = ModelConfig(mixer="groups", width=8, layers=1, T=1, n=2, positions="none", turns=3, turn_steps=2)
@@ -45,8 +45,8 @@ def made(config: ModelConfig) -> TurnsTRM:
 def runs(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run `a` that kept its weights after 2, 4 and 6 updates, and `b` that went on from it."""
     folder = tmp_path_factory.mktemp("runs")
-    assert run(tiny(small_csv, "updates=6", "keep_every=2", "lr=0.1", "ema=0"), folder / "a", "tiny")
-    assert run(tiny(small_csv, "updates=2", f"init={folder / 'a'}"), folder / "b", "tiny")
+    assert train(tiny(small_csv, "updates=6", "keep_every=2", "lr=0.1", "ema=0"), folder / "a", "tiny")
+    assert train(tiny(small_csv, "updates=2", f"init={folder / 'a'}"), folder / "b", "tiny")
     return folder
 
 
@@ -123,8 +123,8 @@ def test_weights_that_a_run_kept_take_turns(runs: Path, tmp_path: Path, call: Ca
     assert store.training_seconds(both.about) == store.training_seconds(members[0].about)
     # It is evaluated and solves like any other, at another size too.
     puzzles = load_puzzles(TASK, str(small_csv))
-    done = evaluate(both.model, TASK, puzzles, 9)
-    alone = evaluate(members[0].model, TASK, puzzles, 9)
+    done = evaluate_model(both.model, TASK, puzzles, 9)
+    alone = evaluate_model(members[0].model, TASK, puzzles, 9)
     assert np.array_equal(done.cell[:3], alone.cell[:3])
     assert not np.array_equal(done.cell[3:], alone.cell[3:])
     backend, thinking = TorchBackend(both.model), Thinking(steps=9, restarts=2, noise=0.5)

@@ -29,7 +29,7 @@ from trm.models import ModelConfig, build
 from trm.tasks import find_family, get_task, load_puzzles
 from trm.tasks.arc.text import parse
 from trm.tasks.base import Tokens
-from trm.tasks.maze.task import Maze
+from trm.tasks.maze.task import Maze, maze_for
 from trm.tasks.sudoku.search import count_solutions
 from trm.tasks.sudoku.task import Sudoku
 from trm.tools import ArcSolution, Solution, Stopped, call, functions
@@ -114,7 +114,8 @@ class Fixed:
         self.board = board
 
     def watch(self, puzzle: str, **_: Any) -> Iterator[SimpleNamespace]:
-        task, question = functions.read_one("maze", puzzle)
+        task = maze_for(puzzle)
+        question = functions.read_one(task, puzzle)
         tokens: Tokens = task.read_cells(self.board)[0]
         valid = bool(task.valid(question[None], tokens[None])[0])
         yield SimpleNamespace(answer=api.Answer(task, tokens, question, valid, 0.5, 3, 1, list))

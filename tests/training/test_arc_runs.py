@@ -20,7 +20,7 @@ from trm.tasks.arc.training import ArcSampler
 from trm.training.config import RunConfig, override
 from trm.training.datasets import held_out, training_set
 from trm.training.presets import PUBLISHED, Preset
-from trm.training.run import Run, run
+from trm.training.run import Run, train
 from trm.training.trainer import Trainer
 
 
@@ -130,15 +130,15 @@ def test_a_resumed_run_is_the_uninterrupted_one(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chosen = config(folder, "check_every=2", "log_every=1")
-    assert run(chosen, tmp_path / "whole", "arc")
+    assert train(chosen, tmp_path / "whole", "arc")
     with monkeypatch.context() as patch:
         stop_at(2, patch)
-        assert not run(chosen, tmp_path / "parts", "arc")
+        assert not train(chosen, tmp_path / "parts", "arc")
     (folder / "taskc.json").rename(folder / "taskd.json")  # its augmentations are others, its pairs the same
     with pytest.raises(TrmError, match="other data"):
-        run(None, tmp_path / "parts", "arc", resume=True)
+        train(None, tmp_path / "parts", "arc", resume=True)
     (folder / "taskd.json").rename(folder / "taskc.json")
-    assert run(None, tmp_path / "parts", "arc", resume=True)
+    assert train(None, tmp_path / "parts", "arc", resume=True)
     whole, parts = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "parts"))
     assert all(torch.equal(whole[key], parts[key]) for key in whole.keys() | parts.keys())
     assert any(value.any() for key, value in whole.items() if key.endswith("puzzle.table"))
@@ -150,7 +150,7 @@ def test_there_must_be_something_to_check_with(tmp_path: Path) -> None:
     hidden = tuple(ArcTask(task.id, task.train, (Pair(task.test[0].question, None),)) for task in TASKS)
     data = write(tmp_path / "hidden", hidden)
     with pytest.raises(BadInput, match="check_every=0"):
-        run(config(data, "check_every=2"), tmp_path / "run", "arc")
+        train(config(data, "check_every=2"), tmp_path / "run", "arc")
     trainer(config(data)).update()
 
 

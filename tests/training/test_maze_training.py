@@ -17,7 +17,7 @@ from maze_cases import every_answer, queue_label, queue_search
 from torch import Tensor
 
 from trm.errors import BadInput
-from trm.inference.evaluate import evaluate
+from trm.inference.evaluation import evaluate_model
 from trm.models import Output, State
 from trm.tasks import get_task
 from trm.tasks.base import Bools, Puzzles, Scored, Tokens
@@ -262,7 +262,7 @@ def test_shortest_paths_are_counted_at_every_step() -> None:
     shortest = [bool(maze.valid(question[None], row[None])[0]) and (row == PATH).sum() + 1 == best for row in marked]
     puzzles = Puzzles(np.repeat(question[None], 256, 0), np.repeat(maze.label(question)[None], 256, 0))
     told = torch.from_numpy(np.stack([marked, puzzles.answer, puzzles.question]))
-    found = evaluate(Told(told), maze, puzzles, steps=3, batch=256)
+    found = evaluate_model(Told(told), maze, puzzles, steps=3, batch=256)
     assert found.extra["shortest"].tolist() == [sum(shortest), 256, 0] == [1, 256, 0]
     assert found.valid.tolist() == [2, 256, 0]
     assert found.as_dict()["shortest"] == [round(1 / 256, 6), 1.0, 0.0]

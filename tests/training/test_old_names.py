@@ -18,7 +18,7 @@ from trm.store.provenance import trainings
 from trm.store.stored import CONFIG, check_free, load
 from trm.training import checkpoint
 from trm.training.config import RunConfig, override
-from trm.training.run import LOG, Run, run, trim_log
+from trm.training.run import LOG, Run, train, trim_log
 
 OLD = {"update": "step", "updates": "steps"}
 
@@ -48,7 +48,7 @@ def old(small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     folder = tmp_path / "old"
     with monkeypatch.context() as patch:
         patch.setattr(Run, "should_stop", lambda self, parent: self.trainer.update_count == 5)
-        assert not run(tiny(small_csv, "updates=8"), folder, "tiny")
+        assert not train(tiny(small_csv, "updates=8"), folder, "tiny")
     age(folder)
     assert [json.loads(line)["step"] for line in (folder / LOG).read_text().splitlines()] == [1, 2, 3, 4, 5]
     with (folder / LOG).open("a") as log:
@@ -59,9 +59,9 @@ def old(small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 def test_an_old_run_is_resumed_to_the_same_weights(
     old: Path, small_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(tiny(small_csv, "updates=8"), tmp_path / "whole", "tiny")
+    assert train(tiny(small_csv, "updates=8"), tmp_path / "whole", "tiny")
     capsys.readouterr()
-    assert run(None, old, "tiny", resume=True)
+    assert train(None, old, "tiny", resume=True)
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("trm: ")]
     assert told == [f"trm: {old} is from an older version: its setting steps is now updates"]
     whole, resumed = (load_file(folder / "model.safetensors") for folder in (tmp_path / "whole", old))
@@ -72,7 +72,7 @@ def test_an_old_run_is_resumed_to_the_same_weights(
     expected = [json.loads(line)["loss"] for line in (tmp_path / "whole" / LOG).read_text().splitlines()]
     assert [record["loss"] for record in records] == expected
     assert read_history(str(old)).reports.update.tolist() == list(range(1, 9))
-    assert run(None, old, "tiny", resume=True)  # by now it is a run of today
+    assert train(None, old, "tiny", resume=True)  # by now it is a run of today
     assert "older version" not in capsys.readouterr().err
 
 
@@ -89,7 +89,7 @@ def test_what_an_old_model_says_of_its_training(
     before = load(str(old))
     assert (before.about["step"], before.about["run"]["steps"]) == (5, 8)
     flops = training_flops(before)
-    assert run(None, old, "tiny", resume=True)
+    assert train(None, old, "tiny", resume=True)
     after = load(str(old))
     assert (after.about["update"], after.about["run"]["updates"]) == (8, 8)
     assert flops is not None

@@ -20,7 +20,7 @@ from trm.training import checkpoint
 from trm.training.config import RunConfig, Stage, override
 from trm.training.datasets import training_set
 from trm.training.presets import PRESETS
-from trm.training.run import run
+from trm.training.run import train
 from trm.training.trainer import Trainer
 
 SMALL = ["model.width=8", "model.n=1", "batch=4", "micro=2", "updates=10", "max_steps=3", "warmup=2", "maze.least=0.3"]
@@ -162,7 +162,7 @@ def test_the_cost_of_a_run_is_that_of_its_stages() -> None:
 
 
 def test_minutes_are_shared_out_over_stages(tmp_path: Path) -> None:
-    assert run(staged("maze.least=0.2"), tmp_path, "maze", minutes=0.005)
+    assert train(staged("maze.least=0.2"), tmp_path, "maze", minutes=0.005)
     content = checkpoint.load(tmp_path)
     assert content["trainer"]["update"] == RunConfig.model_validate_json(content["config"]).updates
     assert content["trainer"]["slots"]["question"].shape == (4, 36)

@@ -24,7 +24,7 @@ from trm.tasks.base import Puzzles
 from trm.training import checkpoint
 from trm.training.config import RunConfig, override
 from trm.training.presets import PRESETS
-from trm.training.run import run
+from trm.training.run import train
 from trm.training.trainer import NonFinite, Trainer
 
 
@@ -33,7 +33,7 @@ def uninterrupted(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """The weights of a run that nobody stopped."""
     torch.set_num_threads(1)
     out = tmp_path_factory.mktemp("whole")
-    assert run(tiny(small_csv), out, "tiny")
+    assert train(tiny(small_csv), out, "tiny")
     return load_file(out / "model.safetensors")
 
 
@@ -78,7 +78,7 @@ def test_killed_at_random_moments_and_resumed_gives_the_same_weights(
 
 def test_two_processes_and_one_give_the_same_loss_curve(small_csv: Path, trm: Trm, tmp_path: Path) -> None:
     more = ("precision=float64", "micro=2", "clip=1", "updates=20", "start_noise=0.5", "window=2")
-    assert run(tiny(small_csv, *more), tmp_path / "one", "tiny")
+    assert train(tiny(small_csv, *more), tmp_path / "one", "tiny")
     common = ["--data", str(small_csv), "--threads", "1", *settings(*more)]
     done = trm("train", "sudoku-mini", "--out", "two", "--procs", "2", *common)
     assert done.returncode == 0, done.stderr
@@ -101,7 +101,7 @@ def test_a_mistake_that_every_process_finds_is_told_once(trm: Trm) -> None:
 
 
 def test_weights_on_the_way_are_kept(small_csv: Path, tmp_path: Path) -> None:
-    assert run(tiny(small_csv, "updates=6", "keep_every=2"), tmp_path, "tiny")
+    assert train(tiny(small_csv, "updates=6", "keep_every=2"), tmp_path, "tiny")
     kept = {path.name: load_file(path / "model.safetensors") for path in tmp_path.glob("update-*")}
     assert sorted(kept) == ["update-2", "update-4", "update-6"]
     assert same(kept["update-6"], load_file(tmp_path / "model.safetensors"))
@@ -110,13 +110,13 @@ def test_weights_on_the_way_are_kept(small_csv: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_may_start_from_another_ones_weights(small_csv: Path, tmp_path: Path) -> None:
-    assert run(tiny(small_csv, "updates=3"), tmp_path / "first", "tiny")
+    assert train(tiny(small_csv, "updates=3"), tmp_path / "first", "tiny")
     weights = load_file(tmp_path / "first" / "model.safetensors")
-    assert run(tiny(small_csv, "updates=1", "lr=1e-9", f"init={tmp_path / 'first'}"), tmp_path / "second", "tiny")
+    assert train(tiny(small_csv, "updates=1", "lr=1e-9", f"init={tmp_path / 'first'}"), tmp_path / "second", "tiny")
     for name, value in load_file(tmp_path / "second" / "model.safetensors").items():
         torch.testing.assert_close(value, weights[name], rtol=0, atol=1e-6)
     with pytest.raises(BadInput, match="init: tensor"):
-        run(tiny(small_csv, "model.width=16", f"init={tmp_path / 'first'}"), tmp_path / "third", "tiny")
+        train(tiny(small_csv, "model.width=16", f"init={tmp_path / 'first'}"), tmp_path / "third", "tiny")
 
 
 @pytest.mark.parametrize("window", [1, 3])
@@ -175,7 +175,7 @@ def test_a_non_finite_loss_stops_and_keeps_the_last_checkpoint(
 
     monkeypatch.setattr(Trainer, "update", poisoned)
     with pytest.raises(TrmError, match="not finite at update 10; the checkpoint of update 7") as caught:
-        run(tiny(small_csv), tmp_path, "tiny")
+        train(tiny(small_csv), tmp_path, "tiny")
     assert "\n" not in str(caught.value)
     content = checkpoint.load(tmp_path)
     assert content["trainer"]["update"] == 7
@@ -199,7 +199,7 @@ def test_no_setting_is_infinite(name: str) -> None:
 
 
 def test_minutes_become_updates(small_csv: Path, tmp_path: Path) -> None:
-    assert run(tiny(small_csv), tmp_path, "tiny", minutes=0.03)
+    assert train(tiny(small_csv), tmp_path, "tiny", minutes=0.03)
     content = json.loads((tmp_path / "run.json").read_text())
     assert content["run"]["updates"] == checkpoint.load(tmp_path)["trainer"]["update"] > 1
     assert content["run"]["updates"] != UPDATES
@@ -207,34 +207,34 @@ def test_minutes_become_updates(small_csv: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [b"", b"garbage", None])
 def test_a_damaged_checkpoint_is_one_line(small_csv: Path, tmp_path: Path, damage: bytes | None) -> None:
-    run(tiny(small_csv, "updates=2"), tmp_path, "tiny")
+    train(tiny(small_csv, "updates=2"), tmp_path, "tiny")
     path = tmp_path / CHECKPOINT
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
     with pytest.raises(TrmError, match="damaged") as caught:
-        run(None, tmp_path, "tiny", resume=True)
+        train(None, tmp_path, "tiny", resume=True)
     assert "\n" not in str(caught.value)
 
 
 def test_a_checkpoint_of_something_else_is_one_line(small_csv: Path, tmp_path: Path) -> None:
-    run(tiny(small_csv, "updates=2"), tmp_path, "tiny")
+    train(tiny(small_csv, "updates=2"), tmp_path, "tiny")
     content = checkpoint.load(tmp_path)
     for other in (torch.zeros(3), {"version": 1}):
         torch.save(other, tmp_path / CHECKPOINT)
         with pytest.raises(TrmError, match=r"damaged .it holds something else.; start the run again in another --out"):
-            run(None, tmp_path, "tiny", resume=True)
+            train(None, tmp_path, "tiny", resume=True)
     later = json.loads(content["config"]) | {"later": 1}
     checkpoint.save(tmp_path, {**content, "config": json.dumps(later)})
     with pytest.raises(TrmError, match="another version of this program, whose setting later this one does not take"):
-        run(None, tmp_path, "tiny", resume=True)
+        train(None, tmp_path, "tiny", resume=True)
 
 
 def test_other_data_and_used_folders_are_refused(small_csv: Path, tmp_path: Path) -> None:
-    run(tiny(small_csv, "updates=2"), tmp_path / "run", "tiny")
+    train(tiny(small_csv, "updates=2"), tmp_path / "run", "tiny")
     with pytest.raises(BadInput, match="already holds a run"):
-        run(tiny(small_csv), tmp_path / "run", "tiny")
+        train(tiny(small_csv), tmp_path / "run", "tiny")
     with pytest.raises(BadInput, match="nothing to resume"):
-        run(None, tmp_path / "new", "tiny", resume=True)
+        train(None, tmp_path / "new", "tiny", resume=True)
     rows = small_csv.read_text().splitlines(keepends=True)
     moved = tmp_path / "other.csv"
     moved.write_text("".join(rows[:10]))
@@ -242,7 +242,7 @@ def test_other_data_and_used_folders_are_refused(small_csv: Path, tmp_path: Path
     config = RunConfig.model_validate_json(content["config"]).changed(data=str(moved))
     checkpoint.save(tmp_path / "run", {**content, "config": config.model_dump_json()})
     with pytest.raises(TrmError, match="other data"):
-        run(None, tmp_path / "run", "tiny", resume=True)
+        train(None, tmp_path / "run", "tiny", resume=True)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from trm.analysis.records import Record, read_record, write_record
 from trm.analysis.watch import Watch
 from trm.devices import pick_device
 from trm.errors import BadInput
-from trm.inference.evaluate import evaluate
+from trm.inference.evaluation import evaluate_model
 from trm.models.turns import unasked
 from trm.store.provenance import run_settings, training_seconds, trainings, update_of
 from trm.store.shipped import SHIPPED
@@ -169,7 +169,7 @@ def record_of(
         watch.remark(f"{source.name}: {note}")
     device = pick_device()
     model = stored.model.to(device)
-    result = evaluate(model, task, puzzles, steps, batch, device, watch.begin(source.name, len(puzzles)))
+    result = evaluate_model(model, task, puzzles, steps, batch, device, watch.begin(source.name, len(puzzles)))
     assert result.rowwise is not None
     record = Record(
         name=stored.name,

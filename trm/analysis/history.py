@@ -14,7 +14,7 @@ import numpy.typing as npt
 from trm.analysis.watch import Watch
 from trm.devices import pick_device
 from trm.errors import BadInput
-from trm.inference.evaluate import evaluate
+from trm.inference.evaluation import evaluate_model
 from trm.inference.loop import Thinking
 from trm.inference.rows import rows_for
 from trm.store.provenance import training_seconds, trainings, update_of
@@ -173,7 +173,7 @@ def check_kept(run: str, settings: CheckSettings, watch: Watch = Watch()) -> Che
             continue  # the last weights are there twice if they were kept too
         progress = watch.begin(f"{Path(run).name} after {update} updates", len(puzzles))
         model = stored.model.to(device)
-        result = evaluate(model, task, puzzles, thinking.steps, BATCH, device, progress, thinking.until)
+        result = evaluate_model(model, task, puzzles, thinking.steps, BATCH, device, progress, thinking.until)
         seconds = stored.about.get("seconds", 0.0) + before
         found[update] = {
             "update": update,

@@ -51,7 +51,7 @@ def eval_arc_command(
     are undone, equal answers are counted as votes, and the votes are ranked by three rules.
     """
     set_threads(threads)
-    from trm.arc.evaluate import EvalRequest
+    from trm.arc.evaluation import EvalRequest
     from trm.terminal.eval_arc import evaluate_and_print
 
     request = EvalRequest(

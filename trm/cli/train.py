@@ -157,16 +157,16 @@ def train_here(config: RunConfig | None, folder: Path, name: str, minutes: float
         config: the run's; None: continue the run in the folder.
         folder: the run's.
         name: the preset's.
-        minutes: see `trm.training.run.run`.
+        minutes: see `trm.training.run.train`.
         threads: of this process; 0: its share of the cores.
     """
     from trm.training import distributed
-    from trm.training.run import run
+    from trm.training.run import train
 
     set_threads(threads or max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     command = shlex.join(["trm", *sys.argv[1:]])
     with distributed.joined() as device:
-        finished = run(config, folder, name, minutes, config is None, command, device)
+        finished = train(config, folder, name, minutes, config is None, command, device)
         first = distributed.rank() == 0
     if first and finished:
         print(f"trained: {folder} (weights in model.safetensors); next: trm eval {folder}", file=sys.stderr)

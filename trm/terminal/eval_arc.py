@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from trm.arc.evaluate import EvalRequest, EvalResult, EvaluatedModel, evaluate
+from trm.arc.evaluation import EvalRequest, EvalResult, EvaluatedModel, evaluate
 from trm.arc.votes import PASSES, Score
 
 
 def evaluate_and_print(request: EvalRequest, as_json: bool) -> None:
-    """Evaluate, with progress on standard error, and print the scores. Raises as `trm.arc.evaluate.evaluate` does."""
+    """Evaluate, with progress on standard error, and print the scores. Raises as `trm.arc.evaluation.evaluate` does."""
     with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as progress:
         bar = progress.add_task("answering", total=None)
         result = evaluate(request, lambda done, total: progress.update(bar, completed=done, total=total))

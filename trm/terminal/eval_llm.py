@@ -162,7 +162,7 @@ def print_record(record: Record, folder: Path) -> None:
     import numpy as np
     from rich.console import Console
 
-    from trm.inference.evaluate import Evaluation  # imports torch, so not before everything is asked
+    from trm.inference.evaluation import Evaluation  # imports torch, so not before everything is asked
     from trm.terminal.tables import accuracy
 
     about, exact = record.about, record.exact_flags().sum(1)

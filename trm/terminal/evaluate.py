@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from trm import plot
 from trm.devices import pick_device
-from trm.inference.evaluate import Evaluation, StartsResult, evaluate, evaluate_starts
+from trm.inference.evaluation import Evaluation, StartsResult, evaluate_model, evaluate_starts
 from trm.inference.loop import Thinking
 from trm.inference.rows import SETS, rows_for
 from trm.models.turns import unasked
@@ -111,7 +111,7 @@ def measure(stored: Stored, task: Task, puzzles: Puzzles, request: PuzzleEvalReq
         bar = progress.add_task("evaluating", total=len(puzzles))
         device = pick_device()
         model = stored.model.to(device)
-        single = evaluate(
+        single = evaluate_model(
             model,
             task,
             puzzles,

@@ -15,7 +15,7 @@ from trm.statistics import interval
 from trm.tasks.base import Task, Tokens
 
 if TYPE_CHECKING:
-    from trm.inference.evaluate import Evaluation
+    from trm.inference.evaluation import Evaluation
     from trm.inference.solver import Answer
 
 GIVEN, KEPT, CHANGED = "bold", "cyan", "bold black on yellow"

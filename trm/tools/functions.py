@@ -18,7 +18,7 @@ from trm.errors import BadInput
 from trm.inference.defaults import default_weights
 from trm.tasks import family_name, resizable
 from trm.tasks.arc.text import ArcTask, parse
-from trm.tasks.base import Tokens
+from trm.tasks.base import Task, Tokens
 from trm.tasks.maze.task import Maze, maze_for
 from trm.tasks.sudoku.search import TooHard, count_solutions
 from trm.tasks.sudoku.task import Sudoku, sudoku_for
@@ -77,8 +77,8 @@ def solve_sudoku(
     """Solve a Sudoku with a small neural network and check the answer by the rules. Also reports whether the puzzle
     has no solution or several. If solved is false, best_attempt is wrong: solve the puzzle another way.
     """
-    task, question = read_one("sudoku", puzzle)
-    assert isinstance(task, Sudoku)
+    task = sudoku_for(puzzle)
+    question = read_one(task, puzzle)
     solutions: Solutions
     try:
         solutions = SOLUTIONS[count_solutions(question, task, 2, MAX_NODES)[0]]
@@ -99,7 +99,8 @@ def solve_maze(
     """Find a shortest path through a maze with a small neural network, mark it with o, and check it. If solved is
     false, best_attempt is not a shortest path: find one another way.
     """
-    task, _ = read_one("maze", puzzle)
+    task = maze_for(puzzle)
+    read_one(task, puzzle)
     return solve_checked("maze", task, puzzle, steps, seconds, "not counted", stop)
 
 
@@ -137,7 +138,8 @@ def check_answer(
     """Check an answer to a Sudoku or a maze, whoever found it. Names the cell or the rule at fault. In a maze, valid
     means any path from S to G that does not cross itself, and solved a shortest one.
     """
-    kind, question = read_one(task, puzzle)
+    kind = sudoku_for(puzzle) if task == "sudoku" else maze_for(puzzle)
+    question = read_one(kind, puzzle)
     try:
         answers = kind.read_cells(answer)
     except BadInput as error:
@@ -154,13 +156,13 @@ def check_answer(
 # Input
 
 
-def read_one(family: str, text: str) -> tuple[Sudoku | Maze, Tokens]:
-    """Read the one puzzle of `text`. -> its task, the question [cells]. Raises BadInput."""
-    task = sudoku_for(text) if family == "sudoku" else maze_for(text)
+def read_one(task: Task, text: str) -> Tokens:
+    """Read the one puzzle of `text`. -> the question [cells]. Raises BadInput."""
     question = task.read(text).question
     if len(question) != 1:
         raise BadInput(f"there are {len(question)} puzzles in this text; give one at a time")
-    return task, question[0]
+    first: Tokens = question[0]
+    return first
 
 
 def check_arc_size(task: ArcTask) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from trm.inference.evaluate import Evaluation
+from trm.inference.evaluation import Evaluation
 from trm.statistics import interval
 from trm.training.config import RunConfig
 from trm.training.totals import Totals

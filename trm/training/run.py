@@ -22,13 +22,14 @@ from pydantic import ValidationError
 from trm.devices import pick_device
 from trm.errors import BadInput, TrmError
 from trm.files import write_text
-from trm.inference.evaluate import Evaluation, evaluate
+from trm.inference.evaluation import Evaluation, evaluate_model
 from trm.store.stored import CHECKPOINT, check_free, load, save_model
 from trm.tasks import get_task
 from trm.tasks.base import Puzzles, Task
 from trm.training import checkpoint, distributed
 from trm.training.config import RENAMED, RunConfig
 from trm.training.datasets import described, held_out, task_of, training_set
+from trm.training.presets import get_preset
 from trm.training.report import Reporter
 from trm.training.totals import Totals
 from trm.training.trainer import NonFinite, Trainer
@@ -37,21 +38,21 @@ from trm.version import __version__
 LOG = "log.jsonl"
 
 
-def run(
-    config: RunConfig | None,
-    out: Path,
-    name: str,
+def train(
+    config: RunConfig | str | None,
+    out: str | Path,
+    name: str = "",
     minutes: float | None = None,
     resume: bool = False,
     command: str = "",
     device: torch.device | None = None,
 ) -> bool:
-    """Train to the end, or until SIGTERM or Ctrl-C. Call it on every rank.
+    """Train a model to the end, or until SIGTERM or Ctrl-C. Call it on every rank.
 
     Args:
-        config: the run; None: the one in the folder's checkpoint (with `resume`).
+        config: the run's settings, or the name of a preset; None: those of the folder's checkpoint (with `resume`).
         out: the run's folder.
-        name: what the trained model is called.
+        name: what the trained model is called [default: as the folder].
         minutes: choose `config.updates` to take about this long, after a short measurement.
         resume: continue from the folder's checkpoint.
         command: what the user typed, for the record.
@@ -64,7 +65,9 @@ def run(
         BadInput: a folder in use or already holding a run, or nothing to resume.
         TrmError: a damaged checkpoint, other data than the run began with, or a loss that is not finite.
     """
-    device = device or pick_device()
+    device, out = device or pick_device(), Path(out)
+    config = get_preset(config).config if isinstance(config, str) else config
+    name = name or out.name
     out.mkdir(parents=True, exist_ok=True)
     lock = FileLock(out / ".lock")
     try:
@@ -97,7 +100,7 @@ class Run:
     def started(
         cls, config: RunConfig, out: Path, name: str, minutes: float | None, command: str, device: torch.device
     ) -> Run:
-        """A new run in the folder `out`; see `run`."""
+        """A new run in the folder `out`; see `train`."""
         check_free(out)
         task = task_of(config)
         puzzles = training_set(config, task)
@@ -202,7 +205,7 @@ class Run:
         mine = self.held_out.take(slice(distributed.rank(), None, distributed.world()))
         with self.trainer.ema.applied(model):
             model.eval()
-            part = evaluate(model, self.task, mine, config.max_steps, device=self.trainer.device)
+            part = evaluate_model(model, self.task, mine, config.max_steps, device=self.trainer.device)
             model.train()
 
         def total(count: int) -> int:

@@ -18,7 +18,7 @@ from trm.arc.votes import RULES, Guess, Score, Votes, augmented, collect, pool, 
 from trm.devices import pick_device
 from trm.errors import BadInput
 from trm.files import check_writable
-from trm.inference.evaluate import final_answers
+from trm.inference.evaluation import final_answers
 from trm.store.stored import Stored
 from trm.tasks import get_task
 from trm.tasks.arc.augment import Augmentation, decode, identifier

@@ -11,11 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from trm.devices import pick_device
+from trm.errors import BadInput
 from trm.inference.backend import Floats
 from trm.inference.loop import SearchState, StepBatch, Thinking, Until, search, think
+from trm.inference.rows import rows_for
 from trm.inference.torch_step import TorchBackend
 from trm.models.base import Model, State
-from trm.store.stored import Stored
+from trm.store.stored import Stored, load
+from trm.tasks import find_family
 from trm.tasks.base import Bools, Ints, Puzzles, Scored, Task, Tokens
 
 
@@ -114,6 +118,39 @@ class Tally:
 
 
 def evaluate(
+    model: str | Stored,
+    data: str = "embedded",
+    steps: int = 16,
+    *,
+    skip: int = 0,
+    limit: int | None = None,
+    batch: int = 16,
+    until: Until = "end",
+) -> Evaluation:
+    """Score a stored model on rows of a set or a file, as `trm eval` does.
+
+    Args:
+        model: a shipped model's name, the folder of a run, OWNER/NAME of a model on the hub, or a loaded model.
+        data: `embedded`, `minimal` or `hub`, or the path of a file with answers; its puzzles may have another size.
+        steps: supervision steps, at most.
+        skip: leave out the first rows.
+        limit: then take so many rows [default: all].
+        batch: puzzles in the batch, at most.
+        until: what ends the work on a puzzle before its last step: see `trm.inference.loop.Thinking`.
+
+    Raises:
+        BadInput: no such model or file, no rows, or a model that is scored by votes (ARC).
+        TrmError: something cannot be downloaded.
+    """
+    stored = load(model) if isinstance(model, str) else model
+    if find_family(stored.spec.name).votes:
+        raise BadInput(f"model {stored.name!r} solves {stored.spec.name}, which is scored by votes: trm eval-arc")
+    rows = rows_for(stored, data, slice(skip, None if limit is None else skip + limit))
+    device = pick_device()
+    return evaluate_model(rows.stored.model.to(device), rows.task, rows.puzzles, steps, batch, device, until=until)
+
+
+def evaluate_model(
     model: Model,
     task: Task,
     puzzles: Puzzles,
