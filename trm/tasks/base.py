@@ -204,14 +204,16 @@ def check(task: Task, question: Tokens, answer: Tokens) -> tuple[Bools, Bools]:
 
 
 def keep_complete(task: Task, question: Tokens, answer: Tokens) -> Tokens:
-    """`answer` [rows, cells], and where the question leaves nothing to answer and obeys the rules, the question."""
+    """`answer` [rows, cells], but the question itself in rows where it is already a valid answer."""
     if not task.checkable:
         return answer
     return np.where(task.valid(question, question)[:, None], question, answer)
 
 
 def accepted(task: Task, right: bool, confidence: float) -> bool:
-    """Whether an answer that is `right` (see `check`) counts as solved; without rules, whether the model thinks so."""
+    """Whether an answer counts as solved: it is `right` (see `check`) and, where the rules are not known, the model's
+    confidence in it is above one half.
+    """
     return right and (task.checkable or confidence > 0.5)
 
 

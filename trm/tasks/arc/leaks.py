@@ -22,8 +22,8 @@ class Leak(NamedTuple):
 
 
 class TestedPair(NamedTuple):
-    task: str
-    number: int
+    task: str  # its id
+    number: int  # of the test pair, from 0
     pair: Pair
 
 
@@ -94,4 +94,5 @@ def drop_leaks(training: Sequence[ArcTask], tested: Sequence[ArcTask], keep: boo
 
 
 def _exact(pair: Pair) -> tuple[bytes, ...]:
+    """Equal for two pairs exactly if they are the same."""
     return tuple(bytes(grid.shape) + grid.tobytes() for grid in (pair.question, pair.answer) if grid is not None)

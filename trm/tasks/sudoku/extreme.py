@@ -34,6 +34,11 @@ class WalkState(NamedTuple):
     moves: int  # since the last puzzle was taken
 
 
+class Reached(NamedTuple):
+    key: int  # of the target
+    puzzle: Tokens  # [cells]
+
+
 class Walk:
     """A walk from puzzle to puzzle.
 
@@ -104,11 +109,10 @@ class Walk:
                 break
         return level
 
-    def reach(self, targets: Mapping[int, float]) -> tuple[int, Tokens]:
+    def reach(self, targets: Mapping[int, float]) -> Reached:
         """Walk towards the nearest target until the puzzle, made minimal, has a log rating near one of them.
 
-        -> the key of that target, and the puzzle [cells]. The climb from an easy puzzle takes most of the time, so one
-        walk should serve many targets.
+        The climb from an easy puzzle takes most of the time, so one walk should serve many targets.
         """
         aim = self.nearest(targets)
         closest, self.anchor = self.distance(aim, SURE), self.state()
@@ -135,11 +139,8 @@ class Walk:
         level = sum(map(self.here, range(SURE))) / SURE
         return min(targets.values(), key=lambda target: abs(target - level))
 
-    def take(self, targets: Mapping[int, float], level: float) -> tuple[int, Tokens] | None:
-        """The present puzzle, made minimal, and the key of the target that it then meets; None if it meets none.
-
-        `level` is an estimate of its hardness.
-        """
+    def take(self, targets: Mapping[int, float], level: float) -> Reached | None:
+        """The present puzzle, made minimal, if it then meets a target. `level` is an estimate of its hardness."""
         if min(abs(level - target) for target in targets.values()) > 2 * NEAR:
             return None
         bits = self.bits.copy()
@@ -149,9 +150,9 @@ class Walk:
         if abs(rating - targets[key]) > NEAR:
             return None
         self.moves = 0
-        return key, self.solver.tokens(bits)
+        return Reached(key, self.solver.tokens(bits))
 
 
 def extreme_puzzle(solver: Solver, rng: np.random.Generator, target: float) -> Tokens:
     """One minimal puzzle [cells] with a rating near `target`. A rating of 100 takes half a minute with numba."""
-    return Walk(solver, rng).reach({0: math.log1p(target)})[1]
+    return Walk(solver, rng).reach({0: math.log1p(target)}).puzzle
