@@ -347,7 +347,7 @@ def test_a_model_of_puzzle_embeddings_is_refused(tmp_path: Path) -> None:
     graph = onnx.load(store.SHIPPED / "sudoku-mini" / "model.onnx")
     graph.graph.input.append(onnx.helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, ["batch"]))
     onnx.save(graph, tmp_path / "x.onnx")
-    with pytest.raises(BadInput, match="tells puzzles apart by embedding"):
+    with pytest.raises(BadInput, match="an embedding for each puzzle"):
         exported.load(str(tmp_path / "x.onnx"))
 
 

@@ -338,7 +338,7 @@ def test_weights_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
         trm.Solver("chess")
     with pytest.raises(BadInput, match="no model 'nowhere'"):
         trm.Solver("sudoku", weights="nowhere")
-    with pytest.raises(BadInput, match="knows its puzzles by number"):
+    with pytest.raises(BadInput, match="an embedding for each puzzle"):
         maze_solver(mixer="mlp", puzzle_ids=3, puzzle_tokens=1, puzzle_width=8)
 
 

@@ -149,7 +149,7 @@ def test_they_are_not_pooled_with_the_first_of_them(runs: Path, tmp_path: Path, 
     both = str(tmp_path / "both")
     assert call("turns", both, str(runs / "a"), str(runs / "b")).code == 0
     done = call("compare", str(runs / "a"), both, "--data", str(small_csv), "--json")
-    assert (done.code, "16 steps ask 1 of the 2 networks" in done.err) == (0, True)
+    assert (done.code, "16 steps use only 1 of the 2 networks" in done.err) == (0, True)
     assert [line["name"] for line in json.loads(done.out)["lines"]] == ["a", "both"]
 
 

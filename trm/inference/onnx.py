@@ -104,7 +104,7 @@ def load(name: str, threads: int = 0) -> Exported:
         reason = str(error).splitlines()[0]
         raise BadInput(f"{path}: not a file that `trm export` wrote, or a damaged one ({reason})") from None
     if "ids" in shapes:
-        raise BadInput(f"{path}: this model tells puzzles apart by embedding, and a puzzle on its own has none")
+        raise BadInput(f"{path}: this model has an embedding for each puzzle of its training, and none for a new one")
 
     def step(state: OnnxState, question: npt.NDArray[np.int64]) -> OnnxOutput:
         y, z, logits, halt = session.run(None, {"y": state.y, "z": state.z, "question": question})

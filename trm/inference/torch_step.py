@@ -142,7 +142,9 @@ def open_model(task: str, weights: str | Stored, threads: int = 0) -> ModelSizes
     stored = store.load(weights) if isinstance(weights, str) else weights
     store.check_family(stored.name, stored.spec, task)
     if stored.model.config.puzzle_ids > 1:
-        raise BadInput(f"model {stored.name!r} knows its puzzles by number, and has none for yours")
+        raise BadInput(
+            f"model {stored.name!r} has an embedding for each puzzle of its training, and none for a new one"
+        )
     return ModelSizes(stored)
 
 

@@ -33,7 +33,7 @@ class Output(NamedTuple):
 
     state: State  # attached to the graph; training detaches it once a window
     logits: Tensor  # [batch, cells, tokens - first_token]
-    halt: Tensor  # [batch], > 0 means "my answer is right" (the paper's q)
+    halt: Tensor  # [batch], the halting logit q: above 0 means "my answer is right"
     resume: Tensor | None = None  # [batch], the continue logit, where the model has one
     hints: Tensor | None = None  # [batch, cells, kinds of hint], where the model has such a head
 

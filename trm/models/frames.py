@@ -1,4 +1,4 @@
-"""Frames: how a question becomes x, where y and z start, and how y is read as an answer and a halting logit."""
+"""Frames: they embed the question as x, hold the initial y and z, and read the answer and the halting logit from y."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from trm.tasks.base import Spec
 
 
 class PuzzleEmbedding(nn.Module):
-    """A table of embeddings, one row a puzzle, of which a batch touches few.
+    """A table of puzzle embeddings, one row for each puzzle; a batch uses few of them.
 
-    In training the rows of each forward pass are copied to a leaf, kept in `used`, whose gradient `optim.SignSgd`
-    applies to the table; the table itself is a buffer, so neither the dense optimiser nor the weight average sees it.
+    The table is a buffer, so neither the dense optimiser nor the weight average sees it. In training each forward pass
+    copies its rows to leaf tensors, kept in `used`, and `optim.SignSgd` applies their gradients to the table.
     """
 
     table: Tensor  # [puzzle ids, puzzle width]
@@ -29,7 +29,7 @@ class PuzzleEmbedding(nn.Module):
         self.register_buffer("table", torch.zeros(config.puzzle_ids, config.puzzle_width))
         self.pad = config.puzzle_tokens * config.width - config.puzzle_width
         self.shape = (config.puzzle_tokens, config.width)
-        # Since the last update of the weights: ids [batch] and their rows [batch, puzzle width].
+        # Of each forward pass since the last update: ids [batch] and their rows [batch, puzzle width].
         self.used: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -42,7 +42,9 @@ class PuzzleEmbedding(nn.Module):
 
 
 class TokenFrame(nn.Module):
-    """The paper's: one vector a token, optional puzzle embedding in front, the halting logit read at position 0."""
+    """The paper's frame: one vector for each token, after those of a puzzle embedding where there is one. The halting
+    logit is read at position 0.
+    """
 
     start_y: Tensor
     start_z: Tensor
@@ -66,13 +68,13 @@ class TokenFrame(nn.Module):
         self.hint = Linear(width, config.hints) if config.hints else None
 
     def embed(self, question: Tensor, ids: Tensor | None) -> Tensor:
-        """[batch, cells] -> [batch, tokens, width]"""
+        """question [batch, cells], ids [batch] -> x [batch, tokens, width]"""
         x = self.embedding[question]
         if self.puzzle is not None:
             if ids is None:
                 if len(self.puzzle.table) > 1:
-                    raise ValueError("this model tells puzzles apart by embedding: give the ids of the batch's puzzles")
-                ids = question.new_zeros(len(question))  # one embedding for all puzzles, as in Sudoku and Maze
+                    raise ValueError("this model has an embedding for each puzzle: give the ids of the batch's puzzles")
+                ids = question.new_zeros(len(question))  # all puzzles share one embedding, as in Sudoku and Maze
             x = torch.cat((self.puzzle(ids), x), dim=1)
         if self.positions is not None:
             x = (x + self.positions) / math.sqrt(2)
@@ -98,7 +100,7 @@ class TokenFrame(nn.Module):
 
 
 class GridFrame(TokenFrame):
-    """A `TokenFrame` whose halting logit looks at every cell, for mixers with which none knows of all others."""
+    """A `TokenFrame` that reads the halting logit from all cells, for mixers in which no cell sees all others."""
 
     def __init__(self, config: ModelConfig, spec: Spec) -> None:
         super().__init__(config, spec)
@@ -111,7 +113,9 @@ class GridFrame(TokenFrame):
 
 
 class SymbolFrame(nn.Module):
-    """One vector a (cell, symbol) pair: the symbol is unknown here, given here, or another one is given here."""
+    """One vector for each (cell, symbol) pair. x says whether the cell is unknown, or this symbol is given there, or
+    another one is.
+    """
 
     start_y: Tensor
     start_z: Tensor
@@ -127,7 +131,7 @@ class SymbolFrame(nn.Module):
         self.register_buffer("start_z", truncated_normal((width,), 1.0))
 
     def embed(self, question: Tensor, ids: Tensor | None) -> Tensor:
-        """[batch, cells] -> [batch, cells, symbols, width]"""
+        """question [batch, cells] -> x [batch, cells, symbols, width]; `ids` are not used"""
         symbol = torch.arange(self.first_token, self.first_token + self.symbols, device=question.device)
         given = (question >= self.first_token).unsqueeze(-1)
         role = torch.where(question.unsqueeze(-1) == symbol, 1, 2) * given
@@ -144,14 +148,14 @@ class SymbolFrame(nn.Module):
 
     def read_halt(self, y: Tensor) -> Tensor:
         """-> halt and continue logits [batch, 2]"""
-        # The mean says how settled the grid is, the maximum whether any single place objects.
+        # The mean tells how far the grid is solved, the maximum whether any single cell contradicts.
         flat = y.flatten(1, 2)
         logits: Tensor = self.halt(torch.cat((flat.mean(1), flat.amax(1)), dim=-1))
         return logits
 
 
 def halting_head(width: int, outputs: int) -> Linear:
-    """Starts as "never halt": zero weights, bias -5 (published initialisation)."""
+    """A head that says "do not halt" before training: zero weights, bias -5 (published initialisation)."""
     head = Linear(width, outputs, bias=True)
     nn.init.zeros_(head.weight)
     nn.init.constant_(head.bias, -5.0)

@@ -1,4 +1,4 @@
-"""The parts that every network here is made of: norms, gated layers, attention, rotary positions."""
+"""The layers of all networks: norms, gated layers, attention, rotary positions."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 
 def truncated_normal(shape: tuple[int, ...], std: float) -> Tensor:
-    """Normal draws cut off at two standard deviations, rescaled so that what is left has standard deviation `std`."""
-    # A normal truncated to +-2 has standard deviation 0.8796; dividing by it restores the one asked for.
+    """Normal values cut off at two standard deviations, rescaled to the standard deviation `std`."""
+    # A normal distribution truncated to +-2 has standard deviation 0.8796.
     values = nn.init.trunc_normal_(torch.empty(shape), std=1.0, a=-2.0, b=2.0)
     return values * (std / 0.8796256610342398)
 

@@ -1,7 +1,7 @@
 """Mixers: the sub-layer through which cells exchange information, chosen by name.
 
-A mixer maps the state h to `norm(h + mixed(h))`: residual and norm are its own, since the axis they run over is part
-of what a mixer is. `register_mixer` adds one from outside the package.
+A mixer maps the state h to `norm(h + mixed(h))`. Residual and norm belong to the mixer, because the axis of the norm
+differs between mixers. `register_mixer` adds one from outside the package.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MixerFactory = Callable[[ModelConfig, Spec], nn.Module]
 
 
 def token_count(config: ModelConfig, spec: Spec) -> int:
-    """Positions of the sequence: the puzzle embedding's, then one a cell."""
+    """Length of the sequence: the tokens of the puzzle embedding, then one for each cell."""
     return spec.cells + (config.puzzle_tokens if config.puzzle_ids else 0)
 
 
@@ -41,14 +41,14 @@ class AttentionMixer(nn.Module):
 
 
 class MlpMixer(nn.Module):
-    """An MLP along the sequence, as published for Sudoku; the norm too runs along it. [batch, tokens, width] -> same"""
+    """An MLP along the sequence, as published for Sudoku, with the norm along it too. [batch, tokens, width] -> same"""
 
     def __init__(self, config: ModelConfig, spec: Spec) -> None:
         super().__init__()
         self.mlp = SwiGLU(token_count(config, spec), config.expansion, config.multiple)
 
     def forward(self, h: Tensor) -> Tensor:
-        # Weights stand to the left of the state, so that nothing is transposed: [hidden, tokens] [tokens, width].
+        # With the weights to the left of the state nothing is transposed: [hidden, tokens] [tokens, width].
         batch, _, width = h.shape
         w_in, w_out = self.mlp.w_in.weight.expand(batch, -1, -1), self.mlp.w_out.weight.expand(batch, -1, -1)
         hidden = gate(torch.bmm(w_in, h).flatten(1)).view(batch, -1, width)
@@ -59,8 +59,9 @@ class GroupsMixer(nn.Module):
     """Sums inside each constraint group. [batch, cells, symbols, width] -> same
 
     Every weight is shared over cells and symbols, and information moves only by sums over the cells of a group (for
-    each symbol) and over the symbols of a cell. So permuting symbols, or cells in a way that maps groups of a kind
-    onto groups of that kind, permutes the output and changes nothing else. Weights do not depend on the puzzle's size.
+    each symbol) and over the symbols of a cell. So a permutation of the symbols, or one of the cells that maps groups
+    onto groups of the same kind, permutes the output and changes nothing else. Weights do not depend on the puzzle's
+    size.
     """
 
     def __init__(self, config: ModelConfig, spec: Spec) -> None:
@@ -79,8 +80,8 @@ class GroupsMixer(nn.Module):
 class LocalMixer(nn.Module):
     """Gated features of a cell and of its four neighbours. [batch, cells, width] -> same
 
-    All weights are shared over cells, one map for each direction, and beyond the edge is nothing: so weights do not
-    depend on the board's size, and information moves one cell a call.
+    All weights are shared over cells, with one map for each direction, and beyond the edge everything is 0. So weights
+    do not depend on the board's size, and a call moves information by one cell.
     """
 
     def __init__(self, config: ModelConfig, spec: Spec) -> None:
@@ -99,8 +100,8 @@ MIXERS: dict[str, MixerFactory] = {
     "groups": GroupsMixer,
     "local": LocalMixer,
 }
-# What the state of a mixer is (see trm/models/frames.py): a vector a token; the same, and the halting logit looks at
-# all of them; a vector a (cell, symbol) pair.
+# The frame of each mixer (see trm/models/frames.py). `tokens`: the state has a vector for each token; `grid`: the same,
+# and the halting logit is read from all of them; `symbols`: it has a vector for each (cell, symbol) pair.
 FrameName = Literal["tokens", "grid", "symbols"]
 FRAMES: dict[str, FrameName] = {"attention": "tokens", "mlp": "tokens", "groups": "symbols", "local": "grid"}
 
@@ -109,11 +110,11 @@ def register_mixer(name: str, factory: MixerFactory, frame: FrameName = "tokens"
     """Make `factory(config, spec) -> nn.Module` available as `ModelConfig(mixer=name)`.
 
     Args:
-        name: any that is free.
+        name: one that is not taken.
         factory: makes the module that maps h to `norm(h + mixed(h))`.
-        frame: what h is. `tokens`: [batch, cells, width] (after the tokens of a puzzle embedding, if the model has
-            one), and the model tells by the first position when it is done; `grid`: the same, and it looks at all of
-            them, for a mixer that moves information step by step; `symbols`: [batch, cells, symbols, width], for tasks
-            whose symbols are interchangeable.
+        frame: the shape of h. `tokens`: [batch, tokens, width], the tokens of a puzzle embedding, if the model has one,
+            then the cells; the halting logit is read at the first position. `grid`: the same, with the halting logit
+            read from all positions, for a mixer that moves information step by step. `symbols`: [batch, cells, symbols,
+            width], for tasks whose symbols are interchangeable.
     """
     MIXERS[name], FRAMES[name] = factory, frame

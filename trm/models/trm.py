@@ -15,7 +15,7 @@ from trm.tasks.base import Spec
 
 
 class Block(RecursiveBlock):
-    """Mixer, then SwiGLU, each with a residual and a norm after it."""
+    """A mixer, then a SwiGLU, each with a residual connection and a norm after it."""
 
     def __init__(self, config: ModelConfig, spec: Spec) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Block(RecursiveBlock):
 
 
 class TRM(nn.Module):
-    """One supervision step: T recursions of n latent updates and one answer update, the last with gradient.
+    """One supervision step: T recursions of n latent updates and one answer update. Only the last carries gradient.
 
     Args:
         config: sizes and the mixer's name.
@@ -45,14 +45,14 @@ class TRM(nn.Module):
 
         self.blocks = network()  # f, or f_L
         self.answer_blocks = None if config.networks == "shared" else network()
-        # With the one-step gradient all latent updates but the last are left out of the graph.
+        # With the one-step gradient only the last latent update is in the graph.
         self.frozen = config.n - 1 if config.gradient == "one_step" else 0
 
     def start(self, batch: int) -> State:
         return self.frame.start(batch)
 
     def recursion(self, x: Tensor, state: State) -> State:
-        """n times z <- f(x + y + z), then y <- f(y + z)."""
+        """n times z <- f(x + y + z), then y <- f(y + z). x [batch, tokens, width], or with an axis for symbols."""
         y, z = state.y, state.z
         context = x + y
         with torch.no_grad():
@@ -63,7 +63,7 @@ class TRM(nn.Module):
         return State(self.answer(y + z), z)
 
     def answer(self, h: Tensor) -> Tensor:
-        """The network that updates y: f, or f_H where that is another. [batch, tokens, width] -> same"""
+        """The network that updates y: f, or f_H where it is a separate one. Same shape as `h`."""
         out: Tensor = (self.answer_blocks or self.blocks)(h)
         return out
 

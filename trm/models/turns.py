@@ -62,5 +62,7 @@ def unasked(config: ModelConfig, steps: int) -> str:
     """A remark for the user where `steps` are too few for every network to have its turn; else empty."""
     if steps >= config.round:
         return ""
-    asked = -(-steps // config.turn_steps)
-    return f"{steps} steps ask {asked} of the {config.turns} networks, which take turns of {config.turn_steps}"
+    used = -(-steps // config.turn_steps)
+    return (
+        f"{steps} steps use only {used} of the {config.turns} networks, which take turns of {config.turn_steps} steps"
+    )

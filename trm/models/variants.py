@@ -1,14 +1,14 @@
 """Variants of TRM: HRM, direct prediction, and the paper's ablations of the memory.
 
-HRM (Wang et al., arXiv 2506.21734, section 2) in TRM's words: its high-level state z_H is y, its low-level state z_L is
-z, and the embedded question x is added to what the low-level network reads. T cycles of the high level hold n of the
-low level each:
+HRM (Wang et al., arXiv 2506.21734, section 2) in the terms of TRM: its high-level state z_H is y, its low-level state
+z_L is z, and the embedded question x is added to the input of the low-level network. Each of the T high-level cycles
+has n low-level ones:
 
     z_L <- f_L(z_L + z_H + x)   n times, then   z_H <- f_H(z_H + z_L)
 
-That is TRM's recursion with two networks instead of one and a gradient through the last call of each only (the one-step
-gradient, section 2.3). Its halting rule and the bootstrapped target for going on (Q-learning, section 2.4) belong to
-training: `RunConfig(continue_loss=True)`.
+That is TRM's recursion with two networks instead of one, and with a gradient through the last call of each only (the
+one-step gradient, section 2.3). HRM's halting rule and its bootstrapped target for continuing (Q-learning, section 2.4)
+are part of training: `RunConfig(continue_loss=True)`.
 """
 
 from __future__ import annotations
@@ -32,16 +32,15 @@ class HRM(TRM):
 class Direct(TRM):
     """The baseline of both papers: a plain transformer of HRM's size that answers in one pass, y <- f(x).
 
-    There is no recursion and no memory, so every supervision step is the same; train it with `max_steps=1`.
-
-    HRM's two networks of 4 layers make `config.layers` = 8 here.
+    There is no recursion and no memory, so all supervision steps are the same; train it with `max_steps=1`. HRM's two
+    networks of 4 layers correspond to `config.layers` = 8.
     """
 
     def __init__(self, config: ModelConfig, spec: Spec) -> None:
         super().__init__(config.changed(T=1, networks="shared", gradient="recursion"), spec)
 
     def start(self, batch: int) -> State:
-        """y is kept for its shape only; z [batch, 0, ...] is empty."""
+        """y gives the shape only; z [batch, 0, ...] is empty."""
         state = super().start(batch)
         return state._replace(z=state.z[:, :0])
 
@@ -50,7 +49,7 @@ class Direct(TRM):
 
 
 class SingleTRM(TRM):
-    """One state takes both roles: n + 1 times y <- f(x + y) a recursion, the answer read from y."""
+    """One state in both roles: a recursion is n + 1 times y <- f(x + y), and the answer is read from y."""
 
     def start(self, batch: int) -> State:
         """z [batch, 0, ...] is empty."""
@@ -68,10 +67,10 @@ class SingleTRM(TRM):
 
 
 class ScalesTRM(TRM):
-    """Each of a recursion's n latent updates has a state of its own: z_i <- f(x + y + z_1 + ... + z_n)."""
+    """Each of the n latent updates of a recursion has its own state: z_i <- f(x + y + z_1 + ... + z_n)."""
 
     def start(self, batch: int) -> State:
-        """z [batch, n, ...], all n starting from the same vector."""
+        """z [batch, n, ...]; all n begin with the same vector."""
         state = super().start(batch)
         return state._replace(z=state.z.unsqueeze(1).expand(-1, self.config.n, *state.z.shape[1:]))
 

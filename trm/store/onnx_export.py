@@ -1,7 +1,7 @@
-"""A model as an ONNX file of one supervision step, for hosts without torch (`trm/inference/onnx.py` is one).
+"""Writes a model as an ONNX file of one supervision step, for programs without torch (see `trm/inference/onnx.py`).
 
-The file (`docs/export.md` describes it for its readers) holds weights and operations, and as metadata, under the key
-`trm`, a JSON object with everything else that the host's loop needs.
+The file holds weights and operations, and in its metadata, under the key `trm`, a JSON object with everything else that
+the loop over steps needs. docs/export.md describes the format.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from trm.store.stored import Stored
 
 FORMAT = 1
 OUTPUTS = ("next_y", "next_z", "logits", "halt")
-LIMIT = (2 << 30) - (1 << 24)  # bytes of weights: protobuf ends at 2 GB, and the graph needs some of that
+LIMIT = (2 << 30) - (1 << 24)  # bytes of weights: a protobuf has 2 GB at most, and the graph needs some of that
 
 
-class Step(nn.Module):
-    """One supervision step from tensors to tensors."""
+class TensorStep(nn.Module):
+    """One supervision step with tensors for arguments and results, as the exporter needs it."""
 
     def __init__(self, model: TRM) -> None:
         super().__init__()
@@ -53,17 +53,21 @@ def export_onnx(name: str, path: Path, spec: Spec | None = None) -> None:
 
     Raises:
         BadInput: no such model, one larger than a file can be, or one with a layer that ONNX cannot express.
-        TrmError: the packages that this takes are not installed.
+        TrmError: the packages that export needs are not installed.
     """
     content = to_onnx(store.load(name, spec))
     write_atomic(path, lambda file: file.write(content))
 
 
 def to_onnx(stored: Stored) -> bytes:
-    """The content of the file. Equal models give equal bytes, with the same versions of torch and onnxscript."""
+    """The content of the file. Equal models give equal bytes if the versions of torch and onnxscript are equal.
+
+    Raises:
+        BadInput, TrmError: as `export_onnx`.
+    """
     try:
         import onnx_ir
-        import onnxscript  # noqa: F401  (torch says less clearly that it is missing)
+        import onnxscript  # noqa: F401  (the message of torch is less clear)
     except ImportError as error:
         raise TrmError(f"exporting to ONNX needs {error.name}: pip install 'trm[onnx]'") from None
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass, DeduplicateInitializersPass
@@ -75,7 +79,7 @@ def to_onnx(stored: Stored) -> bytes:
     if size > LIMIT:
         raise BadInput(f"model {stored.name!r} has {size >> 20} MB of weights; an ONNX file holds {LIMIT >> 20} MB")
     program = trace(stored)
-    # Constants that each call of the network brought along are kept once; stack traces name this machine's files.
+    # Each call of the network brings its constants along: keep them once. Stack traces name files of this machine.
     for clean in (DeduplicateInitializersPass(size_limit=LIMIT), ClearMetadataAndDocStringPass()):
         clean(program.model)
     program.rename_axes({value.shape[0]: "batch" for value in program.model.graph.inputs})
@@ -85,7 +89,7 @@ def to_onnx(stored: Stored) -> bytes:
 
 
 def describe(stored: Stored) -> dict[str, Any]:
-    """What a host must know beyond the graph."""
+    """The metadata: what a program must know besides the graph."""
     frame, about = stored.model.frame, stored.about
     trained = about.get("run", about.get("imported", {}))
     return {
@@ -100,7 +104,7 @@ def describe(stored: Stored) -> dict[str, Any]:
 
 
 def trace(stored: Stored) -> Any:
-    """The graph, as a `torch.onnx.ONNXProgram`. Raises BadInput."""
+    """The graph, a `torch.onnx.ONNXProgram`. Raises BadInput for a layer that ONNX cannot express."""
     model, spec = stored.model, stored.spec
     batch = {0: torch.export.Dim.DYNAMIC}
     start = model.start(2)
@@ -111,7 +115,7 @@ def trace(stored: Stored) -> Any:
     with torch.no_grad(), quiet():
         try:
             return torch.onnx.export(
-                Step(model).eval(),
+                TensorStep(model).eval(),
                 tuple(inputs.values()),
                 dynamo=True,
                 input_names=list(inputs),
@@ -129,7 +133,7 @@ def trace(stored: Stored) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without what torch says to its own developers: torchvision is not there, and it uses a class it deprecates."""
+    """Without messages meant for the developers of torch: that torchvision is missing, and of a deprecated class."""
     logger = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = logger.level
     logger.setLevel(logging.ERROR)
