@@ -17,8 +17,8 @@ HEAD = """# Python reference
 
 Made from the docstrings by `python scripts/reference.py`; a test keeps it up to date. The names directly under `trm`,
 such as `trm.Solver` and `trm.train`, are the public API. The others are internal: they are described because they
-explain the rest. They, and whatever is not listed, may change without notice. Shapes stand in brackets, `[rows, cells]`.
-The ideas behind the names: [concepts.md](concepts.md)."""
+explain the rest. They, and whatever is not listed, may change without notice. Shapes stand in
+brackets, `[rows, cells]`. The ideas behind the names: [concepts.md](concepts.md)."""
 SECTIONS = {  # heading -> names in trm; a name without a dot is public API
     "Solving": "Solver Answer Step load plot.trace store.Stored inference.Thinking",
     "Training": "train get_preset RunConfig ModelConfig training.Preset training.Stage training.override "
