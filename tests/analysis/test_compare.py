@@ -130,7 +130,7 @@ def evaluations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         made.append(len(puzzles))
         return evaluate_model(model, task, puzzles, *rest)
 
-    monkeypatch.setattr(collecting, "evaluate", counted)
+    monkeypatch.setattr(collecting, "evaluate_model", counted)
     return made
 
 
