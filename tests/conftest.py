@@ -24,6 +24,7 @@ from trm.tasks.sudoku.search import Solver, minimal_puzzle, random_solution
 from trm.tasks.sudoku.task import Sudoku
 from trm.training.config import RunConfig, override
 from trm.training.presets import PRESETS
+from trm.training.run import train
 from trm.training.trainer import Trainer
 
 # Tiny tensors gain nothing from threads and lose much where the machine is busy.
@@ -144,3 +145,12 @@ def refused(result: Result, *words: str) -> None:
     """Exit code 2 and one line on standard error that holds every one of `words`."""
     assert (result.code, result.out, len(result.err.splitlines()), result.err[:5]) == (2, "", 1, "trm: ")
     assert [word for word in words if word not in result.err] == []
+
+
+@pytest.fixture(scope="session")
+def tiny_run(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of three steps, whose model knows next to nothing."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("tiny")
+    assert train(override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}", "updates=3"]), folder, "tiny")
+    return folder
