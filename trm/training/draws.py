@@ -11,7 +11,7 @@ from trm.tasks.sampler import CARRY, HALTING, START
 
 
 def halting_draws(seed: int, step: int, batch: int) -> npt.NDArray[np.float64]:
-    """Uniform draws [batch, 2] for halting exploration at optimiser step `step`, for the whole global batch."""
+    """Uniform draws [batch, 2] for halting exploration at supervision step `step` of the run, for the global batch."""
     return np.random.default_rng([seed, HALTING, step]).random((batch, 2))
 
 
