@@ -13,7 +13,7 @@ from arc_cases import TASK, grid, write
 from conftest import Call
 
 from trm.adapt import run as adapt_run
-from trm.adapt.learn import Settings, adapt
+from trm.adapt.learn import AdaptSettings, adapt
 from trm.arc.votes import check_submission
 from trm.tasks.arc.text import ArcTask, Pair, read_tasks
 
@@ -50,7 +50,7 @@ def test_a_set_is_gone_on_with(call: Call, tmp_path: Path, monkeypatch: pytest.M
     data, out = write(tmp_path / "data", (RECOLOUR, MIRROR, TWICE)), tmp_path / "out"
     asked: list[str] = []
 
-    def adapted(task: ArcTask, settings: Settings) -> Any:
+    def adapted(task: ArcTask, settings: AdaptSettings) -> Any:
         asked.append(task.id)
         return adapt(task, settings)
 

@@ -35,7 +35,7 @@ UpdatesOption = Annotated[
         min=1,
     ),
 ]
-StepsOption = Annotated[int | None, typer.Option("--steps", hidden=True, min=1)]  # the old name of --updates
+OldStepsOption = Annotated[int | None, typer.Option("--steps", hidden=True, min=1)]  # the old name of --updates
 ModelsOption = Annotated[int, typer.Option("--models", help="Models to train for a task, at most", min=1)]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the training, and of the sample of --limit", min=0)]
 LimitOption = Annotated[int, typer.Option("--limit", help="With --all: draw N tasks at random; 0: all", min=0)]
@@ -56,7 +56,7 @@ def adapt_command(
     every: AllOption = False,
     seconds: SecondsOption = None,
     updates: UpdatesOption = None,
-    steps: StepsOption = None,
+    steps: OldStepsOption = None,
     models: ModelsOption = 6,
     seed: SeedOption = 0,
     limit: LimitOption = 0,
@@ -81,12 +81,12 @@ def adapt_command(
         raise BadInput(f"{'--limit' if limit else '--procs'} works only with --all")
     if seconds is not None and not math.isfinite(seconds):
         raise BadInput("--seconds must be finite; for a limit that does not depend on the machine, give --updates N")
-    from trm.adapt.learn import Settings
+    from trm.adapt.learn import AdaptSettings
     from trm.adapt.run import many_tasks, one_task
     from trm.terminal.adapt import adapt_all, adapt_one
 
-    limited = Settings.seconds if seconds is None and updates is None else seconds
-    settings = Settings(seconds=limited, updates=updates, models=models, seed=seed)
+    limited = AdaptSettings.seconds if seconds is None and updates is None else seconds
+    settings = AdaptSettings(seconds=limited, updates=updates, models=models, seed=seed)
     if every:
         assert out is not None
         check_outside(out, task)

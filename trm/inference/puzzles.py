@@ -47,7 +47,7 @@ def read_puzzle(puzzle: Puzzle, task_name: str) -> tuple[Task, Tokens]:
     return task, task.from_grid(grid)[None]
 
 
-def read_question(argument: str, family: str = "sudoku", weights: str | None = None) -> tuple[Task, Tokens]:
+def read_argument(argument: str, family: str = "sudoku", weights: str | None = None) -> tuple[Task, Tokens]:
     """A puzzle on the command line, a file of them, or `-` for standard input. -> the task, [rows, cells]
 
     Args:

@@ -22,8 +22,8 @@ ORDER, PUZZLE, HALTING, START, CARRY = range(5)  # streams: the second number in
 class Reveal(Settings):
     """Easier puzzles early in training, with some of their unknown cells filled in from the answer."""
 
-    share: float = Field(0.0, ge=0, le=1)  # of the puzzles made easier when training begins; it falls linearly
-    most: float = Field(0.5, ge=0, le=1)  # of a puzzle's unknown cells are filled in, at most
+    share: float = Field(0.0, ge=0, le=1)  # share of puzzles made easier at the start of training; it falls linearly
+    most: float = Field(0.5, ge=0, le=1)  # largest share of a puzzle's unknown cells that is filled in
     until: float = Field(0.6, gt=0, le=1)  # share of training after which no puzzle is made easier
 
 

@@ -10,7 +10,7 @@ from trm.tasks.family import Family
 
 
 class CustomFamily(Family):
-    """Custom tasks. A task is known from when a model for it has been loaded, or a run on it has begun."""
+    """Custom tasks. A task becomes known when a model for it is loaded (`trm.store.load` calls `remember`)."""
 
     name = NAME
 
