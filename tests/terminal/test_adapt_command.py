@@ -111,7 +111,7 @@ def test_the_old_name_of_updates(call: Call, tmp_path: Path) -> None:
     write(tmp_path, (MIRROR,))
     arguments = ["adapt", str(tmp_path / "mirror.json"), "--models", "1", "--json"]
     new, old = call(*arguments, "--updates", "2"), call(*arguments, "--steps", "2")
-    assert (new.code, old.code, new.err, old.err) == (0, 0, "", "trm: --steps is now called --updates\n")
+    assert (new.code, old.code, new.err, old.err) == (0, 0, "", "trm: --steps is now --updates\n")
     told = [{name: part for name, part in json.loads(one.out).items() if name != "seconds"} for one in (new, old)]
     assert told[0] == told[1]
     both = call(*arguments, "--updates", "2", "--steps", "2")

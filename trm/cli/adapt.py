@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ import typer
 from trm.cli.app import app
 from trm.errors import BadInput
 from trm.files import check_outside
+from trm.renames import report_rename
 
 TaskArgument = Annotated[
     str,
@@ -101,5 +101,5 @@ def renamed_steps(steps: int | None, updates: int | None) -> int | None:
         return updates
     if updates is not None:
         raise BadInput("--steps is the old name of --updates; give --updates alone")
-    print("trm: --steps is now called --updates", file=sys.stderr)
+    report_rename("--steps", "--updates")
     return steps
