@@ -13,8 +13,8 @@ from trm.inference.backend import Backend
 from trm.inference.defaults import default_weights
 from trm.inference.loop import SearchState, StepBatch, Thinking, think
 from trm.store.shipped import SHIPPED
+from trm.tasks import find_family
 from trm.tasks.base import Task, Tokens
-from trm.tasks.custom.task import FAMILY
 
 if TYPE_CHECKING:
     from trm.inference.torch_step import ModelSizes
@@ -77,7 +77,7 @@ class Backends:
         """The exported file, opened at the first call. Raises BadInput, and TrmError where onnxruntime is missing."""
         with self._lock:
             if self._exported is None:
-                if not isinstance(self.weights, str) or self.task == FAMILY:
+                if not isinstance(self.weights, str) or find_family(self.task).defined_by_weights:
                     raise BadInput("the onnx backend is for exported files of registered tasks; choose backend torch")
                 file = str(SHIPPED / self.weights / onnx.FILE) if self.name == "auto" else self.weights
                 self._exported = onnx.load(file, self.threads)

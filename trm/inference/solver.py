@@ -18,9 +18,8 @@ from trm.inference.backends import BackendName, Backends, BackendStage, think_in
 from trm.inference.defaults import usual_thinking
 from trm.inference.loop import SearchResult, SearchState, StepBatch, Thinking
 from trm.inference.puzzles import Puzzle, read_puzzle
-from trm.tasks import get_task
+from trm.tasks import find_family, get_task
 from trm.tasks.base import Spec, Task, Tokens, accepted, check
-from trm.tasks.custom.task import FAMILY
 
 if TYPE_CHECKING:
     from trm.store.stored import Stored
@@ -130,7 +129,7 @@ class Solver:
         self.backend, self.batch = backend, batch
         self._backends = Backends(backend, task, weights, threads)
         stored = self._backends.sizes.stored if self._backends.sizes else None  # auto: perhaps not loaded yet
-        self.task = stored.spec.name if stored and task == FAMILY else task
+        self.task = stored.spec.name if stored and find_family(task).defined_by_weights else task
         if not get_task(self.task).checkable:
             thinking.setdefault("until", "sure")
         if backend == "onnx":

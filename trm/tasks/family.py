@@ -67,6 +67,7 @@ class Family:
     thinking: ClassVar[Mapping[str, Any]] = {"steps": 64}  # default fields of `trm.inference.Thinking`
     dataset: ClassVar[str | None] = None  # repository of the public set on the Hugging Face hub
     any_size: ClassVar[bool] = False  # whether its puzzles come in several sizes, which their text shows
+    defined_by_weights: ClassVar[bool] = False  # whether a model is needed to know the task
     votes: ClassVar[bool] = False  # whether it is scored by votes over augmentations instead of row by row
 
     # Tasks

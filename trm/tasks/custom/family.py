@@ -13,6 +13,7 @@ class CustomFamily(Family):
     """Custom tasks. A task becomes known when a model for it is loaded (`trm.store.load` calls `remember`)."""
 
     name = NAME
+    defined_by_weights = True
 
     def __init__(self) -> None:
         self.tasks: dict[str, Custom] = {}  # by the name of the spec, which holds a digest of the structure
