@@ -103,7 +103,7 @@ def test_what_a_backend_cannot_do(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"none\.onnx: no such file"):
         trm.Solver("sudoku", "none.onnx", backend="onnx")
     for weights in (store.load("sudoku-mini"), None):
-        with pytest.raises(BadInput, match=r"onnx backend is for exported files|no weights for custom"):
+        with pytest.raises(BadInput, match=r"name of an exported file, not a loaded model|no weights for custom"):
             trm.Solver("sudoku" if weights else "custom", weights, backend="onnx")
     with pytest.raises(BadInput, match="no model 'nowhere'"):
         trm.Solver("sudoku", "nowhere", backend="auto")

@@ -20,7 +20,6 @@ from trm.inference.puzzles import Puzzle, read_puzzle
 from trm.inference.stages import BackendName, Backends, Stage, think_in_stages
 from trm.tasks import TASKS, get_task
 from trm.tasks.base import Spec, Task, Tokens, accepted, check, checkable
-from trm.tasks.custom.task import FAMILY
 
 if TYPE_CHECKING:
     from trm.store.stored import Stored
@@ -132,7 +131,7 @@ class Solver:
         self.backend, self.batch = backend, batch
         self._backends = Backends(backend, task, weights, threads)
         stored = self._backends.sizes.stored if self._backends.sizes else None  # auto: perhaps not loaded yet
-        self.task = stored.spec.name if stored and task == FAMILY else task
+        self.task = task_of(stored, task) if stored else task
         if self.task in TASKS and not checkable(get_task(self.task)):
             thinking.setdefault("until", "sure")
         if backend == "onnx":
@@ -251,6 +250,13 @@ class Solver:
             again = partial(tuple, steps) if trace else partial(replay, used, task, row, how, result.steps)
             answers.append(answer_of(task, row, result, again))
         return answers
+
+
+def task_of(stored: Stored, task: str) -> str:
+    """The name of the task that a solver for `task` reads puzzles of: weights define a custom one."""
+    from trm.tasks.custom.task import FAMILY  # with it comes pydantic, which an exported file does not need
+
+    return stored.spec.name if task == FAMILY else task
 
 
 def check_one_start(thinking: dict[str, Any]) -> None:

@@ -14,7 +14,6 @@ from trm.inference.defaults import default_weights
 from trm.inference.loop import SearchState, StepBatch, Thinking, think
 from trm.store.shipped import SHIPPED
 from trm.tasks.base import Task, Tokens, checkable
-from trm.tasks.custom.task import FAMILY
 
 if TYPE_CHECKING:
     from trm.inference.torch_step import ModelSizes
@@ -77,8 +76,8 @@ class Backends:
         """The exported file, opened at the first call. Raises BadInput, and TrmError where onnxruntime is missing."""
         with self._lock:
             if self._exported is None:
-                if not isinstance(self.weights, str) or self.task == FAMILY:
-                    raise BadInput("the onnx backend is for exported files of registered tasks; choose backend torch")
+                if not isinstance(self.weights, str):
+                    raise BadInput("the onnx backend needs the name of an exported file, not a loaded model")
                 file = str(SHIPPED / self.weights / onnx.FILE) if self.name == "auto" else self.weights
                 self._exported = onnx.load(file, self.threads)
             return self._exported

@@ -19,7 +19,7 @@ from trm.tasks.base import Bools, Ints, Spec, Tokens
 SIZES = 16  # of a task, for which `ModelSizes` keeps a model
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TorchOutcome:
     """An `Outcome` from the tensors of a model's output."""
 
