@@ -22,7 +22,7 @@ test: .venv/ready-dev  ## the test suite
 	@$(BIN)/python -m pytest -n auto
 
 lint: .venv/ready-dev
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
 bench: .venv/ready-dev  ## ratios on this machine; leave it alone meanwhile
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

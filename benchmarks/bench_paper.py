@@ -1,9 +1,12 @@
-"""The paper-size TRM (width 512, two layers, T=3): share of this machine's matrix rate, and against plain torch.
+"""The paper-size TRM (width 512, two layers, T=3) against plain torch and the rate of matrix products on this machine.
 
-Every figure is from one run on all of the machine's cores. In each round ours, the reference and large square products
-of as many FLOPs take turns, and shares and ratios are medians over rounds: a machine's rate may change within seconds.
-FLOPs are those of the matrix products of the mathematics (trm/analysis/cost.py), so work done twice does not count. The
-reference computes with the same weights, from the paper's description alone (benchmarks/reference.py).
+    python benchmarks/bench_paper.py
+
+Every figure is from one run on all cores. In each round, our model, the reference and large square matrix products
+of as many FLOPs run one after the other. Shares and ratios are medians over the rounds, because the rate of a
+machine may change within seconds. FLOPs are those of the model's matrix products as counted by
+trm/analysis/cost.py, so work that is done twice does not count. The reference has the same weights and is written
+from the paper's description alone (benchmarks/reference.py).
 """
 
 from __future__ import annotations

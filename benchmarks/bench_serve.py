@@ -1,9 +1,10 @@
-"""`trm serve` under load: 200 requests at once, 1,000 malformed ones, clients that hang up; latency and memory.
+"""`trm serve` under load: latency and memory.
 
     python benchmarks/bench_serve.py [ROUNDS]
 
-The server is a process of its own, as the command starts it. Clients that find no place come again after `Retry-After`
-seconds, as they should. Memory is the server's resident set after each round: flat if nothing leaks.
+Each round sends 200 requests at once and 1,000 malformed ones, and has 50 clients hang up in the middle of an
+answer. The server is a process of its own, started by the command. A client that is turned away comes back after
+`Retry-After` seconds. Memory is the server's resident set after each round; it stays flat if nothing leaks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
-"""Puzzle-steps a second of the `groups` model in training, kernels against plain torch, and the share of the machine.
+"""Training speed of the `groups` model in puzzle-steps a second: C kernels against plain torch.
 
-Everything is measured in one run on one thread; the best of several rounds counts, since other work only slows things.
+    python benchmarks/bench_step.py
+
+It also prints the share of this machine's rate in matrix products. Everything is measured in one run on one thread.
+The best of several rounds counts, because other work can only slow a round down.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Which half of a maze fails: the distances outward, or the way traced back? For models trained with hints.
+"""Why a maze model fails: wrong distances to the goal, or a wrong path from right distances.
 
     python benchmarks/probe_maze.py WEIGHTS MAZES.csv [ROWS] [STEPS] [SKIP]
 
-The table has a line for every eighth step: the share of mazes that are exact; of cells whose hint read from z is right
-(the distance to G modulo 3 and the first step on the way there); of mazes where all hints are right; and of mazes that
-are wrong although all hints are right, which leaves the tracing to blame. By default: 100 rows, 64 steps.
+The model must have been trained with hints. After every eighth step the table shows the share of mazes that are
+exact, the share of cells whose distance to G (modulo 3) and first move towards G are read correctly from z, the
+share of mazes in which all cells are read correctly, and the share of mazes that are wrong although all cells are:
+there the path is at fault.
 """
 
 from __future__ import annotations

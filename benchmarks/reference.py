@@ -1,7 +1,7 @@
-"""The paper's pseudo-code (arXiv 2510.04871, figures 3 and 5) in plain eager torch, as a yardstick for the package.
+"""The paper's pseudo-code (arXiv 2510.04871, figures 3 and 5) in plain eager torch, to compare the package with.
 
-Written from the description, with the published layers and sizes and without any of the package's code. Only the names
-of the weights are the package's, so that both compute with the same numbers.
+It is written from the description, with the published layers and sizes, and uses none of the package's code. Only
+the names of the weights are the package's, so that both can have the same weights.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""A task of your own: 5x5 Latin squares to complete, each of five digits once in every row and column.
+"""A task of your own: completing 5x5 Latin squares, which have each of five digits once in every row and column.
 
-Run it with `python examples/own_task.py [FOLDER [STEPS]]`: 200 steps take ten seconds and solve 100 of 100 unseen ones.
+Run it with `python examples/own_task.py [FOLDER [UPDATES]]`. 200 updates take ten seconds; the model then solves 100 of
+100 unseen squares.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ import numpy as np
 import trm
 from trm.errors import BadInput
 from trm.models import ModelConfig
-from trm.tasks import Puzzles, Spec, Tokens, load_puzzles, register_task
+from trm.tasks import Puzzles, Spec, Task, Tokens, load_puzzles, register_task
 from trm.tasks.base import Bools
 from trm.training.config import RunConfig
-from trm.training.run import run
+from trm.training.run import train
 
 N, BLANK, FIRST = 5, 1, 2  # token 0 is never scored, 1 is a blank cell, 2 to 6 are the digits
 CELLS = np.arange(N * N).reshape(N, N)
 LINES = np.concatenate([CELLS, CELLS.T])  # rows and columns, [lines, cells of a line]
 
 
-class Latin:
+class Latin(Task):
+    """Latin squares of 5x5 cells; see `trm.tasks.Task` for what each method is for."""
+
     spec = Spec("latin", N, N, vocab=FIRST + N, first_symbol=FIRST, groups=(tuple(map(tuple, LINES.tolist())),))
 
     def read(self, text: str) -> Puzzles:
@@ -50,7 +53,7 @@ class Latin:
 
 
 def squares(part: str) -> Puzzles:
-    """500 shuffled squares, 10 of the 25 cells blank."""
+    """500 shuffled squares with 10 of their 25 cells blank, others for `train` than for any other part."""
     rng = np.random.default_rng(1 if part == "train" else 2)
     square = np.add.outer(np.arange(N), np.arange(N)) % N
     shuffled = (square[rng.permutation(N)][:, rng.permutation(N)].reshape(-1) for _ in range(500))
@@ -59,13 +62,22 @@ def squares(part: str) -> Puzzles:
     return Puzzles(np.where(hidden, BLANK, answer).astype(np.uint8), answer)
 
 
-def main(folder: str = "runs/latin", steps: str = "200") -> None:
+def main(folder: str = "runs/latin", updates: str = "200") -> None:
     register_task("latin", Latin, squares)
     model = ModelConfig(mixer="groups", width=16, layers=1, multiple=16, T=1, n=2, positions="none")
     learning = RunConfig(
-        loss="softmax", optimizer="muon", lr=0.01, ema=0.98, batch=32, max_steps=8, warmup=5, steps=int(steps)
+        task="latin",
+        model=model,
+        loss="softmax",
+        optimizer="muon",
+        lr=0.01,
+        ema=0.98,
+        batch=32,
+        max_steps=8,
+        warmup=5,
+        updates=int(updates),
     )
-    run(learning.model_copy(update={"task": "latin", "model": model}), Path(folder), "latin")
+    train(learning, Path(folder), "latin")
     solver = trm.Solver("latin", weights=folder, steps=16)
     answers = solver.solve_many(load_puzzles(Latin(), "embedded", "validation").question.reshape(-1, N, N)[:100])
     print(f"{sum(answer.solved for answer in answers)} of 100 unseen squares solved; one of them:\n{answers[0]}")

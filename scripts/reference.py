@@ -15,20 +15,21 @@ from typing import Any
 PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
 HEAD = """# Python reference
 
-Made from the docstrings by `python scripts/reference.py`; a test keeps it up to date. What is not listed may change
-without notice. Shapes stand in brackets, `[rows, cells]`. The ideas behind the names: [concepts.md](concepts.md)."""
-SECTIONS = {  # heading -> names in trm
-    "Solving": "Solver Answer Step load store.Stored inference.loop.Thinking plot.trace",
-    "Training": "training.run.run training.presets.get_preset training.presets.Preset training.config.override "
-    "training.config.RunConfig training.config.Stage training.sampler.Reveal models.ModelConfig "
-    "training.mazes.MazeSettings training.arc.ArcSettings tasks.custom.structure.Structure",
-    "Evaluating": "inference.evaluate.evaluate inference.evaluate.Evaluation statistics.interval",
-    "Tasks and mixers of your own": "tasks.register_task models.register_mixer tasks.get_task tasks.load_puzzles "
-    "tasks.base.Task tasks.base.Scored tasks.base.Hinted tasks.base.Hint tasks.base.Spec tasks.base.Puzzles",
-    "Tools for language models": "tools.functions.call tools.functions.schemas tools.functions.use_weights "
-    "tools.functions.solve_sudoku tools.functions.solve_maze tools.functions.solve_arc tools.functions.check_answer "
-    "tools.functions.Result tools.functions.Solution tools.functions.ArcSolution",
-    "Errors": "errors.TrmError errors.BadInput",
+Made from the docstrings by `python scripts/reference.py`; a test keeps it up to date. The names directly under `trm`,
+such as `trm.Solver` and `trm.train`, are the public API. The others are internal: they are described because they
+explain the rest. They, and whatever is not listed, may change without notice. Shapes stand in
+brackets, `[rows, cells]`. The ideas behind the names: [concepts.md](concepts.md)."""
+SECTIONS = {  # heading -> names in trm; a name without a dot is public API
+    "Solving": "Solver Answer Step load plot.trace store.Stored inference.Thinking",
+    "Training": "train get_preset RunConfig ModelConfig training.Preset training.Stage training.override "
+    "tasks.sampler.Reveal tasks.maze.training.MazeSettings tasks.arc.training.ArcSettings "
+    "tasks.custom.structure.Structure",
+    "Evaluating": "evaluate inference.evaluate_model inference.Evaluation statistics.interval",
+    "Tasks and mixers of your own": "register_task register_mixer tasks.get_task tasks.load_puzzles tasks.base.Task "
+    "tasks.base.Scored tasks.base.Hinted tasks.base.Hint tasks.base.Spec tasks.base.Puzzles",
+    "Tools for language models": "tools.call tools.schemas tools.use_weights tools.solve_sudoku tools.solve_maze "
+    "tools.solve_arc tools.check_answer tools.Result tools.Solution tools.ArcSolution tools.Stopped",
+    "Errors": "BadInput TrmError",
 }
 
 

@@ -84,5 +84,5 @@ def write(folder: Path, tasks: tuple[ArcTask, ...]) -> Path:
 
 def config(data: Path, *more: str, tasks: int = len(TASKS)) -> RunConfig:
     """A tiny run on `tasks` tasks."""
-    settings = [*TINY, f"data={data}", f"model.puzzle_ids={1 + EACH * tasks}", "steps=4", *more]
+    settings = [*TINY, f"data={data}", f"model.puzzle_ids={1 + EACH * tasks}", "updates=4", *more]
     return override(PRESETS["arc-agi-1-trm"].config, settings)

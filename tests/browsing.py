@@ -1,4 +1,4 @@
-"""What the tests of the page do with a browser: finding it, and reading and using the page."""
+"""For the tests of the page: finding a browser, and reading and using the page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-REFUSAL = "the server responded with a status of"  # in the console; whether it was expected, each test knows
+REFUSAL = "the server responded with a status of"  # in the console; each test checks whether it is expected
 HOUR = 3600  # seconds, later than any page is opened
 expect.set_options(timeout=1000 * PATIENCE)
 
@@ -47,16 +47,16 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def show(browser: Browser, url: str) -> Iterator[Open]:
-    """Opens the page; `paused`: its time stands still until it is told to run.
+    """Opens the page. With `paused`, the page's clock runs only when the test moves it.
 
-    Whatever a test does there, no script may fail and nothing may be fetched from elsewhere.
+    In every test no script may fail, and nothing may be fetched from another host.
     """
     troubles: list[str] = []
     contexts = []
 
-    def note(told: ConsoleMessage) -> None:
-        if told.type == "error" and REFUSAL not in told.text:
-            troubles.append(told.text)
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error" and REFUSAL not in message.text:
+            troubles.append(message.text)
 
     def open_page(
         task: str = "sudoku", width: int = 1280, height: int = 900, at: str = url, paused: bool = False, **more: Any
@@ -92,7 +92,7 @@ def cell(page: Page, row: int, column: int) -> Any:
 
 
 def enter(page: Page, text: str) -> None:
-    """Put text in the box for it."""
+    """Enter a puzzle as text."""
     if not page.locator("#text").is_visible():
         page.locator("#as-text summary").click()
     page.fill("#text", text)
@@ -109,7 +109,7 @@ def drag(page: Page, start: tuple[int, int], end: tuple[int, int]) -> None:
 
 
 def shorter(route: Route, **thinking: int) -> None:
-    """The same request with less thinking."""
+    """Change the options of the request, so that it takes less time."""
     route.continue_(post_data=json.dumps(json.loads(route.request.post_data or "") | thinking))
 
 

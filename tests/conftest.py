@@ -20,10 +20,11 @@ from llm_server import ask, model, puzzles  # noqa: F401 -- fixtures
 
 from trm.cli import main as cli
 from trm.tasks import load_puzzles
-from trm.tasks.sudoku.search import Solver, minimal_puzzle, random_solution
+from trm.tasks.sudoku.search import SudokuSearch, minimal_puzzle, random_solution
 from trm.tasks.sudoku.task import Sudoku
 from trm.training.config import RunConfig, override
 from trm.training.presets import PRESETS
+from trm.training.run import train
 from trm.training.trainer import Trainer
 
 # Tiny tensors gain nothing from threads and lose much where the machine is busy.
@@ -58,16 +59,16 @@ TINY = [
 ]
 
 
-STEPS = 30  # of `tiny`
+UPDATES = 30  # of `tiny`
 
 
 def tiny(data: Path, *more: str) -> RunConfig:
     """The settings of a run like that on `data`, some of them others."""
-    return override(PRESETS["sudoku-mini"].config, [*TINY, f"data={data}", f"steps={STEPS}", "save_every=7", *more])
+    return override(PRESETS["sudoku-mini"].config, [*TINY, f"data={data}", f"updates={UPDATES}", "save_every=7", *more])
 
 
 def trainer(data: Path, *more: str) -> Trainer:
-    """Of such a run, before its first step."""
+    """Of such a run, before its first update."""
     task = Sudoku(2, 2)
     return Trainer(tiny(data, *more), task, load_puzzles(task, str(data)), torch.device("cpu"))
 
@@ -92,7 +93,7 @@ def settings(*more: str) -> list[str]:
 def small_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """40 minimal 4x4 Sudokus with answers."""
     task, rng = Sudoku(2, 2), np.random.default_rng(5)
-    solver = Solver(task)
+    solver = SudokuSearch(task)
     lines = ["source,question,answer,rating"]
     for _ in range(40):
         answer = random_solution(solver, rng)
@@ -144,3 +145,12 @@ def refused(result: Result, *words: str) -> None:
     """Exit code 2 and one line on standard error that holds every one of `words`."""
     assert (result.code, result.out, len(result.err.splitlines()), result.err[:5]) == (2, "", 1, "trm: ")
     assert [word for word in words if word not in result.err] == []
+
+
+@pytest.fixture(scope="session")
+def tiny_run(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of three steps, whose model knows next to nothing."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("tiny")
+    assert train(override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}", "updates=3"]), folder, "tiny")
+    return folder

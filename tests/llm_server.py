@@ -1,4 +1,4 @@
-"""A local server that speaks the protocol of language models and knows the answers; asking it, and what came of it."""
+"""A local server that speaks the protocol of language models and knows the answers, and helpers to ask it."""
 
 from __future__ import annotations
 
@@ -11,22 +11,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from trm.analysis.records import Record
 from trm.llm.ask import ask_rows
 from trm.llm.http import Client, endpoint
-from trm.llm.transcripts import Line, plan
+from trm.llm.transcripts import TranscriptLine, plan
 from trm.tasks import load_puzzles
 from trm.tasks.base import Puzzles
 from trm.tasks.sudoku.task import Sudoku
 
 TASK = Sudoku(2, 2)
 SECRET = "sk-secret/0123456789-abcdef"
-Answer = tuple[int, dict[str, str], bytes]
-Behaviour = Callable[[str, int], Answer]  # of the question (16 characters) and how often it was asked before
+
+
+class Sent(NamedTuple):
+    """What the server sends."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+Behaviour = Callable[[str, int], Sent]  # of the question (16 characters) and how often it was asked before
 
 
 class Model(ThreadingHTTPServer):
@@ -49,7 +58,7 @@ class Model(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/v1"
 
-    def right(self, question: str, before: int) -> Answer:
+    def right(self, question: str, before: int) -> Sent:
         rows = "\n".join(re.findall("....", self.known[question]))
         return completion(f"Row 1 must hold a 1 and a 2.\n\nANSWER:\n```\n{rows}\n```\nThat was fun!")
 
@@ -67,15 +76,15 @@ class Handler(BaseHTTPRequestHandler):
         server.asked.append(question)
         server.bodies.append(body)
         server.keys.add(self.headers["Authorization"])
-        status, headers, content = server.behaviour(question, before)
+        sent = server.behaviour(question, before)
         if self.path != "/v1/chat/completions":
-            status, headers, content = 404, {}, b""
+            sent = Sent(404, {}, b"")
         try:
-            self.send_response(status)
-            for key, value in {"Content-Length": str(len(content)), **headers}.items():
+            self.send_response(sent.status)
+            for key, value in {"Content-Length": str(len(sent.body)), **sent.headers}.items():
                 self.send_header(key, value)
             self.end_headers()
-            self.wfile.write(content)
+            self.wfile.write(sent.body)
         except OSError:  # the other side has given up waiting
             self.close_connection = True
 
@@ -83,11 +92,11 @@ class Handler(BaseHTTPRequestHandler):
         """Not into the tests' output."""
 
 
-def completion(text: Any, finish: str = "stop", usage: Any = (70, 30), **message: Any) -> Answer:
+def completion(text: Any, finish: str = "stop", usage: Any = (70, 30), **message: Any) -> Sent:
     data: dict[str, Any] = {"choices": [{"message": {"content": text, **message}, "finish_reason": finish}]}
     if usage:
         data["usage"] = dict(zip(("prompt_tokens", "completion_tokens"), usage, strict=True))
-    return 200, {"Content-Type": "application/json"}, json.dumps(data).encode()
+    return Sent(200, {"Content-Type": "application/json"}, json.dumps(data).encode())
 
 
 @contextmanager
@@ -130,8 +139,11 @@ def asking(model: Model, puzzles: Puzzles, folder: Path) -> Ask:
     return call
 
 
-def lines(folder: Path) -> list[Line]:
-    return [Line.model_validate_json(line) for line in (folder / "out/transcripts.jsonl").read_bytes().splitlines()[1:]]
+def lines(folder: Path) -> list[TranscriptLine]:
+    return [
+        TranscriptLine.model_validate_json(line)
+        for line in (folder / "out/transcripts.jsonl").read_bytes().splitlines()[1:]
+    ]
 
 
 def counts(record: Record) -> dict[str, int]:
@@ -139,27 +151,27 @@ def counts(record: Record) -> dict[str, int]:
     return {name: record.about[name] for name in names if record.about[name]}
 
 
-def flaky(model: Model, *first: Answer) -> None:
+def flaky(model: Model, *first: Sent) -> None:
     """Give the answers `first` to a question before the right one."""
     model.behaviour = lambda question, before: first[before] if before < len(first) else model.right(question, before)
 
 
-BROKEN: Answer = (200, {}, b'{"choices": [], "usage": {"prompt_tokens": 70, "completion_tokens": 30}}')
-BUSY: list[Answer] = [
-    (429, {"Retry-After": "0"}, b"slow down"),
-    (429, {"Retry-After": "soon"}, b""),
-    (500, {}, b"<html>\x1b[31m oh \xff</html>"),
-    (503, {}, b'{"error": {"message": "busy"}}'),
-    (200, {}, b'{"choices": [{"mess'),
-    (200, {}, b"\x1f\x8b\x08\0\xff"),
-    (200, {}, b"[" * 100_000),
-    (200, {}, b"[]"),
-    (200, {}, b'{"choices": []}'),
-    (200, {}, b'{"choices": [{"message": {"content": 5}}]}'),
-    (200, {}, b'{"error": {"code": 502, "message": "upstream"}}'),
-    (200, {"Content-Length": "100000"}, completion("half")[2]),
-    (200, {"Transfer-Encoding": "chunked"}, b"ffff\r\n{"),
-    (200, {"Content-Length": "-"}, b""),
+BROKEN = Sent(200, {}, b'{"choices": [], "usage": {"prompt_tokens": 70, "completion_tokens": 30}}')
+BUSY = [
+    Sent(429, {"Retry-After": "0"}, b"slow down"),
+    Sent(429, {"Retry-After": "soon"}, b""),
+    Sent(500, {}, b"<html>\x1b[31m oh \xff</html>"),
+    Sent(503, {}, b'{"error": {"message": "busy"}}'),
+    Sent(200, {}, b'{"choices": [{"mess'),
+    Sent(200, {}, b"\x1f\x8b\x08\0\xff"),
+    Sent(200, {}, b"[" * 100_000),
+    Sent(200, {}, b"[]"),
+    Sent(200, {}, b'{"choices": []}'),
+    Sent(200, {}, b'{"choices": [{"message": {"content": 5}}]}'),
+    Sent(200, {}, b'{"error": {"code": 502, "message": "upstream"}}'),
+    Sent(200, {"Content-Length": "100000"}, completion("half").body),
+    Sent(200, {"Transfer-Encoding": "chunked"}, b"ffff\r\n{"),
+    Sent(200, {"Content-Length": "-"}, b""),
 ]
 
 

@@ -1,4 +1,4 @@
-"""A server in a thread, and stand-ins for a maze model: one always right, one that waits to be let."""
+"""A server in a thread, and two stand-ins for a maze model: one that is always right, and one that is paused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from trm.tasks.maze.task import OPEN, PATH, Maze
 
 EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
 MAZE = ["S#..", "..#G", "#..."]  # with one path
-PATIENCE = 60.0  # seconds; only a failure takes as long, however busy the machine is
+PATIENCE = 60.0  # seconds; only a failure takes so long, even on a busy machine
 
 ASKING: Any = {"timeout": PATIENCE, "trust_env": False, "verify": False}  # reading certificates takes a while
 
@@ -38,7 +38,7 @@ def wait_until(true: Callable[[], object]) -> None:
 
 
 class Pathfinder(trm.Solver):
-    """Finds the path by search and gives it away bit by bit; untrained weights of the right kind say what fits."""
+    """Finds the path by search and reveals it step by step. Its untrained weights say which sizes fit."""
 
     def __init__(self, steps: int = 4) -> None:
         config = ModelConfig(width=8, n=1, T=1, mixer="local", positions="none", puzzle_ids=0)
@@ -67,7 +67,7 @@ class Pathfinder(trm.Solver):
 
 
 class Gated(Pathfinder):
-    """Thinks a step whenever it is let."""
+    """Makes a step only when it is allowed to."""
 
     def __init__(self, steps: int) -> None:
         super().__init__(steps)
@@ -79,7 +79,7 @@ class Gated(Pathfinder):
         self.gate.release(steps)
 
     def let_go(self, queue: Queue) -> bool:
-        """Whether nobody is left in the queue; who is gets to finish the step at hand, and no other."""
+        """Whether the queue is empty. If not, allow one step, so that work that was stopped can end."""
         if queue.inside and self.done == self.allowed:
             self.let()
         return not queue.inside
@@ -98,7 +98,7 @@ class Served(NamedTuple):
     url: str
     port: int
     queue: Queue
-    busy: Callable[[], bool]  # with connections that are open, or requests
+    busy: Callable[[], bool]  # whether there are open connections or requests
 
     def post(self, path: str, body: Any, **more: Any) -> httpx.Response:
         return httpx.post(f"{self.url}/api/{path}", json=body, **ASKING, **more)

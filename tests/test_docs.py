@@ -22,9 +22,8 @@ import trm
 from trm.cli.main import app
 from trm.store import SHIPPED
 from trm.training.config import override
-from trm.training.custom import custom_run
-from trm.training.presets import get_preset
-from trm.training.run import run
+from trm.training.presets import custom_run, get_preset
+from trm.training.run import train
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -69,7 +68,7 @@ def latin(names: Names) -> None:
     structure = {"blank": 0, "interchangeable": True, "groups": [["rows", "columns"]]}
     Path("squares.json").write_text(json.dumps(structure))
     config = custom_run(get_preset("custom").config, "squares.npz", Path("squares.json"))
-    run(override(config, ["steps=1", "batch=1", "micro=0", "model.width=8"]), Path("runs/latin"), "latin")
+    train(override(config, ["updates=1", "batch=1", "micro=0", "model.width=8"]), Path("runs/latin"), "latin")
 
 
 def optuna(names: Names) -> None:
@@ -92,7 +91,7 @@ PREPARE: dict[str, Callable[[Names], None]] = {
 SMALLER = {
     "docs/training.md": {
         "slice(0, 200)": "slice(0, 2)",
-        "steps=500": "steps=1",
+        "updates=500": "updates=1",
         "steps=16": "steps=2",
         "n_trials=20": "n_trials=1",
     }

@@ -17,7 +17,7 @@ import trm
 from trm.errors import BadInput
 from trm.models import ModelConfig, build, mixers, register_mixer
 from trm.models.frames import GridFrame, SymbolFrame, TokenFrame
-from trm.tasks import EMBEDDED, TASKS, Part, get_task, load_puzzles, register_task
+from trm.tasks import Part, family, get_task, load_puzzles, register_task
 from trm.tasks.base import Spec
 from trm.tasks.sudoku.task import Sudoku
 
@@ -29,7 +29,7 @@ PARTS: tuple[Part, ...] = ("train", "validation")
 @pytest.fixture(autouse=True)
 def _registries() -> Iterator[None]:
     """What a test registers is gone after it."""
-    registries: list[dict[str, Any]] = [TASKS, EMBEDDED, mixers.MIXERS, mixers.FRAMES]
+    registries: list[dict[str, Any]] = [family.REGISTERED, mixers.MIXERS, mixers.FRAMES]
     before = [dict(registry) for registry in registries]
     yield
     for registry, content in zip(registries, before, strict=True):

@@ -1,4 +1,4 @@
-"""Outputs: what cannot be written is found before the work, and what is there is not harmed."""
+"""Output files: what cannot be written is found before the work, and links and pipes are preserved."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ import torch
 
 from trm.training.config import RunConfig, override
 from trm.training.datasets import task_of, training_set
+from trm.training.draws import start_noise
 from trm.training.presets import get_preset
-from trm.training.sampler import start_noise
 from trm.training.trainer import Trainer
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -18,20 +18,20 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is n
 
 
 def config(preset: str, *more: str) -> RunConfig:
-    small = ("steps=20", "warmup=0", "batch=8", "micro=0", "start_noise=0", "window=2", "max_steps=4")
+    small = ("updates=20", "warmup=0", "batch=8", "micro=0", "start_noise=0", "window=2", "max_steps=4")
     return override(get_preset(preset).config, [*small, *more])
 
 
-def trained(run: RunConfig, device: torch.device, steps: int = 5) -> Trainer:
+def trained(run: RunConfig, device: torch.device, updates: int = 5) -> Trainer:
     task = task_of(run)
     trainer = Trainer(run, task, training_set(run, task), device)
-    for _ in range(steps):
-        trainer.advance()
+    for _ in range(updates):
+        trainer.update()
     return trainer
 
 
 def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
-    return {name: value.detach().cpu() for name, value in trainer.whole.named_parameters()}
+    return {name: value.detach().cpu() for name, value in trainer.model.named_parameters()}
 
 
 def test_bfloat16_products_give_nearly_the_same_loss() -> None:
@@ -39,7 +39,7 @@ def test_bfloat16_products_give_nearly_the_same_loss() -> None:
     full, half = trained(run, CPU, 1), trained(override(run, ["precision=bfloat16"]), CPU, 1)
     assert full.totals.loss != half.totals.loss
     assert half.totals.loss == pytest.approx(full.totals.loss, rel=0.02)
-    assert {value.dtype for value in half.whole.parameters()} == {torch.float32}
+    assert {value.dtype for value in half.model.parameters()} == {torch.float32}
 
 
 @needs_gpu
@@ -76,5 +76,5 @@ def test_a_run_goes_on_from_its_checkpoint_on_the_gpu(tmp_path: Path) -> None:
     rest = trained(run, GPU, 0)
     rest.load_state_dict(torch.load(tmp_path / "state.pt", map_location=CPU))
     for _ in range(3):
-        rest.advance()
+        rest.update()
     torch.testing.assert_close(weights(rest), weights(whole), rtol=1e-6, atol=1e-8)

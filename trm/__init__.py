@@ -1,4 +1,7 @@
-"""Tiny Recursive Models: small networks that solve hard structured puzzles by revising their own answer."""
+"""Tiny Recursive Models: small networks that solve hard structured puzzles by revising their own answer.
+
+The names below are the public API. They are imported when they are first used, since torch takes a second to import.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +12,49 @@ from trm.version import __version__
 
 if TYPE_CHECKING:
     from trm import plot
+    from trm.errors import BadInput, TrmError
+    from trm.inference.evaluation import evaluate
     from trm.inference.solver import Answer, Solver, Step
-    from trm.store.stored import Stored
+    from trm.models.config import ModelConfig
+    from trm.models.mixers import register_mixer
+    from trm.store.stored import load
+    from trm.tasks.family import register_task
+    from trm.training.config import RunConfig
+    from trm.training.presets import get_preset
+    from trm.training.run import train
 
-__all__ = ["Answer", "Solver", "Step", "__version__", "load", "plot"]
+__all__ = [
+    "Answer",
+    "BadInput",
+    "ModelConfig",
+    "RunConfig",
+    "Solver",
+    "Step",
+    "TrmError",
+    "__version__",
+    "evaluate",
+    "get_preset",
+    "load",
+    "plot",
+    "register_mixer",
+    "register_task",
+    "train",
+]
 
-if not TYPE_CHECKING:  # or any name at all would be one to a type checker
-    __getattr__ = late(__name__, {"inference.solver": "Answer Solver Step", "plot": ""})
-
-
-def load(name: str) -> Stored:
-    """A model in evaluation mode: `.model`, `.spec` (its task's board), `.name` and `.about` (where it comes from).
-
-    Args:
-        name: a shipped model's name, the folder of a model or of a training run, or OWNER/NAME of a model on the
-            Hugging Face hub.
-
-    Raises:
-        trm.errors.BadInput: no such model, a damaged file, or tensors of the wrong shape (each named).
-        trm.errors.TrmError: a model of the hub cannot be downloaded.
-    """
-    from trm import store  # torch takes a second to import, so not before it is needed
-
-    return store.load(name)
+if not TYPE_CHECKING:  # a type checker would otherwise accept any name
+    __getattr__ = late(
+        __name__,
+        {
+            "errors": "BadInput TrmError",
+            "inference.evaluation": "evaluate",
+            "inference.solver": "Answer Solver Step",
+            "models.config": "ModelConfig",
+            "models.mixers": "register_mixer",
+            "plot": "",
+            "store.stored": "load",
+            "tasks.family": "register_task",
+            "training.config": "RunConfig",
+            "training.presets": "get_preset",
+            "training.run": "train",
+        },
+    )

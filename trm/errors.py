@@ -1,15 +1,15 @@
-"""What can go wrong, as one clear line each. The command line turns these into exit codes."""
+"""Errors with a message of one clear line. The command line turns them into exit codes."""
 
 from __future__ import annotations
 
 
 class TrmError(Exception):
-    """The work could not be done; the message is one line that says what, where and how to mend it. Exit code 1."""
+    """The work failed. The message is one line: what is wrong, where, and how to fix it. Exit code 1."""
 
     exit_code = 1
 
 
 class BadInput(TrmError):
-    """The user's input (a puzzle, a file, an option) is wrong. Exit code 2."""
+    """The user's input is wrong: a puzzle, a file or an option. Exit code 2."""
 
     exit_code = 2

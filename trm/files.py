@@ -1,4 +1,4 @@
-"""Writing files so that a crash leaves the old file or the new one, never half of either."""
+"""Writing files atomically: after a crash there is either the old file or the new one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from trm.errors import BadInput
 
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Call `write(file)` on a temporary file beside `path`, sync it to disk, then rename it over `path`.
+    """Call `write(file)` on a temporary file beside `path`, sync it to disk, and rename it to `path`.
 
-    A link stays one: what it leads to is written. So does a pipe or a device, which is written straight away.
+    A link is followed. A pipe or a device is written to directly.
     """
     path = path.resolve()
     if special(path):
@@ -41,12 +41,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def special(path: Path) -> bool:
-    """A pipe or a device, which cannot be replaced by a file."""
+    """Whether `path` is a pipe or a device, which must not be replaced by a file."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def check_writable(path: Path) -> None:
-    """Find before the work what would stop `write_atomic` after it. Makes the folder. Raises BadInput."""
+    """Check before long work that `write_atomic` can write `path` after it. Makes the folder. Raises BadInput."""
     if path.is_dir():
         raise BadInput(f"{path} is a folder; name a file")
     goal = path.resolve()
@@ -62,6 +62,6 @@ def check_writable(path: Path) -> None:
 
 
 def check_outside(out: Path, data: str | Path) -> None:
-    """Raises BadInput where `out` lies in the folder `data`, whose files would then be read as data."""
+    """Raise BadInput if `out` lies in the folder `data`, since its files would be read as data."""
     if Path(data).is_dir() and out.resolve().is_relative_to(Path(data).resolve()):
         raise BadInput(f"{out} lies in the folder of the data, {data}; choose another --out")

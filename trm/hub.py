@@ -1,4 +1,4 @@
-"""Files of the Hugging Face hub, through its own library."""
+"""Downloads from the Hugging Face hub, with its own library."""
 
 from __future__ import annotations
 
@@ -12,16 +12,24 @@ Kind = Literal["dataset", "model"]
 
 
 def fetch(repo: str, file: str, kind: Kind = "dataset") -> Path:
-    """A file of a repository, in the local cache; downloaded if it is not there or out of date.
+    """The path of a repository's file in the local cache. It is downloaded if it is missing or out of date.
 
-    HF_ENDPOINT and HF_HUB_CACHE work as they do elsewhere. Raises TrmError.
+    The environment variables HF_ENDPOINT and HF_HUB_CACHE have their usual meaning.
+
+    Args:
+        repo: OWNER/NAME.
+        file: the file's path in the repository.
+        kind: the kind of repository.
+
+    Raises:
+        TrmError: huggingface_hub is not installed, or the file cannot be downloaded.
     """
     try:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, RepositoryNotFoundError
     except ImportError:
         raise TrmError("downloading from the hub needs huggingface_hub: pip install 'trm[hub]'") from None
-    # Its own constants are read at import, which may have been long ago.
+    # Given explicitly, since the library reads these variables only when it is imported.
     endpoint, cache = os.environ.get("HF_ENDPOINT"), os.environ.get("HF_HUB_CACHE")
     try:
         return Path(hf_hub_download(repo, file, repo_type=kind, endpoint=endpoint, cache_dir=cache))
@@ -32,11 +40,11 @@ def fetch(repo: str, file: str, kind: Kind = "dataset") -> Path:
         reason = "there is no such file in it"
     except RepositoryNotFoundError:
         reason = f"there is no such {kind}, or it is private"
-    except Exception as error:  # of requests, httpx or httpx2, depending on the version of huggingface_hub
+    except Exception as error:  # the kind depends on the version of huggingface_hub
         reason = first_line(error)
     raise TrmError(f"cannot download {file} of {kind} {repo}: {reason}")
 
 
 def first_line(error: BaseException) -> str:
-    """An exception in one line."""
+    """The first line of an exception's message, or its type."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,4 +1,4 @@
-"""Public names of a package that are imported when they are first used: torch takes a second to import."""
+"""Public names of a package that are imported when they are first used, because torch takes a second to import."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from importlib import import_module
 
 
 def late(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
-    """The `__getattr__` of a package.
+    """The `__getattr__` of a package, which imports a name when it is first used.
 
     Args:
-        package: its name.
-        homes: for each module of the package, the names it defines, separated by spaces; an empty string stands for
-            the module itself.
+        package: the name of the package.
+        homes: for each module of the package, the names that it defines, separated by spaces. An empty string stands
+            for the module itself.
     """
     home_of = {name: module for module, names in homes.items() for name in names.split()}
 

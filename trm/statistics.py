@@ -1,4 +1,4 @@
-"""Intervals and paired tests for shares of rows. Numpy only."""
+"""Confidence intervals and paired tests for the share of rows that a model answers right. Numpy only."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy.typing as npt
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Ints: TypeAlias = npt.NDArray[np.int64]
 
-DRAWS, SEED = 10_000, 0  # of the bootstrap and of the permutation test
+DRAWS, SEED = 10_000, 0  # for the bootstrap and the permutation test
 
 
 def interval(right: float, rows: int) -> tuple[float, float]:
-    """95 % Wilson score interval of a share."""
+    """95 % Wilson score interval of the share `right / rows`. -> (low, high)"""
     z = 1.959964
     share, spread = right / rows, z * z / rows
     centre = (share + spread / 2) / (1 + spread)
@@ -24,7 +24,7 @@ def interval(right: float, rows: int) -> tuple[float, float]:
 
 
 class Share(NamedTuple):
-    """A share of rows with its 95 % interval."""
+    """A share of rows, with its 95 % interval."""
 
     mean: float
     low: float
@@ -32,41 +32,44 @@ class Share(NamedTuple):
 
 
 class Paired(NamedTuple):
-    """One line against the first."""
+    """A model compared with another one on the same rows."""
 
-    difference: float  # of the shares
-    p: float  # two-sided
-    name: Literal["McNemar", "sign flips"]
+    difference: float  # between the shares of right rows
+    p: float  # two-sided p-value
+    name: Literal["McNemar", "sign flips"]  # the test
 
 
 def share(right: Bools) -> Share:
-    """The mean over seeds and rows of right [seeds, rows], and how far chance in the choice of rows may have moved it.
+    """The share of true values in right [seeds, rows], with an interval for the random choice of rows.
 
-    Several seeds answer the same rows, so their answers are no independent draws: whole rows are drawn again.
+    Several seeds answer the same rows, so their answers are not independent: the bootstrap draws whole rows.
     """
     seeds, rows = right.shape
     mean = float(right.mean())
-    counts = np.bincount(right.sum(0), minlength=seeds + 1)  # rows that none, one, ... of the seeds has right
-    if seeds == 1 or counts.max() == rows:  # a bootstrap of rows that are all alike would be sure of itself
+    counts = np.bincount(right.sum(0), minlength=seeds + 1)  # number of rows that 0, 1, ... seeds have right
+    if seeds == 1 or counts.max() == rows:  # a bootstrap of equal rows would give an empty interval
         return Share(mean, *interval(round(mean * rows), rows))
-    # A sample of rows matters only by these counts, so they are drawn, and not the rows.
+    # The share depends on a sample of rows only through these counts, so the counts are drawn.
     drawn = np.random.default_rng(SEED).multinomial(rows, counts / rows, DRAWS) @ np.arange(seeds + 1)
     low, high = np.quantile(drawn / (seeds * rows), (0.025, 0.975)).tolist()
     return Share(mean, low, high)
 
 
 def paired(mine: Bools, other: Bools) -> Paired:
-    """Two lines [seeds, rows] on the same rows: an exact test of two runs, a permutation test of pooled seeds."""
+    """Compare two models by their right rows, [seeds, rows] each, on the same rows.
+
+    Two single runs are compared by McNemar's exact test, models with several seeds by a permutation test.
+    """
     difference = float(mine.mean() - other.mean())
     if len(mine) == len(other) == 1:
         return Paired(difference, mcnemar(int((mine & ~other).sum()), int((other & ~mine).sum())), "McNemar")
-    # Differences of means in whole numbers, so that equal sums compare equal.
+    # The differences as whole numbers, so that equal sums compare equal.
     gaps = mine.sum(0) * len(other) - other.sum(0) * len(mine)
     return Paired(difference, sign_flips(gaps), "sign flips")
 
 
 def mcnemar(mine: int, other: int) -> float:
-    """Two-sided p of the exact McNemar test, given how many rows only the one and only the other has right."""
+    """Two-sided p-value of McNemar's exact test, from the numbers of rows that only one of the two has right."""
     both = mine + other
     logs = [
         math.lgamma(both + 1) - math.lgamma(k + 1) - math.lgamma(both - k + 1) - both * math.log(2)
@@ -76,8 +79,8 @@ def mcnemar(mine: int, other: int) -> float:
 
 
 def sign_flips(gaps: Ints) -> float:
-    """Two-sided p of a row-wise difference [rows] under random exchanges of the two models in each row."""
-    # Rows of the same size are flipped together: how many of them are positive is binomial.
+    """Two-sided p-value of row-wise differences [rows] when the two models are exchanged at random in each row."""
+    # Differences of the same size are flipped together: the number of positive ones is binomial.
     sizes, counts = np.unique(np.abs(gaps[gaps != 0]), return_counts=True)
     positive = np.random.default_rng(SEED).binomial(counts, 0.5, (DRAWS, len(sizes)))
     sums = np.abs((2 * positive - counts) @ sizes)

@@ -1,10 +1,10 @@
-"""Latin squares to complete: makes the pairs for `trm train custom`, with a solver of its own and nothing of trm.
+"""Make pairs for `trm train custom`: Latin squares to complete. This script has its own solver and does not use trm.
 
     python examples/latin/make.py latin               # latin/train.npz and latin/test.npz
     trm train custom --data latin/train.npz --structure examples/latin/structure.json --out runs/latin
     trm eval runs/latin --data latin/test.npz
 
-Every question has one solution. No two of all squares are the same, so none of the test squares was trained on.
+Every question has one solution. No two answers are equal, so no test square occurs in training.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 
 N = 7
-HIDDEN = 31  # of the 49 cells, or fewer where the next one would allow a second solution
+HIDDEN = 31  # cells, out of 49; fewer if hiding any other would allow a second solution
 
 
 def solutions(square: Sequence[int], limit: int, rng: random.Random) -> list[list[int]]:
-    """Up to `limit` completions of a square, N * N numbers with 0 for unknown, digits tried in random order."""
+    """Up to `limit` completions of a square of N * N numbers, 0 for unknown. Digits are tried in random order."""
     square, found = list(square), []
     rows = [set(range(1, N + 1)) - set(square[at : at + N]) for at in range(0, N * N, N)]
     columns = [set(range(1, N + 1)) - set(square[at::N]) for at in range(N)]
@@ -48,7 +48,7 @@ def solutions(square: Sequence[int], limit: int, rng: random.Random) -> list[lis
 
 
 def puzzle(rng: random.Random) -> tuple[list[int], list[int]]:
-    """A random square with cells hidden one by one while one solution is left, and that solution."""
+    """A random square, in which cells are hidden one by one as long as it has one solution, and that solution."""
     [answer] = solutions([0] * (N * N), 1, rng)
     question = list(answer)
     for cell in rng.sample(range(N * N), N * N):

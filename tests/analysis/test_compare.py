@@ -18,21 +18,22 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 
 from trm import store
-from trm.analysis import collect as compare_read
+from trm.analysis import collect as collecting
 from trm.analysis import records
 from trm.analysis.collect import collect, short_names
-from trm.analysis.compare import Comparison, Entry, compare
+from trm.analysis.compare import ComparedModel, Comparison, compare
 from trm.analysis.cost import forward_cost, training_cost
 from trm.analysis.records import Record, pack
 from trm.errors import BadInput, TrmError
-from trm.inference.evaluate import evaluate
+from trm.inference.evaluation import evaluate_model
 from trm.statistics import interval, mcnemar, paired
 from trm.tasks import load_puzzles
 from trm.tasks.sudoku.task import Sudoku
-from trm.terminal.compare import as_dict, as_markdown, compare_and_print, count, show, time_taken
+from trm.terminal.compare import as_dict, as_markdown, compare_and_print, show
+from trm.terminal.numbers import count, rough_duration
 from trm.training.config import override
 from trm.training.presets import PRESETS
-from trm.training.run import run
+from trm.training.run import train
 
 TASK = Sudoku(2, 2)
 STEPS = 3
@@ -48,29 +49,29 @@ def record(exact: Sequence[str], rows: str, halted: Sequence[int] | None = None,
     return Record(rows=tuple(rows), exact=tuple(exact), valid=tuple(exact), halted=steps, **given)
 
 
-def entry(name: str, found: Record, pool: str = "", **more: Any) -> Entry:
-    return Entry(name, f"runs/{name}", found, pool or name, **more)
+def entry(name: str, found: Record, group: str = "", **more: Any) -> ComparedModel:
+    return ComparedModel(name, f"runs/{name}", found, group or name, **more)
 
 
 def test_rows_are_matched_by_what_they_ask() -> None:
-    first = entry("a", record(["0000", "1100"], "abcd", [1, 1, 2, 2]), weights=5)
+    first = entry("a", record(["0000", "1100"], "abcd", [1, 1, 2, 2]), parameters=5)
     second = entry("b", record(["10101"], "xdcca"))  # c is there twice: the first counts
     found = compare([first, second])
-    assert (found.rows, found.most, found.steps, found.task, found.data) == (3, 5, 2, "sudoku-4x4", ("d",))
-    one, other = found.lines
+    assert (found.rows, found.largest, found.steps, found.task, found.data) == (3, 5, 2, "sudoku-4x4", ("d",))
+    one, other = found.groups
     assert one.exact.tolist() == [[[False] * 3, [True, False, False]]]  # rows a, c, d
-    assert one.at_halt().tolist() == [[False, False, False]]
+    assert one.exact_at_halt().tolist() == [[False, False, False]]
     assert other.exact.tolist() == [[[True, True, False]]]
-    assert found.tests == (None, paired(*(np.array([records.unpack(row)]) for row in ("110", "100"))))
-    with pytest.raises(BadInput, match="no row is in all"):
+    assert (one.test, other.test) == (None, paired(*(np.array([records.unpack(row)]) for row in ("110", "100"))))
+    with pytest.raises(BadInput, match="the models have no row in common"):
         compare([first, entry("c", record(["1"], "z"))])
 
 
 def test_seeds_are_pooled() -> None:
     seeds = [entry(f"wide-s{seed}", record([row], "abcd"), "w", seed=seed) for seed, row in ((3, "1100"), (11, "0100"))]
     found = compare([seeds[0], entry("other", record(["0111"], "abcd")), seeds[1]])
-    assert [line.name for line in found.lines] == ["wide (2 seeds)", "other"]
-    assert found.lines[0].last().tolist() == [[True, True, False, False], [False, True, False, False]]
+    assert [group.name for group in found.groups] == ["wide (2 seeds)", "other"]
+    assert found.groups[0].exact_at_end().tolist() == [[True, True, False, False], [False, True, False, False]]
     assert as_dict(found)["lines"][0]["exact_by_seed"] == [0.5, 0.25]
     assert as_dict(found)["lines"][1]["test"]["name"] == "sign flips"
 
@@ -87,13 +88,13 @@ def test_seeds_are_pooled() -> None:
 )
 def test_names_of_pools(names: list[str], name: str) -> None:
     entries = [entry(one, record(["1"], "a"), "pool", seed=at) for at, one in enumerate(names)]
-    assert compare(entries).lines[0].name == name
+    assert compare(entries).groups[0].name == name
 
 
 def test_equal_names_are_told_apart() -> None:
     again = [entry(f"x{at}", record(["1"], "a"), "pool", seed=0) for at in (0, 1)]
-    model = [Entry("llm", folder, record(["1"], "a"), folder) for folder in ("p", "q")]
-    names = [line.name for line in compare([*again, *model]).lines]
+    model = [ComparedModel("llm", folder, record(["1"], "a"), folder) for folder in ("p", "q")]
+    names = [group.name for group in compare([*again, *model]).groups]
     assert names == ["x (2 runs)", "llm (p)", "llm (q)"]
     assert short_names(["runs/a/", "runs/b/model", "x/c", "y/c", "mini"]) == ["a", "b", "x/c", "y/c", "mini"]
 
@@ -107,8 +108,8 @@ def made(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("made")
     for name, setting in (("same-0", "seed=0"), ("same-1", "seed=1"), ("fast", "lr=0.1")):
-        settings = [*TINY, f"data={small_csv}", "steps=2", setting]
-        assert run(override(PRESETS["sudoku-mini"].config, settings), folder / name, "tiny")
+        settings = [*TINY, f"data={small_csv}", "updates=2", setting]
+        assert train(override(PRESETS["sudoku-mini"].config, settings), folder / name, "tiny")
     return folder
 
 
@@ -127,38 +128,38 @@ def evaluations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def counted(model: Any, task: Any, puzzles: Any, *rest: Any) -> Any:
         made.append(len(puzzles))
-        return evaluate(model, task, puzzles, *rest)
+        return evaluate_model(model, task, puzzles, *rest)
 
-    monkeypatch.setattr(compare_read, "evaluate", counted)
+    monkeypatch.setattr(collecting, "evaluate_model", counted)
     return made
 
 
 def test_runs_are_evaluated_and_pooled(runs: Path, small_csv: Path) -> None:
     entries = collect(["fast", "same-0", "same-1"], str(small_csv), STEPS, slice(2, 30))
     found = compare(entries)
-    assert [line.name for line in found.lines] == ["fast", "same (2 seeds)"]
-    assert [entry.seed for entry in found.lines[1].entries] == [0, 1]
+    assert [group.name for group in found.groups] == ["fast", "same (2 seeds)"]
+    assert [entry.seed for entry in found.groups[1].models] == [0, 1]
     stored, puzzles = store.load("same-0"), load_puzzles(TASK, str(small_csv)).take(slice(2, 30))
-    result = evaluate(stored.model, TASK, puzzles, STEPS)
+    result = evaluate_model(stored.model, TASK, puzzles, STEPS)
     assert result.rowwise is not None
-    pool = found.lines[1]
+    pool = found.groups[1]
     for mine, right in zip((pool.exact, pool.valid, pool.halted), result.rowwise, strict=True):
         np.testing.assert_array_equal(mine[0], right)
     config = override(PRESETS["sudoku-mini"].config, [*TINY])
-    assert entries[0].weights == sum(value.numel() for value in stored.model.parameters())
-    assert entries[0].flops == forward_cost(config.model, TASK.spec).flops
+    assert entries[0].parameters == sum(value.numel() for value in stored.model.parameters())
+    assert entries[0].step_flops == forward_cost(config.model, TASK.spec).flops
     assert entries[0].training_flops == 2 * 8 * training_cost(config, TASK.spec).flops
-    assert entries[0].seconds == store.load("fast").about["seconds"]
+    assert entries[0].training_seconds == store.load("fast").about["seconds"]
 
 
-@pytest.mark.parametrize("change", [{"step": 1}, {"data": {"sha256": "of other data"}}])
+@pytest.mark.parametrize("change", [{"update": 1}, {"data": {"sha256": "of other data"}}])
 def test_what_is_not_pooled(runs: Path, small_csv: Path, change: dict[str, Any]) -> None:
     path = runs / "same-1" / "config.json"
     content = json.loads(path.read_text())
     content["about"].update(change)
     path.write_text(json.dumps(content))
     entries = collect(["same-0", "same-1"], str(small_csv), STEPS, slice(0, 5))
-    assert [line.name for line in compare(entries).lines] == ["same-0", "same-1"]
+    assert [group.name for group in compare(entries).groups] == ["same-0", "same-1"]
 
 
 def test_a_record_is_used_again(runs: Path, small_csv: Path, evaluations: list[int]) -> None:
@@ -207,28 +208,28 @@ def asked(folder: Path, small_csv: Path, rows: slice) -> None:
     found = Record(
         rows=records.digests(part.question), exact=(right,), valid=(right,), halted=(1,) * len(part), **given
     )
-    records.save(folder / "evaluation.json", found)
+    records.write_record(folder / "evaluation.json", found)
 
 
 def test_a_language_model_beside_ours(runs: Path, small_csv: Path, evaluations: list[int]) -> None:
     asked(runs / "asked", small_csv, slice(4, 14))
     found = compare(collect(["asked", "fast"], str(small_csv), STEPS, slice(0, 12)))
     first, second = as_dict(found)["lines"]
-    assert (found.rows, found.most, evaluations) == (8, 12, [12])
+    assert (found.rows, found.largest, evaluations) == (8, 12, [12])
     assert (first["name"], first["exact"], first["weights"], first["flops"]) == ("llm-7b", 0.5, None, None)
     assert second["test"]["difference"] == pytest.approx(second["exact"] - 0.5)
     # By itself it needs no data.
     assert collect(["asked"], "none.csv")[0].name == "llm-7b"
     # Where there is a model too, that is what the folder holds.
     shutil.copy(runs / "asked" / "evaluation.json", runs / "fast")
-    assert collect(["fast"], str(small_csv), STEPS, slice(0, 2))[0].weights
+    assert collect(["fast"], str(small_csv), STEPS, slice(0, 2))[0].parameters
 
 
 def test_what_cannot_be_compared(runs: Path, small_csv: Path) -> None:
     shutil.copytree(runs / "fast", runs / "copy")
     with pytest.raises(BadInput, match="fast and copy are the same model"):
         collect(["fast", "copy"], str(small_csv))
-    with pytest.raises(BadInput, match="fast solves sudoku-4x4 and sudoku-mini sudoku:"):
+    with pytest.raises(BadInput, match="fast solves sudoku-4x4 and sudoku-mini solves sudoku:"):
         collect(["fast", "sudoku-mini"], str(small_csv))
     with pytest.raises(BadInput, match="no rows left"):
         collect(["fast"], str(small_csv), rows=slice(40, None))
@@ -241,6 +242,7 @@ def test_what_cannot_be_compared(runs: Path, small_csv: Path) -> None:
         "",
         bad,
         bad.replace('["1"]', '["2"]').replace("[2]", "[1]"),
+        bad.replace("[2]", "[1,1]"),
         record([""], "").model_dump_json(),
     ):
         (runs / "asked" / "evaluation.json").write_text(content)
@@ -254,7 +256,12 @@ def test_what_cannot_be_compared(runs: Path, small_csv: Path) -> None:
 @pytest.fixture
 def found() -> Comparison:
     """A run, a pool of two and a language model, of which the run has a row more."""
-    known: dict[str, Any] = {"weights": 6_830_000, "flops": 1_500_000, "seconds": 480.0, "training_flops": 10**12}
+    known: dict[str, Any] = {
+        "parameters": 6_830_000,
+        "step_flops": 1_500_000,
+        "training_seconds": 480.0,
+        "training_flops": 10**12,
+    }
     rows = "abcdefgh"
     one = entry("a-model-of-twenty-letters", record(["000000000", "111111101"], rows + "i", [2] * 8 + [1]), **known)
     two = [
@@ -295,10 +302,10 @@ def test_markdown(found: Comparison) -> None:
 
 
 def test_notes_tell_only_what_was_done(found: Comparison) -> None:
-    alone = as_markdown(compare(found.lines[0].entries))
+    alone = as_markdown(compare(found.groups[0].models))
     assert "Rows: 9; d (sudoku-4x4)." in alone
     assert [word for word in ("seeds", "bootstrap", "McNemar", "points", "up to") if word in alone] == []
-    pools = as_markdown(compare([*found.lines[1].entries, *found.lines[2].entries]))
+    pools = as_markdown(compare([*found.groups[1].models, *found.groups[2].models]))
     assert "McNemar" not in pools
 
 
@@ -316,7 +323,7 @@ def test_the_table_fits(found: Comparison, width: int, missing: list[str], capsy
 
 def test_numbers_as_text() -> None:
     assert [count(value) for value in (None, 950, 25_730, 6_829_058, 3.09e9)] == ["-", "950", "25.7k", "6.83M", "3.09G"]
-    assert [time_taken(value) for value in (None, 9, 482, 36_000, 260_000)] == [
+    assert [rough_duration(value) for value in (None, 9, 482, 36_000, 260_000)] == [
         "-",
         "9 s",
         "8.0 min",
@@ -367,7 +374,7 @@ def test_a_picture(runs: Path, small_csv: Path, monkeypatch: pytest.MonkeyPatch)
     picture("fast", "same-0", "same-1", "asked")
     content = path.read_bytes()
     assert (content[:8], struct.unpack(">II", content[16:24])) == (b"\x89PNG\r\n\x1a\n", (1200, 750))
-    with pytest.raises(BadInput, match="name one of ours too"):
+    with pytest.raises(BadInput, match="name a model of trm too"):
         picture("asked")
     assert path.read_bytes() == content
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)

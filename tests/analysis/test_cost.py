@@ -93,9 +93,10 @@ def test_every_preset_describes_itself(call: Call, name: str) -> None:
     run, spec = PRESETS[name].config, get_task(PRESETS[name].config.task).spec
     flops = [part.window * training_cost(run, get_task(part.task).spec).flops for part in run.plan()]
     each = sum(one * share for one, share in zip(flops, run.shares(), strict=True))
-    expected = run.steps * run.batch * each
+    expected = run.updates * run.batch * each
     assert about["training"]["total_flops"] == pytest.approx(expected, rel=1e-6)
     assert about["seconds"]["training"] == pytest.approx(about["training"]["total_flops"] / about["rate"])
+    assert (about["training"]["updates"], "steps" in about["training"]) == (run.updates, False)
     if PRESETS[name] in PUBLISHED:
         kind = run.model.kind if run.model.kind != "trm" else run.model.mixer
         assert published_count(run.model, spec) / 1e6 == pytest.approx(PUBLISHED_MILLIONS[kind], abs=0.05)

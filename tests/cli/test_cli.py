@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import io
+import inspect
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, Call, Result, Trm, refused
-from hypothesis import HealthCheck, assume, given
-from hypothesis import settings as examples
-from hypothesis import strategies as st
-from rich.console import Console
+import typer
+from conftest import TINY, Call, Trm, refused
 from safetensors.torch import load_file, save_file
 
 from trm import store
+from trm.cli.main import app
 from trm.errors import BadInput
-from trm.inference.evaluate import evaluate, evaluate_starts
+from trm.inference.evaluation import evaluate_model, evaluate_starts
 from trm.inference.loop import Thinking, Until
-from trm.inference.puzzles import read_question
-from trm.inference.solver import Answer, Solver, Step
-from trm.models import ModelConfig, build
-from trm.tasks import get_task, load_puzzles
-from trm.tasks.base import Task, Tokens
+from trm.inference.solver import Solver
+from trm.tasks import load_puzzles
 from trm.tasks.sudoku.task import Sudoku
-from trm.terminal import tables as show
 from trm.training.config import override
 from trm.training.presets import PRESETS
-from trm.training.run import run
+from trm.training.run import train
 
 TASK = Sudoku(2, 2)
 SOLVED = "1234341221434321"
@@ -45,22 +37,41 @@ OPEN = "................"  # any 4x4 solves it
 IMPOSSIBLE = "123............4"  # r1c4 has to be 4 and cannot
 
 
-@pytest.fixture(scope="session")
-def tiny(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run of three steps, whose model knows next to nothing."""
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("tiny")
-    assert run(override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}", "steps=3"]), folder, "tiny")
-    return folder
+def commands(group: Any = None, names: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Every command and group of commands by its name, such as `data sudoku`."""
+    group = group or typer.main.get_command(app)
+    found = {" ".join(names): group}
+    for name, command in getattr(group, "commands", {}).items():
+        found |= commands(command, (*names, name))
+    return found
 
 
-@pytest.mark.parametrize("command", ["", "train", "eval", "solve", "data", "data sudoku"])
+@pytest.mark.parametrize("command", commands())
 def test_help(call: Call, command: str) -> None:
+    """It holds every word of the docstring and of the options' texts, brackets included."""
     result = call(*command.split(), "--help")
     assert (result.code, result.err, f"Usage: trm {command}".strip() in result.out) == (0, "", True)
+    shown = " ".join(re.sub("[│╭╮╰╯─]", " ", result.out).split())
+    if hasattr(commands()[command], "commands"):
+        return
+    callback = commands()[command].callback
+    texts = [callback.__doc__]
+    for parameter in inspect.signature(callback, eval_str=True).parameters.values():
+        texts += [part.help for part in getattr(parameter.annotation, "__metadata__", ())]
+    for text in filter(None, texts):
+        assert [word for word in text.split() if word not in shown] == [], text
 
 
-@pytest.mark.parametrize("command", ["eval", "solve sudoku", "eval x --nonsense", "eval x --steps 0", "nothing"])
+def test_a_default_that_is_said_in_a_help_text_is_shown(call: Call) -> None:
+    for command in ("solve", "eval", "eval-arc", "eval-llm"):
+        assert "[default: " in call(command, "--help").out
+    assert "[default: the server's own]" in call("eval-llm", "--help").out
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["eval", "solve sudoku", "eval x --nonsense", "eval x --steps 0", "eval x --budget 3", "eval-llm x", "nothing"],
+)
 def test_usage_errors(call: Call, command: str) -> None:
     result = call(*command.split())
     assert (result.code, result.out) == (2, "")
@@ -70,7 +81,7 @@ def test_usage_errors(call: Call, command: str) -> None:
 def test_presets(call: Call) -> None:
     assert all(name in call("train", "list").out for name in PRESETS)
     refused(call("train", "sudoku-mimi"), "sudoku-mimi", "did you mean sudoku-mini", "trm train list")
-    refused(call("train", "sudoku-mini", "--steps", "1", "--minutes", "1"), "--steps or --minutes")
+    refused(call("train", "sudoku-mini", "--updates", "1", "--minutes", "1"), "--updates or --minutes")
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["train", "list"]])
@@ -82,46 +93,46 @@ def test_a_reader_that_leaves(arguments: list[str]) -> None:
     assert (done.returncode, done.stderr) == (1, b"")
 
 
-def test_a_model_is_not_written_over(call: Call, tiny: Path, small_csv: Path, tmp_path: Path) -> None:
+def test_a_model_is_not_written_over(call: Call, tiny_run: Path, small_csv: Path, tmp_path: Path) -> None:
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).mkdir()
-        shutil.copy(tiny / name, tmp_path / name / name)
+        shutil.copy(tiny_run / name, tmp_path / name / name)
         done = call("train", "sudoku-mini", "--data", str(small_csv), "--out", str(tmp_path / name))
         refused(done, "already holds a model; choose another --out")
         with pytest.raises(BadInput, match="already holds a model"):
-            run(override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}"]), tmp_path / name, "tiny")
+            train(override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}"]), tmp_path / name, "tiny")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="no names for open files")
-def test_eval_reads_a_pipe(trm: Trm, tiny: Path, small_csv: Path) -> None:
+def test_eval_reads_a_pipe(trm: Trm, tiny_run: Path, small_csv: Path) -> None:
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as pipe:
         pipe.write("".join(small_csv.read_text().splitlines(keepends=True)[:4]))
-    command = [sys.executable, "-m", "trm", "eval", str(tiny), "--data", f"/dev/fd/{reading}", "--json"]
+    command = [sys.executable, "-m", "trm", "eval", str(tiny_run), "--data", f"/dev/fd/{reading}", "--json"]
     done = subprocess.run(command, pass_fds=[reading], capture_output=True, text=True)
     os.close(reading)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["rows"] == 3
 
 
-def test_eval_json_from_outside(trm: Trm, tiny: Path, small_csv: Path) -> None:
-    done = trm("eval", str(tiny), "--data", str(small_csv), "--steps", "2", "--limit", "5", "--json")
+def test_eval_json_from_outside(trm: Trm, tiny_run: Path, small_csv: Path) -> None:
+    done = trm("eval", str(tiny_run), "--data", str(small_csv), "--steps", "2", "--limit", "5", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["rows"] == 5
     assert trm("--version").stdout.startswith("trm ")
 
 
 @pytest.mark.parametrize(("skip", "limit", "rows"), [(0, 0, 40), (3, 18, 18), (35, 9, 5)])
-def test_eval_json_is_right(call: Call, tiny: Path, small_csv: Path, skip: int, limit: int, rows: int) -> None:
+def test_eval_json_is_right(call: Call, tiny_run: Path, small_csv: Path, skip: int, limit: int, rows: int) -> None:
     steps = 7  # three more than it was trained for
     where = ["--data", str(small_csv), "--skip", str(skip), "--limit", str(limit)]
-    result = call("eval", str(tiny), *where, "--steps", str(steps), "--json")
+    result = call("eval", str(tiny_run), *where, "--steps", str(steps), "--json")
     assert (result.code, result.err, result.out.count("\n")) == (0, "", 1)
     found = json.loads(result.out)
     assert " ".join(found) == "task weights data rows steps exact cell valid halted seconds"
     assert (found["task"], found["weights"], found["data"]) == ("sudoku-4x4", "tiny", "small.csv")
     assert found["steps"] == list(range(1, steps + 1))
-    model, puzzles = store.load(str(tiny)).model, load_puzzles(TASK, str(small_csv)).take(slice(skip, skip + rows))
+    model, puzzles = store.load(str(tiny_run)).model, load_puzzles(TASK, str(small_csv)).take(slice(skip, skip + rows))
     assert found["rows"] == len(puzzles) == rows
     question, state = torch.from_numpy(puzzles.question), model.start(len(puzzles))
     exact, cell, valid, halts = [], [], [], []
@@ -146,7 +157,7 @@ def test_eval_lets_puzzles_leave_that_are_done(call: Call, until: Until) -> None
     """At the step at which `solve`, asked for one puzzle at a time, is done, and with the answer of that step."""
     steps, stored, task = 12, store.load("sudoku-mini"), Sudoku()
     puzzles = load_puzzles(task, "embedded", "minimal").take(slice(0, 9))
-    found = evaluate(stored.model, task, puzzles, steps, batch=4, until=until)
+    found = evaluate_model(stored.model, task, puzzles, steps, batch=4, until=until)
     alone = Solver("sudoku", stored, steps=steps, until=until, restarts=0)
     answers = [alone.solve(task.to_line(row)) for row in puzzles.question]
     ended = [answer.steps for answer in answers]
@@ -162,26 +173,26 @@ def test_eval_lets_puzzles_leave_that_are_done(call: Call, until: Until) -> None
     shown = call(
         "eval", "sudoku-mini", "--data", "minimal", "--limit", "9", "--until", until, "--json", "--steps", "12"
     )
-    told = json.loads(shown.out)
-    assert told["until"] == {"done": until, "mean_steps": pytest.approx(np.mean(ended), abs=0.01)}
-    assert told["exact"] == pytest.approx((found.exact / 9).tolist(), abs=1e-6)
+    described = json.loads(shown.out)
+    assert described["until"] == {"done": until, "mean_steps": pytest.approx(np.mean(ended), abs=0.01)}
+    assert described["exact"] == pytest.approx((found.exact / 9).tolist(), abs=1e-6)
     assert (
         f"12 at most, until {until}"
         in call("eval", "sudoku-mini", "--data", "minimal", "--limit", "2", "--until", until, "--steps", "12").out
     )
 
 
-def test_eval_prints_a_table(call: Call, tiny: Path, small_csv: Path) -> None:
-    result = call("eval", str(tiny), "--data", str(small_csv), "--steps", "6")
+def test_eval_prints_a_table(call: Call, tiny_run: Path, small_csv: Path) -> None:
+    result = call("eval", str(tiny_run), "--data", str(small_csv), "--steps", "6")
     words = ("tiny on 40 puzzles (small.csv)", "95 % interval", "own halt", "puzzles/s at 6 steps")
     assert (result.code, [word for word in words if word not in result.out]) == (0, [])
 
 
-def test_eval_with_further_starts(call: Call, tiny: Path, small_csv: Path) -> None:
-    """Another model would do: what is told is what `evaluate_starts` finds."""
-    where = ["eval", str(tiny), "--data", str(small_csv), "--limit", "6", "--steps", "3"]
+def test_eval_with_further_starts(call: Call, tiny_run: Path, small_csv: Path) -> None:
+    """The shares are those of `evaluate_starts`, whatever the model."""
+    where = ["eval", str(tiny_run), "--data", str(small_csv), "--limit", "6", "--steps", "3"]
     how = ["--restarts", "4", "--noise", "0.7", "--guesses", "3"]
-    puzzles, stored = load_puzzles(TASK, str(small_csv)).take(slice(0, 6)), store.load(str(tiny))
+    puzzles, stored = load_puzzles(TASK, str(small_csv)).take(slice(0, 6)), store.load(str(tiny_run))
     for until, keys in (("valid", {"rules"}), ("end", {"confidence", "rules"}), ("sure", {"confidence", "rules"})):
         truth = evaluate_starts(stored, TASK, puzzles, Thinking(3, 4, 0.7, 3, until=until))  # type: ignore[arg-type]
         found = json.loads(call(*where, *how, "--until", until, "--json").out)["restarts"]
@@ -193,26 +204,26 @@ def test_eval_with_further_starts(call: Call, tiny: Path, small_csv: Path) -> No
     assert "best of up to 5 starts, chosen by confidence" in shown
     refused(call(*where, "--restarts", "1", "--until", "bored"), "until must be one of valid, sure, halt, end")
     for alone in (["--guesses", "2"], ["--noise", "0.5"]):
-        refused(call(*where, *alone), f"{alone[0]} is of further starts: give --restarts too")
-        llm = ["eval", "--llm", "http://127.0.0.1:1", "--model", "x"]
-        refused(call(*llm, *alone), f"{alone[0]} is not for language models")
+        refused(call(*where, *alone), f"{alone[0]} is for further starts: give --restarts too")
 
 
-def test_eval_of_what_is_not_there(call: Call, tiny: Path, small_csv: Path, tmp_path: Path) -> None:
+def test_eval_of_what_is_not_there(call: Call, tiny_run: Path, small_csv: Path, tmp_path: Path) -> None:
     refused(call("eval", str(tmp_path / "no")), "no model")
     refused(call("solve", "sudoku", OPEN, "--weights", str(tmp_path)), "no model")
     refused(call("eval", "a\nb"), "no model")
-    refused(call("eval", str(tiny), "--data", "no\n.csv"), "cannot read", "No such file")
-    refused(call("eval", str(tiny), "--data", str(tmp_path)), "cannot read", "directory")
-    refused(call("eval", str(tiny)), "no embedded puzzles")
-    refused(call("eval", str(tiny), "--data", str(small_csv), "--skip", "40"), "no rows left")
+    refused(call("eval", str(tiny_run), "--data", "no\n.csv"), "cannot read", "No such file")
+    refused(call("eval", str(tiny_run), "--data", str(tmp_path)), "cannot read", "directory")
+    refused(call("eval", str(tiny_run)), "no embedded puzzles")
+    refused(call("eval", str(tiny_run), "--data", str(small_csv), "--skip", "40"), "no rows left")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"[]", b"{}", b"\xff\xfe", "half"])
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
-def test_eval_of_damaged_files(call: Call, tiny: Path, tmp_path: Path, name: str, content: bytes | str | None) -> None:
+def test_eval_of_damaged_files(
+    call: Call, tiny_run: Path, tmp_path: Path, name: str, content: bytes | str | None
+) -> None:
     folder = tmp_path / "damaged"
-    shutil.copytree(tiny, folder)
+    shutil.copytree(tiny_run, folder)
     whole = (folder / name).read_bytes()
     (folder / name).unlink()
     if content is not None:
@@ -220,8 +231,8 @@ def test_eval_of_damaged_files(call: Call, tiny: Path, tmp_path: Path, name: str
     refused(call("eval", str(folder), "--data", "none.csv"), str(folder))
 
 
-def test_eval_of_other_tensors_names_the_tensor(call: Call, tiny: Path, tmp_path: Path) -> None:
-    shutil.copytree(tiny, tmp_path / "run")
+def test_eval_of_other_tensors_names_the_tensor(call: Call, tiny_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_run, tmp_path / "run")
     path = tmp_path / "run" / "model.safetensors"
     tensors = load_file(path)
     for key, value in tensors.items():
@@ -229,145 +240,3 @@ def test_eval_of_other_tensors_names_the_tensor(call: Call, tiny: Path, tmp_path
         refused(call("eval", str(path.parent)), f"tensor {key} is ", str((*value.shape, 2)))
     save_file({**tensors, "surplus": torch.zeros(1)}, path)
     refused(call("eval", str(path.parent)), "tensor surplus", "no such tensor")
-
-
-def made_steps(answers: list[Tokens]) -> list[Step]:
-    """A trace with these answers [cells]."""
-    cells = np.ones((4, 4), np.float32)
-    return [Step(TASK, tokens, number, 0, False, 0.5, cells, 0.0, 0.0) for number, tokens in enumerate(answers, 1)]
-
-
-@pytest.fixture
-def oracle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model that knows one answer and takes two steps to find it."""
-    right = TASK.read(SOLVED).question[0]
-
-    def solve(self: Solver, task: Task, question: Tokens, *, trace: bool) -> list[Answer]:
-        first = np.where(question == 1, 2, question).astype(np.uint8)
-        steps = [made_steps([start, right]) if trace else [] for start in first]
-        return [
-            Answer(TASK, right, row, True, 0.9, 2, 1, partial(tuple, kept))
-            for row, kept in zip(question, steps, strict=True)
-        ]
-
-    monkeypatch.setattr(Solver, "solve_tokens", solve)
-
-
-@pytest.mark.usefixtures("oracle")
-def test_solve_prints_the_answer(call: Call, tiny: Path) -> None:
-    options = ["--weights", str(tiny)]
-    verdict = "solved in 2 steps; every rule is obeyed"
-    shown = f"{TASK.draw(TASK.read(SOLVED).question[0])}\n{verdict}\n{SOLVED}\n"
-    assert call("solve", "sudoku", "12..341.2143432.", *options) == (0, shown, "")
-    assert call("solve", "sudoku", "12..341.2143432.", *options, "-q") == (0, SOLVED + "\n", "")
-    traced = call("solve", "sudoku", "12..341.2143432.", *options, "--trace").out
-    assert re.findall("step.*changed", traced) == ["step 1: 4 cells changed", "step 2: 3 cells changed"]
-
-
-@pytest.mark.usefixtures("oracle")
-def test_solve_takes_files_and_standard_input(call: Call, tiny: Path, tmp_path: Path, small_csv: Path) -> None:
-    options = ["--weights", str(tiny), "--quiet"]
-    drawn = TASK.draw(TASK.read(OPEN).question[0]).encode()
-    (tmp_path / "drawn.txt").write_bytes(drawn)
-    assert call("solve", "sudoku", str(tmp_path / "drawn.txt"), *options) == (0, SOLVED + "\n", "")
-    two = Result(0, f"{SOLVED}\n" * 2, "2 of 2 solved\n")
-    assert call("solve", "sudoku", "-", *options, stdin=drawn + b"\n\n" + drawn) == two
-    assert call("solve", "sudoku", f"{OPEN}\n{OPEN}", *options) == two
-    (tmp_path / "three.csv").write_text("question,answer\n" + f"{OPEN},\n" * 3)
-    assert call("solve", "sudoku", str(tmp_path / "three.csv"), *options).err == "3 of 3 solved\n"
-    assert call("solve", "sudoku", str(small_csv), *options).code == 1  # the one answer is not that of these
-
-
-def test_solve_fails_and_says_so(trm: Trm, tiny: Path) -> None:
-    done = trm("solve", "sudoku", "-", "--weights", str(tiny), "--steps", "3", "--trace", stdin=f"{OPEN}\n{IMPOSSIBLE}")
-    assert (done.returncode, done.stderr) == (1, "0 of 2 solved\n")
-    assert done.stdout.count("step 3: ") == 2
-    for words in ("2 of 2: not solved after 3", "1 of 2: note: it has more than", "2 of 2: note: it has no solution"):
-        assert f"puzzle {words}" in done.stdout
-
-
-def test_a_trace_on_a_terminal_changes_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(show, "FRAME_SECONDS", 0)
-    written = io.StringIO()
-    rows = TASK.read(f"{OPEN}\n{IMPOSSIBLE}\n{SOLVED}").question
-    console = Console(file=written, force_terminal=True, width=80, height=40, legacy_windows=False)
-    steps = made_steps([rows[1], rows[2]])
-    show.trace(console, Answer(TASK, rows[2], rows[0], True, 0.5, 2, 1, partial(tuple, steps)))
-    step_1, up, step_2 = map(written.getvalue().index, ("step 1: 4 cells", "\x1b[1A", "step 2: 13 cells"))
-    assert step_1 < up < step_2
-
-
-@pytest.mark.parametrize(
-    ("puzzle", "words"),
-    [
-        ("12", ["puzzle 1 (line 1): 2 cells instead of 81"]),
-        ("11..............", ["puzzle 1 (line 1): two 1s in row 1: r1c1 and r1c2"]),
-        ("1234x...........", ["line 1, character 5: 'x' is not a digit"]),
-        ("no/such/file", ["cannot read 'no/such/file'"]),
-        ("none.csv", ["cannot read 'none.csv'"]),
-        (".", ["cannot read '.'", "directory"]),
-        ("-", ["no puzzle found"]),
-        ("", ["''"]),
-        ("\udcff\0", ["line 1, character 1"]),
-    ],
-)
-def test_malformed_puzzles(call: Call, puzzle: str, words: list[str]) -> None:
-    refused(call("solve", "sudoku", puzzle), *words)
-    refused(call("solve", "chess", puzzle), "task 'chess' is unknown")
-
-
-def test_solve_reads_mazes_too(call: Call, tmp_path: Path) -> None:
-    maze = "S.\n#G\n"
-    spec = get_task("maze-2x2").spec
-    config = ModelConfig(mixer="local", width=8, layers=1, multiple=8, T=1, n=1, positions="none")
-    store.save_model(tmp_path / "maze", build(config, spec), config, spec, "maze", {})
-    (tmp_path / "maze.txt").write_text(maze)
-    done = call("solve", "maze", str(tmp_path / "maze.txt"), "--weights", str(tmp_path / "maze"), "--steps", "2")
-    assert done.code in (0, 1)
-    assert len(done.out.splitlines()) == 4  # the board, the verdict, the answer in one line
-    assert call("solve", "maze", maze, "--restarts", "0").code in (0, 1)  # by what ships
-    refused(call("solve", "maze", "S.\n#.\n", "--weights", "sudoku-mini"), "maze 1", "no G")
-    refused(call("solve", "maze", maze, "--weights", "sudoku-mini"), "was trained for sudoku, not for maze")
-
-
-def test_a_malformed_puzzle_is_refused_before_torch_is_loaded() -> None:
-    code = "import sys; from trm.cli.main import main\ntry: main()\nfinally: print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code, "solve", "sudoku", "12"], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (2, "False\n")
-
-
-CHARACTERS = st.one_of(st.sampled_from(".0123456789ABCG_*|-+=#,\"' \t\r\n\0\ufeff─│é²😀\u2028"), st.characters())
-
-
-@st.composite
-def damaged(draw: st.DrawFn) -> str:
-    """A good puzzle or CSV with some characters replaced, taken out or put in; or anything at all."""
-    rows = "question,answer\n" + f"{OPEN},{SOLVED}\n" * 2
-    whole = [SOLVED, OPEN, "." * 81, TASK.draw(TASK.read(OPEN).question[0]), rows]
-    text = draw(st.one_of(st.sampled_from(whole), st.text(CHARACTERS, max_size=90)))
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(text)))
-        text = text[:at] + draw(st.text(CHARACTERS, max_size=2)) + text[at + draw(st.integers(0, 3)) :]
-    return text
-
-
-def from_file(text: str) -> None:
-    """As `trm eval --data` reads it."""
-    with tempfile.NamedTemporaryFile(suffix=".csv") as file:
-        file.write(text.encode("utf-8", "surrogatepass"))
-        file.flush()
-        load_puzzles(TASK, file.name)
-
-
-@pytest.mark.parametrize("read", [read_question, from_file])
-@examples(max_examples=500, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-@given(text=damaged())
-def test_500_malformed_inputs(read: Callable[[str], object], text: str) -> None:
-    assume(text != "-")  # standard input
-    message = ""
-    try:
-        read(text)
-    except BadInput as error:
-        message = str(error)
-    assume(message)  # an input that turned out well does not count as an example
-    assert len(message.splitlines()) == 1

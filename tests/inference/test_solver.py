@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trm.inference.evaluate import evaluate_starts
+from trm.inference.evaluation import evaluate_starts
 from trm.inference.loop import SearchResult, SearchState, Thinking, guess, search, think
 from trm.inference.onnx import Exported, OnnxBackend, OnnxOutput, OnnxState
 from trm.inference.solver import Answer

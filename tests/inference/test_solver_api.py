@@ -18,11 +18,10 @@ import torch
 import trm
 from trm import store
 from trm.errors import BadInput
-from trm.inference import defaults
 from trm.inference.solver import Answer
 from trm.models import ModelConfig, build
 from trm.models.kernels import build as kernels
-from trm.tasks import load_puzzles
+from trm.tasks import find_family, load_puzzles
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.search import count_solutions
 from trm.tasks.sudoku.task import Sudoku
@@ -83,7 +82,7 @@ def test_every_way_to_write_a_puzzle(solver: trm.Solver) -> None:
         ([[0, 0, 0, 5]] + [[0] * 4] * 3, "r1c4 is 5, not a digit (1-4) or 0 for a blank"),
         (np.full((9, 9), -1), "r1c1 is -1, not a digit (1-9)"),
         ([[0] * 8] * 8, "4, 6, 9 or 16 rows and columns, not the shape (8, 8)"),
-        ([[0] * 3] * 27, "a grid of 9x9 digits is wanted, not of shape (27, 3)"),
+        ([[0] * 3] * 27, "expected a grid of 9x9 digits, not one of shape (27, 3)"),
         ([[0] * 9] * 8 + [[0] * 8], "different lengths"),
         (np.zeros((9, 9)), "rows of whole numbers (0: blank), not float64 of shape (9, 9)"),
         ([0] * 81, "not int64 of shape (81,)"),
@@ -330,12 +329,12 @@ def test_a_longer_path_is_valid_and_not_solved() -> None:
 
 
 def test_weights_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(defaults.DEFAULT_WEIGHTS, "maze")
+    monkeypatch.setattr(type(find_family("maze")), "weights", None)
     with pytest.raises(BadInput, match="no weights for maze ship"):
         trm.Solver("maze")
     with pytest.raises(BadInput, match="was trained for sudoku, not for maze"):
         trm.Solver("maze", weights="sudoku-mini")
-    with pytest.raises(BadInput, match="no weights for chess"):
+    with pytest.raises(BadInput, match="task 'chess' is unknown"):
         trm.Solver("chess")
     with pytest.raises(BadInput, match="no model 'nowhere'"):
         trm.Solver("sudoku", weights="nowhere")

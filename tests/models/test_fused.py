@@ -1,4 +1,4 @@
-"""The fused C kernels against plain torch in float64, and the circumstances in which they must step aside."""
+"""The fused C kernels against plain torch in float64, and the cases in which plain torch must be used."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def test_deterministic(count: int, threads: Callable[[int], None]) -> None:
     threads(count)
     inputs = block_inputs(729 * 2 + 5, 48, 96)
     first = results(fused.swiglu_norm, inputs)
-    junk = [torch.full((100_000,), float("nan")) for _ in range(8)]  # so that scratch memory starts differently
+    junk = [torch.full((100_000,), float("nan")) for _ in range(8)]  # so that the scratch memory has other contents
     del junk
     assert same_bits(first, results(fused.swiglu_norm, inputs))
     with torch.no_grad():
@@ -333,7 +333,9 @@ def test_kept_and_rebuilt_when_damaged(monkeypatch: pytest.MonkeyPatch, fresh: P
         compile_(compiler, target)
 
     monkeypatch.setattr(kernels, "_compile", counted)
-    monkeypatch.setattr(kernels, "_FLAGS", tuple(flag.replace("-O3", "-O1") for flag in kernels._FLAGS))  # sooner
+    monkeypatch.setattr(
+        kernels, "_FLAGS", tuple(flag.replace("-O3", "-O1") for flag in kernels._FLAGS)
+    )  # compiles faster
 
     def start() -> int:
         monkeypatch.setattr(kernels, "_state", None)
@@ -368,10 +370,10 @@ def test_cache_others_can_write_to_is_not_trusted(fresh: Path) -> None:
 
 
 @pytest.mark.skipif(not kernels._has_libgomp(), reason="torch has not loaded GCC's OpenMP here")
-def test_torchs_own_threads_are_used() -> None:
-    lib = kernels.library(torch.ones(8))
-    assert lib is not None
-    assert b"GOMP_parallel" in Path(lib._name).read_bytes()
+def test_torchs_own_threads_are_used(fresh: Path) -> None:
+    assert kernels.library(torch.ones(8)) is not None
+    (library,) = fresh.glob("*.so")
+    assert b"GOMP_parallel" in library.read_bytes()
     loaded = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "libgomp" in line}
     assert len(loaded) == 1
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -21,10 +23,12 @@ from torch import Tensor, nn
 
 from trm.models import Output, State
 from trm.store.convert import Imported, from_published, to_published
+from trm.tasks import register_task
 from trm.tasks.base import Puzzles, Spec, Task
+from trm.tasks.family import REGISTERED
+from trm.tasks.sampler import Draw, Reveal, Sampler
 from trm.training.config import RunConfig
 from trm.training.losses import step_loss
-from trm.training.sampler import Draw, Reveal, Sampler
 from trm.training.trainer import Trainer
 
 FOLDER = Path(os.environ.get("TRM_GOLDEN", Path(__file__).parents[1] / "golden"))
@@ -63,6 +67,14 @@ def batch(arrays: Arrays, step: int) -> Puzzles:
     return Puzzles(question.byte().numpy(), answer.clamp(min=0).byte().numpy(), ids.long().numpy())
 
 
+@pytest.fixture(autouse=True)
+def _task() -> Iterator[None]:
+    """The recordings' task is one from outside the package."""
+    register_task(SPEC.name, lambda: cast(Task, SimpleNamespace(spec=SPEC)))
+    yield
+    del REGISTERED[SPEC.name]
+
+
 class Offered(Sampler):
     """Row `slot` of the recorded batch of the present step, whatever the slot has had before."""
 
@@ -82,13 +94,13 @@ class Recorder(Trainer):
     def __init__(self, config: RunConfig, batches: list[Puzzles], source: Imported) -> None:
         super().__init__(config, cast(Task, SimpleNamespace(spec=SPEC)), batches[0], torch.device("cpu"))
         self.model.load_state_dict(source.state)
-        self.sampler = Offered(batches)
+        self.offered = self.stage.sampler = Offered(batches)
         self.seen: dict[str, list[Tensor]] = {}
         self.model.register_forward_hook(self.keep_output)
         self.optimizers[0].register_step_pre_hook(self.keep_gradients)
 
     def keep(self, key: str, value: Tensor) -> None:
-        self.seen.setdefault(f"step{self.step + 1}/{key}", []).append(value.detach().clone())
+        self.seen.setdefault(f"step{self.update_count + 1}/{key}", []).append(value.detach().clone())
 
     def keep_output(self, module: nn.Module, inputs: Any, output: Output) -> None:
         if not torch.is_grad_enabled():
@@ -114,16 +126,16 @@ class Recorder(Trainer):
 
     def record(self) -> Arrays:
         """Five training steps, then evaluation with the final weights."""
-        before = [0.0] * 7
+        before = replace(self.totals)
         for step in range(1, STEPS + 1):
-            self.advance()
-            after = list(vars(self.totals).values())
-            loss, halt_loss, _, count, exact, steps, _ = (b - a for a, b in zip(before, after, strict=True))
-            before = after
+            self.update()
+            added = {name: value - vars(before)[name] for name, value in vars(self.totals).items()}
+            before = replace(self.totals)
+            loss, halt_loss = added["loss"], added["halt_loss"]
             sums = {"loss_sum": loss + self.config.halt_weight * halt_loss, "metric/lm_loss": loss}
-            sums |= {"metric/q_loss": halt_loss, "metric/count": count, "metric/exact_accuracy": exact}
-            sums |= {"metric/steps": steps}
-            slots = self.slots
+            sums |= {"metric/q_loss": halt_loss, "metric/steps": added["steps"]}
+            sums |= {"metric/count": added["finished"], "metric/exact_accuracy": added["exact"]}
+            slots = self.stage.slots
             now = {"halted": slots.halted, "steps": slots.steps, "z_H": slots.y, "z_L": slots.z}
             now |= {key: torch.tensor([value], dtype=torch.float64) for key, value in sums.items()}
             self.seen |= {f"step{step}/{key}": [value.clone()] for key, value in now.items()}
@@ -134,7 +146,7 @@ class Recorder(Trainer):
     def evaluation(self) -> Arrays:
         """All steps on the last batch with the present weights."""
         result = {}
-        rows = cast(Offered, self.sampler).batches[-1]
+        rows = self.offered.batches[-1]
         self.model.eval()
         state = self.model.start(len(rows))
         for step in range(1, self.config.max_steps + 1):
@@ -156,7 +168,7 @@ def play(name: str, micro: int = 0) -> tuple[Arrays, Arrays]:
         model=source.config,
         batch=config["batch_size"],
         micro=micro,
-        steps=STEPS,
+        updates=STEPS,
         max_steps=config["halt_max_steps"],
         explore=config["halt_exploration_prob"],
         continue_loss=name == "hrm",

@@ -1,4 +1,4 @@
-"""The `groups` mixer's kernel against the same in float64 torch operations."""
+"""The kernel of the `groups` mixer against torch operations in float64."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def test_the_kernel_matches_float64(spec: Spec, width: int, threads: int) -> Non
 def test_equal_inputs_give_equal_bits(threads: int) -> None:
     layout, values = Layout(ODD), inputs(ODD, 16, batch=5)
     first = results(mix, values, layout)
-    junk = [torch.full((100_000,), float("nan")) for _ in range(8)]  # so that scratch memory starts differently
+    junk = [torch.full((100_000,), float("nan")) for _ in range(8)]  # so that the scratch memory has other contents
     del junk
     assert all(torch.equal(a, b) for a, b in zip(first, results(mix, values, layout), strict=True))
     with torch.no_grad():
         assert torch.equal(apply(mix, values, layout), first[0])
-        part = [values[0][1:3], *values[1:]]  # whatever else is in the batch
+        part = [values[0][1:3], *values[1:]]  # the rest of the batch must not matter
         assert torch.equal(apply(mix, part, layout), first[0][1:3])
 
 
@@ -82,7 +82,7 @@ def test_strided_inputs() -> None:
 
 
 def test_where_the_kernel_cannot_go_torch_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    layout, values = Layout(ODD), inputs(ODD, 12, batch=2)  # no multiple of 8
+    layout, values = Layout(ODD), inputs(ODD, 12, batch=2)  # not a multiple of 8
     torch.testing.assert_close(apply(mix, values, layout), apply(plain_mix, values, layout), rtol=0, atol=0)
     values = inputs(ODD, 16, batch=2)
     ours = apply(mix, values, layout)

@@ -1,4 +1,4 @@
-"""The `local` mixer's kernel against the same in float64 torch operations, and against a loop over cells."""
+"""The kernel of the `local` mixer against torch operations in float64, and against a loop over cells."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_large_boards() -> None:
 
 
 def by_cells(h: Tensor, w_features: Tensor, w_around: Tensor, height: int, width: int) -> Tensor:
-    """The definition, a cell at a time."""
+    """The definition, cell by cell."""
     size = h.shape[-1]
     features = F.silu(h @ w_features[:size].T) * (h @ w_features[size:].T)
     rows = []
@@ -101,10 +101,10 @@ def test_the_plain_version_is_the_definition(board: tuple[int, int]) -> None:
 def test_equal_inputs_give_equal_bits(threads: int) -> None:
     board, values = (6, 5), inputs(5, 30, 16)
     first = results(local_mix, values, board)
-    junk = [torch.full((100_000,), float("nan")) for _ in range(8)]  # so that scratch memory starts differently
+    junk = [torch.full((100_000,), float("nan")) for _ in range(8)]  # so that the scratch memory has other contents
     del junk
     assert all(torch.equal(a, b) for a, b in zip(first, results(local_mix, values, board), strict=True))
-    part = [values[0][1:3], *values[1:]]  # whatever else is in the batch
+    part = [values[0][1:3], *values[1:]]  # the rest of the batch must not matter
     assert torch.equal(apply(local_mix, part, board), first[0][1:3])
 
 
@@ -139,7 +139,7 @@ def test_where_the_kernel_cannot_go_torch_does(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(local, "plain_local_mix", watched)
     for values in (inputs(2, 15, 12), [x.double() for x in inputs(2, 15, 16)], inputs(0, 15, 16)):
-        out = apply(local_mix, values, (3, 5))  # a width that is no multiple of 8, another type, no board at all
+        out = apply(local_mix, values, (3, 5))  # a width that is not a multiple of 8, another type, an empty batch
         torch.testing.assert_close(out, apply(plain_local_mix, values, (3, 5)), rtol=0, atol=0)
     assert len(plain) == 3
     values = inputs(2, 15, 16)

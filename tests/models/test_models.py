@@ -118,7 +118,7 @@ def reference_step(model: TRM, state: State, question: torch.Tensor) -> State:
 @pytest.mark.parametrize("positions", ["none", "rope", "learned"])
 def test_the_recursion_is_the_papers(mixer: str, positions: str) -> None:
     torch.manual_seed(0)
-    config = TOKENS.model_copy(update={"mixer": mixer, "positions": positions})
+    config = TOKENS.changed(mixer=mixer, positions=positions)
     model = build(config, PLAIN).double()
     question = torch.randint(0, 7, (2, 12))
     output = model(model.start(2), question)
@@ -132,7 +132,7 @@ def test_the_recursion_is_the_papers(mixer: str, positions: str) -> None:
 def test_only_the_last_recursion_carries_gradient() -> None:
     torch.manual_seed(0)
     question = torch.randint(0, 7, (2, 12))
-    one, two = (build(TOKENS.model_copy(update={"T": T}), PLAIN).double() for T in (1, 2))
+    one, two = (build(TOKENS.changed(T=T), PLAIN).double() for T in (1, 2))
     two.load_state_dict(one.state_dict())
     with torch.no_grad():
         middle = one.recursion(one.frame.embed(question, None), one.start(2))
@@ -153,4 +153,4 @@ def test_only_the_last_recursion_carries_gradient() -> None:
 )
 def test_impossible_configurations_are_named(change: dict[str, object], message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        build(TOKENS.model_copy(update=change), PLAIN)
+        build(TOKENS.changed(**change), PLAIN)

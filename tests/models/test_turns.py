@@ -18,7 +18,7 @@ from conftest import Call, settings, tiny
 
 from trm import Solver, store
 from trm.analysis.cost import forward_cost, parameters
-from trm.inference.evaluate import evaluate
+from trm.inference.evaluation import evaluate_model
 from trm.inference.loop import Thinking, search
 from trm.inference.torch_step import TorchBackend
 from trm.models import ModelConfig, build
@@ -27,11 +27,11 @@ from trm.models.turns import TurnsTRM
 from trm.tasks import load_puzzles
 from trm.tasks.base import Spec
 from trm.tasks.sudoku.task import Sudoku
-from trm.training.run import run
+from trm.training.run import train
 
 TASK = Sudoku(2, 2)
 GROUPS = ModelConfig(mixer="groups", width=8, layers=1, T=1, n=2, positions="none", turns=3, turn_steps=2)
-ATTENTION = GROUPS.model_copy(update={"mixer": "attention", "heads": 2})
+ATTENTION = GROUPS.changed(mixer="attention", heads=2)
 
 
 def made(config: ModelConfig) -> TurnsTRM:
@@ -43,10 +43,10 @@ def made(config: ModelConfig) -> TurnsTRM:
 
 @pytest.fixture(scope="module")
 def runs(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run `a` that kept its weights after 2, 4 and 6 steps, and `b` that went on from it."""
+    """A run `a` that kept its weights after 2, 4 and 6 updates, and `b` that went on from it."""
     folder = tmp_path_factory.mktemp("runs")
-    assert run(tiny(small_csv, "steps=6", "keep_every=2", "lr=0.1", "ema=0"), folder / "a", "tiny")
-    assert run(tiny(small_csv, "steps=2", f"init={folder / 'a'}"), folder / "b", "tiny")
+    assert train(tiny(small_csv, "updates=6", "keep_every=2", "lr=0.1", "ema=0"), folder / "a", "tiny")
+    assert train(tiny(small_csv, "updates=2", f"init={folder / 'a'}"), folder / "b", "tiny")
     return folder
 
 
@@ -55,7 +55,7 @@ def runs(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_each_network_takes_its_steps(config: ModelConfig, small_csv: Path) -> None:
     model = made(config)
     question = torch.from_numpy(load_puzzles(TASK, str(small_csv)).question[:3])
-    networks = [build(config.model_copy(update={"turns": 1}), TASK.spec) for _ in range(3)]
+    networks = [build(config.changed(turns=1), TASK.spec) for _ in range(3)]
     networks[0].load_state_dict(model.state_dict(), strict=False)
     for network, other in zip(networks[1:], model.others, strict=True):
         network.load_state_dict(other.state_dict())
@@ -89,7 +89,7 @@ def test_puzzles_of_a_batch_may_have_come_as_far_as_they_like(small_csv: Path) -
 
 def test_turns_change_after_their_steps_and_come_round_again() -> None:
     """Whatever noise a restart has: it is added to y and z alone."""
-    model = made(GROUPS.model_copy(update={"turn_steps": 64}))
+    model = made(GROUPS.changed(turn_steps=64))
     assert model.turn(torch.arange(4 * 64)).tolist() == [0] * 64 + [1] * 64 + [2] * 64 + [0] * 64
     start, own = TorchBackend(model).start([None, 5], noise=100.0), model.start(1)
     assert start.steps is not None
@@ -102,13 +102,13 @@ def test_turns_change_after_their_steps_and_come_round_again() -> None:
 
 
 def test_a_step_costs_what_one_networks_does() -> None:
-    one = GROUPS.model_copy(update={"turns": 1})
+    one = GROUPS.changed(turns=1)
     assert forward_cost(GROUPS, TASK.spec) == forward_cost(one, TASK.spec)
     assert parameters(GROUPS, TASK.spec) == 3 * parameters(one, TASK.spec)
 
 
 def test_weights_that_a_run_kept_take_turns(runs: Path, tmp_path: Path, call: Call, small_csv: Path) -> None:
-    names = [str(runs / name) for name in ("b", "a", "a/step-2")]
+    names = [str(runs / name) for name in ("b", "a", "a/update-2")]
     assert call("turns", str(tmp_path / "both"), *names, "--steps", "3").code == 0
     both, members = store.load(str(tmp_path / "both")), [store.load(name) for name in names]
     assert isinstance(both.model, TurnsTRM)
@@ -118,13 +118,13 @@ def test_weights_that_a_run_kept_take_turns(runs: Path, tmp_path: Path, call: Ca
         mine = {key: value for key, value in network.state_dict().items() if not key.startswith("others.")}
         assert mine.keys() == theirs.keys()
         assert all(torch.equal(mine[key], theirs[key]) for key in mine)
-    assert [one["step"] for one in both.about["turns"]] == [2, 6, 2]
+    assert [one["update"] for one in both.about["turns"]] == [2, 6, 2]
     # b and, once, what it came from, of which another is an earlier state.
     assert store.training_seconds(both.about) == store.training_seconds(members[0].about)
     # It is evaluated and solves like any other, at another size too.
     puzzles = load_puzzles(TASK, str(small_csv))
-    done = evaluate(both.model, TASK, puzzles, 9)
-    alone = evaluate(members[0].model, TASK, puzzles, 9)
+    done = evaluate_model(both.model, TASK, puzzles, 9)
+    alone = evaluate_model(members[0].model, TASK, puzzles, 9)
     assert np.array_equal(done.cell[:3], alone.cell[:3])
     assert not np.array_equal(done.cell[3:], alone.cell[3:])
     backend, thinking = TorchBackend(both.model), Thinking(steps=9, restarts=2, noise=0.5)
@@ -136,7 +136,7 @@ def test_weights_that_a_run_kept_take_turns(runs: Path, tmp_path: Path, call: Ca
 
 def test_a_training_that_was_resumed_counts_once(runs: Path) -> None:
     """As another machine or number of threads would have it."""
-    first, last = store.load(str(runs / "a/step-2")).about, store.load(str(runs / "a")).about
+    first, last = store.load(str(runs / "a/update-2")).about, store.load(str(runs / "a")).about
     both = {"turns": [{**first, "threads": 7, "machine": "another", "torch": "older"}, last]}
     assert store.trainings(both) == [last]
     assert store.trainings({"turns": [{**first, "command": "another"}, last]}) == [
@@ -155,7 +155,7 @@ def test_they_are_not_pooled_with_the_first_of_them(runs: Path, tmp_path: Path, 
 
 def test_too_few_steps_for_all_of_them_are_told(runs: Path, tmp_path: Path, call: Call, small_csv: Path) -> None:
     both, puzzle = str(tmp_path / "both"), small_csv.read_text().splitlines()[1].split(",")[1]
-    assert call("turns", both, str(runs / "a"), str(runs / "a/step-2"), "--steps", "40").code == 0
+    assert call("turns", both, str(runs / "a"), str(runs / "a/update-2"), "--steps", "40").code == 0
     evaluation = ["eval", both, "--data", str(small_csv), "--limit", "2", "--steps"]
     solving = ["solve", "sudoku", puzzle, "--weights", both, "--restarts", "0"]
     for arguments, told in (
@@ -172,7 +172,7 @@ def test_too_few_steps_for_all_of_them_are_told(runs: Path, tmp_path: Path, call
 
 def test_how_far_z_moved_does_not_count_the_steps(runs: Path, tmp_path: Path, call: Call, small_csv: Path) -> None:
     """While it is the first one's turn, all is as with that one alone."""
-    assert call("turns", str(tmp_path / "both"), str(runs / "a"), str(runs / "a/step-2")).code == 0
+    assert call("turns", str(tmp_path / "both"), str(runs / "a"), str(runs / "a/update-2")).code == 0
     puzzle = load_puzzles(TASK, str(small_csv)).question[0]
     both, alone = (Solver("sudoku", name, steps=5, restarts=0) for name in (str(tmp_path / "both"), str(runs / "a")))
     text = Sudoku(2, 2).to_line(puzzle)
@@ -207,7 +207,7 @@ def test_what_cannot_take_turns(runs: Path, tmp_path: Path, call: Call, names: l
 def test_they_are_written_over_nothing(runs: Path, tmp_path: Path, call: Call) -> None:
     """The folder comes first, and is easily forgotten."""
     shutil.copytree(runs, tmp_path / "runs")
-    names = [str(tmp_path / "runs" / name) for name in ("a", "b", "a/step-2")]
+    names = [str(tmp_path / "runs" / name) for name in ("a", "b", "a/update-2")]
     before = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
     done = call("turns", *names)
     assert (done.code, "already holds a run" in done.err) == (2, True)
@@ -216,7 +216,7 @@ def test_they_are_written_over_nothing(runs: Path, tmp_path: Path, call: Call) -
 
 def test_what_networks_that_take_turns_cannot_do(runs: Path, tmp_path: Path, call: Call, small_csv: Path) -> None:
     both, out = str(tmp_path / "both"), str(tmp_path / "out")
-    assert call("turns", both, str(runs / "a"), str(runs / "a/step-2")).code == 0
+    assert call("turns", both, str(runs / "a"), str(runs / "a/update-2")).code == 0
     train = ["train", "sudoku-mini", "--procs", "1", "--data", str(small_csv), "--out", out]
     for arguments, message in (
         (["export", both, "--to", f"{out}.onnx"], "export one of them"),
@@ -232,8 +232,8 @@ def test_what_networks_that_take_turns_cannot_do(runs: Path, tmp_path: Path, cal
 
 @pytest.fixture
 def script(call: Call, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs benchmarks/train_sudoku_turns.sh TRAIN.csv OUT and what it is called with; `trm` is the shell's `fake`."""
-    train, path = tmp_path / "train.csv", Path(__file__).parents[2] / "benchmarks/train_sudoku_turns.sh"
+    """Runs scripts/train_search_x2.sh TRAIN.csv OUT and what it is called with; `trm` is the shell's `fake`."""
+    train, path = tmp_path / "train.csv", Path(__file__).parents[2] / "scripts/train_search_x2.sh"
     assert call("data", "sudoku", str(train), "--kind", "minimal", "--rows", "2").code == 0
 
     def start(fake: str, *seeds: str) -> subprocess.CompletedProcess[str]:
@@ -248,7 +248,7 @@ def script(call: Call, tmp_path: Path) -> Callable[..., subprocess.CompletedProc
 
 def test_the_script_that_trains_them(script: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     """With tiny runs in place of its own. Called again, it does nothing again that is done."""
-    small = "--set model.width=8 --set max_steps=2 --set steps=2"
+    small = "--set model.width=8 --set max_steps=2 --set updates=2"
     done = script(f"""
 case "$*" in data*) set -- "$@" --rows 4 ;; *--resume*) ;; train*) set -- "$@" {small} ;; esac
 exec {sys.executable} -m trm "$@"

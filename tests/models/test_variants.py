@@ -60,7 +60,7 @@ def trains(config: RunConfig, csv: Path) -> Trainer:
     trainer = Trainer(config, task, load_puzzles(task, str(csv)), torch.device("cpu"))
     before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
     for _ in range(3):
-        trainer.advance()
+        trainer.update()
     assert trainer.totals.sequences == 3 * config.batch
     for name, p in trainer.model.named_parameters():
         assert p.isfinite().all(), name
@@ -78,8 +78,8 @@ def test_every_ablation_and_option_trains(settings: list[str], small_csv: Path) 
 def test_every_published_preset_trains_at_reduced_size(preset: Preset, small_csv: Path) -> None:
     config = override(preset.config, [*REDUCED, "model.puzzle_ids=1"])
     trainer = trains(config, small_csv)
-    assert trainer.sign_sgd is not None
-    assert trainer.sign_sgd.embedding.table.any()  # it starts at zero
+    assert trainer.stage.sign_sgd is not None
+    assert trainer.stage.sign_sgd.embedding.table.any()  # it starts at zero
     assert preset.command.startswith("trm train ")
     assert all((preset.hardware, preset.time, preset.score))
 
@@ -103,7 +103,7 @@ def run(config: ModelConfig) -> tuple[torch.nn.Module, State]:
 
 
 def test_a_single_state_is_updated_n_plus_one_times() -> None:
-    _, state = run(TINY.model_copy(update={"memory": "single"}))
+    _, state = run(TINY.changed(memory="single"))
     torch.manual_seed(3)
     twin = build(TINY, SPEC).eval()
     question = torch.randint(1, 7, (2, 12))
@@ -116,20 +116,20 @@ def test_a_single_state_is_updated_n_plus_one_times() -> None:
 
 
 def test_scales_of_one_update_are_the_plain_model() -> None:
-    _, plain = run(TINY.model_copy(update={"n": 1}))
-    _, scales = run(TINY.model_copy(update={"n": 1, "memory": "scales"}))
+    _, plain = run(TINY.changed(n=1))
+    _, scales = run(TINY.changed(n=1, memory="scales"))
     torch.testing.assert_close(scales.y, plain.y)
     torch.testing.assert_close(scales.z[:, 0], plain.z)
 
 
 def test_the_one_step_gradient_changes_the_gradient_alone() -> None:
     _, full = run(TINY)
-    _, one = run(TINY.model_copy(update={"gradient": "one_step"}))
+    _, one = run(TINY.changed(gradient="one_step"))
     torch.testing.assert_close(one.y, full.y)
     gradients = []
     for gradient in ("recursion", "one_step"):
         torch.manual_seed(3)
-        model = build(TINY.model_copy(update={"gradient": gradient}), SPEC)
+        model = build(TINY.changed(gradient=gradient), SPEC)
         question = torch.randint(1, 7, (2, 12))
         model(model.start(2), question).logits.square().sum().backward()
         gradients.append(dict(model.named_parameters())["frame.embedding"].grad)
@@ -141,8 +141,8 @@ def test_the_one_step_gradient_changes_the_gradient_alone() -> None:
 
 
 def test_hrm_is_trm_with_two_networks_and_the_one_step_gradient() -> None:
-    hrm, state = run(TINY.model_copy(update={"kind": "hrm"}))
-    trm, same = run(TINY.model_copy(update={"networks": "separate", "gradient": "one_step"}))
+    hrm, state = run(TINY.changed(kind="hrm"))
+    trm, same = run(TINY.changed(networks="separate", gradient="one_step"))
     assert isinstance(hrm, HRM)
     assert hrm.state_dict().keys() == trm.state_dict().keys()
     torch.testing.assert_close(state, same)
@@ -150,7 +150,7 @@ def test_hrm_is_trm_with_two_networks_and_the_one_step_gradient() -> None:
 
 def test_the_direct_model_forgets_its_state() -> None:
     torch.manual_seed(3)
-    model = build(TINY.model_copy(update={"kind": "direct"}), SPEC).eval()
+    model = build(TINY.changed(kind="direct"), SPEC).eval()
     question = torch.randint(1, 7, (2, 12))
     with torch.no_grad():
         first = model(model.start(2), question)
@@ -169,4 +169,4 @@ def test_the_direct_model_forgets_its_state() -> None:
 )
 def test_combinations_without_meaning_are_named(change: dict[str, object], message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        build(TINY.model_copy(update=change), SPEC)
+        build(TINY.changed(**change), SPEC)

@@ -11,7 +11,7 @@ from trm.tasks.sudoku.search import count_solutions
 from trm.tasks.sudoku.task import Sudoku
 
 NINE = Sudoku()
-FRAME = 240  # milliseconds for which the page shows each
+FRAME = 240  # milliseconds for which the page shows each frame
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found: install it, on Debian by `make chromium` as root"),
@@ -46,7 +46,7 @@ def test_a_sudoku_is_solved_in_view(show: Open) -> None:
     assert cells(page) == [*EASY]
     page.keyboard.press("ArrowRight")
     lit = page.locator("#board .lit").count()
-    assert lit == 51  # of every blank cell the model now has an opinion
+    assert lit == 51  # the model now has an answer in every blank cell
     expect(page.locator("#step")).to_have_text("step 1, 51 cells changed")
     assert str(scrubber.get_attribute("aria-valuetext")).startswith("step 1, 51 cells changed, confidence ")
     for _ in range(steps - 1):
@@ -60,7 +60,7 @@ def test_a_sudoku_is_solved_in_view(show: Open) -> None:
 
 
 def test_it_plays_by_itself(show: Open) -> None:
-    page = show("maze", paused=True, reduced_motion="no-preference")  # of which every solution is watched for 6 steps
+    page = show("maze", paused=True, reduced_motion="no-preference")  # every solution takes 6 steps
     step, toggle = page.locator("#step"), page.locator("#toggle")
     page.click("#solve")
     expect(page.locator("#verdict")).to_have_text("Answered after 6 steps …")
@@ -97,14 +97,14 @@ def test_it_can_be_stopped(show: Open) -> None:
         expect(page.locator("#step")).to_contain_text("step 3,")
         wait_until(lambda: solver.let_go(served.queue))
         assert solver.done < 100
-        page.close()  # before it asks a server that is gone
+        page.close()  # so that it sends no request to a server that is gone
 
 
 def test_typing_with_the_keyboard_alone(show: Open) -> None:
     page = show()
     page.click("#clear")
     page.locator("#tab-sudoku").focus()
-    for stop in ("example", "size", "cell"):  # one stop for the whole board
+    for stop in ("example", "size", "cell"):  # the whole board is one tab stop
         page.keyboard.press("Tab")
         focus = page.evaluate("document.activeElement.id || document.activeElement.getAttribute('role')")
         assert focus == ("gridcell" if stop == "cell" else stop)
@@ -126,7 +126,7 @@ def test_digits_that_clash_are_shown_at_their_cells(show: Open) -> None:
     page.locator("#pad").get_by_role("button", name="4").click()
     for row, column in ((2, 3), (2, 8)):
         expect(cell(page, row, column)).to_have_attribute("aria-invalid", "true")
-        assert str(cell(page, row, column).get_attribute("aria-label")).endswith("4 is there more than once in row 2")
+        assert str(cell(page, row, column).get_attribute("aria-label")).endswith("4 occurs more than once in row 2")
     assert page.locator("#board [aria-invalid]").count() == 2
     page.get_by_role("button", name="Row 2, column 3").click()
     assert page.evaluate("document.activeElement.ariaLabel").startswith("row 2, column 3")
@@ -155,7 +155,7 @@ def test_pasted_text(show: Open) -> None:
         "new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true})) }",
         EASY,
     )
-    expect(cell(page, 1, 5)).to_have_attribute("aria-label", "row 1, column 5: 7, given")  # the one that was wrong
+    expect(cell(page, 1, 5)).to_have_attribute("aria-label", "row 1, column 5: 7, given")  # the cell that was wrong
     assert cells(page) == [*EASY]
 
 
@@ -205,7 +205,7 @@ def test_a_maze_drawn_with_the_mouse(show: Open) -> None:
     page.click("#solve")
     expect(page.locator("#verdict")).to_contain_text("Checked: the path is unbroken, keeps to open cells")
     assert page.locator("#board .path").count() == 12  # 4 down, 5 across and 4 up, less the goal
-    # Drawing over it begins anew; a stroke that starts on a wall tears walls down.
+    # Drawing clears the answer; a stroke that starts on a wall removes walls.
     page.get_by_role("button", name="Walls").click()
     drag(page, (4, 3), (3, 3))
     expect(page.locator("#watch")).to_be_hidden()
@@ -263,7 +263,7 @@ def test_a_task_without_weights_says_so(show: Open) -> None:
         expect(page.locator("#solve")).to_be_disabled()
         page.select_option("#example", label="8x8")
         expect(page.locator("#board [role=gridcell]")).to_have_count(64)
-        page.close()  # before it asks a server that is gone
+        page.close()  # so that it sends no request to a server that is gone
 
 
 # The page as a whole
@@ -295,7 +295,7 @@ def test_a_server_that_is_busy_or_gone(show: Open) -> None:
     with page.expect_response("**/api/check"):
         held.pop().continue_()
     page.evaluate("new Promise(requestAnimationFrame)")
-    expect(page.locator("#blame")).to_have_text(busy["message"])  # a check that comes late does not wipe it away
+    expect(page.locator("#blame")).to_have_text(busy["message"])  # a late result of a check does not replace it
     page.unroute("**/api/watch")
     page.route("**/api/watch", lambda route: route.fulfill(status=200, content_type="text/event-stream", body=""))
     page.click("#solve")
@@ -314,7 +314,7 @@ def test_a_server_that_is_busy_or_gone(show: Open) -> None:
 def test_everything_can_be_read_and_has_a_name(show: Open, scheme: str, width: int) -> None:
     page = show(width=width, color_scheme=scheme)
     enter(page, EASY)
-    page.route("**/api/watch", lambda route: shorter(route, steps=1, restarts=0))  # unsure, and with faults
+    page.route("**/api/watch", lambda route: shorter(route, steps=1, restarts=0))  # an uncertain answer with faults
     page.click("#solve")
     expect(page.locator("#verdict")).to_contain_text("solved", ignore_case=True)
     for task in ("sudoku", "maze", "arc"):

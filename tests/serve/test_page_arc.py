@@ -1,4 +1,4 @@
-"""ARC tasks on the page of `trm serve`, in Chromium: looked at, solved, given up."""
+"""ARC tasks on the page of `trm serve`, in Chromium: shown, solved, stopped."""
 
 from __future__ import annotations
 

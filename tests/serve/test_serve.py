@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from serving import EASY, MAZE, PATIENCE, Pathfinder, Served, events, serving, wait_until
 
 import trm
-from trm.inference.defaults import DEFAULT_WEIGHTS
 from trm.models import ModelConfig, build
 from trm.serve import load_solvers
 from trm.serve.checking import answer_faults
 from trm.store.stored import Stored, save_model
+from trm.tasks import find_family
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.search import count_solutions
 from trm.tasks.sudoku.task import Sudoku
@@ -49,7 +49,7 @@ def served(sudoku: trm.Solver) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def client(served: Served) -> Iterator[httpx.Client]:
-    """One connection, for tests that send much."""
+    """One connection, for tests that send many requests."""
     with httpx.Client(base_url=served.url, timeout=60, trust_env=False) as client:
         yield client
 
@@ -57,7 +57,7 @@ def client(served: Served) -> Iterator[httpx.Client]:
 # The page's files
 
 
-def test_the_page_is_whole_and_shut_in(served: Served) -> None:
+def test_the_page_is_complete_and_isolated(served: Served) -> None:
     html = served.get("/")
     assert html.headers["content-type"] == "text/html; charset=utf-8"
     names = re.findall(r'(?:src|href)="(/[^"]+)"', html.text)
@@ -79,7 +79,7 @@ def test_the_page_is_whole_and_shut_in(served: Served) -> None:
     "path", ["/docs", "/static/app.js", "/app.py", "/../app.py", "/..%2fapp.py", "/%2e%2e/app.py", "/api/x"]
 )
 def test_there_is_nothing_else(served: Served, path: str) -> None:
-    with socket.create_connection(("127.0.0.1", served.port)) as line:  # a client would tidy the path
+    with socket.create_connection(("127.0.0.1", served.port)) as line:  # a client would normalise the path
         line.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         answer = b"".join(iter(lambda: line.recv(4096), b"")).decode()
     assert answer.startswith("HTTP/1.1 404")
@@ -132,7 +132,7 @@ def test_sizes_that_weights_do_not_fit_are_not_offered() -> None:
 def test_weights_that_come_to_ship_are_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config, spec = ModelConfig(width=8, n=1, T=1, mixer="local", positions="none", puzzle_ids=0), Maze(5, 5).spec
     save_model(tmp_path, build(config, spec), config, spec, "mine", {})
-    monkeypatch.setitem(DEFAULT_WEIGHTS, "maze", str(tmp_path))
+    monkeypatch.setattr(type(find_family("maze")), "weights", str(tmp_path))
     with serving(load_solvers()) as served:
         tasks = {task["name"]: task for task in served.get("/api/tasks").json()["tasks"]}
         assert (tasks["maze"]["solves"], tasks["maze"]["weights"], tasks["maze"]["sizes"]) == (True, "mine", [])
@@ -168,10 +168,10 @@ def test_watching_tells_what_the_solver_does(served: Served, sudoku: trm.Solver)
     body = {"task": "sudoku", "puzzle": EASY, **SHORT}
     answer = served.post("watch", body)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
-    told = events(answer.text)
-    assert [name for name, _ in told] == ["step"] * 6 + ["answer"]
+    sent = events(answer.text)
+    assert [name for name, _ in sent] == ["step"] * 6 + ["answer"]
     before = np.array(DIGITS)
-    for (_, found), truth in zip(told, sudoku.watch(EASY, **SHORT), strict=False):
+    for (_, found), truth in zip(sent, sudoku.watch(EASY, **SHORT), strict=False):
         assert (found["number"], found["start"], found["valid"]) == (truth.number, truth.start, truth.valid)
         assert found["grid"] == truth.grid.tolist()
         assert found["confidence"] == pytest.approx(truth.confidence, abs=1e-5)
@@ -179,13 +179,13 @@ def test_watching_tells_what_the_solver_does(served: Served, sudoku: trm.Solver)
         changed = {(int(row) + 1, int(column) + 1) for row, column in np.argwhere(before != truth.grid)}
         assert set(map(tuple, found["changed"])) == changed
         before = truth.grid
-    assert told[-1][1] == served.post("solve", body).json()
+    assert sent[-1][1] == served.post("solve", body).json()
 
 
 def test_a_maze(served: Served) -> None:
-    told = events(served.post("watch", {"task": "maze", "puzzle": "\n".join(MAZE)}).text)
-    assert [step["valid"] for name, step in told if name == "step"] == [False, False, False, True]
-    answer = told[-1][1]
+    sent = events(served.post("watch", {"task": "maze", "puzzle": "\n".join(MAZE)}).text)
+    assert [step["valid"] for name, step in sent if name == "step"] == [False, False, False, True]
+    answer = sent[-1][1]
     assert answer["grid"] == ["S#..", "oo#G", "#ooo"]
     assert (answer["solved"], answer["text"]) == (True, "S#..\noo#G\n#ooo")
     half = served.post("solve", {"task": "maze", "puzzle": MAZE, "steps": 2}).json()
@@ -201,7 +201,7 @@ def test_a_large_board_with_few_digits_keeps_its_size(served: Served) -> None:
     )
 
 
-def test_failure_is_told_with_the_cells_that_clash(served: Served) -> None:
+def test_failure_is_reported_with_the_cells_that_clash(served: Served) -> None:
     found = served.post("solve", {"task": "sudoku", "puzzle": "123............4", "steps": 4, "restarts": 0}).json()
     assert (found["solved"], found["valid"], found["steps"]) == (False, False, 4)
     grid = np.array(found["grid"])
@@ -252,7 +252,7 @@ def test_every_cell_at_fault_is_named(client: httpx.Client, grid: list[list[int]
         ("maze", ["SS", ".G"], "more than one S (start): r1c1, r1c2", [(1, 1), (1, 2)]),
         ("maze", ["..", ".G"], "there is no S", []),
         ("maze", ["S#", "#G"], "no path leads from S to G", [(2, 2)]),
-        ("maze", ["S" + "." * 50, "." * 50 + "G"], "2x51 cells are more than are served here: 50x50", []),
+        ("maze", ["S" + "." * 50, "." * 50 + "G"], "2x51 cells are too many; at most 50x50 are accepted", []),
         ("arc", {**ARC, "test": [{"input": [[3, 12]]}]}, "test pair 1, input: row 1, column 2: 12 is no colour", []),
         ("arc", "[", "not JSON", []),
         ("arc", "{}", "no task found", []),
@@ -333,15 +333,15 @@ def test_faults_of_answers() -> None:
 def test_the_snippets_of_the_docs_run(served: Served) -> None:
     text = (Path(__file__).parents[2] / "docs" / "serve.md").read_text(encoding="utf-8")
     snippets = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
-    told = []
+    outputs = []
     for snippet in snippets:
         command = snippet.replace("127.0.0.1:8000", f"127.0.0.1:{served.port}")
         done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
-        told.append(done.stdout)
-    assert json.loads(told[0])["solved"] is True
-    assert [name for name, _ in events(told[1])] == ["step", "answer"]
-    assert json.loads(told[2])["faults"][0]["message"] == "1 is there more than once in row 1 and box 1"
+        outputs.append(done.stdout)
+    assert json.loads(outputs[0])["solved"] is True
+    assert [name for name, _ in events(outputs[1])] == ["step", "answer"]
+    assert json.loads(outputs[2])["faults"][0]["message"] == "1 occurs more than once in row 1 and box 1"
     (python,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     scope: dict[str, Any] = {}
     exec(python, scope)
-    assert scope["app"].state.queue.most == 5
+    assert scope["app"].state.queue.capacity == 5

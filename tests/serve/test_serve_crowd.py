@@ -1,4 +1,4 @@
-"""`trm serve` and many at once: places, a crowd, clients that hang up or do not read, memory."""
+"""`trm serve` and many clients: the queue, clients that disconnect or do not read, failures, memory."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from serving import MAZE, PATIENCE, Gated, Pathfinder, Served, events, serving, 
 from trm.errors import TrmError
 from trm.inference.solver import Step
 from trm.serve import Limits
-from trm.serve.limits import Queue, Worked
+from trm.serve.limits import Queue, WorkResponse
 
 ASKED = {"task": "maze", "puzzle": MAZE}
 
 
-def test_who_finds_no_place_is_told_when_to_come_back() -> None:
+def test_a_full_queue_refuses_with_the_time_to_retry() -> None:
     solver = Gated(2)
     answers: list[httpx.Response] = []
     with serving({"maze": solver}, Limits(workers=1, waiting=1)) as served:
@@ -46,7 +46,7 @@ def test_who_finds_no_place_is_told_when_to_come_back() -> None:
         refused = served.post("watch", ASKED)
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "2")
         assert refused.json()["message"] == "the server is busy with 2 puzzles; try again in 2 seconds"
-        assert served.get("/api/tasks").status_code == 200  # everything else goes on
+        assert served.get("/api/tasks").status_code == 200  # other requests are still answered
         assert served.post("check", ASKED).json()["ok"] is True
         solver.let(8)
         for thread in threads:
@@ -56,29 +56,29 @@ def test_who_finds_no_place_is_told_when_to_come_back() -> None:
 
 
 @pytest.mark.parametrize("path", ["solve", "watch"])
-def test_who_hangs_up_stops_the_thinking_and_frees_the_place(path: str) -> None:
+def test_a_client_that_disconnects_stops_the_work_and_frees_the_place(path: str) -> None:
     solver = Gated(1000)
     with serving({"maze": solver}, Limits(workers=1, waiting=1)) as served:
         with asking(served, path) as thinking:
             wait_until(lambda: served.queue.inside == 1)
             with asking(served, path):
                 wait_until(lambda: served.queue.inside == 2)
-            wait_until(lambda: served.queue.inside == 1)  # whoever waits may leave, too
+            wait_until(lambda: served.queue.inside == 1)  # a waiting client may disconnect, too
             solver.let()
-            told = b""
-            while path == "watch" and b"event: step" not in told:
-                told += thinking.recv(4096)
+            received = b""
+            while path == "watch" and b"event: step" not in received:
+                received += thinking.recv(4096)
             wait_until(lambda: solver.done == 1)
         wait_until(lambda: solver.let_go(served.queue))
         assert solver.done < 100
-        assert not served.queue.turn.locked()
+        assert not served.queue.worker.locked()
         solver.count = 4
         solver.let(4)
         assert served.post("solve", ASKED).json()["solved"] is True
 
 
 def test_a_crowd() -> None:
-    """200 at once: as many as there are places for are answered, and all others told to come again."""
+    """200 requests at once: those that get a place are answered, and all others are refused with Retry-After."""
     solver, places = Gated(2), Limits().workers + Limits().waiting
     with serving({"maze": solver}) as served, ExitStack() as stack:
         lines = [stack.enter_context(asking(served, "solve")) for _ in range(200)]
@@ -92,7 +92,7 @@ def test_a_crowd() -> None:
 
 
 def test_nothing_is_kept() -> None:
-    """Memory is flat while some get answers, some are refused and some hang up mid-stream."""
+    """Memory does not grow while requests are answered, refused and cut off in the middle of a stream."""
     bodies = [{**ASKED, "steps": 3}, {**ASKED, "steps": "3"}, {"task": "maze", "puzzle": ["S"]}]
     with serving({"maze": Pathfinder(1000)}) as served:
 
@@ -112,12 +112,12 @@ def test_nothing_is_kept() -> None:
             seen = [memory() for _ in range(4)]
         finally:
             tracemalloc.stop()
-    # Bytes that the last rounds, of 40 requests each, added. What is kept of requests adds to every one of them.
+    # Bytes added by each of the last rounds of 40 requests. Anything kept per request would add to all of them.
     assert min(after - before for before, after in pairwise(seen[1:])) < 2000, seen
 
 
 def asking(served: Served, path: str, asked: object = ASKED) -> socket.socket:
-    """A connection that has asked about the maze, or something else; it is not kept, and neither is a timer for it."""
+    """A connection on which a request has been sent. Neither it nor a timer for it is kept alive."""
     body = json.dumps(asked).encode()
     line = socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE)
     line.sendall(f"POST /api/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode())
@@ -128,10 +128,10 @@ def asking(served: Served, path: str, asked: object = ASKED) -> socket.socket:
 @pytest.mark.parametrize(
     ("reads", "bodies"), [(False, [None, b"a"]), (True, [None, b"a", b"no answer within 7 secon"])]
 )
-def test_who_does_not_read_loses_the_place_and_who_does_is_told(
+def test_a_client_that_does_not_read_loses_its_place_and_one_that_reads_gets_the_error(
     monkeypatch: pytest.MonkeyPatch, reads: bool, bodies: list[Any]
 ) -> None:
-    """Time is over while the first part is sent."""
+    """The time limit passes while the first part is sent."""
     queue = Queue(1, 0)
     sent: list[Any] = []
     clocks: list[anyio.CancelScope] = []
@@ -153,16 +153,16 @@ def test_who_does_not_read_loses_the_place_and_who_does_is_told(
 
     monkeypatch.setattr(anyio, "move_on_after", move_on_after)
     parts = (part for part in (b"a", b"b"))
-    worked = Worked(queue, parts, "text/plain", 7, lambda error: str(error).encode()[:24])
+    worked = WorkResponse(queue, parts, "text/plain", 7, lambda error: str(error).encode()[:24])
     anyio.run(worked, {"type": "http"}, never, send)
     assert [message.get("body") for message in sent] == bodies
     assert sent[-1]["more_body"] is not reads
     assert queue.inside == 0
-    assert not queue.turn.locked()
+    assert not queue.worker.locked()
 
 
-def test_who_hangs_up_leaves_nothing_running() -> None:
-    """The thinking is closed at once, not whenever it is collected."""
+def test_nothing_runs_on_after_a_disconnect() -> None:
+    """The generator is closed at once, not when it is garbage-collected."""
     ended: list[bool] = []
 
     def thinking() -> Generator[bytes, None, None]:
@@ -180,12 +180,12 @@ def test_who_hangs_up_leaves_nothing_running() -> None:
 
     parts = thinking()
     next(parts)
-    anyio.run(Worked(Queue(1, 0), parts, "text/plain", seconds=7), {"type": "http"}, gone, send)
+    anyio.run(WorkResponse(Queue(1, 0), parts, "text/plain", seconds=7), {"type": "http"}, gone, send)
     assert ended == [True]
 
 
 class Failing(Pathfinder):
-    """Fails after so many steps, for a reason that can be told."""
+    """Fails after some steps, with a TrmError."""
 
     def __init__(self, after: int) -> None:
         super().__init__()
@@ -205,29 +205,29 @@ def test_work_that_fails_before_anything_was_sent_is_refused(path: str, after: i
         wait_until(lambda: served.queue.inside == 0)
 
 
-def test_work_that_fails_while_it_is_watched_is_told() -> None:
+def test_work_that_fails_while_it_is_watched_is_reported() -> None:
     with serving({"maze": Failing(2)}) as served:
-        told = events(served.post("watch", ASKED).text)
-    assert [name for name, _ in told] == ["step", "step", "problem"]
-    assert told[-1][1] == {"message": "no memory is left; try again later", "faults": []}
+        sent = events(served.post("watch", ASKED).text)
+    assert [name for name, _ in sent] == ["step", "step", "problem"]
+    assert sent[-1][1] == {"message": "no memory is left; try again later", "faults": []}
 
 
 @pytest.mark.parametrize("path", ["solve", "watch"])
 def test_work_that_takes_too_long_is_refused(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trm.serve.app.PATIENCE", -30)  # besides the 30 seconds of thinking
+    monkeypatch.setattr("trm.serve.app.GRACE", -30)  # cancels the time limit of 30 seconds
     with serving({"maze": Pathfinder()}) as served:
         answer = served.post(path, ASKED)
     assert answer.status_code == 503
     assert answer.json() == {"message": "no answer within 0 seconds; try again later", "faults": []}
 
 
-def test_a_fault_of_ours_is_told_and_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_the_server_is_reported_and_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving({"maze": Pathfinder()}) as served:
         with monkeypatch.context() as patch:
             patch.setattr(Pathfinder, "watch", lambda *_, **__: (1 / 0 for _ in "x"))
             answer = served.post("solve", ASKED)
         assert answer.status_code == 500
-        assert answer.json() == {"message": "a fault of the server's; its log says more", "faults": []}
+        assert answer.json() == {"message": "internal error of the server; see its log", "faults": []}
         wait_until(lambda: served.queue.inside == 0)
         assert served.post("solve", ASKED).json()["solved"] is True
 

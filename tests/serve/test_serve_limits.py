@@ -1,4 +1,4 @@
-"""`trm serve` against bad bodies and other websites; its description, and the command."""
+"""`trm serve`: malformed bodies, other websites, limits, the OpenAPI document, and the command."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def served() -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def client(served: Served) -> Iterator[httpx.Client]:
-    """One connection, for tests that send much."""
+    """One connection, for tests that send many requests."""
     with httpx.Client(base_url=served.url, **ASKING) as client:
         yield client
 
 
-# Bodies that are none
+# Malformed bodies
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ MALFORMED = st.binary(max_size=60) | st.one_of(
 
 @pytest.fixture(scope="module")
 def ask() -> Iterator[Callable[[str, bytes, str], tuple[int, Any]]]:
-    """The application without a server around it, for tests that ask much: path, body, its type -> status, JSON."""
+    """The application without a server, for tests with many requests: path, body, media type -> status, JSON."""
     app = create_app({"maze": Pathfinder()})
 
     async def asked(path: str, body: bytes, kind: str) -> tuple[int, Any]:
@@ -158,7 +158,7 @@ def test_json_that_is_meant_to_hurt(client: httpx.Client, body: bytes) -> None:
 
 
 def raw(port: int, sent: bytes) -> str:
-    """What comes back when this is sent, and then nothing."""
+    """The response to these bytes, after which nothing more is sent."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as line:
         line.sendall(sent)
         return b"".join(iter(lambda: line.recv(65536), b"")).decode()
@@ -188,7 +188,7 @@ def test_faults_of_a_maze_that_is_too_large_are_not_counted(served: Served, puzz
     assert 0 < len(found["message"]) < 200
 
 
-def test_of_many_faults_the_first_are_told(served: Served) -> None:
+def test_of_many_faults_the_first_are_reported(served: Served) -> None:
     bad = {"task": "maze", "puzzle": ["x" * 50] * 50}
     found = served.post("check", bad).json()
     assert [(fault["row"], fault["column"]) for fault in found["faults"]] == [
@@ -205,8 +205,8 @@ def test_of_many_faults_the_first_are_told(served: Served) -> None:
     ("demonstrations", "tests", "message"),
     [
         (30, 10, ""),
-        (31, 10, "31 demonstrations are more than are served here: 30"),
-        (30, 11, "11 tests are more than are served here: 10"),
+        (31, 10, "there are 31 demonstrations in this task; at most 30 are accepted"),
+        (30, 11, "there are 11 tests in this task; at most 10 are accepted"),
     ],
 )
 def test_arc_tasks_of_many_pairs(served: Served, demonstrations: int, tests: int, message: str) -> None:
@@ -259,18 +259,19 @@ def test_a_link_from_another_website_opens_the_page(served: Served) -> None:
     assert served.get("/", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
 
 
-# The description, and the command
+# The OpenAPI document, and the command
 
 
 def test_the_description_is_kept(served: Served) -> None:
-    """schemathesis makes requests that fit the description and requests that do not, and looks at every answer."""
-    # 422 is for a puzzle that is as described and yet none.
+    """schemathesis makes requests that fit the OpenAPI document and requests that do not, and checks all responses."""
+    # 422 is for a puzzle that has the described form but cannot be used.
     checks = ChecksConfig.from_dict({"positive_data_acceptance": {"expected-statuses": ["2xx", "422", "5xx"]}})
     schema = schemathesis.openapi.from_url(f"{served.url}/api/openapi.json")
     schema.config.checks = checks
     operations: list[Any] = [found.ok() for found in schema.get_all_operations()]  # type: ignore[union-attr]
     posts = [operation for operation in operations if operation.method == "post"]
     assert (len(operations), len(posts)) == (5, 3)
+    assert {"Answer", "Step", "Progress", "Problem"} <= schema.raw_schema["components"]["schemas"].keys()
     fit, unfit = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
     for operation, mode in [(one, fit) for one in operations] + [(one, unfit) for one in posts]:
 
@@ -316,7 +317,7 @@ def test_weights_that_cannot_be_served(call: Call, arguments: list[str], message
 def test_hosts_that_are_none(call: Call, host: str) -> None:
     done = call("serve", "--host", host)
     assert (done.code, done.out) == (2, "")
-    assert done.err == f"trm: cannot listen at {host}:8000: this is no name of a host; try another --host\n"
+    assert done.err == f"trm: cannot listen at {host}:8000: this is not a host name; try another --host\n"
 
 
 def test_packages_that_are_missing(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

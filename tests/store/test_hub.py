@@ -1,4 +1,4 @@
-"""Downloading puzzles, from a local server that answers as the hub does."""
+"""Downloads from a local server that answers as the hub does."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(ThreadingHTTPServer):
-    """Serves `files`, name -> content, as the repository `place`; anything else is not found, in the hub's words."""
+    """Serves `files`, name -> content, as the repository `place`. Any other request gets the hub's 'not found'."""
 
     daemon_threads = True
 
@@ -41,7 +41,7 @@ class Hub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files = files
         self.place = f"datasets/{REPO}"
-        self.status = 0  # answer everything with this, if not 0
+        self.status = 0  # if not 0, the status of every response
         self.got: list[str] = []  # names that were downloaded
 
     @property
@@ -85,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Not into the tests' output."""
+        """Print nothing."""
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_a_seed_decides_which_rows(served: Hub, small_csv: Path) -> None:
     assert (first.question != other.question).any()
     assert {row.tobytes() for row in first.question} <= everything
     assert TASK.valid(first.question, first.answer).all()
-    assert served.got == ["train.csv"]  # then it was in the cache
+    assert served.got == ["train.csv"]  # from the second time on it was in the cache
 
 
 def test_more_rows_than_there_are_gives_all_in_their_order(served: Hub, small_csv: Path) -> None:
@@ -135,7 +135,7 @@ def test_mazes_come_from_a_set_of_their_own(served: Hub) -> None:
     write = Maze().to_line
     rows = [f"hard,{write(q)},{write(a)},110\n" for q, a in zip(mazes.question[:12], mazes.answer[:12], strict=True)]
     served.files["train.csv"] = "".join(["source,question,answer,rating\n", *rows]).encode()
-    run = PRESETS["maze"].config.model_copy(update={"limit": 5})
+    run = PRESETS["maze"].config.changed(limit=5)
     puzzles = training_set(run, Maze())
     np.testing.assert_array_equal(puzzles.question, mazes.question[:5])
     np.testing.assert_array_equal(puzzles.answer, mazes.answer[:5])
@@ -168,15 +168,15 @@ def test_the_cache_serves_when_the_hub_does_not(served: Hub) -> None:
     np.testing.assert_array_equal(hub.download(TASK).question, before.question)
 
 
-def test_what_is_missing_is_said(served: Hub) -> None:
+def test_what_is_missing_is_named(served: Hub) -> None:
     fails(f"train.txt of dataset {REPO}: there is no such file", file="train.txt")
     fails("dataset nobody/nothing: there is no such dataset", repo="nobody/nothing")
     fails("dataset a b c", repo="a b c")
 
 
-def test_an_unreachable_hub_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_hub_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = Hub({})
-    server.server_close()  # nobody listens on its port now
+    server.server_close()  # nothing listens on its port now
     monkeypatch.setenv("HF_ENDPOINT", server.url)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -185,13 +185,13 @@ def test_an_unreachable_hub_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     close_session()
 
 
-def test_a_hub_in_trouble_is_said(served: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_hub_is_reported(served: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     served.status = 503
     fails("cannot be reached and the file is not in the cache")
 
 
-def test_without_the_extra_the_way_to_get_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     fails("pip install 'trm[hub]'")
 
@@ -210,7 +210,7 @@ def test_without_the_extra_the_way_to_get_it_is_said(monkeypatch: pytest.MonkeyP
         (b"<html>\n<body>Sign in</body>\n", "train.csv"),
     ],
 )
-def test_a_malformed_file_is_said_with_its_line(served: Hub, content: bytes, message: str) -> None:
+def test_a_malformed_file_is_reported_with_its_line(served: Hub, content: bytes, message: str) -> None:
     served.files["train.csv"] = content
     fails(message)
     fails(f"dataset {REPO}, train.csv: ")
@@ -232,7 +232,9 @@ def test_a_model_of_the_hub_loads_by_its_name(served: Hub, tmp_path: Path) -> No
         trm.load(str(tmp_path / "none/here"))
 
 
-def test_where_runs_go_is_no_name_of_the_hubs(served: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_of_runs_is_never_taken_for_an_owner_on_the_hub(
+    served: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match="no model 'runs/mine': give the folder of a training run"):
         trm.load("runs/mine")

@@ -1,4 +1,4 @@
-"""Published checkpoints in and out, and the sizes of the published models."""
+"""Import and export of published checkpoints, and the sizes of the published models."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MODELS = {
 
 
 def tensors(config: ModelConfig, spec: Spec, seed: int = 0) -> dict[str, Tensor]:
-    """A state dict of ours with a number of its own in every place."""
+    """A state dict of ours with random values."""
     state = build(config, spec).state_dict()
     generator = torch.Generator().manual_seed(seed)
     return {name: torch.randn(value.shape, generator=generator) for name, value in state.items()}
@@ -46,7 +46,7 @@ def tensors(config: ModelConfig, spec: Spec, seed: int = 0) -> dict[str, Tensor]
 @pytest.mark.parametrize("prefix", ["", "model.inner.", "_orig_mod.model.inner."])
 @pytest.mark.parametrize("change", MODELS.values(), ids=MODELS)
 def test_import_and_export_are_inverse(change: dict[str, object], prefix: str) -> None:
-    config = SMALL.model_copy(update=change)
+    config = SMALL.changed(**change)
     state = tensors(config, SPEC)
     published = to_published(config, state, prefix)
     given = {"heads": config.heads, "T": config.T, "n": config.n, "puzzle_tokens": config.puzzle_tokens}
@@ -60,7 +60,7 @@ def test_import_and_export_are_inverse(change: dict[str, object], prefix: str) -
 
 
 def test_what_is_not_in_the_tensors_is_named() -> None:
-    config = SMALL.model_copy(update={"heads": 8, "width": 64, "puzzle_tokens": 16, "T": 3, "n": 4})
+    config = SMALL.changed(heads=8, width=64, puzzle_tokens=16, T=3, n=4)
     result = from_published(to_published(config, tensors(config, SPEC)), SPEC)
     usual = {"heads": 8, "T": 3, "n": 4, "positions": "rope", "puzzle_tokens": 16, "max_steps": 16}
     assert result.assumed == usual
@@ -90,7 +90,7 @@ LAYER = "L_level.layers.1.mlp.down_proj.weight"
             torch.zeros(1),
             "tensor extra.weight is (1,); the other tensors and the settings imply no such",
         ),
-        ("inner.H_init", torch.zeros(32), "tensor H_init is there twice"),
+        ("inner.H_init", torch.zeros(32), "tensor H_init occurs twice"),
         ("H_init", torch.zeros(32, dtype=torch.int64), "tensor H_init holds int64, not weights"),
         ("L_level.layers.0.mlp.down_proj.weight", torch.zeros(32, 100), "tensor L_level.layers.0.mlp.gate_up_proj"),
         ("puzzle_emb.weights", torch.zeros(5, 97), "does not fit in 3 puzzle_tokens of width 32"),
@@ -117,13 +117,13 @@ def test_settings_that_make_no_sense_are_refused() -> None:
     for steps in ("1.5", 0):
         with pytest.raises(BadInput, match="max_steps must be a whole number, 1 or more"):
             from_published(published, SPEC, heads=2, max_steps=steps)
-    with pytest.raises(BadInput, match="7 tokens, as no published task"):
+    with pytest.raises(BadInput, match="has 7 tokens, and published tasks have 11"):
         from_published(published)
 
 
 @pytest.mark.parametrize("change", [{"kind": "direct"}, {"memory": "single"}, {"networks": "separate"}])
 def test_what_was_never_published_is_not_exported(change: dict[str, str]) -> None:
-    config = SMALL.model_copy(update=change)
+    config = SMALL.changed(**change)
     with pytest.raises(BadInput, match="the published code has no model of"):
         to_published(config, tensors(config, SPEC))
 
@@ -197,7 +197,7 @@ def test_other_files_are_one_line(
     "change", [{"kind": "hrm"}, {"kind": "direct"}, {"memory": "scales"}, {"networks": "separate"}]
 )
 def test_our_format_keeps_every_kind(change: dict[str, str], tmp_path: Path) -> None:
-    config = SMALL.model_copy(update=change)
+    config = SMALL.changed(**change)
     model = build(config, SPEC).eval()
     store.save_model(tmp_path, model, config, SPEC, "kind", {})
     loaded = store.load(str(tmp_path)).model
@@ -207,7 +207,7 @@ def test_our_format_keeps_every_kind(change: dict[str, str], tmp_path: Path) -> 
     assert json.loads((tmp_path / "config.json").read_text())["model"] == config.model_dump()
 
 
-# Weights and biases, token embedding and heads included, puzzle embeddings not: as the papers count.
+# Counted as in the papers: weights, biases, token embedding and heads, but not puzzle embeddings.
 @pytest.mark.parametrize(
     ("preset", "count", "published"),
     [

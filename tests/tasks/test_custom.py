@@ -1,4 +1,4 @@
-"""Tasks of the user's own: their rules and symmetries, and that a run's folder is all that one needs later."""
+"""Custom tasks: their rules and symmetries, and that a run's folder holds all that is needed later."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from hypothesis import strategies as st
 
 import trm
 from trm.errors import BadInput
-from trm.tasks import TASKS, get_task
-from trm.tasks.base import accepted, checkable
+from trm.tasks import get_task
+from trm.tasks.base import accepted
+from trm.tasks.custom.family import FAMILY as CUSTOM
 from trm.tasks.custom.structure import Structure, read_structure
 from trm.tasks.custom.task import Custom
-from trm.training.custom import ATTENTION, custom_run, suited
 from trm.training.datasets import task_of
-from trm.training.presets import GROUPS, LOCAL, PRESETS
+from trm.training.presets import PRESETS, custom_run
+from trm.training.presets.base import GROUPS, LOCAL
+from trm.training.presets.custom import ATTENTION, suited
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "latin"
 RULES = {"groups": [["rows", "columns"]], "blank": 0, "interchangeable": True}
@@ -39,27 +41,24 @@ ARGUMENTS += ["--set", "batch=4", "--set", "micro=0", "--set", "max_steps=2", "-
 
 @pytest.fixture(autouse=True)
 def _registry() -> Iterator[None]:
-    """What a test registers, by loading a model, is gone after it."""
-    before = dict(TASKS)
+    """Tasks that a test registers, by loading a model, are forgotten after it."""
     yield
-    TASKS.clear()
-    TASKS.update(before)
+    forget()
 
 
 def forget() -> None:
-    """As if this were another process, which knows of no custom task."""
-    for name in [name for name in TASKS if name.startswith("custom")]:
-        del TASKS[name]
+    """Forget all custom tasks, as if this were a new process."""
+    CUSTOM.tasks.clear()
 
 
 def squares(count: int, seed: int = 0) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Latin squares of side 3 with some cells hidden, and whole."""
+    """Latin squares of side 3: with some cells hidden, and complete."""
     rng = np.random.default_rng(seed)
     answer = np.array([(1 + rng.permutation(3))[SQUARE[rng.permutation(3)] - 1] for _ in range(count)])
     return np.where(rng.random(answer.shape) < 0.4, 0, answer), answer
 
 
-# -- the task ----------------------------------------------------------------------------------------------------------
+# The task
 
 CELLS = st.lists(st.integers(0, 3), min_size=6, max_size=6)
 GROUP = st.lists(st.integers(0, 5), min_size=1, max_size=3, unique=True)
@@ -91,7 +90,7 @@ def test_valid_by_brute_force(
         fault = task.fault(tokens[0], answer)
         assert (fault is None) == good
         assert fault is None or "\n" not in fault
-    assert checkable(task) == bool(kinds)
+    assert task.checkable == bool(kinds)
 
 
 def test_faults_in_words() -> None:
@@ -136,8 +135,8 @@ def test_a_number_is_a_whole_row_where_there_is_one_column() -> None:
 @pytest.mark.parametrize(
     ("grid", "words"),
     [
-        ([[1, 2, 3]], "a grid of 3x3 numbers is wanted"),
-        ([[1, 2, 3], [2, 3, 1], [3, 1, 4]], "grid: r3c3 is 4, which is none of the task's numbers (0, 1, 2, 3)"),
+        ([[1, 2, 3]], "expected a grid of 3x3 numbers, not one of shape (1, 3)"),
+        ([[1, 2, 3], [2, 3, 1], [3, 1, 4]], "grid: r3c3 is 4, which is not one of the task's numbers (0, 1, 2, 3)"),
         ([[1, 2, 3], [2, 3, 1], [3, 1, -1]], "grid: r3c3 is -1"),
         ([[1, 1, 0], [0, 0, 0], [0, 0, 0]], "grid, question: r1c1 and r1c2 of group 1 are both 1"),
     ],
@@ -185,7 +184,7 @@ def test_a_name_says_which_task_it_is() -> None:
     assert Custom(LATIN).spec.name == "custom-3x3-759add2d"  # stored models are found by it
 
 
-# -- runs --------------------------------------------------------------------------------------------------------------
+# Runs
 
 
 @pytest.mark.parametrize(
@@ -221,7 +220,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_is_all_one_needs(files: Path, tmp_path: Path, call: Call) -> None:
     data, run = str(files / "latin.npz"), str(tmp_path / "run")
     structure = ["--structure", str(files / "latin.json")]
-    asked = ("train", "custom", "--data", data, *structure, "--steps", "2", "--out", run, *ARGUMENTS)
+    asked = ("train", "custom", "--data", data, *structure, "--updates", "2", "--out", run, *ARGUMENTS)
     asked += ("--set", "stages=custom:0.5:3:2")
     refused = call(*asked, "--set", "check_every=1")
     assert refused.code == 2
@@ -251,7 +250,7 @@ def test_a_run_is_all_one_needs(files: Path, tmp_path: Path, call: Call) -> None
     assert call("eval", run).err == (
         f"trm: task {solver.task!r} has no embedded puzzles; give a file with --data PATH\n"
     )
-    assert "grids of 4x5, and this task has 3x3" in call("eval", run, "--data", str(files / "rule.npz")).err
+    assert "grids of 4x5, but this task has 3x3" in call("eval", run, "--data", str(files / "rule.npz")).err
     assert call("train", "custom", "--out", run, "--resume", "--procs", "1").code == 0  # already at its end
     assert "was trained for custom, not for sudoku" in call("solve", "sudoku", "." * 16, "--weights", run).err
     assert "was trained for sudoku, not for custom" in call("solve", "custom", "1", "--weights", "sudoku-mini").err
@@ -260,7 +259,7 @@ def test_a_run_is_all_one_needs(files: Path, tmp_path: Path, call: Call) -> None
 def test_a_task_without_rules_is_answered_by_belief(files: Path, tmp_path: Path, call: Call) -> None:
     data, run = str(files / "rule.npz"), str(tmp_path / "run")
     structure = ["--structure", str(files / "near.json")]
-    done = call("train", "custom", "--data", data, *structure, "--steps", "2", "--out", run, *ARGUMENTS)
+    done = call("train", "custom", "--data", data, *structure, "--updates", "2", "--out", run, *ARGUMENTS)
     assert done.code == 0, done.err
     assert json.loads(Path(run, "config.json").read_text())["model"]["mixer"] == "local"
     solver = trm.Solver("custom", run, steps=3)
@@ -279,7 +278,7 @@ def test_a_task_without_rules_is_answered_by_belief(files: Path, tmp_path: Path,
 
 
 def test_attention_where_nothing_is_declared(files: Path, call: Call, tmp_path: Path) -> None:
-    changes = ["--set", "model.heads=2", "--steps", "1", "--out", str(tmp_path / "run")]
+    changes = ["--set", "model.heads=2", "--updates", "1", "--out", str(tmp_path / "run")]
     done = call("train", "custom", "--data", str(files / "rule.npz"), *ARGUMENTS, *changes)
     assert done.code == 0, done.err
     model = trm.load(str(tmp_path / "run")).model
@@ -319,11 +318,11 @@ def test_the_structure_in_the_docs(tmp_path: Path) -> None:
     assert (structure.blank, len(structure.symbols)) == (0, 7)
 
 
-# -- the example -------------------------------------------------------------------------------------------------------
+# The example
 
 
 def completions(square: npt.NDArray[Any]) -> int:
-    """Of a Latin square, counted row by row over which digits are still to be put into each column."""
+    """How many completions a Latin square has, counted row by row by the digits that each column still lacks."""
     digits = frozenset(range(1, 8))
     states = {tuple(digits - set(column) for column in square.T.tolist()): 1}
     for row in square.tolist():

@@ -1,4 +1,4 @@
-"""Tasks of the user's own: what their files may say, and what is said of files that are malformed."""
+"""Custom tasks: what their files may hold, and what malformed files are told."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CSV = "question,answer\n1 2 3 2 3 1 3 1 .,1 2 3 2 3 1 3 1 2\n120000000,123231312
 
 
 def questions(count: int, seed: int = 0) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Latin squares of side 3 with some cells hidden, and whole."""
+    """Latin squares of side 3: with some cells hidden, and complete."""
     rng = np.random.default_rng(seed)
     answer = np.array([(1 + rng.permutation(3))[SQUARE[rng.permutation(3)] - 1] for _ in range(count)])
     return np.where(rng.random(answer.shape) < 0.4, 0, answer), answer
@@ -40,7 +40,7 @@ def save(path: Path, **arrays: Any) -> str:
     return str(path)
 
 
-# -- the structure -----------------------------------------------------------------------------------------------------
+# The structure
 
 
 def test_toml_and_json_say_the_same(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_groups_written_out_are_the_same_groups() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"size": [3, 3]}, "size: is no key of a structure; there are shape, values, blank, interchangeable, neighb"),
+        ({"size": [3, 3]}, "size: is not a key of a structure; the keys are shape, values, blank, interchangeable, "),
         ([], "input should be a valid dictionary"),
         ({"shape": [3]}, "shape: a shape is [rows, columns]"),
         ({"shape": [3, 0]}, "shape[1]: input should be greater than or equal to 1"),
@@ -73,14 +73,14 @@ def test_groups_written_out_are_the_same_groups() -> None:
         ({"values": [1, -1]}, "values[1]: input should be greater than or equal to 0"),
         ({"values": [1, 1.5]}, "values[1]: input should be a valid integer"),
         ({"values": [True, 2]}, "values[0]: input should be a valid integer"),
-        ({"values": [1, 1]}, "values: a number is there twice"),
+        ({"values": [1, 1]}, "values: a number occurs twice"),
         ({"values": list(range(256))}, "values: tuple should have at most 255 items"),
         ({"blank": -1}, "blank: input should be greater than or equal to 0"),
         ({"blank": 10**9}, "blank: input should be less than or equal to 999999999"),
         ({"blank": 4, "values": [1, 2]}, "the blank, 4, is not among the values"),
         ({"interchangeable": 1}, "interchangeable: input should be a valid boolean"),
         ({"interchangeable": True}, "interchangeable numbers need a blank"),
-        ({"interchangeable": True, "blank": 0, "values": [0, 1]}, "there are no two interchangeable numbers"),
+        ({"interchangeable": True, "blank": 0, "values": [0, 1]}, "at least two numbers must be interchangeable"),
         ({"neighbours": 8}, "neighbours: input should be 4"),
         ({"neighbours": 4, "blank": 0, "interchangeable": True, "groups": [["rows"]]}, "declare one of them"),
         ({"groups": ["rows"]}, "groups[0]: input should be a valid tuple"),
@@ -90,8 +90,8 @@ def test_groups_written_out_are_the_same_groups() -> None:
         ({"groups": [[[0, True]]]}, "groups[0][0]: a group is"),
         ({"groups": [[[0, -1]]]}, "groups[0][0]: a group is"),
         ({"groups": [["rows", [0, 1, 0]]]}, "groups[0][1]: a cell is in this group twice"),
-        ({"shape": [2, 2], "groups": [["rows", [1, 4]]]}, "group 3 names cell 4, which is none of the cells of 2x2"),
-        ({"shape": [3, 3], "values": [1, 2], "groups": [["rows"]]}, "group 1 has 3 cells, and there are only 2"),
+        ({"shape": [2, 2], "groups": [["rows", [1, 4]]]}, "group 3 names cell 4, but a board of 2x2 has cells 0 to 3"),
+        ({"shape": [3, 3], "values": [1, 2], "groups": [["rows"]]}, "group 1 has 3 cells, but there are only 2"),
         ({"shape": [1, 2], "values": [0, 1], "blank": 0, "groups": [["rows"]]}, "there are only 1 different numbers"),
     ],
 )
@@ -135,7 +135,7 @@ def test_any_structure_is_one_or_one_line_of_complaint(value: Any, key: str) -> 
             assert all(0 <= cell < structure.shape[0] * structure.shape[1] for cell in cells)
 
 
-# -- the data ----------------------------------------------------------------------------------------------------------
+# The data
 
 
 def test_csv_and_npz_hold_the_same(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_any_numbers_will_do(tmp_path: Path) -> None:
     assert (structure.shape, structure.values) == ((1, 2), (5, 9, 700, 123_456_789))
     task = Custom(structure)
     assert (task.spec.vocab, task.spec.first_symbol, task.spec.groups) == (5, 5, ())
-    puzzles = task.load(path)
+    puzzles = task.read_file(path)
     np.testing.assert_array_equal(puzzles.question, [[3, 1], [1, 2]])
     np.testing.assert_array_equal(puzzles.answer, [[2, 2], [4, 1]])
     marked = Custom(defined(path, Structure(blank=9)))
@@ -178,16 +178,19 @@ def bad_archives(folder: Path) -> Iterator[tuple[str, str]]:
     yield save(folder / "h.npz", question=good * 10**9, answer=good), "r1c3 is 3000000000, which is too large"
     ragged = np.array([[1], [2, 3]], object)
     np.savez(folder / "i.npz", question=ragged, answer=ragged)
-    yield str(folder / "i.npz"), "or a damaged one: Object arrays cannot be loaded"
+    yield str(folder / "i.npz"), "or it is damaged: Object arrays cannot be loaded"
     wide = np.arange(400).reshape(1, 20, 20)
-    yield save(folder / "j.npz", question=wide, answer=wide), "400 different numbers, and a model can tell 255 apart"
+    yield (
+        save(folder / "j.npz", question=wide, answer=wide),
+        "400 different numbers, but a model can tell at most 255 apart",
+    )
     (folder / "k.npz").write_bytes(b"PK")
-    yield str(folder / "k.npz"), "is no .npz file"
+    yield str(folder / "k.npz"), "is not an .npz file"
     yield str(folder / "none.npz"), "cannot read .*none.npz.*: No such file"
     yield str(folder), "cannot read"
     np.save(folder / "l.npy", good)
     (folder / "l.npy").rename(folder / "l.npz")
-    yield str(folder / "l.npz"), "is no .npz file"
+    yield str(folder / "l.npz"), "is not an .npz file"
 
 
 def test_bad_archives(tmp_path: Path) -> None:
@@ -210,7 +213,7 @@ def test_bad_archives(tmp_path: Path) -> None:
         ("question,answer\n1 2 3 2 3 1 3 1 2.0,123231312\n", "number 9: '2.0' is not"),
         ("question,answer\n1 2 3 2 3 1 3 1 1000000000,123231312\n", "number 9: '1000000000' is not"),
         ("question,answer\n\n123000000,12323131é\n", "line 3, column answer, number 9: 'é' is not"),
-        ("question,answer\n123000000,123231312\n000000004,123231312\n", "line 3: r3c3 is 4, which is none of"),
+        ("question,answer\n123000000,123231312\n000000004,123231312\n", "line 3: r3c3 is 4, which is not one of"),
         ("question,answer\n110000000,123231312\n", "line 2, question: r1c1 and r1c2 of group 1 are both 1"),
         ("question,answer\n300000000,123231312\n", "line 2, answer: r1c1 is 1 where the question gives 3"),
         ("question,answer\n000000000,123231322\n", "line 2, answer: r3c2 and r3c3 of group 3 are both 2"),
@@ -223,7 +226,7 @@ def test_bad_archives(tmp_path: Path) -> None:
 def test_bad_text(text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(text, encoding="utf-8")
     with pytest.raises(BadInput) as caught:
-        Custom(LATIN).load(str(tmp_path / "a.csv"))
+        Custom(LATIN).read_file(str(tmp_path / "a.csv"))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -231,7 +234,7 @@ def test_bad_text(text: str, words: str, tmp_path: Path) -> None:
 def test_rows_without_an_answer_are_refused_where_one_is_needed(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("question,answer\n123231312,123231312\n123000000,\n")
     task = Custom(LATIN)
-    assert not task.load(str(tmp_path / "a.csv")).answer[1].any()
+    assert not task.read_file(str(tmp_path / "a.csv")).answer[1].any()
     with pytest.raises(BadInput, match="puzzle 2 has no answer"):
         load_puzzles(task, str(tmp_path / "a.csv"))
 
@@ -240,19 +243,19 @@ def test_data_that_contradicts_the_structure(tmp_path: Path) -> None:
     question, answer = questions(4)
     path = save(tmp_path / "a.npz", question=question, answer=answer)
     for structure, words in (
-        (Structure(shape=(3, 4)), "a.npz: grids of 3x3, and the structure declares 3x4"),
+        (Structure(shape=(3, 4)), "a.npz: grids of 3x3, but the structure declares 3x4"),
         (Structure(groups=(((0, 9),),)), "the structure: group 1 names cell 9"),
-        (Structure(groups=(((0, 1, 2, 3, 4),),)), "the structure: group 1 has 5 cells, and there are only 4"),
+        (Structure(groups=(((0, 1, 2, 3, 4),),)), "the structure: group 1 has 5 cells, but there are only 4"),
     ):
         with pytest.raises(BadInput, match=words):
             defined(path, structure)
     with pytest.raises(BadInput, match="text has no shape"):
         read_text(CSV, Structure(), "a.csv")
     other = save(tmp_path / "b.npz", question=question[:, :2], answer=answer[:, :2])
-    with pytest.raises(BadInput, match=r"b\.npz: grids of 2x3, and this task has 3x3"):
-        Custom(defined(path, Structure())).load(other)
-    with pytest.raises(BadInput, match=r"row 0: r1c1 is .*none of the task's numbers"):
-        Custom(Structure(shape=(3, 3), values=(7,))).load(path)
+    with pytest.raises(BadInput, match=r"b\.npz: grids of 2x3, but this task has 3x3"):
+        Custom(defined(path, Structure())).read_file(other)
+    with pytest.raises(BadInput, match=r"row 0: r1c1 is .*not one of the task's numbers"):
+        Custom(Structure(shape=(3, 3), values=(7,))).read_file(path)
 
 
 GOOD = io.BytesIO()
@@ -277,7 +280,7 @@ def test_any_file_is_read_or_refused_in_one_line(tmp_path: Path, file: tuple[str
     path = tmp_path / f"a{file[0]}"
     path.write_bytes(file[1])
     try:
-        puzzles = Custom(LATIN).load(str(path))
+        puzzles = Custom(LATIN).read_file(str(path))
     except BadInput as error:
         said = str(error)
         assert (len(said.splitlines()), "a." in said) == (1, True)

@@ -1,4 +1,4 @@
-"""Reading, checking and varying mazes, against a plain queue and against enumeration."""
+"""Reading, checking and varying mazes; the oracles are a plain queue and enumeration."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from maze_cases import ANSWER, SHOWN, SMALL, WAYS, every_answer, neighbours, queue_label, random_questions
 
 from trm.errors import BadInput
+from trm.tasks import get_task
 from trm.tasks.base import Task, Tokens
 from trm.tasks.maze.sets import complete, fingerprint, generate
-from trm.tasks.maze.task import CHARACTERS, GOAL, OPEN, PATH, START, WALL, Maze, by_name, maze_for
-from trm.terminal import tables as show
+from trm.tasks.maze.task import CHARACTERS, GOAL, OPEN, PATH, START, WALL, Maze, maze_for
+from trm.terminal import boards
 
 
 def failure(text: str, maze: Maze | None = None) -> str:
@@ -30,11 +31,13 @@ def test_the_task_keeps_its_contract() -> None:
     assert (task.spec.name, task.spec.cells, task.spec.vocab, task.spec.symbols) == ("maze", 900, 6, 0)
     assert Maze(10, 20).spec.name == "maze-10x20"
     for maze in (Maze(), Maze(10, 20), Maze(100, 100)):
-        assert by_name(maze.spec.name) == maze
-    assert [by_name(name) for name in ("maze-", "maze-0x5", "maze-3x3x3", "sudoku", "maze-3x3\n")] == [None] * 5
+        assert get_task(maze.spec.name) == maze
+    for name in ("maze-", "maze-0x5", "maze-3x3x3", "maze-3x3\n", "maze-+3x3", "maze-٣x3"):
+        with pytest.raises(BadInput, match="is unknown; a maze is called maze"):
+            get_task(name)
     for size in ("maze-1x5", "maze-101x5", "maze-999999999x2"):
         with pytest.raises(BadInput, match=r"is not supported \(2x2 to 100x100\)"):
-            by_name(size)
+            get_task(size)
 
 
 def test_import_is_light() -> None:
@@ -47,7 +50,7 @@ def test_import_is_light() -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_of_writing_reads_the_same(way: str) -> None:
-    if "csv" not in way and way != "one line":  # which cannot tell 3x5 from 5x3
+    if "csv" not in way and way != "one line":  # these cannot tell 3x5 from 5x3
         assert maze_for(WAYS[way]) == SMALL
     puzzles = SMALL.read(WAYS[way])
     assert [SMALL.draw(row) for row in puzzles.question] == [SHOWN]
@@ -181,7 +184,7 @@ def test_no_other_error_whatever_the_text(text: str, at: int, junk: str) -> None
 
 
 def chordless(maze: Maze, question: Tokens, path: list[int], goal: int) -> Iterator[frozenset[int]]:
-    """The cells of every path from path[0] to the goal of which no two cells touch but neighbours on it."""
+    """The cells of every path from path[0] to the goal that touches itself nowhere."""
     if path[-1] == goal:
         yield frozenset(path)
         return
@@ -213,7 +216,7 @@ def test_valid_and_shortest_agree_with_enumeration(height: int, width: int, rows
 
 
 def test_loops_apart_from_the_path_are_not_valid() -> None:
-    """All 16,384 answers of a 4x4 maze in which a loop of four cells has room."""
+    """All 16,384 answers to a 4x4 maze with room for a loop of four cells."""
     maze, question = Maze(4, 4), np.full(16, OPEN, np.uint8)
     question[:2] = START, GOAL
     answers = every_answer(question)
@@ -225,7 +228,7 @@ def test_answers_that_change_the_question_are_not_valid() -> None:
     question, answer = np.repeat(puzzles.question, 15 * 256, 0), np.repeat(puzzles.answer, 15 * 256, 0)
     cell, token = np.divmod(np.arange(15 * 256), 256)
     answer[np.arange(15 * 256), cell] = token
-    assert SMALL.valid(question, answer).sum() == 15  # only those in which the token was there before
+    assert SMALL.valid(question, answer).sum() == 15  # those in which the cell keeps its token
     without = np.where(puzzles.question == START, OPEN, puzzles.question).astype(np.uint8)
     assert not SMALL.valid(without, without).any()
     marked = np.where(puzzles.question == OPEN, PATH, puzzles.question).astype(np.uint8)
@@ -301,5 +304,5 @@ def test_the_terminal_finds_every_cell() -> None:
     padded = puzzle.answer[0].copy()
     padded[0] = 0
     for answer in (puzzle.answer[0], padded):
-        assert show.grid(SMALL, puzzle.question[0], answer).plain == SMALL.draw(answer)
+        assert boards.grid(SMALL, puzzle.question[0], answer).plain == SMALL.draw(answer)
     assert SMALL.to_line(puzzle.answer[0]) == ANSWER

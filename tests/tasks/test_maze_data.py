@@ -1,4 +1,4 @@
-"""Shortest paths, generated mazes, what sets of them are like, and the sets that ship, against the benchmark's."""
+"""Shortest paths, generated mazes, statistics of sets, and the embedded sets compared with the benchmark."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trm.tasks.maze.sets import (
     embedded,
     fingerprint,
     generate,
-    load,
+    read_mazes,
     statistics,
     summary,
     usual_least,
@@ -55,7 +55,7 @@ def test_paths_are_those_of_a_queue(height: int, width: int) -> None:
 
 def test_distances_for_many_mazes_at_once() -> None:
     maze, rng = Maze(6, 9), np.random.default_rng(4)
-    question = random_questions(maze, 1100, 1)  # more than one chunk, and no whole number of words
+    question = random_questions(maze, 1100, 1)  # more than one chunk, and not a whole number of words
     start = rng.integers(maze.cells, size=1100)
     found = distances(question != WALL, start, 6, 9)
     for row in [*range(0, 1100, 50), 1023, 1024, 1099]:
@@ -138,7 +138,7 @@ def test_what_cannot_be_generated_is_said(monkeypatch: pytest.MonkeyPatch) -> No
         (("hard", 1, 1, 5, 5, 0), "a path of 0 moves does not fit"),
         (("hard", 1, 1, 5, 5, 20), "found no 5x5 maze with a path of 20 moves; ask for a shorter one"),
         (("perfect", 1, 1, 3, 3, 8), "found no perfect 3x3 maze with a path of 8 moves; ask for a shorter one"),
-        (("hard", 9, 1, 2, 2), "there are not 9 different mazes of this size and length to be found"),
+        (("hard", 9, 1, 2, 2), "found fewer than 9 different mazes of this size and length"),
     ):
         with pytest.raises(BadInput, match=words):
             generate(*arguments)
@@ -162,17 +162,19 @@ def test_statistics_of_a_maze_by_hand() -> None:
 def test_files_are_loaded_and_labelled(tmp_path: Path) -> None:
     path = tmp_path / "maze.txt"
     path.write_text(SHOWN)
-    maze, puzzles = load(path)
+    maze, puzzles = read_mazes(path)
     assert maze == SMALL
     assert maze.to_line(puzzles.answer[0]) == ANSWER
     with pytest.raises(BadInput, match="cannot read"):
-        load(tmp_path / "none.txt")
+        read_mazes(tmp_path / "none.txt")
+    path.write_text(SHOWN.replace("\n", ""))
+    assert read_mazes(path, SMALL).puzzles.answer.tolist() == puzzles.answer.tolist()
 
 
 # The sets that ship, and the benchmark
 
-# By name: the 10, 25, 50, 75 and 90 per cent quantiles of the benchmark's 1,000 training mazes, and how far from each
-# ours may be: three standard errors or so of a set of this size.
+# For each statistic: the 10, 25, 50, 75 and 90 per cent quantiles of the benchmark's 1,000 training mazes, and how far
+# off ours may be, about three standard errors of a set of this size.
 BENCHMARK = {
     "walls": ((304, 318, 334, 349, 364), 5),
     "moves from S to G": ((109, 110, 112, 116, 121), 2),
@@ -217,7 +219,7 @@ def test_a_set_is_written_the_same_every_time(tmp_path: Path, monkeypatch: pytes
         write_set(tmp_path / f"maze_{name}.npz", questions("train"))
     assert (tmp_path / "maze_a.npz").read_bytes() == (tmp_path / "maze_b.npz").read_bytes()
     assert (tmp_path / "maze_a.npz").stat().st_size < 150_000
-    # The embedded set begins with what its seed gives.
+    # The embedded set begins with the mazes that its seed gives.
     assert (generate("hard", 3, 2).question == questions("train")[:3]).all()
 
 

@@ -168,9 +168,9 @@ def test_unsupported_boxes_are_refused() -> None:
             Sudoku(height, width)
 
 
-# Malformed puzzles: a good one in some form, damaged in a way that cannot leave it good.
+# Malformed puzzles: a good one in some form, damaged in a way that makes it malformed for certain.
 
-# No surrogates: they cannot come out of a file, nor be printed.
+# No surrogates: they cannot be read from a file or printed.
 JUNK = st.characters(exclude_characters='0123456789._*-|+=¦!#," \t\r\n\ufeff', codec="utf-8").filter(
     lambda c: not 0x2500 <= ord(c) < 0x2580 and not c.isspace()
 )

@@ -1,7 +1,8 @@
-"""The search, the generators, equivalence, and the embedded sets, against a solver of another kind."""
+"""The search, the generators, equivalence and the embedded sets; the oracle is a solver of another kind."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from functools import cache
@@ -13,7 +14,7 @@ import pytest
 from trm.errors import BadInput, TrmError
 from trm.tasks.base import Puzzles, Tokens
 from trm.tasks.sudoku.extreme import extreme_puzzle
-from trm.tasks.sudoku.search import Solver, TooHard, count_solutions, kernels, minimal_puzzle, random_solution
+from trm.tasks.sudoku.search import SudokuSearch, TooHard, count_solutions, kernels, minimal_puzzle, random_solution
 from trm.tasks.sudoku.sets import (
     EMBEDDED,
     EXTREME,
@@ -21,10 +22,9 @@ from trm.tasks.sudoku.sets import (
     embedded,
     fingerprint,
     generate,
-    load,
-    load_csv,
     quantiles,
     ratings,
+    read_sudokus,
     write_set,
 )
 from trm.tasks.sudoku.task import SIZES, Sudoku
@@ -33,19 +33,17 @@ from trm.tasks.text import read_file
 TASKS = list(SIZES.values())
 NINE = Sudoku()
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "sudoku_extreme"
-# Euler's first, and a puzzle known to need guesses; with what a person would call them.
+# The first puzzle of Project Euler, and one that is known to need guesses.
 EASY = "..3.2.6..9..3.5..1..18.64....81.29..7.......8..67.82....26.95..8..2.3..9..5.1.3.."
 HARD = "8..........36......7..9.2...5...7.......457.....1...3...1....68..85...1..9....4.."
 
 
 def exact_cover(task: Sudoku, question: Tokens, limit: int) -> list[Tokens]:
-    """Knuth's algorithm X over dictionaries of sets: choose the condition with fewest options. Shares nothing."""
+    """Knuth's algorithm X over dictionaries of sets, which shares no code with the search."""
     n, h, w = task.size, task.box_height, task.box_width
     meets = {
         (r, c, d): (("cell", r, c), ("row", r, d), ("column", c, d), ("box", r // h, c // w, d))
-        for r in range(n)
-        for c in range(n)
-        for d in range(n)
+        for r, c, d in itertools.product(range(n), repeat=3)
     }
     options: dict[tuple[object, ...], set[tuple[int, int, int]]] = {}
     for option, conditions in meets.items():
@@ -102,9 +100,9 @@ def exact_cover(task: Sudoku, question: Tokens, limit: int) -> list[Tokens]:
 
 
 @cache
-def compiled_solver() -> Solver:
+def compiled_solver() -> SudokuSearch:
     pytest.importorskip("numba")
-    return Solver(NINE, compiled=True)
+    return SudokuSearch(NINE, compiled=True)
 
 
 def tokens(line: str, task: Sudoku = NINE) -> Tokens:
@@ -114,7 +112,7 @@ def tokens(line: str, task: Sudoku = NINE) -> Tokens:
 
 @pytest.mark.parametrize("task", TASKS[:3])
 def test_the_search_agrees_with_exact_cover(task: Sudoku) -> None:
-    rng, solver = np.random.default_rng(1), Solver(task)
+    rng, solver = np.random.default_rng(1), SudokuSearch(task)
     counts = set()
     for trial in range(24):
         solution = random_solution(solver, rng)
@@ -133,7 +131,7 @@ def test_the_search_agrees_with_exact_cover(task: Sudoku) -> None:
             assert answer is None
         else:
             assert answer is not None
-            if count < 20:  # of more, each may have found others
+            if count < 20:  # with more, the two may have found different ones
                 assert any((answer == other).all() for other in expected)
             assert task.valid(question[None], answer[None])[0]
     assert counts == {0, 1, 2}
@@ -165,7 +163,7 @@ def test_limits_and_impossible_questions() -> None:
 
 @pytest.mark.parametrize("task", TASKS[:3])
 def test_minimal_puzzles_are_minimal_and_unique(task: Sudoku) -> None:
-    rng, solver = np.random.default_rng(4), Solver(task)
+    rng, solver = np.random.default_rng(4), SudokuSearch(task)
     for _ in range(4):
         solution = random_solution(solver, rng)
         question = minimal_puzzle(solver, solution, rng)
@@ -182,7 +180,7 @@ def test_minimal_puzzles_are_minimal_and_unique(task: Sudoku) -> None:
 def test_16x16_works() -> None:
     pytest.importorskip("numba")
     task = Sudoku(4, 4)
-    solver, rng = Solver(task, compiled=True), np.random.default_rng(0)
+    solver, rng = SudokuSearch(task, compiled=True), np.random.default_rng(0)
     solution = random_solution(solver, rng)
     assert task.valid(solution[None], solution[None])[0]
     question = task.reveal(np.ones(256, np.uint8), solution, 0.55, rng)
@@ -193,7 +191,7 @@ def test_16x16_works() -> None:
 
 
 def test_plain_and_compiled_agree() -> None:
-    fast, slow = compiled_solver(), Solver(NINE)
+    fast, slow = compiled_solver(), SudokuSearch(NINE)
     for number in range(6):
         made = []
         for solver in (fast, slow):
@@ -209,7 +207,7 @@ def test_plain_and_compiled_agree() -> None:
 
 
 def test_extreme_puzzles_are_the_same_compiled_or_not() -> None:
-    fast, slow = compiled_solver(), Solver(NINE)
+    fast, slow = compiled_solver(), SudokuSearch(NINE)
     for target in (0, 2):
         made = [extreme_puzzle(solver, np.random.default_rng(5), target) for solver in (fast, slow)]
         assert (made[0] == made[1]).all()
@@ -218,7 +216,7 @@ def test_extreme_puzzles_are_the_same_compiled_or_not() -> None:
 
 def test_completions_are_those_that_leave_one_solution() -> None:
     task = Sudoku(2, 3)
-    solver, rng = Solver(task), np.random.default_rng(8)
+    solver, rng = SudokuSearch(task), np.random.default_rng(8)
     question = minimal_puzzle(solver, random_solution(solver, rng), rng)
     question[np.flatnonzero(question >= 2)[0]] = 1
     expected = []
@@ -236,7 +234,7 @@ def test_numba_is_asked_for_by_name_when_missing(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "numba", None)
     kernels.cache_clear()
     with pytest.raises(TrmError, match=r"pip install 'trm\[generate\]'"):
-        Solver(NINE, compiled=True)
+        SudokuSearch(NINE, compiled=True)
     kernels.cache_clear()
 
 
@@ -259,7 +257,9 @@ def test_what_cannot_be_generated_is_said() -> None:
         generate("easy", 1, 1)
     with pytest.raises(BadInput, match="9x9 only"):
         generate("extreme", 1, 1, Sudoku(2, 2))
-    with pytest.raises(BadInput, match="not 2 inequivalent"):  # every 2x2 puzzle with one given is the same
+    with pytest.raises(
+        BadInput, match="found fewer than 2 inequivalent puzzles"
+    ):  # every 2x2 puzzle with one given is the same
         generate("minimal", 2, 1, Sudoku(1, 2), compiled=False)
 
 
@@ -292,10 +292,9 @@ def test_fingerprints_tell_random_grids_apart() -> None:
 def test_files_are_loaded_and_completed(tmp_path: Path) -> None:
     path = tmp_path / "two.txt"
     path.write_text(f"{EASY}\n{HARD}\n")
-    task, puzzles = load(path)
-    assert task == NINE
+    puzzles = read_sudokus(path)
     assert NINE.valid(puzzles.question, puzzles.answer).all()
-    assert (load_csv(path).answer == puzzles.answer).all()
+    assert (read_sudokus(path, NINE).answer == puzzles.answer).all()
     assert complete(puzzles, NINE) is puzzles
     for line, reason in (
         ("." * 81, "puzzle 2 has more than one solution"),
@@ -303,7 +302,12 @@ def test_files_are_loaded_and_completed(tmp_path: Path) -> None:
     ):
         path.write_text(f"{EASY}\n{line}\n")
         with pytest.raises(BadInput, match=reason):
-            load(path)
+            read_sudokus(path)
+    path.write_text("1..." * 4)
+    with pytest.raises(BadInput, match="16 cells instead of 81"):
+        read_sudokus(path, NINE)
+    path.write_text("question\n12..34..2..14...\n")
+    assert read_sudokus(path).question.shape == (1, 16)
 
 
 def test_a_set_is_written_the_same_every_time(tmp_path: Path) -> None:
@@ -354,7 +358,7 @@ def test_no_two_embedded_puzzles_or_solutions_are_equivalent() -> None:
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared benchmark rows are not here")
 def test_rows_to_report_are_not_among_those_to_train_on() -> None:
-    """By canonical form: no symmetry turns one of our puzzles, or a genuine training one, into a validation row."""
+    """By fingerprints: no symmetry turns a puzzle of ours, or a genuine training row, into a validation row."""
     train, validation = (marks_of(NINE.read(read_file(SHARED / f"{name}.csv")))[0] for name in ("train", "validation"))
     assert (len(train), len(validation)) == (1000, 1000)
     assert not train & validation

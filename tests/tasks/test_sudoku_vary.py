@@ -1,4 +1,4 @@
-"""Variations of puzzles: other givens, one solution, about as hard, and none of them a benchmark row in disguise."""
+"""Variations of puzzles: other givens, one solution, about as hard, and no images of benchmark rows."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from conftest import Call
 
 from trm.errors import BadInput
 from trm.tasks.base import Puzzles
-from trm.tasks.sudoku.search import Solver, count_solutions
-from trm.tasks.sudoku.sets import embedded, fingerprint, load_csv
+from trm.tasks.sudoku.search import SudokuSearch, count_solutions
+from trm.tasks.sudoku.sets import embedded, fingerprint, read_sudokus
 from trm.tasks.sudoku.task import BLANK, Sudoku
 from trm.tasks.sudoku.vary import vary
 from trm.tasks.text import read_file
@@ -30,7 +30,7 @@ def test_variations_are_minimal_puzzles_of_one_solution_and_not_the_same_in_disg
     puzzles, rating = vary(first, 27, seed=3, processes=1)
     assert (puzzles.question[:6] == first.question).all()
     assert (puzzles.answer[:6] == first.answer).all()
-    solver = Solver(NINE, compiled=None)
+    solver = SudokuSearch(NINE, compiled=None)
     for question, answer, effort in zip(puzzles.question, puzzles.answer, rating.tolist(), strict=True):
         count, solution, _ = count_solutions(question, NINE, compiled=None)
         assert count == 1
@@ -50,7 +50,7 @@ def test_variations_are_about_as_hard() -> None:
     first = some("train", 12)
     _, rating = vary(first, 60, seed=0, processes=1)
     away = np.log1p(rating[12:]) - np.log1p(np.tile(rating[:12], 4))
-    # A proposal is rated in 4 of 64 orders, so it may be further off than the bounds by what those differ.
+    # A proposal is rated in 4 of 64 orders, so its true hardness may lie outside the bounds.
     assert abs(away.mean()) < 0.2
     assert np.abs(away).max() < 2
 
@@ -69,7 +69,7 @@ def test_the_seed_decides_and_processes_do_not() -> None:
 
 
 def test_what_cannot_be_varied_is_said() -> None:
-    with pytest.raises(BadInput, match="4 rows do not hold the 5 puzzles"):
+    with pytest.raises(BadInput, match="4 rows are fewer than the 5 puzzles"):
         vary(some("train", 5), 4, seed=0)
     small = np.ones((2, 16), np.uint8)
     with pytest.raises(BadInput, match="9x9"):
@@ -81,7 +81,7 @@ def test_on_the_command_line(call: Call, tmp_path: Path) -> None:
     assert call("data", "sudoku", str(source), "--kind", "minimal", "--rows", "3").code == 0
     made = call("data", "sudoku", str(out), "--kind", "varied", "--like", str(source), "--rows", "7")
     assert (made.code, "many.csv (7)" in made.out) == (0, True)
-    assert (load_csv(out).question[:3] == load_csv(source).question).all()
+    assert (read_sudokus(out).question[:3] == read_sudokus(source).question).all()
     for arguments in (["--kind", "varied"], ["--like", str(source)]):
         refused = call("data", "sudoku", str(tmp_path / "none.csv"), *arguments)
         assert (refused.code, "--like" in refused.err) == (2, True)
@@ -91,7 +91,7 @@ def test_on_the_command_line(call: Call, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared benchmark rows are not here")
 def test_variations_of_training_rows_are_no_validation_rows() -> None:
-    """By canonical form of questions and of solutions: none of a sample is a row that is reported on."""
+    """By fingerprints of questions and of solutions: no variation is an image of a row that is reported on."""
     train, validation = (NINE.read(read_file(SHARED / f"{name}.csv")) for name in ("train", "validation"))
     puzzles, _ = vary(Puzzles(train.question[:10], train.answer[:10]), 100, seed=1, processes=1)
     for mine, theirs in ((puzzles.question, validation.question), (puzzles.answer, validation.answer)):

@@ -1,4 +1,4 @@
-"""The Model Context Protocol server, talked to by the SDK's own client: over pipes, over HTTP, and in this process."""
+"""The Model Context Protocol server, tested with the SDK's own client: over pipes, over HTTP, and in this process."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from conftest import Call
 from mcp import Client, MCPError, StdioServerParameters
 from mcp_types import CallToolResult, TextContent
 
-from trm.tools import functions as tools
+from trm.tools import Result, calls
 from trm.tools import mcp as mcp_server
 
-ARC = {  # copy the question
+ARC = {  # the answer is a copy of the question
     "train": [{"input": [[1, 2], [colour, 0]], "output": [[1, 2], [colour, 0]]} for colour in (0, 3, 4)],
     "test": [{"input": [[5, 1], [0, 2]]}],
 }
@@ -64,7 +64,7 @@ async def refused(client: Client, name: str, arguments: dict[str, Any], words: s
 
 
 async def good_and_bad(client: Client) -> None:
-    """What any transport has to do; nothing here imports torch."""
+    """What every transport must do. Nothing here imports torch."""
     listed = (await client.list_tools()).tools
     assert [tool.name for tool in listed] == ["solve_sudoku", "solve_maze", "solve_arc", "check_answer"]
     for tool in listed:
@@ -184,7 +184,7 @@ def test_what_http_refuses(url: str, headers: dict[str, str], body: bytes, statu
 
 
 def posted(url: str, headers: dict[str, str], body: bytes) -> int:
-    """The status of the answer."""
+    """The status code of the response."""
     connection = http.client.HTTPConnection(url.split("/")[2], timeout=60)
     kinds = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
     connection.request("POST", "/mcp", body, {**kinds, **headers})
@@ -207,7 +207,7 @@ def test_all_of_loopback_is_guarded() -> None:
 
 
 def test_names_that_are_guarded() -> None:
-    found = mcp_server.only_from("My-Host", "::2")
+    found = mcp_server.allow_only("My-Host", "::2")
     names = ["127.0.0.1", "[::1]", "[::2]", "localhost", "my-host"]
     assert found.enable_dns_rebinding_protection
     assert sorted(found.allowed_hosts) == [f"{name}:*" for name in names]
@@ -237,19 +237,19 @@ def test_wrong_options(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pip install 'trm[mcp]'" in done.err
 
 
-# `trm mcp` with a tool that is at work until it is told to stop, and says so.
+# `trm mcp` with a tool that works until it is stopped, and reports both.
 AT_WORK = """
 import sys
 from trm.cli import main as cli
-from trm.tools import functions as tools
+from trm.tools import Stopped, calls
 
 def call(name, arguments, stop):
     print("at work", name, file=sys.stderr, flush=True)
     assert stop.wait(600)
     print("stopped", name, file=sys.stderr, flush=True)
-    raise tools.Stopped("stopped")
+    raise Stopped("stopped")
 
-tools.call = call
+calls.call = call
 sys.argv[0] = "trm"
 cli.main()
 """
@@ -273,7 +273,7 @@ def test_calls_end_when_they_are_cancelled_and_when_the_client_goes() -> None:
             send("initialize", about, id=1)
             assert json.loads(server.stdout.readline())["id"] == 1
             send("notifications/initialized", {})
-            for number in (2, 3, 4):  # one more than are worked on at once
+            for number in (2, 3, 4):  # one more than can run at once
                 send("tools/call", {"name": f"call{number}", "arguments": {}}, id=number)
             assert {server.stderr.readline() for _ in range(2)} == {"at work call2\n", "at work call3\n"}
             send("notifications/cancelled", {"requestId": 2})
@@ -292,7 +292,7 @@ def test_calls_end_when_the_server_does() -> None:
 
         async def session(client: Client) -> None:
             async def one() -> None:
-                with contextlib.suppress(Exception):  # whatever it comes to that the server is gone
+                with contextlib.suppress(Exception):  # the server is gone
                     await client.call_tool("solve_arc", {"task": "{}"})
 
             async with anyio.create_task_group() as group:
@@ -312,18 +312,18 @@ def test_calls_end_when_the_server_does() -> None:
 def test_more_calls_than_can_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
 
-    def slow(name: str, arguments: Any, stop: threading.Event) -> tools.Result:
+    def slow(name: str, arguments: Any, stop: threading.Event) -> Result:
         assert release.wait(20)
-        return tools.Result(solved=True, valid=True, message="done")
+        return Result(solved=True, valid=True, message="done")
 
-    monkeypatch.setattr(tools, "call", slow)
-    most = mcp_server.AT_ONCE + mcp_server.WAITING
+    monkeypatch.setattr(calls, "call", slow)
+    most = mcp_server.MAX_RUNNING + mcp_server.MAX_WAITING
     said: list[str] = []
 
     async def session(client: Client) -> None:
         async def one() -> None:
             said.append(text(await client.call_tool("check_answer", {"task": "maze", "puzzle": "", "answer": ""})))
-            if len(said) == 3:  # the refusals come while all others are still at work
+            if len(said) == 3:  # the refusals come while all other calls are still at work
                 release.set()
 
         async with anyio.create_task_group() as group:
@@ -336,12 +336,12 @@ def test_more_calls_than_can_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_fault_of_ours_is_an_error_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(name: str, arguments: Any, stop: threading.Event) -> tools.Result:
+    def broken(name: str, arguments: Any, stop: threading.Event) -> Result:
         raise RuntimeError("a fault")
 
     async def session(client: Client) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(tools, "call", broken)
+            patch.setattr(calls, "call", broken)
             with pytest.raises(MCPError):
                 await client.call_tool("solve_arc", {"task": "{}"})
         await refused(client, "solve_arc", {"task": "{}"}, "task: no task found: the object is empty")
@@ -353,4 +353,4 @@ def test_a_fault_of_ours_is_an_error_and_not_the_end(monkeypatch: pytest.MonkeyP
     ("host", "expected"), [("localhost", True), ("127.0.0.9", True), ("::1", True), ("0.0.0.0", False), ("x", False)]
 )
 def test_loopback(host: str, expected: bool) -> None:
-    assert mcp_server.loopback(host) is expected
+    assert mcp_server.is_loopback(host) is expected

@@ -1,51 +1,46 @@
-"""The tools for language models: what they say of good, bad and impossible puzzles, and their schemas."""
+"""The tools for language models: results for good, bad and impossible puzzles, and the schemas."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
 import pytest
 import torch
-from conftest import Call, children
+from conftest import Call
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trm import store
-from trm.adapt.child import adapting
+from trm import store, tools
 from trm.errors import BadInput, TrmError
-from trm.inference import defaults
 from trm.inference import solver as api
 from trm.models import ModelConfig, build
-from trm.tasks import get_task, load_puzzles
-from trm.tasks.arc.text import parse
+from trm.tasks import find_family, get_task, load_puzzles
 from trm.tasks.base import Tokens
-from trm.tasks.maze.task import Maze
+from trm.tasks.maze.task import Maze, maze_for
 from trm.tasks.sudoku.search import count_solutions
 from trm.tasks.sudoku.task import Sudoku
-from trm.tools import functions as tools
-from trm.tools.functions import ArcSolution, Solution, Stopped, call
+from trm.tools import Solution, call, functions
 
 NINE = Sudoku()
 EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
 DONE = "534678912672195348198342567859761423426853791713924856961537284287419635345286179"
 MAZE = "S..\n.#.\n..G"
-LONGER = "S..\no#G\no#o\nooo"  # three moves would do
+LONGER = "S..\no#G\no#o\nooo"  # three moves are enough
 
 
 @pytest.fixture(autouse=True)
 def _weights() -> Iterator[None]:
-    """What a test chooses is forgotten after it."""
+    """Forget the weights that a test chose."""
     yield
-    tools.WEIGHTS.clear()
+    functions.chosen_weights.clear()
 
 
 def solution(name: str, **arguments: Any) -> Solution:
@@ -102,19 +97,20 @@ def test_a_sudoku_that_is_not_solved() -> None:
 
 
 def test_what_is_too_open_to_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "NODES", 0)
+    monkeypatch.setattr(functions, "MAX_NODES", 0)
     found = solution("solve_sudoku", puzzle="1.....3..4......")
     assert (found.solved, found.solutions) == (True, "not counted")
 
 
 class Fixed:
-    """A solver that has always the same answer."""
+    """A solver that always gives the same answer."""
 
     def __init__(self, board: str) -> None:
         self.board = board
 
     def watch(self, puzzle: str, **_: Any) -> Iterator[SimpleNamespace]:
-        task, question = tools.read_one("maze", puzzle)
+        task = maze_for(puzzle)
+        question = functions.read_one(task, puzzle)
         tokens: Tokens = task.read_cells(self.board)[0]
         valid = bool(task.valid(question[None], tokens[None])[0])
         yield SimpleNamespace(answer=api.Answer(task, tokens, question, valid, 0.5, 3, 1, list))
@@ -123,14 +119,14 @@ class Fixed:
 @pytest.mark.parametrize(
     ("board", "solved", "valid", "words"),
     [
-        ("Soo\n.#o\n..G", True, True, "Solved in 3 steps"),
+        ("Soo\n.#o\n..G", True, True, "Solved in 3 steps and checked"),
         (LONGER, False, True, "not a shortest one"),
         ("S..\n.#.\n..G", False, False, "is cut off at"),
     ],
 )
 def test_a_maze(board: str, solved: bool, valid: bool, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "load", lambda *_: Fixed(board))
-    monkeypatch.setitem(defaults.DEFAULT_WEIGHTS, "maze", "any")
+    monkeypatch.setattr(functions, "load_solver", lambda *_: Fixed(board))
+    monkeypatch.setattr(type(find_family("maze")), "weights", "any")
     puzzle = board.replace("o", ".")
     found = solution("solve_maze", puzzle=puzzle)
     assert (found.solved, found.valid, found.solutions) == (solved, valid, "not counted")
@@ -138,20 +134,20 @@ def test_a_maze(board: str, solved: bool, valid: bool, words: str, monkeypatch: 
     assert (found.answer or found.best_attempt) == board
 
 
-def test_an_untrained_maze_model_is_not_believed(tmp_path: Path) -> None:
+def test_answers_of_an_untrained_maze_model_are_not_called_solved(tmp_path: Path) -> None:
     config = ModelConfig(mixer="local", width=8, layers=1, multiple=8, T=1, n=1, positions="none")
     torch.manual_seed(0)
     store.save_model(tmp_path, build(config, Maze(3, 3).spec), config, Maze(3, 3).spec, "untrained", {})
     tools.use_weights(str(tmp_path))
     found = solution("solve_maze", puzzle=MAZE, steps=2)
-    starts = 1 + defaults.USUAL_THINKING["maze"]["restarts"]
+    starts = 1 + find_family("maze").thinking["restarts"]
     assert (found.solved, found.valid, found.answer, found.steps) == (False, False, None, 2 * starts)
     with pytest.raises(BadInput, match="two models for maze"):
         tools.use_weights(str(tmp_path))
 
 
 def test_missing_and_wrong_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delitem(defaults.DEFAULT_WEIGHTS, "maze", raising=False)
+    monkeypatch.setattr(type(find_family("maze")), "weights", None)
     with pytest.raises(BadInput, match="no weights for maze ship"):
         call("solve_maze", {"puzzle": MAZE})
     with pytest.raises(BadInput, match="no model"):
@@ -161,98 +157,6 @@ def test_missing_and_wrong_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     store.save_model(tmp_path, build(config, spec), config, spec, "arc", {})
     with pytest.raises(BadInput, match="there are tools for sudoku and maze"):
         tools.use_weights(str(tmp_path))
-
-
-PAIR = {"input": [[1]], "output": [[1]]}
-
-
-def arc_task(count: int = 1) -> dict[str, object]:
-    """Copy the question; the answer of the test, given too, is a lie that must not be seen."""
-    grids = [[[1, 2, 3], [4, 0, 0], [0, number, 0]] for number in range(4)]
-    tests = [{"input": [[5, 1], [0, 2]], "output": [[9, 9], [9, 9]]}] * count
-    return {"train": [{"input": grid, "output": grid} for grid in grids], "test": tests}
-
-
-def test_arc_attempts_are_unchecked_and_see_no_answer() -> None:
-    found = call("solve_arc", {"task": json.dumps(arc_task(2)), "seconds": 12})
-    assert isinstance(found, ArcSolution)
-    assert (found.solved, found.valid) == (False, True), found
-    assert [attempts[0].grid for attempts in found.attempts] == [[[5, 1], [0, 2]]] * 2
-    assert all(len(attempts) <= 2 and 0 < attempts[0].confidence <= 1 for attempts in found.attempts)
-    assert 0 < found.models_that_know <= found.models
-    assert found.message.startswith("Not checked: ")
-    assert "Test 2, attempt 1, confidence" in found.text
-    assert "\n51\n02" in found.text
-
-
-def test_an_arc_task_without_a_rule_for_the_size_has_no_attempts() -> None:
-    odd = [[[1]], [[1, 1]], [[1], [1]]]
-    task = {"train": [{"input": [[1, 2], [3, 4]], "output": grid} for grid in odd], "test": [{"input": [[1, 2]]}]}
-    found = call("solve_arc", {"task": json.dumps(task), "seconds": 5})
-    assert isinstance(found, ArcSolution)
-    assert (found.valid, found.models, found.attempts) == (False, 0, [[]])
-    assert found.text == "No attempt: no rule for the size of the answer holds on the demonstrations."
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("{}", "task: no task found: the object is empty"),
-        ("[", "task: not"),
-        (json.dumps({"a": arc_task(), "b": arc_task()}), "there are 2 tasks"),
-        (json.dumps({"train": [], "test": []}), "train holds no pairs"),
-        (json.dumps(arc_task(11)), "task: there are 11 tests in this task, more than 10"),
-        (json.dumps({**arc_task(), "train": [PAIR] * 31}), "there are 31 demonstrations in this task, more than 30"),
-    ],
-)
-def test_what_is_no_arc_task_is_said(text: str, words: str) -> None:
-    with pytest.raises(BadInput, match=words) as caught:
-        call("solve_arc", {"task": text})
-    assert "\n" not in str(caught.value)
-
-
-def test_adapting_apart_can_be_stopped_and_leaves_nothing_behind() -> None:
-    work = adapting(parse(json.dumps(arc_task()))[0], 200.0)
-    told = [next(work) for _ in range(3)]
-    assert told[0] == (0.0, "starting")
-    assert len(children()) == 1
-    work.close()
-    assert children() == []
-
-
-def test_adapting_apart_runs_nothing_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("json", "torch", "trm"):
-        (tmp_path / f"{name}.py").write_text(f"open('{name} was run', 'w').close()\nraise SystemExit\n")
-    monkeypatch.chdir(tmp_path)
-    work = adapting(parse(json.dumps(arc_task()))[0], 200.0)
-    told = [next(work) for _ in range(2)]
-    work.close()
-    assert isinstance(told[1], tuple)  # the child has imported everything and begun
-    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".py"] == []
-
-
-def test_work_that_is_not_wanted_any_longer_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    stop, steps = Event(), iter(range(9))
-    stop.set()
-    monkeypatch.setattr(tools, "load", lambda *_: SimpleNamespace(watch=lambda *_, **__: steps))
-    asked = {
-        "solve_maze": {"puzzle": MAZE},
-        "solve_sudoku": {"puzzle": EASY},
-        "solve_arc": {"task": json.dumps(arc_task())},
-    }
-    for name, arguments in asked.items():
-        with pytest.raises(Stopped):
-            call(name, arguments, stop)
-    assert next(steps) == 2  # one was taken for each puzzle
-    assert children() == []
-
-
-def test_adapting_that_dies_is_an_error() -> None:
-    work = adapting(parse(json.dumps(arc_task()))[0], 200.0)
-    next(work)
-    os.kill(children()[0], signal.SIGKILL)
-    with pytest.raises(TrmError, match="has died"):
-        list(work)
 
 
 @pytest.mark.parametrize(
@@ -315,8 +219,8 @@ def test_answers_checked_by_brute_force(cells: list[int], given_cells: set[int])
         ("check_answer", {"task": "sudoku", "puzzle": EASY, "answer": "\n"}, "answer: no grid found"),
         ("check_answer", {"task": "maze", "puzzle": MAZE, "answer": "  "}, "answer: no maze found"),
         ("check_answer", {"task": "maze", "puzzle": MAZE, "answer": f"{MAZE}\n\n{MAZE}"}, "answer: there are 2 boards"),
-        ("solve_sudoku", "{", "the arguments of solve_sudoku are no JSON"),
-        ("solve_sudoku", "[" * 100_000, "the arguments of solve_sudoku are no JSON"),
+        ("solve_sudoku", "{", "the arguments of solve_sudoku are not JSON"),
+        ("solve_sudoku", "[" * 100_000, "the arguments of solve_sudoku are not JSON"),
         ("solve_sudoku", "[]", "the arguments: Input should be"),
     ],
 )
@@ -388,6 +292,13 @@ def test_the_snippets_of_the_docs() -> None:
         message = space["answer"](SimpleNamespace(id="call_1", function=function))
         assert (message["role"], message["tool_call_id"]) == ("tool", "call_1")
         assert json.loads(message["content"])[key]
+
+
+def test_the_schemas_and_a_check_need_no_torch() -> None:
+    arguments = {"task": "sudoku", "puzzle": EASY, "answer": DONE}
+    code = "import sys\nfrom trm import tools\nassert 'pydantic' not in sys.modules\nassert tools.schemas()\n"
+    code += f"assert tools.call('check_answer', {arguments}).solved\nassert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_every_size_of_sudoku_is_read() -> None:

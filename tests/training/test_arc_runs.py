@@ -15,12 +15,12 @@ from trm.tasks import get_task, load_puzzles
 from trm.tasks.arc.augment import numbered
 from trm.tasks.arc.sets import arc_set
 from trm.tasks.arc.task import training_tasks
-from trm.tasks.arc.text import ArcTask, Pair, load, read_tasks
-from trm.training.arc import ArcSampler
+from trm.tasks.arc.text import ArcTask, Pair, benchmark, read_tasks
+from trm.tasks.arc.training import ArcSampler
 from trm.training.config import RunConfig, override
 from trm.training.datasets import held_out, training_set
 from trm.training.presets import PUBLISHED, Preset
-from trm.training.run import Run, run
+from trm.training.run import Run, train
 from trm.training.trainer import Trainer
 
 
@@ -99,15 +99,15 @@ def test_the_trainer_draws_what_the_sampler_does(folder: Path, more: list[str]) 
     )
     ids = set()
     for taken in range(5):
-        one.advance()
+        one.update()
         for slot in range(2):
             draw = direct.draw(slot, taken, 0.0)
-            assert one.slots.question[slot].numpy().tobytes() == draw.question.tobytes()
-            assert one.slots.answer[slot].numpy().tobytes() == draw.answer.tobytes()
-            assert int(one.slots.ids[slot]) == draw.id
+            assert one.stage.slots.question[slot].numpy().tobytes() == draw.question.tobytes()
+            assert one.stage.slots.answer[slot].numpy().tobytes() == draw.answer.tobytes()
+            assert int(one.stage.slots.ids[slot]) == draw.id
             ids.add(draw.id)
-    assert one.sign_sgd is not None
-    table = one.sign_sgd.embedding.table
+    assert one.stage.sign_sgd is not None
+    table = one.stage.sign_sgd.embedding.table
     assert set(table.any(1).nonzero().flatten().tolist()) == ids  # the rows that were seen, and no other
 
 
@@ -116,29 +116,29 @@ def test_the_table_must_be_that_of_the_tasks(folder: Path) -> None:
         trainer(config(folder, "model.puzzle_ids=20"))
     with pytest.raises(BadInput, match=r"3 tasks with 1 puzzle embedding each and a blank one need 4:"):
         trainer(config(folder, "arc.by_task=true"))
-    trainer(config(folder, "model.puzzle_ids=0")).advance()  # a model that tells no tasks apart
+    trainer(config(folder, "model.puzzle_ids=0")).update()  # a model that tells no tasks apart
 
 
 # Runs
 
 
-def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Run, "should_stop", lambda self, parent: self.trainer.step == step)
+def stop_at(update: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Run, "should_stop", lambda self, parent: self.trainer.update_count == update)
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chosen = config(folder, "check_every=2", "log_every=1")
-    assert run(chosen, tmp_path / "whole", "arc")
+    assert train(chosen, tmp_path / "whole", "arc")
     with monkeypatch.context() as patch:
         stop_at(2, patch)
-        assert not run(chosen, tmp_path / "parts", "arc")
+        assert not train(chosen, tmp_path / "parts", "arc")
     (folder / "taskc.json").rename(folder / "taskd.json")  # its augmentations are others, its pairs the same
     with pytest.raises(TrmError, match="other data"):
-        run(None, tmp_path / "parts", "arc", resume=True)
+        train(None, tmp_path / "parts", "arc", resume=True)
     (folder / "taskd.json").rename(folder / "taskc.json")
-    assert run(None, tmp_path / "parts", "arc", resume=True)
+    assert train(None, tmp_path / "parts", "arc", resume=True)
     whole, parts = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "parts"))
     assert all(torch.equal(whole[key], parts[key]) for key in whole.keys() | parts.keys())
     assert any(value.any() for key, value in whole.items() if key.endswith("puzzle.table"))
@@ -150,8 +150,8 @@ def test_there_must_be_something_to_check_with(tmp_path: Path) -> None:
     hidden = tuple(ArcTask(task.id, task.train, (Pair(task.test[0].question, None),)) for task in TASKS)
     data = write(tmp_path / "hidden", hidden)
     with pytest.raises(BadInput, match="check_every=0"):
-        run(config(data, "check_every=2"), tmp_path / "run", "arc")
-    trainer(config(data)).advance()
+        train(config(data, "check_every=2"), tmp_path / "run", "arc")
+    trainer(config(data)).update()
 
 
 ARC_PRESETS = [preset for preset in PUBLISHED if preset.name.startswith("arc")]
@@ -161,17 +161,17 @@ ARC_PRESETS = [preset for preset in PUBLISHED if preset.name.startswith("arc")]
 @pytest.mark.parametrize("preset", ARC_PRESETS, ids=lambda preset: preset.name)
 def test_published_presets_train_on_real_tasks(preset: Preset, tmp_path: Path) -> None:
     """Their own layers, recursions, loss and optimiser, on few tasks and at reduced width."""
-    sets = load(preset.config.task)
+    sets = benchmark(preset.config.task)
     assert preset.config.model.puzzle_ids == 1 + 1001 * sum(map(len, sets))
     data, more = write(tmp_path / "data", sets.evaluation[:2]), write(tmp_path / "more", sets.training[:2])
     reduced = ["model.width=16", "model.heads=2", "model.multiple=16", "model.puzzle_width=16", "batch=1", "warmup=0"]
     sizes = ["arc.augmentations=3", "model.puzzle_ids=17", f"data={data}", f"arc.extra={more}", "max_steps=1"]
     one = trainer(override(preset.config, [*reduced, *sizes]))
     before = {name: value.detach().clone() for name, value in one.model.named_parameters()}
-    steps = 20 if preset.name.endswith("-trm") else 3
-    for _ in range(steps):
-        one.advance()
-    assert one.totals.sequences == steps
+    updates = 20 if preset.name.endswith("-trm") else 3
+    for _ in range(updates):
+        one.update()
+    assert one.totals.sequences == updates
     for name, value in one.model.named_parameters():
         assert value.isfinite().all(), name
         assert not torch.equal(value, before[name]), f"{name} was not trained"

@@ -22,7 +22,7 @@ from trm.training.trainer import Trainer
 
 MAZE = Maze(6, 7)
 CPU = torch.device("cpu")
-MODEL = PRESETS["maze-generated"].config.model.model_copy(update={"width": 8, "multiple": 8})
+MODEL = PRESETS["maze-generated"].config.model.changed(width=8, multiple=8)
 
 
 def solvable(count: int, seed: int) -> list[tuple[Tokens, Tokens]]:
@@ -68,7 +68,7 @@ def test_cells_are_asked_for_what_they_can_know() -> None:
     torch.manual_seed(1)
     pairs = solvable(9, 2)[:4]
     steps = torch.tensor([1, 2, 4])
-    hints = Hints(MAZE, MODEL.model_copy(update={"n": 2, "T": 1}), 4, MAZE.cells, CPU)
+    hints = Hints(MAZE, MODEL.changed(n=2, T=1), 4, MAZE.cells, CPU)
     for slot, (question, answer) in enumerate(pairs):
         hints.take(slot, question, answer)
     questions, answers = (torch.from_numpy(np.stack(rows)) for rows in zip(*pairs[1:], strict=True))
@@ -94,18 +94,18 @@ def test_cells_are_asked_for_what_they_can_know() -> None:
 @pytest.mark.parametrize(("task", "hints"), [(MAZE, 12), (Sudoku(2, 2), 24)])
 def test_a_head_that_does_not_fit_the_task_is_refused(task: Maze | Sudoku, hints: int) -> None:
     with pytest.raises(BadInput, match=r"model.hints is .*--set model.hints=(0|24)$"):
-        Hints(task, MODEL.model_copy(update={"hints": hints}), 1, task.spec.cells, CPU)
+        Hints(task, MODEL.changed(hints=hints), 1, task.spec.cells, CPU)
 
 
 def test_models_that_cannot_have_hints_are_refused() -> None:
     for change in ({"mixer": "groups"}, {"kind": "hrm"}, {"memory": "single"}):
         with pytest.raises(BadInput, match="hints are for"):
-            build(ModelConfig(hints=24, width=32, positions="none").model_copy(update=change), Sudoku().spec)
+            build(ModelConfig(hints=24, width=32, positions="none").changed(**change), Sudoku().spec)
 
 
 def config(*more: str) -> RunConfig:
-    small = ["task=maze-6x7", "stages=", "batch=4", "micro=2", "steps=60", "window=2", "max_steps=6", "warmup=5"]
-    run = PRESETS["maze-generated"].config.model_copy(update={"model": MODEL})
+    small = ["task=maze-6x7", "stages=", "batch=4", "micro=2", "updates=60", "window=2", "max_steps=6", "warmup=5"]
+    run = PRESETS["maze-generated"].config.changed(model=MODEL)
     return override(run, [*small, *more])
 
 
@@ -120,7 +120,7 @@ def test_hints_are_learned_and_a_run_that_goes_on_is_the_run_that_never_stopped(
             halves = Trainer(run, MAZE, puzzles, CPU)
             halves.load_state_dict(content)
         for trainer in (whole, halves):
-            trainer.advance()
+            trainer.update()
         losses.append(whole.totals.hint_loss)
     assert whole.totals == halves.totals
     for name, value in whole.model.state_dict().items():
@@ -131,8 +131,8 @@ def test_hints_are_learned_and_a_run_that_goes_on_is_the_run_that_never_stopped(
 def test_without_hints_nothing_of_them_is_there() -> None:
     run = config("model.hints=0")
     trainer = Trainer(run, MAZE, training_set(run, MAZE), CPU)
-    trainer.advance()
-    assert trainer.hints is None
+    trainer.update()
+    assert trainer.stage.hints is None
     assert trainer.totals.hint_loss == 0
     assert not [name for name in trainer.model.state_dict() if "hint" in name]
 

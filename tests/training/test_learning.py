@@ -10,11 +10,14 @@ import pytest
 import torch
 from torch import nn
 
-from trm.models import Output, State
+from trm.adapt.model import AdaptModel
+from trm.models import ModelConfig, Output, State, build
+from trm.models.trm import Block
+from trm.tasks.sudoku.task import Sudoku
 from trm.training.ema import Ema
 from trm.training.halting import exploration, halted
 from trm.training.losses import LossName, log_stablemax, step_loss
-from trm.training.optim import AdamAtan2, Muon, schedule
+from trm.training.optim import AdamAtan2, Muon, make_optimizers, schedule
 
 NOTHING = State(torch.empty(0), torch.empty(0))
 
@@ -140,6 +143,37 @@ def test_muon_agrees_with_torchs() -> None:
         second.step()  # type: ignore[no-untyped-call]
     for a, b, start in zip(ours, theirs, began, strict=True):
         assert (a - b).norm() < 0.03 * (b - start).norm()
+
+
+class Elsewhere(nn.Module):
+    """A model whose block has another name than those of the package's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before = nn.Linear(4, 4)
+        self.layer = Block(ModelConfig(width=8, heads=1, multiple=8), Sudoku(2, 2).spec)
+        self.blocks = nn.Linear(4, 4)
+
+
+@pytest.mark.parametrize(
+    ("model", "matrices"),
+    [
+        (build(ModelConfig(mixer="groups", width=8, layers=2, multiple=8, positions="none"), Sudoku(2, 2).spec), 2 * 6),
+        (build(ModelConfig(width=8, heads=1, multiple=8, networks="separate"), Sudoku(2, 2).spec), 2 * 2 * 4),
+        (AdaptModel(8, 1, 2, 3, [0, 1]), 5),
+        (Elsewhere(), 4),
+    ],
+)
+def test_muon_takes_the_matrices_of_blocks_and_adamw_the_rest(model: nn.Module, matrices: int) -> None:
+    muon, adamw = make_optimizers(model, "muon", 0.1, (0.9, 0.95), 0.2)
+    names = {id(p): name for name, p in model.named_parameters()}
+    taken, rest = ([names[id(p)] for p in one.param_groups[0]["params"]] for one in (muon, adamw))
+    assert (type(muon).__name__, type(adamw).__name__, len(taken)) == ("Muon", "AdamW", matrices)
+    order = list(names.values())
+    assert sorted(taken + rest) == sorted(order)
+    block = "layer." if isinstance(model, Elsewhere) else "blocks."
+    assert taken == [name for name in order if block in name and name.endswith("weight")]
+    assert rest == [name for name in order if name not in taken]
 
 
 def test_muon_makes_updates_orthogonal() -> None:

@@ -17,19 +17,19 @@ from maze_cases import every_answer, queue_label, queue_search
 from torch import Tensor
 
 from trm.errors import BadInput
-from trm.inference.evaluate import evaluate
+from trm.inference.evaluation import evaluate_model
 from trm.models import Output, State
 from trm.tasks import get_task
 from trm.tasks.base import Bools, Puzzles, Scored, Tokens
+from trm.tasks.maze import training as maze_training
 from trm.tasks.maze.sets import DENSITY, fingerprint, generate, renew, usual_least
 from trm.tasks.maze.task import GOAL, OPEN, PATH, START, WALL, Maze
+from trm.tasks.maze.training import MazeSettings, TrainingMaze, training_mazes
+from trm.tasks.sampler import Reveal, Sampler
 from trm.tasks.sudoku.task import Sudoku
-from trm.terminal import tables as show
-from trm.training import mazes as maze_training
+from trm.terminal import tables
 from trm.training.config import RunConfig
 from trm.training.datasets import make_sampler, training_set
-from trm.training.mazes import MazeSettings, TrainingMaze, training_mazes
-from trm.training.sampler import Reveal, Sampler
 
 
 @pytest.fixture(autouse=True)
@@ -168,7 +168,7 @@ def test_rows_of_a_file_as_they_are(csv: Path) -> None:
     drawn = {bytes(draw.question): bytes(draw.answer) for draw in (sampler.draw(k % 2, k // 2, 0) for k in range(10))}
     whole = Maze(9, 9).read(csv.read_text())
     assert drawn == {bytes(q): bytes(a) for q, a in zip(whole.question[:5], whole.answer[:5], strict=True)}
-    turned = make_sampler(config.model_copy(update={"augment": True}), Maze(9, 9), training_set(RunConfig(
+    turned = make_sampler(config.changed(augment=True), Maze(9, 9), training_set(RunConfig(
         task="maze-9x9", data=str(csv), limit=5), Maze(9, 9)))  # fmt: skip
     for k in range(10):
         draw = turned.draw(0, k, 0)
@@ -202,7 +202,7 @@ def test_what_a_run_cannot_train_on_is_said(csv: Path) -> None:
 
 def test_a_limit_is_for_every_task(small_csv: Path) -> None:
     config = RunConfig(task="sudoku-4x4", data=str(small_csv), limit=7)
-    whole = training_set(config.model_copy(update={"limit": 0}), Sudoku(2, 2))
+    whole = training_set(config.changed(limit=0), Sudoku(2, 2))
     assert (training_set(config, Sudoku(2, 2)).question == whole.question[:7]).all()
 
 
@@ -260,13 +260,13 @@ def test_shortest_paths_are_counted_at_every_step() -> None:
     marked = every_answer(question)
     best = queue_search(maze, question, 0)[0][3]
     shortest = [bool(maze.valid(question[None], row[None])[0]) and (row == PATH).sum() + 1 == best for row in marked]
-    puzzles = Puzzles(*(np.repeat(row[None], 256, 0) for row in (question, maze.label(question))))
+    puzzles = Puzzles(np.repeat(question[None], 256, 0), np.repeat(maze.label(question)[None], 256, 0))
     told = torch.from_numpy(np.stack([marked, puzzles.answer, puzzles.question]))
-    found = evaluate(Told(told), maze, puzzles, steps=3, batch=256)
+    found = evaluate_model(Told(told), maze, puzzles, steps=3, batch=256)
     assert found.extra["shortest"].tolist() == [sum(shortest), 256, 0] == [1, 256, 0]
     assert found.valid.tolist() == [2, 256, 0]
     assert found.as_dict()["shortest"] == [round(1 / 256, 6), 1.0, 0.0]
-    header = [str(column.header) for column in show.accuracy(found, "", halting=True).columns]
+    header = [str(column.header) for column in tables.accuracy(found, "", halting=True).columns]
     assert header == ["step", "exact", "95 % interval", "cells", "obeys rules", "shortest"]
     assert isinstance(maze, Scored)
     assert not isinstance(Sudoku(), Scored)
@@ -276,7 +276,7 @@ def test_shortest_paths_are_counted_at_every_step() -> None:
 
 
 def test_train_evaluate_and_solve_at_any_size(call: Call, tmp_path: Path, csv: Path) -> None:
-    small = ["model.width=8", "model.n=1", "batch=4", "micro=2", "steps=10", "max_steps=3", "maze.least=0.3"]
+    small = ["model.width=8", "model.n=1", "batch=4", "micro=2", "updates=10", "max_steps=3", "maze.least=0.3"]
     small += ["stages=maze-4x4:0.2:2,maze-5x6:0.4:5", "task=maze-7x7", "limit=9", "save_every=3"]
     out, sets = tmp_path / "run", [part for setting in small for part in ("--set", setting)]
     trained = call(

@@ -12,16 +12,16 @@ from conftest import trainer
 
 from trm.models import State
 from trm.tasks import load_puzzles
+from trm.tasks.sampler import Reveal, Sampler
 from trm.tasks.sudoku.task import Sudoku
 from trm.training.losses import step_loss
-from trm.training.sampler import Reveal, Sampler
 
 
 def test_a_noisy_start_is_drawn_for_every_puzzle_anew(small_csv: Path) -> None:
     still, noisy = trainer(small_csv), trainer(small_csv, "start_noise=0.25")
-    starts = [subject.refill(slice(0, 8), State(subject.slots.y, subject.slots.z)) for subject in (still, noisy)]
-    for before, after in ((getattr(start, part) for start in starts) for part in "yz"):
-        added = after - before
+    whole = slice(0, 8)
+    plain, moved = (one.stage.starting_states(whole, one.stage.slots.state(whole)) for one in (still, noisy))
+    for added in (moved.y - plain.y, moved.z - plain.z):
         assert added.std() == pytest.approx(0.25, rel=0.1)
         assert len({row.numpy().tobytes() for row in added}) == len(added)
     assert noisy.model.start(1).y.equal(still.model.start(1).y)  # what is stored stays as it is
@@ -31,11 +31,11 @@ def test_a_window_sends_the_gradient_through_its_steps_and_takes_new_puzzles_in_
     more = ("precision=float64", "explore=0", "max_steps=2", "window=3", "start_noise=0", "reveal.share=0")
     subject, by_hand = trainer(small_csv, *more), trainer(small_csv, *more)
     subject.learn(slice(0, 8))
-    assert subject.slots.taken.tolist() == [2] * 8
+    assert subject.stage.slots.taken.tolist() == [2] * 8
     # Two steps on the first puzzle of each slot, then one on the next: as if the state began anew, by hand.
     loss = torch.zeros((), dtype=torch.float64)
     for puzzle, steps in ((0, 2), (1, 1)):
-        draws = [by_hand.sampler.draw(slot, puzzle, 0.0) for slot in range(8)]
+        draws = [by_hand.stage.sampler.draw(slot, puzzle, 0.0) for slot in range(8)]
         question, answer = (torch.from_numpy(np.stack([draw[k] for draw in draws])) for k in (0, 1))
         state = by_hand.model.start(8)
         for _ in range(steps):
@@ -53,7 +53,7 @@ def test_with_a_limit_a_sequence_counts_the_less_the_worse_it_is(small_csv: Path
     subject, by_hand = trainer(small_csv, *more), trainer(small_csv, *more)
     for part in (slice(0, 3), slice(3, 6), slice(6, 8)):
         subject.learn(part)
-    draws = [by_hand.sampler.draw(slot, 0, 0.0) for slot in range(8)]
+    draws = [by_hand.stage.sampler.draw(slot, 0, 0.0) for slot in range(8)]
     question, answer = (torch.from_numpy(np.stack([draw[k] for draw in draws])) for k in (0, 1))
     output = by_hand.model(by_hand.model.start(8), question)
     losses = step_loss(output, answer, by_hand.model.first_token, by_hand.config.loss).answer
@@ -72,12 +72,12 @@ def test_with_a_limit_a_sequence_counts_the_less_the_worse_it_is(small_csv: Path
 def test_halted_slots_take_new_puzzles_and_others_go_on(small_csv: Path) -> None:
     subject = trainer(small_csv, "explore=0", "max_steps=3")
     for expected in ([1, 1], [2, 1], [3, 1], [1, 2], [2, 2], [3, 2], [1, 3]):
-        before = subject.slots.question.clone()
-        subject.advance()
-        assert subject.slots.steps.tolist() == [expected[0]] * 8
-        assert subject.slots.taken.tolist() == [expected[1]] * 8
+        before = subject.stage.slots.question.clone()
+        subject.update()
+        assert subject.stage.slots.steps.tolist() == [expected[0]] * 8
+        assert subject.stage.slots.taken.tolist() == [expected[1]] * 8
         if expected[0] > 1:
-            assert torch.equal(before, subject.slots.question)
+            assert torch.equal(before, subject.stage.slots.question)
 
 
 @pytest.mark.parametrize("early", [True, False])
@@ -86,8 +86,8 @@ def test_a_model_that_wants_to_halt_does_so_unless_it_must_not(small_csv: Path, 
     with torch.no_grad():
         subject.model.frame.halt.bias.fill_(99.0)
     for _ in range(6):
-        subject.advance()
-    assert subject.slots.taken.tolist() == [6 if early else 2] * 8
+        subject.update()
+    assert subject.stage.slots.taken.tolist() == [6 if early else 2] * 8
 
 
 def test_every_epoch_visits_every_puzzle_once(small_csv: Path) -> None:
@@ -114,21 +114,25 @@ def test_draws_depend_on_the_slot_alone_and_reveal_fades(small_csv: Path) -> Non
 
 def test_a_puzzle_may_start_from_what_the_one_before_it_left(small_csv: Path) -> None:
     subject = trainer(small_csv, "carry=0.3", "start_noise=0")
-    start, whole = subject.model.start(8), slice(0, 8)
-    filled = subject.refill(whole, State(start.y + 1, start.z + 1))  # there was none before
-    assert torch.equal(filled.y, start.y)
-    assert torch.equal(filled.z, start.z)
+    stage, start, whole = subject.stage, subject.model.start(8), slice(0, 8)
+    first = stage.starting_states(whole, State(start.y + 1, start.z + 1))  # there was no puzzle before
+    assert torch.equal(first.y, start.y)
+    assert torch.equal(first.z, start.z)
+    stage.refill(whole, 0.0)
+    stage.slots.steps += 1
     kept = []
     for turn in range(100):
-        subject.slots.halted = torch.tensor([True] * 7 + [False])
-        before = start.map(lambda part: torch.randn(part.shape, requires_grad=True))
-        after = subject.refill(whole, before)
+        subject.stage.slots.halted = torch.tensor([True] * 7 + [False])
+        before = State(*(torch.randn(part.shape, requires_grad=True) for part in (start.y, start.z)))
+        after = stage.starting_states(whole, before)
+        stage.refill(whole, 0.0)
+        stage.slots.steps += 1
         kept.append([torch.equal(old, new) for old, new in zip(before.y, after.y, strict=True)])
         for slot, goes_on in enumerate(kept[-1]):
             expected = before if goes_on else start
             assert torch.equal(after.y[slot], expected.y[slot])
             assert torch.equal(after.z[slot], expected.z[slot])
-        assert subject.slots.taken.tolist() == [turn + 2] * 7 + [1]
+        assert subject.stage.slots.taken.tolist() == [turn + 2] * 7 + [1]
         # What a puzzle costs is nothing to the one before it.
         for gradient in torch.autograd.grad(after.y.sum() + after.z.sum(), (before.y, before.z)):
             assert gradient.flatten(1).any(1).tolist() == [False] * 7 + [True]
@@ -141,9 +145,9 @@ def test_a_puzzle_may_start_from_what_the_one_before_it_left(small_csv: Path) ->
 def test_what_is_carried_depends_on_the_slot_alone(small_csv: Path) -> None:
     """As many processes and micro-batches as one likes: the draws are those of the slot."""
     subject = trainer(small_csv, "carry=0.5")
-    subject.slots.steps += 1
-    subject.slots.taken += torch.arange(8)
-    whole = subject.carried(slice(0, 8), list(range(8)))
-    parts = [subject.carried(slice(first, first + 2), [0, 1]) for first in range(0, 8, 2)]
+    subject.stage.slots.steps += 1
+    subject.stage.slots.taken += torch.arange(8)
+    whole = subject.stage.carried(slice(0, 8), list(range(8)))
+    parts = [subject.stage.carried(slice(first, first + 2), [0, 1]) for first in range(0, 8, 2)]
     assert torch.equal(whole, torch.cat(parts))
     assert 0 < whole.sum() < 8

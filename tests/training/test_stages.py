@@ -13,17 +13,17 @@ from trm.errors import BadInput
 from trm.models import ModelConfig, build, resized
 from trm.store.stored import Stored
 from trm.tasks import get_task
+from trm.tasks.maze import training as maze_training
 from trm.tasks.maze.sets import generate
 from trm.tasks.maze.task import Maze
 from trm.training import checkpoint
-from trm.training import mazes as maze_training
 from trm.training.config import RunConfig, Stage, override
 from trm.training.datasets import training_set
 from trm.training.presets import PRESETS
-from trm.training.run import run
+from trm.training.run import train
 from trm.training.trainer import Trainer
 
-SMALL = ["model.width=8", "model.n=1", "batch=4", "micro=2", "steps=10", "max_steps=3", "warmup=2", "maze.least=0.3"]
+SMALL = ["model.width=8", "model.n=1", "batch=4", "micro=2", "updates=10", "max_steps=3", "warmup=2", "maze.least=0.3"]
 STAGES = "stages=maze-4x4:0.2:2,maze-5x6:0.4:5"
 
 
@@ -51,22 +51,22 @@ def test_a_run_goes_through_its_stages() -> None:
         Stage(task="maze-5x6", share=0.4, max_steps=5),
     )
     assert [round(share, 9) for share in config.shares()] == [0.2, 0.4, 0.4]
-    assert [config.stage_at(step) for step in range(11)] == [0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2]
+    assert [config.stage_at(update) for update in range(11)] == [0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2]
     subject = trainer(config)
-    weights = {id(p) for p in subject.whole.parameters()}
+    weights = {id(p) for p in subject.model.parameters()}
     cells, longest = [], []
     for _ in range(10):
-        before = [p.detach().clone() for p in subject.whole.parameters()]
-        cells.append(subject.slots.question.shape[1])
-        longest.append(subject.now.max_steps)
-        subject.advance()
-        assert {id(p) for p in subject.model.parameters()} == weights
-        assert subject.model.frame.start_y is subject.whole.frame.start_y
-        assert any(not torch.equal(a, b) for a, b in zip(before, subject.whole.parameters(), strict=True))
+        before = [p.detach().clone() for p in subject.model.parameters()]
+        cells.append(subject.stage.slots.question.shape[1])
+        longest.append(subject.stage.config.max_steps)
+        subject.update()
+        assert {id(p) for p in subject.stage.model.parameters()} == weights
+        assert subject.stage.model.frame.start_y is subject.model.frame.start_y
+        assert any(not torch.equal(a, b) for a, b in zip(before, subject.model.parameters(), strict=True))
     assert cells == [16] * 2 + [30] * 4 + [36] * 4
     assert longest == [2] * 2 + [5] * 4 + [3] * 4
-    assert subject.model is subject.whole
-    assert (subject.slots.taken >= 3).all()
+    assert subject.stage.model is subject.model
+    assert (subject.stage.slots.taken >= 3).all()
 
 
 def test_a_stage_learns_in_its_own_way() -> None:
@@ -77,29 +77,38 @@ def test_a_stage_learns_in_its_own_way() -> None:
     assert [(part.max_steps, part.window, part.loss_limit) for part in run.plan()] == [(2, 3, 0.25), (3, 2, 0)]
     staged_run, alone_run = trainer(run), trainer(alone)
     for step in range(6):
-        staged_run.advance()
-        alone_run.advance()
+        staged_run.update()
+        alone_run.update()
         pairs = zip(staged_run.model.parameters(), alone_run.model.parameters(), strict=True)
         assert all(torch.equal(a, b) for a, b in pairs) == (step < 5)
+
+
+def test_a_stage_too_short_for_an_update_is_left_out() -> None:
+    subject = trainer(staged("stages=maze-4x4:0.04:2,maze-5x6:0.1:5"))  # of ten updates: 0.4 and 1
+    cells = []
+    for _ in range(3):
+        cells.append(subject.stage.slots.question.shape[1])
+        subject.update()
+    assert cells == [30, 36, 36]
 
 
 @pytest.mark.parametrize("stop", [1, 2, 4, 6, 9])
 def test_resuming_in_any_stage_is_exact(stop: int) -> None:
     whole, first, second = (trainer(staged()) for _ in range(3))
     for _ in range(10):
-        whole.advance()
+        whole.update()
     for _ in range(stop):
-        first.advance()
+        first.update()
     second.load_state_dict(first.state_dict())
     for _ in range(10 - stop):
-        second.advance()
+        second.update()
     for name, value in whole.state_dict()["ema"].items():
         assert torch.equal(value, second.state_dict()["ema"][name])
 
 
 def test_bad_stages_are_refused() -> None:
     for stages, words in (
-        ("maze-4x4:0.6:2,maze-5x5:0.4:2", "setting stages=.*: value error, the shares of the stages come to 1 or more"),
+        ("maze-4x4:0.6:2,maze-5x5:0.4:2", "^the shares of the stages add up to 1 or more; leave a share"),
         ("maze-4x4:0.6", "setting stages.0=.*write task:share:max_steps"),
         ("maze-4x4:x:3", "stages.0.share"),
         ("maze-4x4:0.1:3:0", "stages.0.window"),
@@ -145,15 +154,15 @@ def test_the_cost_of_a_run_is_that_of_its_stages() -> None:
     assert wide.puzzle_steps(10) == [2 * 7 * wide.batch, 4 * puzzle_steps, 4 * puzzle_steps]
     assert wide.puzzle_steps(3) == [2 * 7 * wide.batch, puzzle_steps, 0]
     assert run_flops(wide, spec, 2) == 2 * 7 * each[0] * wide.batch // puzzle_steps
-    about = {"run": staged("stages=").model_dump(), "step": 3}
-    small = {"run": staged("stages=", "task=maze-4x4").model_dump(), "step": 7}
+    about = {"run": staged("stages=").model_dump(), "update": 3}
+    small = {"run": staged("stages=", "task=maze-4x4").model_dump(), "update": 7}
     stored = Stored(build(config.model, spec), spec, "maze", {**about, "init": {"name": "small", **small}})
     assert training_flops(stored) == 3 * each[2] + 7 * each[0]
     assert memory(wide, spec).activations > memory(config, spec).activations
 
 
 def test_minutes_are_shared_out_over_stages(tmp_path: Path) -> None:
-    assert run(staged("maze.least=0.2"), tmp_path, "maze", minutes=0.005)
+    assert train(staged("maze.least=0.2"), tmp_path, "maze", minutes=0.005)
     content = checkpoint.load(tmp_path)
-    assert content["trainer"]["step"] == RunConfig.model_validate_json(content["config"]).steps
+    assert content["trainer"]["update"] == RunConfig.model_validate_json(content["config"]).updates
     assert content["trainer"]["slots"]["question"].shape == (4, 36)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import STEPS, Trm, settings, tiny, trainer
+from conftest import UPDATES, Trm, settings, tiny, trainer
 from safetensors.torch import load_file
 
 from trm.cli.main import main
@@ -24,7 +24,7 @@ from trm.tasks.base import Puzzles
 from trm.training import checkpoint
 from trm.training.config import RunConfig, override
 from trm.training.presets import PRESETS
-from trm.training.run import run
+from trm.training.run import train
 from trm.training.trainer import NonFinite, Trainer
 
 
@@ -33,7 +33,7 @@ def uninterrupted(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """The weights of a run that nobody stopped."""
     torch.set_num_threads(1)
     out = tmp_path_factory.mktemp("whole")
-    assert run(tiny(small_csv), out, "tiny")
+    assert train(tiny(small_csv), out, "tiny")
     return load_file(out / "model.safetensors")
 
 
@@ -46,7 +46,7 @@ def test_killed_at_random_moments_and_resumed_gives_the_same_weights(
     kind: signal.Signals, small_csv: Path, tmp_path: Path, uninterrupted: dict[str, torch.Tensor]
 ) -> None:
     command = [sys.executable, "-m", "trm", "train", "sudoku-mini", "--out", "run", "--threads", "1", "--procs", "1"]
-    fresh = [*command, "--data", str(small_csv), "--steps", str(STEPS), *settings("save_every=7")]
+    fresh = [*command, "--data", str(small_csv), "--updates", str(UPDATES), *settings("save_every=7")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     rng = np.random.default_rng(int(kind))
     stops = 0
@@ -72,13 +72,13 @@ def test_killed_at_random_moments_and_resumed_gives_the_same_weights(
     assert process.returncode == 0, errors.decode()
     assert stops >= 2
     assert same(load_file(tmp_path / "run" / "model.safetensors"), uninterrupted)
-    steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]
-    assert steps == list(range(1, STEPS + 1))  # what was done twice is logged once
+    updates = [json.loads(line)["update"] for line in log.read_text().splitlines()]
+    assert updates == list(range(1, UPDATES + 1))  # what was done twice is logged once
 
 
 def test_two_processes_and_one_give_the_same_loss_curve(small_csv: Path, trm: Trm, tmp_path: Path) -> None:
-    more = ("precision=float64", "micro=2", "clip=1", "steps=20", "start_noise=0.5", "window=2")
-    assert run(tiny(small_csv, *more), tmp_path / "one", "tiny")
+    more = ("precision=float64", "micro=2", "clip=1", "updates=20", "start_noise=0.5", "window=2")
+    assert train(tiny(small_csv, *more), tmp_path / "one", "tiny")
     common = ["--data", str(small_csv), "--threads", "1", *settings(*more)]
     done = trm("train", "sudoku-mini", "--out", "two", "--procs", "2", *common)
     assert done.returncode == 0, done.stderr
@@ -101,35 +101,35 @@ def test_a_mistake_that_every_process_finds_is_told_once(trm: Trm) -> None:
 
 
 def test_weights_on_the_way_are_kept(small_csv: Path, tmp_path: Path) -> None:
-    assert run(tiny(small_csv, "steps=6", "keep_every=2"), tmp_path, "tiny")
-    kept = {path.name: load_file(path / "model.safetensors") for path in tmp_path.glob("step-*")}
-    assert sorted(kept) == ["step-2", "step-4", "step-6"]
-    assert same(kept["step-6"], load_file(tmp_path / "model.safetensors"))
-    assert not same(kept["step-2"], kept["step-4"])
-    assert load(str(tmp_path / "step-4")).about["step"] == 4
+    assert train(tiny(small_csv, "updates=6", "keep_every=2"), tmp_path, "tiny")
+    kept = {path.name: load_file(path / "model.safetensors") for path in tmp_path.glob("update-*")}
+    assert sorted(kept) == ["update-2", "update-4", "update-6"]
+    assert same(kept["update-6"], load_file(tmp_path / "model.safetensors"))
+    assert not same(kept["update-2"], kept["update-4"])
+    assert load(str(tmp_path / "update-4")).about["update"] == 4
 
 
 def test_a_run_may_start_from_another_ones_weights(small_csv: Path, tmp_path: Path) -> None:
-    assert run(tiny(small_csv, "steps=3"), tmp_path / "first", "tiny")
+    assert train(tiny(small_csv, "updates=3"), tmp_path / "first", "tiny")
     weights = load_file(tmp_path / "first" / "model.safetensors")
-    assert run(tiny(small_csv, "steps=1", "lr=1e-9", f"init={tmp_path / 'first'}"), tmp_path / "second", "tiny")
+    assert train(tiny(small_csv, "updates=1", "lr=1e-9", f"init={tmp_path / 'first'}"), tmp_path / "second", "tiny")
     for name, value in load_file(tmp_path / "second" / "model.safetensors").items():
         torch.testing.assert_close(value, weights[name], rtol=0, atol=1e-6)
     with pytest.raises(BadInput, match="init: tensor"):
-        run(tiny(small_csv, "model.width=16", f"init={tmp_path / 'first'}"), tmp_path / "third", "tiny")
+        train(tiny(small_csv, "model.width=16", f"init={tmp_path / 'first'}"), tmp_path / "third", "tiny")
 
 
 @pytest.mark.parametrize("window", [1, 3])
 def test_resuming_in_the_same_process_is_exact(small_csv: Path, window: int) -> None:
     whole, first = (trainer(small_csv, f"window={window}") for _ in range(2))
     for _ in range(12):
-        whole.advance()
+        whole.update()
     for _ in range(5):
-        first.advance()
+        first.update()
     second = trainer(small_csv, f"window={window}")
     second.load_state_dict(first.state_dict())
     for _ in range(7):
-        second.advance()
+        second.update()
     assert same(whole.state_dict()["ema"], second.state_dict()["ema"])
     assert whole.totals == second.totals
 
@@ -138,12 +138,18 @@ def test_resuming_in_the_same_process_is_exact(small_csv: Path, window: int) -> 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam_atan2", "muon"])
 def test_training_lowers_the_loss(small_csv: Path, optimizer: str, micro: str) -> None:
     subject = trainer(
-        small_csv, f"optimizer={optimizer}", "lr=0.01", f"micro={micro}", "steps=80", "reveal.share=0", "start_noise=0"
+        small_csv,
+        f"optimizer={optimizer}",
+        "lr=0.01",
+        f"micro={micro}",
+        "updates=80",
+        "reveal.share=0",
+        "start_noise=0",
     )
     losses = []
     for _ in range(80):
         before = subject.totals.loss
-        subject.advance()
+        subject.update()
         losses.append(subject.totals.loss - before)
     assert sum(losses[-8:]) < 0.97 * sum(losses[:8])
 
@@ -151,8 +157,8 @@ def test_training_lowers_the_loss(small_csv: Path, optimizer: str, micro: str) -
 def test_micro_batches_do_not_change_the_result(small_csv: Path) -> None:
     a, b = trainer(small_csv, "precision=float64"), trainer(small_csv, "precision=float64", "micro=3")
     for _ in range(6):
-        a.advance()
-        b.advance()
+        a.update()
+        b.update()
     for x, y in zip(a.model.parameters(), b.model.parameters(), strict=True):
         torch.testing.assert_close(x, y)
 
@@ -160,19 +166,19 @@ def test_micro_batches_do_not_change_the_result(small_csv: Path) -> None:
 def test_a_non_finite_loss_stops_and_keeps_the_last_checkpoint(
     small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    advance = Trainer.advance
+    update = Trainer.update
 
     def poisoned(self: Trainer) -> None:
-        if self.step == 9:
+        if self.update_count == 9:
             next(self.model.parameters()).data.fill_(float("nan"))
-        advance(self)
+        update(self)
 
-    monkeypatch.setattr(Trainer, "advance", poisoned)
-    with pytest.raises(TrmError, match="not finite at step 10; the checkpoint of step 7") as caught:
-        run(tiny(small_csv), tmp_path, "tiny")
+    monkeypatch.setattr(Trainer, "update", poisoned)
+    with pytest.raises(TrmError, match="not finite at update 10; the checkpoint of update 7") as caught:
+        train(tiny(small_csv), tmp_path, "tiny")
     assert "\n" not in str(caught.value)
     content = checkpoint.load(tmp_path)
-    assert content["trainer"]["step"] == 7
+    assert content["trainer"]["update"] == 7
     assert all(torch.isfinite(value).all() for value in content["trainer"]["model"].values())
 
 
@@ -182,7 +188,7 @@ def test_a_non_finite_gradient_leaves_the_weights_alone(small_csv: Path) -> None
     weights[0].register_hook(lambda gradient: torch.full_like(gradient, math.inf))  # type: ignore[no-untyped-call]
     before = [p.detach().clone() for p in weights]
     with pytest.raises(NonFinite):
-        subject.advance()
+        subject.update()
     assert all(torch.equal(a, b) for a, b in zip(before, weights, strict=True))
 
 
@@ -192,60 +198,62 @@ def test_no_setting_is_infinite(name: str) -> None:
         override(RunConfig(), [f"{name}=inf"])
 
 
-def test_minutes_become_steps(small_csv: Path, tmp_path: Path) -> None:
-    assert run(tiny(small_csv), tmp_path, "tiny", minutes=0.03)
+def test_minutes_become_updates(small_csv: Path, tmp_path: Path) -> None:
+    assert train(tiny(small_csv), tmp_path, "tiny", minutes=0.03)
     content = json.loads((tmp_path / "run.json").read_text())
-    assert content["run"]["steps"] == checkpoint.load(tmp_path)["trainer"]["step"] > 1
-    assert content["run"]["steps"] != STEPS
+    assert content["run"]["updates"] == checkpoint.load(tmp_path)["trainer"]["update"] > 1
+    assert content["run"]["updates"] != UPDATES
 
 
 @pytest.mark.parametrize("damage", [b"", b"garbage", None])
 def test_a_damaged_checkpoint_is_one_line(small_csv: Path, tmp_path: Path, damage: bytes | None) -> None:
-    run(tiny(small_csv, "steps=2"), tmp_path, "tiny")
+    train(tiny(small_csv, "updates=2"), tmp_path, "tiny")
     path = tmp_path / CHECKPOINT
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
     with pytest.raises(TrmError, match="damaged") as caught:
-        run(None, tmp_path, "tiny", resume=True)
+        train(None, tmp_path, "tiny", resume=True)
     assert "\n" not in str(caught.value)
 
 
 def test_a_checkpoint_of_something_else_is_one_line(small_csv: Path, tmp_path: Path) -> None:
-    run(tiny(small_csv, "steps=2"), tmp_path, "tiny")
+    train(tiny(small_csv, "updates=2"), tmp_path, "tiny")
     content = checkpoint.load(tmp_path)
     for other in (torch.zeros(3), {"version": 1}):
         torch.save(other, tmp_path / CHECKPOINT)
         with pytest.raises(TrmError, match=r"damaged .it holds something else.; start the run again in another --out"):
-            run(None, tmp_path, "tiny", resume=True)
+            train(None, tmp_path, "tiny", resume=True)
     later = json.loads(content["config"]) | {"later": 1}
     checkpoint.save(tmp_path, {**content, "config": json.dumps(later)})
-    with pytest.raises(TrmError, match="another version of this program, whose setting later this one does not take"):
-        run(None, tmp_path, "tiny", resume=True)
+    with pytest.raises(
+        TrmError, match="another version of this program; this version does not accept its setting later"
+    ):
+        train(None, tmp_path, "tiny", resume=True)
 
 
 def test_other_data_and_used_folders_are_refused(small_csv: Path, tmp_path: Path) -> None:
-    run(tiny(small_csv, "steps=2"), tmp_path / "run", "tiny")
+    train(tiny(small_csv, "updates=2"), tmp_path / "run", "tiny")
     with pytest.raises(BadInput, match="already holds a run"):
-        run(tiny(small_csv), tmp_path / "run", "tiny")
+        train(tiny(small_csv), tmp_path / "run", "tiny")
     with pytest.raises(BadInput, match="nothing to resume"):
-        run(None, tmp_path / "new", "tiny", resume=True)
+        train(None, tmp_path / "new", "tiny", resume=True)
     rows = small_csv.read_text().splitlines(keepends=True)
     moved = tmp_path / "other.csv"
     moved.write_text("".join(rows[:10]))
     content = checkpoint.load(tmp_path / "run")
-    config = RunConfig.model_validate_json(content["config"]).model_copy(update={"data": str(moved)})
+    config = RunConfig.model_validate_json(content["config"]).changed(data=str(moved))
     checkpoint.save(tmp_path / "run", {**content, "config": config.model_dump_json()})
     with pytest.raises(TrmError, match="other data"):
-        run(None, tmp_path / "run", "tiny", resume=True)
+        train(None, tmp_path / "run", "tiny", resume=True)
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         (["--set", "batch=9", "--procs", "2"], "batch 9 does not divide over 2 processes"),
-        (["--steps", "3", "--minutes", "1"], "--steps or --minutes, not both"),
+        (["--updates", "3", "--minutes", "1"], "--updates or --minutes, not both"),
         (["--resume"], "nothing to resume"),
-        (["--resume", "--steps", "3"], "leave out --set, --data"),
+        (["--resume", "--updates", "3"], "leave out --set, --data"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(

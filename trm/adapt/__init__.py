@@ -1,1 +1,1 @@
-"""Tiny models trained on one ARC task."""
+"""Solving an ARC task with tiny models that are trained on its demonstrations alone."""

@@ -1,183 +1,227 @@
-"""How large an ARC answer is and what of the question lies under it, by rules that hold on all demonstrations.
+"""How large an ARC answer is, and which part of the question lies under it, by rules that hold on all demonstrations.
 
-A canvas is a board for question and answer together. On it lie planes: the question, mirrored and turned, or pieces
-of it, so that what many tasks ask for becomes a choice among a cell's own planes. A rule that holds on the
-demonstrations may be wrong on the test all the same.
+A canvas is a board that holds question and answer. On it lie planes: the question, mirrored and turned, or pieces of
+it. In many tasks a cell of the answer is then a choice among the cells of the planes at the same place. A rule that
+holds on the demonstrations may still be wrong on the test.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
-from trm.adapt.objects import around, background, boxes, objects
+from trm.adapt.objects import Box, background, bounding_box, named_boxes, objects
 from trm.tasks.arc.augment import turn
 from trm.tasks.arc.text import SIDE, ArcTask, Grid
 
 Size = tuple[int, int]  # height, width
-Planes = list[Grid]  # at the top left of the canvas
-Lay = Callable[[Grid], tuple[Size, Planes] | None]  # question -> the answer's size, planes; None: the rule says nothing
 
 SAME_SHAPE, TRANSPOSED = (0, 2, 4, 5), (1, 3, 6, 7)  # of the symmetries of `trm.tasks.arc.augment`
-PANELS = 9  # planes of a question cut into pieces, at most
-CANVASES = 3
+PANELS = 9  # at most so many panels of a question become planes
+CANVASES = 3  # at most so many for a task
+LIKELY = 0.6  # share of the answer's cells that a box must have right to be tried early
+FACTORS = (2, 3, 4, 5)  # by which a number is multiplied or divided to give a length
+QUESTION_SIZE = "the question's size"
+
+
+class Layout(NamedTuple):
+    """What a canvas makes of one question."""
+
+    size: Size  # of the answer
+    planes: list[Grid]  # they lie at the top left of the canvas
+
+
+Rule = Callable[[Grid], Layout | None]  # None: the rule does not apply to the question
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """A rule: `lay` says for any question of the task how large its answer is, and its planes, always as many."""
+    """A rule for all questions of a task. It gives each of them the same number of planes."""
 
     name: str
-    lay: Lay
+    rule: Rule
 
 
 def canvases(task: ArcTask) -> list[Canvas]:
-    """Those that give every demonstration's answer its size and every test's some size, best first; may be none.
+    """The canvases that give every demonstration's answer its size and every test some size.
 
-    Nothing is asked of test answers.
+    Test answers are not looked at.
+
+    Returns:
+        At most `CANVASES`, the most likely first; empty where no rule holds.
     """
     found: list[Canvas] = []
     for canvas in _candidates(task):
-        if _holds(canvas.lay, task):
+        if _holds(canvas.rule, task):
             found.append(canvas)
-            if len(found) == CANVASES or canvas.name == "the question's size":
+            if len(found) == CANVASES or canvas.name == QUESTION_SIZE:
                 break
     return found
 
 
-def _holds(lay: Lay, task: ArcTask) -> bool:
+def _holds(rule: Rule, task: ArcTask) -> bool:
     for pair in (*task.train, *task.test):
-        laid = lay(pair.question)
-        if laid is None or not all(1 <= length <= SIDE for length in laid[0]):
+        layout = rule(pair.question)
+        if layout is None or not all(1 <= length <= SIDE for length in layout.size):
             return False
-        if pair in task.train and (pair.answer is None or laid[0] != pair.answer.shape):
+        if pair in task.train and (pair.answer is None or layout.size != pair.answer.shape):
             return False
     return True
 
 
 def _candidates(task: ArcTask) -> Iterator[Canvas]:
     square = all(pair.question.shape[0] == pair.question.shape[1] for pair in (*task.train, *task.test))
-    ways = (*SAME_SHAPE, *TRANSPOSED) if square else SAME_SHAPE
-    yield Canvas("the question's size", lambda q: (q.shape, versions(q, ways)))
-    yield Canvas("the question's size, transposed", lambda q: (q.shape[::-1], versions(q, TRANSPOSED)))
+    ways = _ways(square)
+    yield Canvas(QUESTION_SIZE, lambda q: Layout(q.shape, turned(q, ways)))
+    yield Canvas(f"{QUESTION_SIZE}, transposed", lambda q: Layout(q.shape[::-1], turned(q, TRANSPOSED)))
     first = task.train[0]
     assert first.answer is not None
     yield from _panels(first.question.shape, first.answer.shape, 1)
-    yield from _repeated(first.question.shape, first.answer.shape, ways)
+    yield from _multiples(first.question.shape, first.answer.shape, ways)
     yield from _panels(first.question.shape, first.answer.shape, 0)
-    likely, unlikely = _crops(task)
-    yield from likely
+    agreement, crop_ways = _crop_agreement(task)
+    ranked = sorted(agreement, key=lambda name: -agreement[name])
+    yield from (_crop(name, crop_ways) for name in ranked if agreement[name] > LIKELY)
     yield from _corners(task)
-    yield from unlikely
+    yield from (_crop(name, crop_ways) for name in ranked if agreement[name] <= LIKELY)
 
 
-def versions(grid: Grid, ways: Sequence[int]) -> Planes:
+def _ways(square: bool) -> tuple[int, ...]:
+    """The symmetries that leave a board's shape as it is."""
+    return (*SAME_SHAPE, *TRANSPOSED) if square else SAME_SHAPE
+
+
+def turned(grid: Grid, ways: Sequence[int]) -> list[Grid]:
+    """The grid under each of these symmetries."""
     return [turn(grid, way) for way in ways]
 
 
-# The answer is a multiple of the question, or a part
+# The answer is a multiple of the question, or a part of it
 
 
-def _repeated(question: Size, answer: Size, ways: Sequence[int]) -> Iterator[Canvas]:
-    (down, low), (across, narrow) = (divmod(a, q) for a, q in zip(answer, question, strict=True))
-    if low or narrow or not down or not across:
+def _multiples(question: Size, answer: Size, ways: Sequence[int]) -> Iterator[Canvas]:
+    """The answer's sides are multiples of the question's."""
+    (down, rest_down), (across, rest_across) = (divmod(a, q) for a, q in zip(answer, question, strict=True))
+    if rest_down or rest_across or not down or not across:
         return
 
-    def lay(grid: Grid) -> tuple[Size, Planes]:
-        size = (grid.shape[0] * down, grid.shape[1] * across)
-        return size, [
-            np.kron(grid, np.ones((down, across), np.uint8)),
-            *(np.tile(v, (down, across)) for v in views(grid)),
-        ]
+    def rule(grid: Grid) -> Layout:
+        enlarged = np.kron(grid, np.ones((down, across), np.uint8))
+        tiled = [np.tile(view, (down, across)) for view in turned(grid, ways)]
+        return Layout((grid.shape[0] * down, grid.shape[1] * across), [enlarged, *tiled])
 
-    def views(grid: Grid) -> Planes:
-        return versions(grid, ways)
-
-    yield Canvas(f"{down}x{across} times the question", lay)
+    yield Canvas(f"{down}x{across} times the question", rule)
 
 
 def _panels(question: Size, answer: Size, gap: int) -> Iterator[Canvas]:
-    """The question is a board of pieces of the answer's size, with lines between them if `gap` is 1."""
-    (down, low), (across, narrow) = (divmod(q + gap, a + gap) for q, a in zip(question, answer, strict=True))
-    if low or narrow or not 1 < down * across <= PANELS:
+    """The question consists of panels of the answer's size, with lines between them if `gap` is 1."""
+    (down, rest_down), (across, rest_across) = (divmod(q + gap, a + gap) for q, a in zip(question, answer, strict=True))
+    if rest_down or rest_across or not 1 < down * across <= PANELS:
         return
 
-    def lay(grid: Grid) -> tuple[Size, Planes] | None:
-        (h, low), (w, narrow) = divmod(grid.shape[0] + gap, down), divmod(grid.shape[1] + gap, across)
-        if low or narrow or h <= gap or w <= gap:
+    def rule(grid: Grid) -> Layout | None:
+        (h, rest_h), (w, rest_w) = divmod(grid.shape[0] + gap, down), divmod(grid.shape[1] + gap, across)
+        if rest_h or rest_w or h <= gap or w <= gap:
             return None
         lines = [grid[at * h - 1] for at in range(1, down)] + [grid[:, at * w - 1] for at in range(1, across)]
         if gap and any(len(np.unique(line)) > 1 for line in lines):
             return None
         at = list(product(range(down), range(across)))
         pieces = [grid[i * h : (i + 1) * h - gap, j * w : (j + 1) * w - gap] for i, j in at]
-        spread = [] if gap else [grid[i::down, j::across] for i, j in at]
-        return (h - gap, w - gap), pieces + spread
+        interleaved = [] if gap else [grid[i::down, j::across] for i, j in at]
+        return Layout((h - gap, w - gap), pieces + interleaved)
 
-    yield Canvas(f"one of {down}x{across} panels" + (" between lines" if gap else ""), lay)
+    yield Canvas(f"one of {down}x{across} panels" + (" between lines" if gap else ""), rule)
 
 
-def _crops(task: ArcTask) -> tuple[list[Canvas], list[Canvas]]:
-    """Of boxes that have the answer's size: those where most cells agree with it, best first, and the others."""
-    pairs = [(pair.question, pair.answer, boxes(pair.question)) for pair in task.train]
-    tests = [boxes(pair.question) for pair in task.test]
-    scored: list[tuple[float, str]] = []
-    seen = set[bytes]()
-    for name in pairs[0][2]:
-        if not all(name in found for *_, found in pairs) or not all(name in found for found in tests):
+def _crop(name: str, ways: Sequence[int]) -> Canvas:
+    """The answer is the content of the question's box of this name."""
+
+    def rule(grid: Grid) -> Layout | None:
+        box = named_boxes(grid).get(name)
+        return None if box is None else Layout((box.height, box.width), turned(box.crop(grid), ways))
+
+    return Canvas(f"cut out: {name}", rule)
+
+
+def _crop_agreement(task: ArcTask) -> tuple[dict[str, float], tuple[int, ...]]:
+    """The boxes that have the answer's size in every demonstration, and are in every test.
+
+    Returns:
+        By the box's name, the mean share of cells in which its content equals the answer; names of the same boxes are
+        there once. Then the symmetries for all of these boxes.
+    """
+    trains = [named_boxes(pair.question) for pair in task.train]
+    tests = [named_boxes(pair.question) for pair in task.test]
+    agreement: dict[str, float] = {}
+    seen = set[tuple[Box, ...]]()
+    for name in trains[0]:
+        if not all(name in boxes for boxes in (*trains, *tests)):
             continue
-        crops = [found[name].of(question) for question, _, found in pairs]
-        if any(answer is None or answer.shape != crop.shape for crop, (_, answer, _) in zip(crops, pairs, strict=True)):
-            continue
-        key = repr([found[name] for found in [*(found for *_, found in pairs), *tests]]).encode()
-        if key not in seen:
-            agree = [float((crop == answer).mean()) for crop, (_, answer, _) in zip(crops, pairs, strict=True)]
-            scored.append((-float(np.mean(agree)), name))
-        seen.add(key)
-    square = all(found[name].height == found[name].width for _, name in scored for *_, found in pairs)
-    square = square and all(found[name].height == found[name].width for _, name in scored for found in tests)
-    ways = (*SAME_SHAPE, *TRANSPOSED) if square else SAME_SHAPE
-
-    def crop(name: str) -> Canvas:
-        def lay(grid: Grid) -> tuple[Size, Planes] | None:
-            box = boxes(grid).get(name)
-            return None if box is None else ((box.height, box.width), versions(box.of(grid), ways))
-
-        return Canvas(f"cut out: {name}", lay)
-
-    ranked = sorted(scored, key=lambda one: one[0])
-    return [crop(name) for agree, name in ranked if agree < -0.6], [
-        crop(name) for agree, name in ranked if agree >= -0.6
-    ]
+        same = []
+        for pair, boxes in zip(task.train, trains, strict=True):
+            crop = boxes[name].crop(pair.question)
+            if pair.answer is not None and pair.answer.shape == crop.shape:
+                same.append(float((crop == pair.answer).mean()))
+        key = tuple(boxes[name] for boxes in (*trains, *tests))
+        if len(same) == len(trains) and key not in seen:
+            agreement[name] = float(np.mean(same))
+            seen.add(key)
+    used = [boxes[name] for name in agreement for boxes in (*trains, *tests)]
+    return agreement, _ways(all(box.height == box.width for box in used))
 
 
 # The answer has another size: it lies at the top left, over the question
 
 
+@dataclass(frozen=True)
+class LengthRule:
+    """An answer's height or width: reading * times // divided_by + plus, or `plus` alone without a reading."""
+
+    reading: str  # of `readings`; empty: the length is constant
+    plus: int
+    times: int = 1
+    divided_by: int = 1
+
+    def __call__(self, read: Mapping[str, int]) -> int:
+        if not self.reading:
+            return self.plus
+        return read[self.reading] * self.times // self.divided_by + self.plus
+
+    def __str__(self) -> str:
+        if not self.reading:
+            return str(self.plus)
+        times = f" * {self.times}" if self.times > 1 else ""
+        divided = f" / {self.divided_by}" if self.divided_by > 1 else ""
+        return self.reading + times + divided + (f" {self.plus:+d}" if self.plus else "")
+
+
 def _corners(task: ArcTask) -> Iterator[Canvas]:
-    """Height and width, each by the simplest rule: a constant, or from a number read off the question."""
+    """Height and width each follow the simplest rule: a constant, or a number read off the question."""
     numbers = [readings(pair.question) for pair in task.train]
-    sizes = [np.shape(pair.answer) for pair in task.train if pair.answer is not None]
-    height, width = (_length(numbers, [size[axis] for size in sizes], axis) for axis in (0, 1))
+    answers = [pair.answer for pair in task.train if pair.answer is not None]
+    height = _length_rule(numbers, [answer.shape[0] for answer in answers], ("height", "width"))
+    width = _length_rule(numbers, [answer.shape[1] for answer in answers], ("width", "height"))
     if height is None or width is None:
         return
 
-    def lay(grid: Grid) -> tuple[Size, Planes] | None:
+    def rule(grid: Grid) -> Layout | None:
         read = readings(grid)
-        size = (height[1](read), width[1](read))
-        return (size, versions(grid, SAME_SHAPE)) if min(size) > 0 else None
+        size = (height(read), width(read))
+        return Layout(size, turned(grid, SAME_SHAPE)) if min(size) > 0 else None
 
-    yield Canvas(f"over the question: {height[0]} x {width[0]}", lay)
+    yield Canvas(f"over the question: {height} x {width}", rule)
 
 
 def readings(grid: Grid) -> dict[str, int]:
     """Numbers that an answer's height or width may depend on."""
     ground = background(grid)
     counts = np.sort(np.bincount(grid[grid != ground], minlength=1))
-    box = around(grid != ground)
+    box = bounding_box(grid != ground)
     return {
         "height": grid.shape[0],
         "width": grid.shape[1],
@@ -192,22 +236,23 @@ def readings(grid: Grid) -> dict[str, int]:
     }
 
 
-def _length(
-    numbers: list[dict[str, int]], lengths: list[int], axis: int
-) -> tuple[str, Callable[[dict[str, int]], int]] | None:
+def _length_rule(numbers: list[dict[str, int]], lengths: list[int], preferred: tuple[str, ...]) -> LengthRule | None:
+    """The first rule that gives every demonstration its length.
+
+    Args:
+        numbers: the readings of each demonstration's question.
+        lengths: the height, or the width, of each demonstration's answer.
+        preferred: the readings to try first.
+    """
     if len(set(lengths)) == 1:
-        constant = lengths[0]
-        return str(constant), lambda read: constant
-    names = sorted(numbers[0], key=lambda name: (name not in ("height", "width"), name != ("height", "width")[axis]))
+        return LengthRule("", lengths[0])
     first = lengths[0]
-    for name in names:
+    for name in dict.fromkeys((*preferred, *numbers[0])):
         known = numbers[0][name]
-        rules: list[tuple[int, int, int]] = [(1, 1, first - known)]  # times, divided by, plus
-        rules += [(k, 1, first - k * known) for k in (2, 3, 4, 5)] + [(1, k, first - known // k) for k in (2, 3, 4, 5)]
-        for times, by, plus in rules:
-            if all(read[name] * times // by + plus == length for read, length in zip(numbers, lengths, strict=True)):
-                said = f"{name}{f' * {times}' if times > 1 else ''}{f' / {by}' if by > 1 else ''}"
-                return said + (
-                    f" {plus:+d}" if plus else ""
-                ), lambda read, rule=(name, times, by, plus): read[rule[0]] * rule[1] // rule[2] + rule[3]
+        rules = [LengthRule(name, first - known)]
+        rules += [LengthRule(name, first - k * known, times=k) for k in FACTORS]
+        rules += [LengthRule(name, first - known // k, divided_by=k) for k in FACTORS]
+        for rule in rules:
+            if all(rule(read) == length for read, length in zip(numbers, lengths, strict=True)):
+                return rule
     return None

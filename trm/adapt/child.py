@@ -1,7 +1,7 @@
-"""Adapting to a task in a process of its own: for servers, which do other things meanwhile and may want it to stop.
+"""Adapting to a task in a child process, for servers, which stay responsive meanwhile and may stop the work.
 
-The child runs `main`: the task on standard input, lines of JSON on standard output. Not multiprocessing, whose children
-run the script that called it once more unless it guards against that.
+The child runs `main`: it reads the task from standard input and writes lines of JSON to standard output. This is not
+done with multiprocessing, whose children import the script that started them.
 """
 
 from __future__ import annotations
@@ -15,81 +15,89 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 from threading import Timer
+from typing import NamedTuple
 
 import torch
 
-from trm.adapt.learn import Settings, adapt
-from trm.adapt.run import Result
+from trm.adapt.learn import AdaptSettings, adapt
+from trm.adapt.result import Result
 from trm.errors import TrmError
 from trm.tasks.arc.text import ArcTask, parse_task
 
-OFTEN = 0.1  # seconds between two reports, at least
-START, PATIENCE = 60.0, 4.0  # seconds to start in, and seconds by the clock for one of processor time, at most
+INTERVAL = 0.1  # seconds between two reports of progress, at least
+STARTUP = 60.0  # seconds of wall-clock time for starting the child
+SLOWDOWN = 4.0  # seconds of wall-clock time for each second of processor time, at most
 
-# Without the current folder, which both -c and -m put first on the path: anybody's json.py may lie there. The folder
-# of this package comes last, where it hides nothing, for one that was found on a path that only the parent has.
+# Python puts the current folder first on the path, for -c and for -m, and a json.py there would be imported instead of
+# the real one. So it is removed. The folder of this package comes last, where it hides no other module; the child needs
+# it where the parent found the package on a path that only the parent has.
 CODE = "import sys; sys.path[:] = [*filter(None, sys.path), sys.argv[1]]; from trm.adapt.child import main; main()"
 HOME = str(Path(__file__).absolute().parents[2])
 
-Progress = tuple[float, str]  # the share of the work that is done, and what is being done
+
+class Progress(NamedTuple):
+    """How far the child has come."""
+
+    share: float  # of the work, 0 to 1
+    doing: str
 
 
-def longest(seconds: float) -> float:
-    """Seconds by the clock that `adapting` may take for so much processor time."""
-    return START + PATIENCE * seconds
+def wall_clock_limit(seconds: float) -> float:
+    """Seconds of wall-clock time after which a child with so many seconds of processor time is killed."""
+    return STARTUP + SLOWDOWN * seconds
 
 
-def adapting(task: ArcTask, seconds: float) -> Generator[Progress | Result, None, None]:
-    """`adapt` in a child process, for so many seconds of a processor core. Yields progress a few times a
-    second, and in the end the result.
+def adapt_in_child(task: ArcTask, seconds: float) -> Generator[Progress | Result, None, None]:
+    """Run `adapt` in a child process, for so many seconds of processor time.
 
-    The child is gone when this ends, is closed or raises, and soon after the parent dies.
+    The child is gone when the generator ends, is closed or raises, and soon after the parent dies.
+
+    Yields:
+        Progress a few times a second, and at the end the result.
 
     Raises:
-        TrmError: the child died, or was killed since it took far longer by the clock than it may take of a processor.
+        TrmError: the child died, or was killed because it took longer than `wall_clock_limit`.
     """
     blind = [{"input": pair.question.tolist()} for pair in task.test]
-    asked = json.dumps({"id": task.id, "task": {**task.as_dict(), "test": blind}, "seconds": seconds})
+    request = json.dumps({"id": task.id, "task": {**task.as_dict(), "test": blind}, "seconds": seconds})
     command = [sys.executable, "-c", CODE, HOME]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as child:
         assert child.stdin is not None
         assert child.stdout is not None
-        timer = Timer(longest(seconds), child.kill)
+        timer = Timer(wall_clock_limit(seconds), child.kill)
         timer.start()
         try:
-            yield 0.0, "starting"
-            with contextlib.suppress(BrokenPipeError):  # a child that died says so by its silence
-                child.stdin.write(asked)
+            yield Progress(0.0, "starting")
+            with contextlib.suppress(BrokenPipeError):  # a child that has died is noticed below, as it writes no result
+                child.stdin.write(request)
                 child.stdin.close()
             for line in child.stdout:
-                if line.startswith("["):
-                    share, what = json.loads(line)
-                    yield share, what
-                else:
+                if not line.startswith("["):
                     yield Result.model_validate_json(line)
                     return
-            raise TrmError("the process that adapts to the task has died, for want of memory or time; try again later")
+                yield Progress(*json.loads(line))
+            raise TrmError("the process that adapts to the task has died, for lack of memory or time; try again later")
         finally:
             timer.cancel()
             child.kill()
 
 
 def main() -> None:
-    """In the child. A parent that is gone is noticed at the next report, which ends the child."""
+    """Run the child. If the parent is gone, the next report fails, and that ends the child."""
     with contextlib.suppress(BrokenPipeError):
-        work()
+        _work()
 
 
-def work() -> None:
+def _work() -> None:
     torch.set_num_threads(1)
-    asked = json.load(sys.stdin)
-    task, settings = parse_task(asked["task"], asked["id"], "input"), Settings(seconds=asked["seconds"])
-    told = -math.inf
+    request = json.load(sys.stdin)
+    task, settings = parse_task(request["task"], request["id"], "input"), AdaptSettings(seconds=request["seconds"])
+    reported = -math.inf
 
-    def tick(share: float, what: str) -> None:
-        nonlocal told
-        if time.monotonic() - told > OFTEN:
-            told = time.monotonic()
-            print(json.dumps([min(1.0, share), what]), flush=True)
+    def tick(share: float, doing: str) -> None:
+        nonlocal reported
+        if time.monotonic() - reported > INTERVAL:
+            reported = time.monotonic()
+            print(json.dumps(Progress(min(1.0, share), doing)), flush=True)
 
     print(Result.of(task, adapt(task, settings, tick), settings).model_dump_json(), flush=True)

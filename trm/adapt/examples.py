@@ -1,4 +1,4 @@
-"""A canvas's rule applied to the pairs of a task: what a model is trained on, in all eight symmetries of the square."""
+"""What a model of an ARC task is trained on: its pairs on a canvas, in all eight symmetries of the square."""
 
 from __future__ import annotations
 
@@ -17,23 +17,29 @@ from trm.tasks.arc.text import COLOURS, ArcTask, Grid
 
 S = TypeVar("S", bound=np.generic)
 EMPTY = 255  # where a board has no colour
-TILES = 3  # rows and columns of tiles that are told apart
-KINDS = 2 + 2 * TILES
+TILES = 3  # rows and columns of tiles that have a place of their own
+PLACES = 2 + 2 * TILES
 
 
 def palette(task: ArcTask) -> list[int]:
-    """The colours of a task, test answers apart: what a model may answer with; black always."""
-    grids = [pair.question for pair in (*task.train, *task.test)] + [
-        p.answer for p in task.train if p.answer is not None
-    ]
+    """The colours that a model may answer with, sorted: black, and all colours of the task except in test answers."""
+    grids = [pair.question for pair in (*task.train, *task.test)]
+    grids += [pair.answer for pair in task.train if pair.answer is not None]
     return sorted({0}.union(*(np.unique(grid).tolist() for grid in grids)))
 
 
-def names(task: ArcTask, colours: Sequence[int], few: bool) -> list[int]:
-    """Which colours a model may tell apart: number 1 is black, 0 is no name.
+def named_colours(task: ArcTask, colours: Sequence[int], few: bool) -> list[int]:
+    """Which colours a model may tell apart by a name.
 
-    `few`: beside black, only colours that some answer has and its question has not, which could not be given without a
-    name, and those that come or go in every demonstration. Otherwise all that every demonstration has.
+    Args:
+        task: its demonstrations decide.
+        colours: the palette.
+        few: whether to name only black, the colours that some answer has and its question has not (a model could not
+            give them without a name), and those that come or go in every demonstration. Otherwise every colour that
+            all demonstrations have is named.
+
+    Returns:
+        For each colour, the number of its name; 1 is black, 0 means no name.
     """
     made, always, moving = set[int](), set(colours), set(colours)
     for pair in task.train:
@@ -53,46 +59,57 @@ def names(task: ArcTask, colours: Sequence[int], few: bool) -> list[int]:
 
 @dataclass(frozen=True)
 class Example:
-    """A question on its canvas, boards of one size; a colour is its number in the task's palette, or EMPTY."""
+    """A question on its canvas. All boards have one size; they hold colours as numbers in the task's palette."""
 
-    planes: list[Grid]
-    places: list[Grid]  # 0 or 1: in the answer, in the first plane, in each row and each column of tiles
-    target: Grid
-    view: int = 0
+    planes: list[Grid]  # EMPTY where a plane has no colour
+    places: list[Grid]  # PLACES boards of 0 and 1: in the answer, in the first plane, in each row and column of tiles
+    target: Grid  # the answer, EMPTY around it and where it is not known
+    view: int = 0  # the symmetry of the square that the boards are turned by
 
     def turned(self, dihedral: int) -> Example:
+        """The upright example turned by one of the eight symmetries."""
         planes, places = ([turn(board, dihedral) for board in boards] for boards in (self.planes, self.places))
         return Example(planes, places, turn(self.target, dihedral), dihedral)
 
-    def cut(self, board: npt.NDArray[S]) -> npt.NDArray[S]:
-        """The part of a board that is the answer's."""
+    def crop(self, board: npt.NDArray[S]) -> npt.NDArray[S]:
+        """The part of a board where the answer lies."""
         inside = self.places[0] > 0
         part: npt.NDArray[S] = board[np.ix_(inside.any(1), inside.any(0))]
         return part
 
 
 def example(canvas: Canvas, colours: Sequence[int], question: Grid, answer: Grid | None) -> Example | None:
-    """None where the canvas's rule has nothing to say of the question."""
-    laid = canvas.lay(question)
-    if laid is None:
+    """A pair on its canvas.
+
+    Args:
+        canvas: the rule that gives the answer's size and the planes.
+        colours: the palette.
+        question: [height, width].
+        answer: None where it is not known.
+
+    Returns:
+        None where the canvas's rule does not apply to the question.
+    """
+    layout = canvas.rule(question)
+    if layout is None:
         return None
-    size, planes = laid
-    height, width = (max(lengths) for lengths in zip(size, *(plane.shape for plane in planes), strict=True))
+    shapes = [layout.size, *(plane.shape for plane in layout.planes)]
+    height, width = (max(lengths) for lengths in zip(*shapes, strict=True))
     number = np.zeros(COLOURS, np.uint8)
     number[list(colours)] = range(len(colours))
 
     def board(grid: Grid, fill: int = EMPTY) -> Grid:
         return np.pad(grid, ((0, height - grid.shape[0]), (0, width - grid.shape[1])), constant_values=fill)
 
-    places = [board(np.ones(shape, np.uint8), 0) for shape in (size, planes[0].shape)]
+    places = [board(np.ones(shape, np.uint8), 0) for shape in (layout.size, layout.planes[0].shape)]
     for index, length in zip(np.indices((height, width)), question.shape, strict=True):
         places += [(index // length == tile).astype(np.uint8) for tile in range(TILES)]
     target = np.full((1, 1), EMPTY, np.uint8) if answer is None else number[answer]
-    return Example([board(number[plane]) for plane in planes], places, board(target))
+    return Example([board(number[plane]) for plane in layout.planes], places, board(target))
 
 
 def collate(examples: Sequence[Example]) -> Batch:
-    """Examples of one canvas -> a batch as large as the largest of them."""
+    """Make a batch of examples of one canvas, padded to the size of the largest."""
     shape = tuple(max(one.target.shape[axis] for one in examples) for axis in (0, 1))
 
     def stack(boards: Sequence[Grid], fill: int) -> npt.NDArray[np.int64]:
@@ -101,14 +118,12 @@ def collate(examples: Sequence[Example]) -> Batch:
             to[: board.shape[0], : board.shape[1]] = np.where(board == EMPTY, -1, board.astype(np.int64))
         return out
 
+    planes = [stack(boards, -1) for boards in zip(*(one.planes for one in examples), strict=True)]
+    places = [stack(boards, 0) for boards in zip(*(one.places for one in examples), strict=True)]
     return Batch(
-        torch.from_numpy(
-            np.stack([stack(boards, -1) for boards in zip(*(e.planes for e in examples), strict=True)], 1)
-        ),
-        torch.from_numpy(
-            np.stack([stack(boards, 0) for boards in zip(*(e.places for e in examples), strict=True)], -1)
-        ).float(),
-        torch.from_numpy(stack([np.ones_like(e.target) for e in examples], 0) > 0),
-        torch.tensor([e.view for e in examples]),
-        torch.from_numpy(stack([e.target for e in examples], -1)),
+        planes=torch.from_numpy(np.stack(planes, 1)),
+        places=torch.from_numpy(np.stack(places, -1)).float(),
+        canvas=torch.from_numpy(stack([np.ones_like(one.target) for one in examples], 0) > 0),
+        view=torch.tensor([one.view for one in examples]),
+        target=torch.from_numpy(stack([one.target for one in examples], -1)),
     )

@@ -1,9 +1,9 @@
-"""An ARC task nobody trained on: tiny models trained from scratch on its own demonstrations, and their votes.
+"""Solving an ARC task nobody trained on: tiny models are trained from scratch on its demonstrations, and vote.
 
-    canvases -> for each of several models: train on the demonstrations in all eight symmetries, until they are known
-    by heart -> every test in all eight symmetries, turned back -> ranked votes
+    canvases -> for each of several models: train on the demonstrations in all eight symmetries of the square until it
+    knows them by heart -> answer every test in all eight symmetries, turn the answers back -> ranked votes
 
-Test answers are never looked at: whatever is given here is blinded first.
+Test answers are never looked at: they are removed from the task first.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,167 +20,192 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trm.adapt.canvas import Canvas, canvases
-from trm.adapt.examples import KINDS, collate, example, names, palette
+from trm.adapt.examples import PLACES, collate, example, named_colours, palette
 from trm.adapt.model import AdaptModel, Batch
 from trm.arc.votes import Guess, Votes, collect
 from trm.tasks.arc.augment import DIHEDRAL, Augmentation
 from trm.tasks.arc.text import ArcTask, Grid, Pair
-from trm.training.ema import Ema, load
+from trm.training.ema import Ema, copy_weights
 from trm.training.optim import make_optimizers
 
-VIEWS = tuple(Augmentation(number) for number in range(len(DIHEDRAL)))
-KNOWN = 20  # batches without a wrong cell, one after the other: the demonstrations are known by heart
-TRAINING = 0.97  # of the time; the rest is for the votes
-ROWS = 4000  # (cell, colour) pairs of a batch, about
+VIEWS = tuple(Augmentation(number) for number in range(len(DIHEDRAL)))  # the eight symmetries of the square
+KNOWN = 20  # consecutive batches without a wrong cell after which the demonstrations count as known by heart
+TRAINING = 0.97  # share of the time that is spent on training; the rest is for the votes
+FIRST = 0.6  # share of the training time that the first model may use
+ENOUGH = 0.9  # share of the training time after which no further model is begun
+ROWS = 4000  # (cell, colour) pairs in a batch, about
+SMALLEST, LARGEST = 2, 16  # examples in a batch
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How a task is adapted to. With `steps` and without a time limit the result is a function of task and seed."""
+class AdaptSettings:
+    """How to adapt to a task. With `updates` and without `seconds` the result depends on task and seed alone."""
 
-    seconds: float | None = 240.0  # of processor time, all models of a task together
-    steps: int | None = None  # weight updates of a model, at most
+    seconds: float | None = 240.0  # processor time for all models of a task together; None: no limit
+    updates: int | None = None  # optimiser updates of each model, at most; None: no limit
     models: int = 6  # at most
     seed: int = 0
     width: int = 24
-    n: int = 3  # latent updates of a supervision step
-    supervised: int = 3  # supervision steps of a batch, a weight update each
+    n: int = 3  # latent updates in a supervision step
+    supervised: int = 3  # supervision steps on each batch, with an optimiser update after each
     lr: float = 0.01
     ema: float = 0.98
 
 
 @dataclass
 class Fit:
-    """What came of the training of one model."""
+    """How the training of one model went."""
 
-    canvas: str
-    steps: int
-    loss: float  # running mean of the last supervision step's
-    known: bool  # whether the demonstrations were learnt by heart
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    canvas: str  # the canvas's name
+    updates: int
+    loss: float  # running mean over batches of the loss after the last supervision step
+    known: bool  # whether the model learned the demonstrations by heart
 
 
-@dataclass
-class Adapted:
-    """What came of a task."""
+@dataclass(frozen=True)
+class Adaptation:
+    """The outcome of `adapt`."""
 
-    votes: Votes = field(default_factory=Votes)
-    fits: list[Fit] = field(default_factory=list)  # none: no rule for the size of the answer
-    seconds: float = 0.0  # of processor time
-
-
-Tick = Callable[[float, str], object]  # told the share of the work done, and what is being done
+    votes: Votes
+    fits: list[Fit]  # one per model; empty: no rule for the size of the answer holds
+    seconds: float  # of processor time
 
 
-def adapt(task: ArcTask, settings: Settings = Settings(), tick: Tick = lambda share, what: None) -> Adapted:
-    """Train and vote. Where no rule for the answer's size holds, there are no votes.
+Tick = Callable[[float, str], object]  # called with the share of the work that is done, and with what is being done
 
-    The time limit is for the processor time of this process, so torch should have one thread.
+
+def ignore_tick(share: float, what: str) -> None:
+    """A `Tick` that does nothing."""
+
+
+def adapt(task: ArcTask, settings: AdaptSettings = AdaptSettings(), tick: Tick = ignore_tick) -> Adaptation:
+    """Train models on a task's demonstrations and let them vote on its tests.
+
+    Where no rule for the size of the answer holds, there are no votes. The time limit is for the processor time of
+    this process, so give torch one thread.
     """
+    began = time.process_time()
     blind = ArcTask(task.id, task.train, tuple(Pair(pair.question, None) for pair in task.test))
-    began, found = time.process_time(), Adapted(Votes({task.id: [{} for _ in task.test]}))
-    rules, trained = canvases(blind), list[Trained]()
+    models = _train_models(blind, settings, began, tick)
+    # Models that could not learn even the demonstrations vote only where none could.
+    voters = [model for model in models if model.fit.known] or models
+
+    def predict(asked: ArcTask, question: Grid, augmentations: Sequence[Augmentation]) -> list[Guess]:
+        return [guess for model in voters for guess in model.guesses(question)]
+
+    if voters:
+        votes = collect(predict, [blind], lambda _: VIEWS * len(voters))
+    else:
+        votes = Votes({task.id: [{} for _ in task.test]})
+    return Adaptation(votes, [model.fit for model in models], time.process_time() - began)
+
+
+def _train_models(task: ArcTask, settings: AdaptSettings, began: float, tick: Tick) -> list[TaskModel]:
+    """Train models one after the other, until there are enough or the time is up."""
+    rules, models = canvases(task), list[TaskModel]()
     limit = math.inf if settings.seconds is None else TRAINING * settings.seconds
     for number in range(settings.models if rules else 0):
         used = time.process_time() - began
-        if number and used > 0.9 * limit:
+        if number and used > ENOUGH * limit:
             break
-        # What the first model has not learnt in three fifths of the time may be easier for another one.
-        until = began + (0.6 * limit if number == 0 else limit)
-        learner = Trained(blind, rules, number, settings)
-        learner.train(until, partial(_tell, tick, settings, began, number))
-        trained.append(learner)
-        found.fits.append(learner.fit)
-    # Those that could not even learn the demonstrations vote only where none could.
-    voters = [one for one in trained if one.fit.known] or trained
-
-    def predict(asked: ArcTask, question: Grid, augmentations: Sequence[Augmentation]) -> list[Guess]:
-        return [guess for one in voters for guess in one.guesses(question)]
-
-    if voters:
-        found.votes = collect(predict, [blind], lambda _: VIEWS * len(voters))
-    found.seconds = time.process_time() - began
-    return found
+        # What the first model has not learned in its share of the time may be easier for the next one.
+        until = began + (FIRST * limit if number == 0 else limit)
+        model = TaskModel(task, rules, number, settings)
+        model.train(until, partial(_report, tick, settings, began, number))
+        models.append(model)
+    return models
 
 
-def _tell(tick: Tick, settings: Settings, began: float, number: int, fit: Fit) -> None:
-    share = (number + fit.steps / (settings.steps or math.inf)) / settings.models
+def _report(tick: Tick, settings: AdaptSettings, began: float, number: int, fit: Fit) -> None:
+    share = (number + fit.updates / (settings.updates or math.inf)) / settings.models
     if settings.seconds is not None:
-        share = max(share if settings.steps else 0.0, (time.process_time() - began) / settings.seconds)
-    tick(share, f"model {number + 1} ({fit.canvas}): step {fit.steps}, loss {fit.loss:.4f}")
+        share = max(share if settings.updates else 0.0, (time.process_time() - began) / settings.seconds)
+    tick(share, f"model {number + 1} ({fit.canvas}): update {fit.updates}, loss {fit.loss:.4f}")
 
 
-class Trained:
-    """Model `number` of a task, and the demonstrations it is trained on.
+class TaskModel:
+    """Model `number` of a task, with the demonstrations that it is trained on.
 
-    Models take turns at the canvases; after each round of them the colours' names change between few and many.
+    Successive models use the canvases in turn. After each round of all canvases, the number of colours that have a
+    name changes between few and many.
     """
 
-    def __init__(self, task: ArcTask, rules: Sequence[Canvas], number: int, settings: Settings) -> None:
-        round, turn = divmod(number, len(rules))
-        self.number, self.settings, self.canvas, self.colours = number, settings, rules[turn], palette(task)
-        made = [example(self.canvas, self.colours, pair.question, pair.answer) for pair in task.train]
-        self.examples = [one.turned(way) for one in made if one is not None for way in range(len(VIEWS))]
+    def __init__(self, task: ArcTask, rules: Sequence[Canvas], number: int, settings: AdaptSettings) -> None:
+        round, canvas = divmod(number, len(rules))
+        self.number, self.settings, self.canvas, self.colours = number, settings, rules[canvas], palette(task)
+        upright = [example(self.canvas, self.colours, pair.question, pair.answer) for pair in task.train]
+        self.examples = [one.turned(way) for one in upright if one is not None for way in range(len(VIEWS))]
         torch.manual_seed(1000 * settings.seed + number)
-        known = names(task, self.colours, few=round % 2 == 0)
-        self.model = AdaptModel(settings.width, settings.n, len(self.examples[0].planes), KINDS, known)
+        named = named_colours(task, self.colours, few=round % 2 == 0)
+        self.model = AdaptModel(settings.width, settings.n, len(self.examples[0].planes), PLACES, named)
         self.fit = Fit(self.canvas.name, 0, math.inf, False)
 
     def train(self, until: float, tick: Callable[[Fit], object]) -> None:
-        """Until the demonstrations are known by heart, the process has used `until` seconds, or the steps are done."""
+        """Train until the demonstrations are known by heart, or a limit is reached; on one batch at least.
+
+        Args:
+            until: stop once the process has used this much processor time, in seconds.
+            tick: called after every batch.
+        """
         settings, fit = self.settings, self.fit
         rng = np.random.default_rng([settings.seed, self.number])
         optimizers = make_optimizers(self.model, "muon", settings.lr, (0.9, 0.95), 0.01)
         ema = Ema(self.model, settings.ema)
         size, right = self._batch_size(), 0
-        while not fit.steps or (  # a model that was never trained has nothing to say
-            time.process_time() < until and fit.steps < (settings.steps or math.inf) and not fit.known
-        ):
-            chosen = rng.permutation(len(self.examples))[:size]
-            batch = collate([self.examples[at] for at in chosen])
-            state, loss = self.model.begin(self.model.embed(batch).detach()), math.nan
-            for _ in range(settings.supervised):
-                state, logits = self.model(state, batch)
-                value = answer_loss(logits, batch)
-                value.backward()  # type: ignore[no-untyped-call]
-                for optimizer in optimizers:
-                    optimizer.step()
-                    optimizer.zero_grad(set_to_none=True)
-                ema.update(self.model)
-                state, loss = state.detach(), value.item()
-                fit.steps += 1
+        while True:
+            batch = collate([self.examples[at] for at in rng.permutation(len(self.examples))[:size]])
+            logits, loss = self._learn(batch, optimizers, ema)
             right = right + 1 if exact(logits, batch) else 0
             fit.loss = loss if fit.loss == math.inf else 0.95 * fit.loss + 0.05 * loss
             fit.known = right >= KNOWN
             tick(fit)
-        load(self.model, ema.average)
+            if fit.known or fit.updates >= (settings.updates or math.inf) or time.process_time() >= until:
+                break
+        copy_weights(self.model, ema.average)
+
+    def _learn(self, batch: Batch, optimizers: Sequence[torch.optim.Optimizer], ema: Ema) -> tuple[Tensor, float]:
+        """Supervision steps on a batch, each with an update. -> logits and loss of the last one"""
+        state, logits, loss = self.model.begin(self.model.embed(batch).detach()), torch.empty(0), math.nan
+        for _ in range(self.settings.supervised):
+            state, logits = self.model(state, batch)
+            value = answer_loss(logits, batch)
+            value.backward()  # type: ignore[no-untyped-call]
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+            ema.update(self.model)
+            state, loss = state.detach(), value.item()
+            self.fit.updates += 1
+        return logits, loss
 
     def _batch_size(self) -> int:
         rows = max(one.target.size for one in self.examples) * len(self.colours)
-        return max(2, min(16, ROWS // rows))
+        return max(SMALLEST, min(LARGEST, ROWS // rows))
 
     @torch.inference_mode()
     def guesses(self, question: Grid) -> list[Guess]:
-        """The answer to a question in each of the eight symmetries, and the chance that all of its cells are right."""
-        plain = example(self.canvas, self.colours, question, None)
-        assert plain is not None  # or the canvas would not have been chosen
+        """Answer a question in each of the eight symmetries.
+
+        Returns:
+            For each symmetry, the answer grid, still turned, and the model's probability that all its cells are right.
+        """
+        upright = example(self.canvas, self.colours, question, None)
+        assert upright is not None  # `canvases` only returns rules that hold on every test question
         guesses: list[Guess] = []
         for view in VIEWS:
-            one = plain.turned(view.dihedral)
+            one = upright.turned(view.dihedral)
             batch = collate([one])
-            state = self.model.begin(self.model.embed(batch))
+            state, logits = self.model.begin(self.model.embed(batch)), torch.empty(0)
             for _ in range(self.settings.supervised):
                 state, logits = self.model(state, batch)
-            sure, answer = logits[0].log_softmax(-1).max(-1)
-            grid = np.array(self.colours, np.uint8)[one.cut(answer.numpy())]
-            guesses.append((grid, math.exp(float(one.cut(sure.numpy()).sum()))))
+            best = logits[0].log_softmax(-1).max(-1)
+            grid = np.array(self.colours, np.uint8)[one.crop(best.indices.numpy())]
+            guesses.append(Guess(grid, math.exp(float(one.crop(best.values.numpy()).sum()))))
         return guesses
 
 
 def answer_loss(logits: Tensor, batch: Batch) -> Tensor:
-    """Mean cross-entropy: of each example's answer cells, then of the examples."""
+    """Mean cross-entropy over each example's answer cells, then over the examples. -> scalar"""
     scored = batch.target >= 0
     nll = F.cross_entropy(logits.permute(0, 3, 1, 2), batch.target.clamp(min=0), reduction="none") * scored
     return (nll.sum((1, 2)) / scored.sum((1, 2))).mean()

@@ -1,7 +1,8 @@
-"""The tiny recursive model that is trained on one ARC task: a state for every cell and colour.
+"""The tiny recursive model that is trained on one ARC task: its state has a vector for every cell and colour.
 
-All weights are shared over cells and colours. Colours are told apart only by where they lie, and by a name where they
-have one (black, and those that play a part of their own), so exchanging the others changes nothing else.
+All weights are shared over cells and colours. Two things tell colours apart: the cells that they are in, and a name (a
+learned embedding) for black and the colours with a role of their own. Exchanging two colours without a name exchanges
+them in the answer and changes nothing else.
 """
 
 from __future__ import annotations
@@ -14,22 +15,25 @@ from torch import Tensor, nn
 
 from trm.models.base import State
 from trm.models.kernels.fused import add_norm, gated, swiglu_norm
-from trm.models.layers import Linear, SwiGLU, truncated_normal
+from trm.models.layers import Linear, RecursiveBlock, SwiGLU, truncated_normal
 
 
 class Batch(NamedTuple):
-    """Questions of one task on canvases of one size, [batch, height, width]; smaller ones are padded."""
+    """Examples of one task on canvases of one size; smaller canvases are padded."""
 
-    planes: Tensor  # [batch, planes, height, width] int64: colours, -1 where a plane has nothing
-    places: Tensor  # [batch, height, width, kinds]: what is known of a cell besides its colours
+    planes: Tensor  # [batch, planes, height, width] int64: number of the colour in the palette, -1 where there is none
+    places: Tensor  # [batch, height, width, places] float32: where on the canvas a cell lies, each number 0 or 1
     canvas: Tensor  # [batch, height, width] bool: false in the padding
     view: Tensor  # [batch] int64: which of the eight symmetries of the square
     target: Tensor  # [batch, height, width] int64: the answer's colours, -1 where there is none
 
 
-class Block(nn.Module):
-    """Gated features of a (cell, colour) are summed over the cells around it, all cells above, below, to the left and
-    to the right, the whole canvas, and the colours of the cell; a linear map each leads back. Then a SwiGLU."""
+class Block(RecursiveBlock):
+    """The mixer and the SwiGLU of the network.
+
+    The mixer sums gated features of a (cell, colour) over its 3x3 neighbourhood, over all cells above, below, left and
+    right of it, over the whole canvas, and over all colours of the cell. Each sum has a linear map back to the width.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -39,7 +43,15 @@ class Block(nn.Module):
         self.mlp = SwiGLU(width, 3.0, 8)
 
     def forward(self, h: Tensor, inside: Tensor) -> Tensor:
-        """h [batch, colours, height, width, C], inside [batch, 1, height, width, 1], 1 on the canvas -> as h"""
+        """Apply the block.
+
+        Args:
+            h: [batch, colours, height, width, C].
+            inside: [batch, 1, height, width, 1], 1 on the canvas and 0 in the padding.
+
+        Returns:
+            A tensor of the shape of h.
+        """
         features = gated(h, self.w_features.weight) * inside
         height, width, channels = h.shape[2:]
         flat = features.view(-1, height, width, channels)
@@ -63,7 +75,7 @@ class Block(nn.Module):
 
 
 def _before(length: int, like: Tensor) -> Tensor:
-    """[length, length]: a third where the column comes before the row, else 0."""
+    """[length, length]: 1/3 where the column's index is less than the row's, else 0."""
     return torch.ones(length, length, dtype=like.dtype, device=like.device).tril(-1) / 3
 
 
@@ -73,28 +85,31 @@ class AdaptModel(nn.Module):
     Args:
         width: channels of a (cell, colour).
         n: latent updates.
-        planes, kinds: as the batches have.
-        names: of each colour that occurs, its number among the named ones, from 1; 0: it has no name.
+        planes, places: how many of them a batch has.
+        names: for each colour of the palette, the number of its name, from 1; 0: it has no name.
     """
 
     names: Tensor
-    start: Tensor
+    start_y: Tensor  # [width]
+    start_z: Tensor  # [width]
 
-    def __init__(self, width: int, n: int, planes: int, kinds: int, names: list[int]) -> None:
+    def __init__(self, width: int, n: int, planes: int, places: int, names: list[int]) -> None:
         super().__init__()
         self.n = n
         self.register_buffer("names", torch.tensor(names), persistent=False)
         self.w_planes = Linear(planes, width)
-        self.w_places = Linear(kinds, width)
+        self.w_places = Linear(places, width)
         self.w_empty = Linear(planes, width)
         self.named = nn.Parameter(truncated_normal((max(names) + 1, width), 1.0))
-        self.view = nn.Parameter(torch.zeros(8, width))  # nothing depends on the direction until it has to
-        self.blocks = nn.Sequential(Block(width))  # the optimiser knows matrices of blocks by this name
+        self.view = nn.Parameter(torch.zeros(8, width))  # zero: at first the answer does not depend on the direction
+        self.blocks = nn.Sequential(Block(width))
         self.head = Linear(width, 1)
-        self.register_buffer("start", truncated_normal((2, width), 1.0))
+        start_y, start_z = truncated_normal((2, width), 1.0)
+        self.register_buffer("start_y", start_y)
+        self.register_buffer("start_z", start_z)
 
     def embed(self, batch: Batch) -> Tensor:
-        """-> x [batch, colours, height, width, C]"""
+        """Embed the questions. -> x [batch, colours, height, width, C]"""
         colours = torch.arange(len(self.names))
         planes = batch.planes.permute(0, 2, 3, 1).unsqueeze(1)
         here = (planes == colours.view(-1, 1, 1, 1)).to(self.named.dtype)
@@ -108,13 +123,14 @@ class AdaptModel(nn.Module):
         return out
 
     def begin(self, x: Tensor) -> State:
-        return State(self.start[0].expand_as(x), self.start[1].expand_as(x))
+        """The state before the first supervision step, for the embedded questions x."""
+        return State(y=self.start_y.expand_as(x), z=self.start_z.expand_as(x))
 
     def forward(self, state: State, batch: Batch) -> tuple[State, Tensor]:
-        """-> the next state, and logits [batch, height, width, colours]"""
+        """Make one supervision step. -> the next state, and logits [batch, height, width, colours]"""
         y, z, x, block = state.y, state.z, self.embed(batch), self.blocks[0]
         inside = batch.canvas[:, None, :, :, None].to(x.dtype)
         for _ in range(self.n):
             z = block(x + y + z, inside)
         y = block(y + z, inside)
-        return State(y, z), self.head(y).squeeze(-1).permute(0, 2, 3, 1)
+        return State(y=y, z=z), self.head(y).squeeze(-1).permute(0, 2, 3, 1)

@@ -1,4 +1,4 @@
-"""Boxes in an ARC question that an answer may be the content of: around colours and objects, each with a name."""
+"""Boxes in an ARC question that may be cut out as its answer: around colours and objects, each with a name."""
 
 from __future__ import annotations
 
@@ -17,46 +17,53 @@ S = TypeVar("S", bound=np.generic)
 
 
 class Box(NamedTuple):
+    """A rectangle of cells."""
+
     top: int
     left: int
     height: int
     width: int
 
-    def of(self, grid: npt.NDArray[S]) -> npt.NDArray[S]:
+    def crop(self, grid: npt.NDArray[S]) -> npt.NDArray[S]:
+        """The cells of the box, from [height, width] of the whole grid."""
         return grid[self.top : self.top + self.height, self.left : self.left + self.width]
 
     def inner(self) -> Box:
-        """Without its edge, one cell wide."""
+        """The box without its border, which is one cell wide."""
         return Box(self.top + 1, self.left + 1, self.height - 2, self.width - 2)
 
 
-def boxes(grid: Grid) -> dict[str, Box]:
-    """Name -> box, of those that are there and are not ambiguous; with its edge and, as `inside ...`, without."""
-    found = {f"colour {colour}": around(grid == colour) for colour in np.unique(grid).tolist()}
+def named_boxes(grid: Grid) -> dict[str, Box]:
+    """The boxes in a grid, by name.
+
+    A name that fits nothing, or several things, is left out. Larger boxes are also there without their border, as
+    `inside ...`.
+    """
+    found = {f"colour {colour}": bounding_box(grid == colour) for colour in np.unique(grid).tolist()}
     ground = background(grid)
-    found["all but the background"] = around(grid != ground)
+    found["all but the background"] = bounding_box(grid != ground)
     counts = {c: n for c, n in enumerate(np.bincount(grid.ravel(), minlength=COLOURS).tolist()) if n and c != ground}
     for name, sign in (("rarest", -1), ("commonest", 1)):
-        if (chosen := _only(list(counts), {c: sign * n for c, n in counts.items()}.__getitem__)) is not None:
-            found[f"the {name} colour"] = around(grid == chosen)
+        if (chosen := _only_maximum(list(counts), {c: sign * n for c, n in counts.items()}.__getitem__)) is not None:
+            found[f"the {name} colour"] = bounding_box(grid == chosen)
     for kind, same in (("object", False), ("object of one colour", True)):
         masks = list(objects(grid, ground, same))
         for name, measure in _measures(grid, masks).items():
-            if (mask := _only(masks, measure)) is not None:
-                found[f"the {name} {kind}"] = around(mask)
+            if (mask := _only_maximum(masks, measure)) is not None:
+                found[f"the {name} {kind}"] = bounding_box(mask)
     whole = {name: box for name, box in found.items() if box is not None}
     inner = {f"inside {name}": box.inner() for name, box in whole.items() if min(box.height, box.width) > 2}
     return whole | inner
 
 
 def background(grid: Grid) -> int:
-    """Black if there is any, else the commonest colour."""
+    """Black if it occurs, else the most frequent colour."""
     counts = np.bincount(grid.ravel(), minlength=COLOURS)
     return 0 if counts[0] else int(counts.argmax())
 
 
-def around(mask: Mask) -> Box | None:
-    """The smallest box with all that is true, None where nothing is."""
+def bounding_box(mask: Mask) -> Box | None:
+    """The smallest box around all true cells; None where there are none."""
     rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
     if not len(rows):
         return None
@@ -65,7 +72,13 @@ def around(mask: Mask) -> Box | None:
 
 
 def objects(grid: Grid, ground: int, same: bool) -> Iterator[Mask]:
-    """Cells that touch each other, by an edge or a corner, not of the background; `same`: and of one colour."""
+    """Connected cells that are not background, in the order of their first cells.
+
+    Args:
+        grid: [height, width].
+        ground: the background's colour.
+        same: whether the cells of an object must have one colour. Cells that share an edge or a corner are connected.
+    """
     height, width = grid.shape
     free = grid != ground
     for start in zip(*(axis.tolist() for axis in free.nonzero()), strict=True):
@@ -85,35 +98,37 @@ def objects(grid: Grid, ground: int, same: bool) -> Iterator[Mask]:
 
 
 def _measures(grid: Grid, masks: list[Mask]) -> dict[str, Callable[[Mask], float]]:
-    """What makes an object stand out -> how much of it a mask has."""
+    """Ways in which one object may stand out from the others: name -> how much an object has of it."""
 
-    def look(mask: Mask) -> bytes:
-        box = around(mask)
+    def content(mask: Mask) -> Grid:
+        box = bounding_box(mask)
         assert box is not None
-        return bytes((box.height, box.width)) + np.where(box.of(mask), box.of(grid), 0).tobytes()
+        return np.where(box.crop(mask), box.crop(grid), np.uint8(0))
+
+    def appearance(mask: Mask) -> bytes:
+        part = content(mask)
+        return bytes(part.shape) + part.tobytes()
 
     def colours(mask: Mask) -> float:
         return len(np.unique(grid[mask]))
 
     def symmetric(mask: Mask) -> float:
-        box = around(mask)
-        assert box is not None
-        part = np.where(box.of(mask), box.of(grid), 0)
+        part = content(mask)
         return float(np.array_equal(part, part[::-1]) or np.array_equal(part, part[:, ::-1]))
 
-    seen = Counter(look(mask) for mask in masks)
+    seen = Counter(appearance(mask) for mask in masks)
     return {
         "largest": lambda mask: float(mask.sum()),
         "smallest": lambda mask: -float(mask.sum()),
         "most colourful": colours,
-        "odd": lambda mask: -float(seen[look(mask)]),
+        "odd": lambda mask: -float(seen[appearance(mask)]),
         "symmetric": symmetric,
         "asymmetric": lambda mask: -symmetric(mask),
     }
 
 
-def _only(items: list[T], measure: Callable[[T], float]) -> T | None:
-    """The item with the largest measure, None where there are several."""
+def _only_maximum(items: list[T], measure: Callable[[T], float]) -> T | None:
+    """The item with the largest measure; None where several share it or there are no items."""
     if not items:
         return None
     values = [measure(item) for item in items]

@@ -1,1 +1,1 @@
-"""Records of evaluations, comparisons, training histories and costs."""
+"""Records of evaluations, comparisons of models, histories of training, and costs. Nothing here prints."""

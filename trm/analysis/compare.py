@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 import numpy as np
@@ -17,121 +17,138 @@ from trm.tasks.base import Bools, Ints
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A record with what is known of its model; of a language model that is its name."""
+class ComparedModel:
+    """A record with what is known of its model. Of a language model only the name is known."""
 
     name: str
-    source: str  # where it was found
+    source: str  # the argument that named it
     record: Record
-    pool: str  # the same for runs whose settings differ in the seed alone
+    group: str  # the same for runs whose settings differ only in the seed
     seed: int | None = None
-    weights: int | None = None  # parameters; the table of puzzle embeddings is not among them
-    flops: int | None = None  # of one supervision step on one puzzle
-    seconds: float | None = None  # of training
+    parameters: int | None = None  # without the table of puzzle embeddings
+    step_flops: int | None = None  # for one supervision step on one puzzle
+    training_seconds: float | None = None
     training_flops: int | None = None
 
 
 @dataclass(frozen=True)
-class Line:
-    """One model, or several that differ in their seed, on the common rows."""
+class ModelGroup:
+    """One model, or several that differ only in their seed, on the common rows."""
 
     name: str
-    entries: tuple[Entry, ...]
+    models: tuple[ComparedModel, ...]
     exact: Bools  # [seeds, steps, rows]
     valid: Bools  # [seeds, steps, rows]
-    halted: Ints  # [seeds, rows]
+    halted: Ints  # [seeds, rows], the step at which the model first said that it was done
+    test: Paired | None = None  # against the first group, which has none itself
 
     @property
-    def flops(self) -> int | None:
-        """Of one supervision step on one puzzle."""
-        return self.entries[0].flops
+    def steps(self) -> int:
+        return len(self.exact[0])
 
-    def last(self) -> Bools:
+    @property
+    def parameters(self) -> int | None:
+        return self.models[0].parameters
+
+    @property
+    def step_flops(self) -> int | None:
+        """FLOPs of one supervision step on one puzzle."""
+        return self.models[0].step_flops
+
+    @property
+    def training_seconds(self) -> float | None:
+        """Training time, as a mean over seeds."""
+        return mean_if_known([model.training_seconds for model in self.models])
+
+    @property
+    def training_flops(self) -> float | None:
+        """FLOPs of training, as a mean over seeds."""
+        return mean_if_known([model.training_flops for model in self.models])
+
+    def exact_at_end(self) -> Bools:
         """[seeds, rows]: right after the last step."""
         return self.exact[:, -1]
 
-    def at_halt(self) -> Bools:
-        """[seeds, rows]: right at the step where the model first said so."""
+    def exact_at_halt(self) -> Bools:
+        """[seeds, rows]: right at the step where the model first said that it was done."""
         return np.take_along_axis(self.exact, self.halted[:, None] - 1, axis=1)[:, 0]
-
-    def seconds(self) -> float | None:
-        """Training time, the mean over seeds."""
-        return mean_of([entry.seconds for entry in self.entries])
-
-    def training_flops(self) -> float | None:
-        return mean_of([entry.training_flops for entry in self.entries])
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Lines on common rows; the first is the reference."""
+    """Groups of models on common rows; the first group is the reference."""
 
-    lines: tuple[Line, ...]
-    tests: tuple[Paired | None, ...]  # of each line against the first, which has none
+    groups: tuple[ModelGroup, ...]
     task: str
-    data: tuple[str, ...]  # where the rows are from, as the records name it
+    data: tuple[str, ...]  # where the rows come from, as the records name it
     rows: int  # in common
-    most: int  # rows of the largest record
-    steps: int
+    largest: int  # rows of the largest record
+    steps: int  # of the longest record
 
 
-def mean_of(values: Sequence[float | None]) -> float | None:
-    """None unless all are known."""
+def mean_if_known(values: Sequence[float | None]) -> float | None:
+    """The mean; None unless all values are known."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if len(known) == len(values) else None
 
 
-def compare(entries: Sequence[Entry]) -> Comparison:
-    """Match rows, pool seeds, test every line against the first. Raises BadInput where nothing can be compared."""
-    common = common_rows([entry.record for entry in entries])
-    if not common:
+def compare(models: Sequence[ComparedModel]) -> Comparison:
+    """Match rows, group runs that differ in their seed, and test every group against the first.
+
+    Raises BadInput where the models have no row in common.
+    """
+    rows = common_rows([model.record for model in models])
+    if not rows:
         raise BadInput(
-            "no row is in all of them; evaluate on the same data (--data, --skip, --limit), language models too"
+            "the models have no row in common; evaluate all, language models too, with the same --data, --skip, --limit"
         )
-    pools: dict[str, list[Entry]] = {}
-    for entry in entries:
-        pools.setdefault(entry.pool, []).append(entry)
-    names = line_names(list(pools.values()))
-    lines = tuple(make_line(name, pool, common) for name, pool in zip(names, pools.values(), strict=True))
+    members: dict[str, list[ComparedModel]] = {}
+    for model in models:
+        members.setdefault(model.group, []).append(model)
+    names = group_names(list(members.values()))
+    groups = [make_group(name, group, rows) for name, group in zip(names, members.values(), strict=True)]
+    reference = groups[0].exact_at_end()
+    tested = [replace(group, test=paired(group.exact_at_end(), reference)) for group in groups[1:]]
     return Comparison(
-        lines=lines,
-        tests=(None, *(paired(line.last(), lines[0].last()) for line in lines[1:])),
-        task=entries[0].record.task,
-        data=tuple(dict.fromkeys(entry.record.data for entry in entries)),
-        rows=len(common),
-        most=max(len(entry.record.rows) for entry in entries),
-        steps=max(line.exact.shape[1] for line in lines),
+        groups=(groups[0], *tested),
+        task=models[0].record.task,
+        data=tuple(dict.fromkeys(model.record.data for model in models)),
+        rows=len(rows),
+        largest=max(len(model.record.rows) for model in models),
+        steps=max(group.steps for group in groups),
     )
 
 
 def common_rows(found: Sequence[Record]) -> list[str]:
-    """Digests of the rows that all records have, each once, in the first one's order."""
+    """Digests of the rows that all records have, each once, in the order of the first record."""
     shared = set(found[0].rows).intersection(*(record.rows for record in found))
     return [row for row in dict.fromkeys(found[0].rows) if row in shared]
 
 
-def make_line(name: str, pool: list[Entry], common: list[str]) -> Line:
+def make_group(name: str, models: list[ComparedModel], rows: list[str]) -> ModelGroup:
+    """The models' flags on `rows`, which are digests. Where a record has a row twice, the first one counts."""
     exact, valid, halted = [], [], []
-    for entry in pool:
-        place = {row: at for at, row in reversed(list(enumerate(entry.record.rows)))}
-        picked = [place[row] for row in common]
-        exact.append(entry.record.right()[:, picked])
-        valid.append(entry.record.obeying()[:, picked])
-        halted.append(np.array(entry.record.halted)[picked])
-    return Line(name, tuple(pool), np.stack(exact), np.stack(valid), np.stack(halted))
+    for model in models:
+        record = model.record
+        place = {row: at for at, row in reversed(list(enumerate(record.rows)))}
+        picked = [place[row] for row in rows]
+        exact.append(record.exact_flags()[:, picked])
+        valid.append(record.valid_flags()[:, picked])
+        halted.append(np.array(record.halted)[picked])
+    return ModelGroup(name, tuple(models), np.stack(exact), np.stack(valid), np.stack(halted))
 
 
-def line_names(pools: list[list[Entry]]) -> list[str]:
-    """What to call each line: several seeds by what their names begin with, `wide (2 seeds)` for wide-0 and wide-1."""
+def group_names(groups: list[list[ComparedModel]]) -> list[str]:
+    """A name for each group. Several seeds get the common beginning of their names: `wide (2 seeds)` for wide-0, -1."""
     names = []
-    for pool in pools:
-        name = pool[0].name
-        if len(pool) > 1:
-            columns = zip(*(entry.name for entry in pool), strict=False)
+    for group in groups:
+        name = group[0].name
+        if len(group) > 1:
+            columns = zip(*(model.name for model in group), strict=False)
             start = "".join(letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, columns))
-            name = re.sub(r"((^|[-_.])(seed|s))?[-_.]*\d*$", "", start) or pool[0].record.name
-            same = len({entry.seed for entry in pool}) < len(pool)
-            name += f" ({len(pool)} {'runs' if same else 'seeds'})"
+            name = re.sub(r"((^|[-_.])(seed|s))?[-_.]*\d*$", "", start) or group[0].record.name
+            same = len({model.seed for model in group}) < len(group)
+            name += f" ({len(group)} {'runs' if same else 'seeds'})"
         names.append(name)
     twice = {name for name, count in Counter(names).items() if count > 1}
-    return [f"{name} ({pool[0].source})" if name in twice else name for name, pool in zip(names, pools, strict=True)]
+    return [f"{name} ({group[0].source})" if name in twice else name for name, group in zip(names, groups, strict=True)]

@@ -1,8 +1,8 @@
-"""What a supervision step costs in floating-point operations, bytes and memory, counted without running it.
+"""What a supervision step costs in floating-point operations, bytes and memory, without computing it.
 
-The model runs on tensors that have a shape and no content, and every operation that reaches torch is counted.
-Operations are those of matrix products (a multiplication and an addition each); bytes are what plain, unfused torch
-reads and writes, so a fused kernel moves fewer.
+The model runs on tensors that have a shape but no content (torch's meta device), and every operation that reaches torch
+is counted. FLOPs are those of matrix products; a multiplication and an addition count as one each. Bytes are what
+plain torch reads and writes; a fused kernel moves fewer.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ LOOKUPS = (torch.ops.aten.index, torch.ops.aten.embedding, torch.ops.aten.gather
 
 
 class Cost(NamedTuple):
-    """Of one supervision step on one puzzle."""
+    """The cost of one supervision step on one puzzle."""
 
     flops: int
-    bytes: int
-    saved: int = 0  # bytes kept from the forward for the backward pass
+    bytes: int  # read and written
+    saved: int = 0  # bytes that the forward pass keeps for the backward pass
 
 
 class Memory(NamedTuple):
-    """Bytes a training process holds."""
+    """Bytes that a training process holds."""
 
-    weights: int  # with their gradients, optimiser moments and average
-    embeddings: int  # the puzzle-embedding table
+    weights: int  # with their gradients, the optimiser's moments and the averaged weights
+    embeddings: int  # the table of puzzle embeddings
     activations: int  # at the end of a forward pass
 
 
@@ -61,14 +61,15 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if count is not None:
             self.flops += count(*args, **kwargs, out_val=out)
         if func._overloadpacket in LOOKUPS:
-            self.bytes += 2 * size(out)  # of the table only the rows that are asked for
+            self.bytes += 2 * tensor_bytes(out)  # only the rows that are looked up, not the whole table
         elif not func.is_view:
-            self.bytes += sum(size(leaf) for leaf in tree_leaves((args, kwargs, out)) if isinstance(leaf, Tensor))
+            leaves = tree_leaves((args, kwargs, out))
+            self.bytes += sum(tensor_bytes(leaf) for leaf in leaves if isinstance(leaf, Tensor))
         return out
 
 
-def size(tensor: Tensor) -> int:
-    """Bytes of what a tensor refers to; an expanded dimension is there once."""
+def tensor_bytes(tensor: Tensor) -> int:
+    """Bytes of memory that a tensor refers to. An expanded dimension counts once."""
     elements = 1
     for length, stride in zip(tensor.shape, tensor.stride(), strict=True):
         elements *= length if stride else 1
@@ -76,26 +77,29 @@ def size(tensor: Tensor) -> int:
 
 
 def parameters(config: ModelConfig, spec: Spec) -> int:
-    """Trained weights, biases and token embeddings; the puzzle-embedding table is not among them."""
-    return sum(value.numel() for value in hollow(config, spec).parameters())
+    """The number of trained weights, biases and token embeddings, without the table of puzzle embeddings."""
+    return sum(value.numel() for value in meta_model(config, spec).parameters())
 
 
 def published_count(config: ModelConfig, spec: Spec) -> int:
-    """Parameters as the papers count them: without any embedding."""
-    return sum(value.numel() for name, value in hollow(config, spec).named_parameters() if "embedding" not in name)
+    """The number of parameters as the papers count them: without any embedding."""
+    return sum(value.numel() for name, value in meta_model(config, spec).named_parameters() if "embedding" not in name)
 
 
-def hollow(config: ModelConfig, spec: Spec) -> TRM:
-    """The model without content."""
+def meta_model(config: ModelConfig, spec: Spec) -> TRM:
+    """The model on torch's meta device: shapes without content."""
     with torch.device("meta"):
         return build(config, spec)
 
 
 @functools.cache
 def forward_cost(config: ModelConfig, spec: Spec) -> Cost:
-    """Of one supervision step on one puzzle, without gradient."""
+    """The cost of one supervision step on one puzzle, without gradient.
+
+    Of several networks that take turns, one computes a step.
+    """
     with torch.device("meta"), torch.no_grad():
-        model = build(config.model_copy(update={"turns": 1}), spec)  # a step is one network's
+        model = build(config.changed(turns=1), spec)  # a step is one network's
         question = torch.zeros(1, spec.cells, dtype=torch.uint8)
         ids = torch.zeros(1, dtype=torch.long)
         state = model.start(1)
@@ -106,13 +110,15 @@ def forward_cost(config: ModelConfig, spec: Spec) -> Cost:
 
 @functools.cache
 def training_cost(run: RunConfig, spec: Spec) -> Cost:
-    """Of one supervision step on one puzzle with its backward pass; the optimiser's own work is left out."""
-    saved: dict[int, tuple[Tensor, int]] = {}
+    """The cost of one supervision step on one puzzle with its backward pass, without the optimiser's own work."""
+    sizes: dict[int, int] = {}  # storage -> bytes
+    kept: list[Tensor] = []  # keeps the storages alive, so that no two of them share a key
 
     def keep(tensor: Tensor) -> Tensor:
         if not isinstance(tensor, torch.nn.Parameter):
             storage = tensor.untyped_storage()
-            saved[storage._cdata] = (tensor, storage.nbytes())  # holding it keeps the key from being used again
+            sizes[storage._cdata] = storage.nbytes()
+            kept.append(tensor)
         return tensor
 
     with torch.device("meta"):
@@ -125,24 +131,24 @@ def training_cost(run: RunConfig, spec: Spec) -> Cost:
                 output = model(state, question, ids)
                 losses = step_loss(output, question, model.first_token, run.loss)
                 total = (losses.answer + losses.halt).sum()
-            if run.continue_loss:  # the bootstrapped target takes one more step
+            if run.continue_loss:  # the bootstrapped target needs one more step
                 with torch.no_grad():
                     model(output.state, question, ids)
             total.backward()  # type: ignore[no-untyped-call]
-    return Cost(meter.flops, meter.bytes, sum(count for _, count in saved.values()))
+    return Cost(meter.flops, meter.bytes, sum(sizes.values()))
 
 
-def run_flops(run: RunConfig, spec: Spec, steps: int) -> int:
-    """Of the first `steps` optimiser steps, each stage at the size of its own puzzles."""
+def run_flops(run: RunConfig, spec: Spec, updates: int) -> int:
+    """FLOPs of the first `updates` optimiser updates of a run. Each stage counts at the size of its own puzzles."""
     total = 0
-    for count, part in zip(run.puzzle_steps(steps), run.plan(), strict=True):
+    for count, part in zip(run.puzzle_steps(updates), run.plan(), strict=True):
         total += count * training_cost(part, spec if part.task == run.task else get_task(part.task).spec).flops
     return total
 
 
 def memory(run: RunConfig, spec: Spec, processes: int = 1) -> Memory:
-    """Of one of `processes` processes."""
-    model = hollow(run.model, spec)
+    """The memory of each of `processes` processes that train together."""
+    model = meta_model(run.model, spec)
     weights = sum(value.numel() for value in model.parameters())
     copies = 4 + (run.ema > 0) if run.optimizer != "muon" else 3 + (run.ema > 0)  # muon keeps one moment, not two
     table = sum(module.table.numel() for module in model.modules() if isinstance(module, PuzzleEmbedding))

@@ -1,4 +1,4 @@
-"""What an evaluation found, row by row, kept so that models can be compared on the same rows."""
+"""The outcome of an evaluation row by row, in a file, so that models can be compared on the same rows."""
 
 from __future__ import annotations
 
@@ -17,35 +17,37 @@ from trm.tasks.base import Bools, Tokens
 
 
 class Record(BaseModel):
-    """One model on some rows. Flags of rows are written as a string of 0 and 1, one string for each step."""
+    """One model on some rows. The flags of all rows are a string of 0 and 1; there is one string per step."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int = 1
     name: str  # of the model
     task: str
-    data: str  # where the rows are from
-    rows: tuple[str, ...]  # a digest of each question, by which rows of two records are matched
-    exact: tuple[str, ...]  # after each step: whether the row's answer is entirely right
-    valid: tuple[str, ...]  # after each step: whether it obeys the rules
-    halted: tuple[int, ...]  # the step at which the model first said it was done, else the last
+    data: str  # where the rows come from
+    rows: tuple[str, ...]  # a digest of each question, which matches the rows of two records
+    exact: tuple[str, ...]  # per step: whether the row's answer is right in every cell
+    valid: tuple[str, ...]  # per step: whether the row's answer obeys the rules
+    halted: tuple[int, ...]  # per row: the step at which the model first said that it was done, else the last step
     seconds: float
-    about: dict[str, Any] = {}  # whatever else is known of the model: weights, settings, cost
+    about: dict[str, Any] = {}  # what else is known of the model: weights, settings, cost
 
-    def right(self) -> Bools:
+    def exact_flags(self) -> Bools:
         """[steps, rows]"""
         return np.array([unpack(flags) for flags in self.exact])
 
-    def obeying(self) -> Bools:
+    def valid_flags(self) -> Bools:
         """[steps, rows]"""
         return np.array([unpack(flags) for flags in self.valid])
 
 
 def pack(flags: npt.NDArray[np.bool_] | Iterable[bool]) -> str:
+    """Flags [rows] as a string of 0 and 1."""
     return "".join("1" if flag else "0" for flag in flags)
 
 
 def unpack(flags: str) -> Bools:
+    """The opposite of `pack`."""
     return np.array([flag == "1" for flag in flags])
 
 
@@ -54,17 +56,33 @@ def digests(question: Tokens) -> tuple[str, ...]:
     return tuple(hashlib.sha256(row.tobytes()).hexdigest()[:16] for row in question)
 
 
-def save(path: Path, record: Record) -> None:
+def write_record(path: Path, record: Record) -> None:
+    """Write a record. Raises OSError where that is not possible."""
     write_text(path, record.model_dump_json(indent=1) + "\n")
 
 
-def load(path: Path) -> Record:
-    """Raises BadInput for a file that is missing, damaged or contradicts itself."""
+def read_record(path: Path) -> Record:
+    """Read a record. Raises BadInput for a file that is missing, damaged or inconsistent."""
     try:
         record = Record.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise BadInput(f"{path} is no record of an evaluation: {str(error).splitlines()[0]}; evaluate again") from None
-    lengths = {len(flags) for flags in record.exact + record.valid} | {len(record.halted), len(record.rows)}
-    if len(lengths) != 1 or len(record.exact) != len(record.valid) or not record.exact:
-        raise BadInput(f"{path} contradicts itself: rows of different number; evaluate again")
+        why = str(error).splitlines()[0]
+        raise BadInput(f"{path} is not a record of an evaluation ({why}); evaluate again") from None
+    if why := _fault(record):
+        raise BadInput(f"{path} is not a consistent record of an evaluation ({why}); evaluate again")
     return record
+
+
+def _fault(record: Record) -> str:
+    """What is inconsistent in a record; empty where nothing is."""
+    if not record.rows:
+        return "it has no rows"
+    if not record.exact or len(record.exact) != len(record.valid):
+        return "it has no steps, or differently many in exact and valid"
+    if {len(flags) for flags in (*record.exact, *record.valid, record.halted)} != {len(record.rows)}:
+        return "the number of rows differs between its parts"
+    if set("".join(record.exact + record.valid)) - {"0", "1"}:
+        return "a flag is neither 0 nor 1"
+    if not all(1 <= step <= len(record.exact) for step in record.halted):
+        return "a row halted at a step that does not exist"
+    return ""

@@ -1,11 +1,11 @@
-"""ARC tasks to look at: demonstrations, attempts and the truth, in a terminal or as a picture."""
+"""Pictures of ARC tasks with demonstrations, attempts and true answers, for a terminal or as a PNG."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -20,7 +20,7 @@ from trm.tasks.arc.text import ArcTask, Grid
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# The usual colours of the ten: black, blue, red, green, yellow, grey, magenta, orange, light blue, brown.
+# ARC's usual colours: black, blue, red, green, yellow, grey, magenta, orange, light blue, brown.
 PALETTE = (
     "#000000",
     "#0074d9",
@@ -33,22 +33,28 @@ PALETTE = (
     "#7fdbff",
     "#870c25",
 )
-DARK = frozenset({0, 1, 2, 6, 9})  # of which a white digit is read more easily than a black one
-Attempts = Sequence[Sequence[Grid]]  # for each test pair, best first
+DARK = frozenset({0, 1, 2, 6, 9})  # colours on which a white digit is easier to read than a black one
+Attempts: TypeAlias = Sequence[Sequence[Grid]]  # for each test pair, best first
 
 
 class Panel(NamedTuple):
-    """A grid and what is written above it."""
+    """A grid and its title."""
 
     title: str
     grid: Grid
-    right: bool | None = None  # whether an attempt is the truth; None: not an attempt, or the truth is not known
+    right: bool | None = None  # whether an attempt is right; None: not an attempt, or the answer is not known
 
 
 def panels(task: ArcTask, attempts: Attempts = (), truth: bool = True) -> list[list[Panel]]:
-    """What is shown, a list for each pair: question, then the answer; of a test the attempts and, if wanted, the truth.
+    """The panels of each pair: its question and answer, or for a test its question, attempts and true answer.
 
-    Raises ValueError for attempts at more test pairs than there are.
+    Args:
+        task: the task.
+        attempts: for each test pair, best first.
+        truth: whether to show the true answers of tests and say which attempts are right.
+
+    Raises:
+        ValueError: there are attempts at more test pairs than the task has.
     """
     if len(attempts) > len(task.test):
         raise ValueError(f"attempts at {len(attempts)} test pairs of {len(task.test)}")
@@ -71,8 +77,8 @@ def panels(task: ArcTask, attempts: Attempts = (), truth: bool = True) -> list[l
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A task for rich to print: each pair from left to right, broken where the terminal ends; a cell is two columns."""
+class TaskView:
+    """A task for rich to print: each pair from left to right, in several rows if needed. A cell is two columns wide."""
 
     task: ArcTask
     attempts: Attempts = ()
@@ -92,7 +98,7 @@ class Shown:
 
 
 def cells(grid: Grid, digits: bool = False) -> Text:
-    """A grid in colours, each cell two columns wide; `digits`: with its number in it, for where colours do not show."""
+    """A grid in colours, each cell two columns wide; with `digits`, its number in it, for output without colours."""
     text = Text(no_wrap=True)
     styles = [Style(color="white" if colour in DARK else "black", bgcolor=PALETTE[colour]) for colour in range(10)]
     for number, row in enumerate(grid.tolist()):
@@ -108,7 +114,7 @@ def _block(panel: Panel, digits: bool) -> Text:
 
 
 def _rows(blocks: list[Text], width: int) -> list[list[Text]]:
-    """As many blocks a row as there is room for, one at the least."""
+    """Rows of as many blocks as fit, and at least one."""
     rows: list[list[Text]] = []
     used = 0
     for block in blocks:
@@ -121,18 +127,31 @@ def _rows(blocks: list[Text], width: int) -> list[list[Text]]:
     return rows
 
 
-# As a picture. All lengths in inches: every cell of a picture has the same size, whatever the grid.
+# As a PNG. Lengths are in inches. All cells of a picture have the same size.
 
 GAP, TITLE, EDGE = 0.3, 0.24, 0.25
-NARROW = 1.15  # room for a title over a narrow grid
-WIDE = 14.0  # pictures wider than this are broken into more rows
+NARROW = 1.15  # the least width of a grid with its title
+WIDE = 14.0  # the most width of a picture
 INK, GOOD, BAD, RULE = "#333333", "#1a7f37", "#c62828", "#555555"
 
 
+Column: TypeAlias = list[Panel]  # from top to bottom
+
+
 class Place(NamedTuple):
+    """Where a panel's grid is in the picture."""
+
     left: float
-    top: float  # of the grid, from the top of the picture
+    top: float  # from the top of the picture
     panel: Panel
+
+
+class Layout(NamedTuple):
+    """Where everything is in a picture, and the picture's size."""
+
+    places: list[Place]
+    width: float
+    height: float
 
 
 def picture(path: Path, task: ArcTask, attempts: Attempts = (), truth: bool = True) -> None:
@@ -146,7 +165,7 @@ def picture(path: Path, task: ArcTask, attempts: Attempts = (), truth: bool = Tr
 
 
 def draw(task: ArcTask, attempts: Attempts = (), truth: bool = True) -> Figure:
-    """A column for each demonstration, below them a line for each test. Raises TrmError without matplotlib."""
+    """Demonstrations as columns, then a line for each test. Raises TrmError without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -155,7 +174,7 @@ def draw(task: ArcTask, attempts: Attempts = (), truth: bool = True) -> Figure:
     most = max(max(panel.grid.shape) for pair in pairs for panel in pair)
     cell = min(0.22, 3.0 / most)
     demonstrations, tests = pairs[: len(task.train)], pairs[len(task.train) :]
-    places, width, height = layout([demonstrations, *([[panel] for panel in test] for test in tests)], cell)
+    places, width, height = arrange([demonstrations, *([[panel] for panel in test] for test in tests)], cell)
     figure = Figure(figsize=(width, height), dpi=110, facecolor="white")
     figure.text(EDGE / width, 1 - EDGE / height, task.id, va="top", size=13, weight="bold", color=INK, parse_math=False)
     for place in places:
@@ -163,11 +182,11 @@ def draw(task: ArcTask, attempts: Attempts = (), truth: bool = True) -> Figure:
     return figure
 
 
-def layout(groups: list[list[list[Panel]]], cell: float) -> tuple[list[Place], float, float]:
-    """Where each grid goes, and the picture's width and height. A group holds columns, which break like words."""
-    lines: list[list[list[Panel]]] = []
+def arrange(groups: list[list[Column]], cell: float) -> Layout:
+    """Lay out groups of columns: each group begins a line, and its columns are broken into lines like words."""
+    lines: list[list[Column]] = []
     for group in groups:
-        used = WIDE  # so that a group begins a line
+        used = WIDE  # no room, so that the group begins a line
         for column in group:
             wide = _wide(column, cell) + GAP
             if used + wide > WIDE:
@@ -186,10 +205,10 @@ def layout(groups: list[list[list[Panel]]], cell: float) -> tuple[list[Place], f
             left += _wide(column, cell) + GAP
         width = max(width, left - GAP + EDGE)
         top += sum(rows) + GAP
-    return places, width, top - GAP + EDGE
+    return Layout(places, width, top - GAP + EDGE)
 
 
-def _wide(column: list[Panel], cell: float) -> float:
+def _wide(column: Column, cell: float) -> float:
     return max(NARROW, *(cell * float(panel.grid.shape[1]) for panel in column))
 
 

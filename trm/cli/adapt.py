@@ -1,8 +1,9 @@
-"""`trm adapt`: ARC tasks that nobody trained on."""
+"""`trm adapt`: solve ARC tasks that nobody trained on."""
 
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,52 +13,93 @@ from trm.cli.app import app
 from trm.errors import BadInput
 from trm.files import check_outside
 
+TaskArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="TASK",
+        help="A task: its JSON file, or arc-agi-1:ID. With --all: a folder, a file of tasks, or arc-agi-1",
+    ),
+]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Solve every task of TASK. Needs --out; tasks that are done there are skipped")
+]
+SecondsOption = Annotated[
+    float | None, typer.Option("--seconds", help="Processor time for one task, in seconds [default: 240]", min=1)
+]
+UpdatesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--updates",
+        help="Optimiser updates of each model, rounded up to a multiple of 3. Without --seconds there is no time "
+        "limit, and the result is reproducible",
+        min=1,
+    ),
+]
+OldStepsOption = Annotated[int | None, typer.Option("--steps", hidden=True, min=1)]  # the old name of --updates
+ModelsOption = Annotated[int, typer.Option("--models", help="Models to train for a task, at most", min=1)]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the training, and of the sample of --limit", min=0)]
+LimitOption = Annotated[int, typer.Option("--limit", help="With --all: draw N tasks at random; 0: all", min=0)]
+ProcsOption = Annotated[
+    int, typer.Option("--procs", help="With --all: tasks to solve at a time, each on one core", min=1)
+]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for the results, one file per task")]
+PlotOption = Annotated[
+    Path | None, typer.Option("--plot", help="Draw the task and the attempts to this PNG; needs matplotlib")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no grids and no progress")]
+
 
 @app.command("adapt")
 def adapt_command(
-    task: Annotated[
-        str, typer.Argument(help="A task's JSON file, or arc-agi-1:ID; with --all a folder, file or set (arc-agi-1).")
-    ],
-    every: Annotated[bool, typer.Option("--all", help="Every task of TASK; needs --out, and goes on there.")] = False,
-    seconds: Annotated[
-        float | None, typer.Option("--seconds", help="Of one core, for one task; else 240.", min=1)
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            "--steps", help="Weight updates of a model (whole batches of 3), instead of seconds: repeatable.", min=1
-        ),
-    ] = None,
-    models: Annotated[int, typer.Option("--models", help="At most, trained one after the other.", min=1)] = 6,
-    seed: Annotated[int, typer.Option("--seed", help="Of training, and of the sample --limit draws.", min=0)] = 0,
-    limit: Annotated[int, typer.Option("--limit", help="With --all: a sample of N tasks; 0: all.", min=0)] = 0,
-    procs: Annotated[int, typer.Option("--procs", help="With --all: tasks at once, a core each.", min=1)] = 1,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder of the results, a file a task.")] = None,
-    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the task and the attempts, a PNG.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No grids and no progress.")] = False,
+    task: TaskArgument,
+    every: AllOption = False,
+    seconds: SecondsOption = None,
+    updates: UpdatesOption = None,
+    steps: OldStepsOption = None,
+    models: ModelsOption = 6,
+    seed: SeedOption = 0,
+    limit: LimitOption = 0,
+    procs: ProcsOption = 1,
+    out: OutOption = None,
+    plot: PlotOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
-    """Solve an ARC task by training tiny models on its demonstrations alone, and a vote: two attempts.
+    """Solve an ARC task: train tiny models on its demonstrations alone, and let them vote on two attempts.
 
-    Known test answers are only used to say whether an attempt is right. Exit code 0: there is an attempt at every test;
-    1: there is none; 2: bad input. With --all tasks that are done are skipped, and submission.json is written.
+    Test answers, where the file has them, are only used to say whether an attempt is right. Exit code 0: there is an
+    attempt at every test; 1: a test has none; 2: bad input. With --all, submission.json is written to the folder of
+    --out.
     """
+    updates = renamed_steps(steps, updates)
     if every and out is None:
         raise BadInput("--all needs a folder for its results: --out DIR")
     if every and plot is not None:
         raise BadInput("--plot draws one task; leave out --all")
     if not every and (limit or procs > 1):
-        raise BadInput(f"{'--limit' if limit else '--procs'} is only for --all")
+        raise BadInput(f"{'--limit' if limit else '--procs'} works only with --all")
     if seconds is not None and not math.isfinite(seconds):
-        raise BadInput("--seconds must be finite; --steps N is a limit that does not depend on the machine")
-    from trm.adapt.learn import Settings
-    from trm.adapt.run import adapt_all, adapt_one, many_tasks, one_task
+        raise BadInput("--seconds must be finite; for a limit that does not depend on the machine, give --updates N")
+    from trm.adapt.learn import AdaptSettings
+    from trm.adapt.run import many_tasks, one_task
+    from trm.terminal.adapt import adapt_all, adapt_one
 
-    limited = seconds if seconds is not None or steps is not None else Settings.seconds
-    settings = Settings(seconds=limited, steps=steps, models=models, seed=seed)
+    limited = AdaptSettings.seconds if seconds is None and updates is None else seconds
+    settings = AdaptSettings(seconds=limited, updates=updates, models=models, seed=seed)
     if every:
         assert out is not None
         check_outside(out, task)
         adapt_all(many_tasks(task, limit, seed), settings, out, procs, as_json, quiet)
     elif not adapt_one(one_task(task), settings, out, plot, as_json, quiet):
         raise typer.Exit(1)
+
+
+def renamed_steps(steps: int | None, updates: int | None) -> int | None:
+    """The value of --updates, which may be given by its old name --steps. Raises BadInput where both are given."""
+    if steps is None:
+        return updates
+    if updates is not None:
+        raise BadInput("--steps is the old name of --updates; give --updates alone")
+    print("trm: --steps is now called --updates", file=sys.stderr)
+    return steps

@@ -1,4 +1,4 @@
-"""`trm data`: making puzzles."""
+"""`trm data`: new puzzles."""
 
 from __future__ import annotations
 
@@ -7,45 +7,76 @@ from typing import Annotated
 
 import typer
 
-from trm.cli.app import app
+from trm.cli.app import App, app
 
-data_app = typer.Typer(help="Make puzzles.", no_args_is_help=True)
+data_app = App(help="Make puzzles to train on or to test with", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+
+OutArgument = Annotated[
+    Path, typer.Argument(metavar="OUT", help="CSV file to write, with the columns source, question, answer and rating")
+]
+RowsOption = Annotated[int, typer.Option("--rows", help="Number of puzzles", min=1)]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all random choices", min=0)]
 
 
 @data_app.command("sudoku")
 def data_sudoku(
-    out: Annotated[Path, typer.Argument(help="The CSV to write (source,question,answer,rating).")],
-    kind: Annotated[str, typer.Option("--kind", help="extreme (by search effort), minimal or varied.")] = "extreme",
-    rows: Annotated[int, typer.Option("--rows", help="How many.", min=1)] = 100,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
-    compare: Annotated[Path | None, typer.Option("--compare", help="Rate this CSV too and print both.")] = None,
-    like: Annotated[
-        Path | None, typer.Option("--like", help="With --kind varied: the puzzles to vary. They come first.")
+    out: OutArgument,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--kind",
+            help="extreme (as hard as Sudoku-Extreme), minimal (random, without superfluous digits) or varied (see "
+            "--like)",
+        ),
+    ] = "extreme",
+    rows: RowsOption = 100,
+    seed: SeedOption = 0,
+    compare: Annotated[
+        Path | None, typer.Option("--compare", help="CSV file of other puzzles, rated and printed as well")
     ] = None,
-    size: Annotated[int, typer.Option("--size", help="4, 6, 9 or 16; other than 9: minimal ones.")] = 9,
+    like: Annotated[
+        Path | None,
+        typer.Option("--like", help="With --kind varied: CSV file of the puzzles to vary; they come first in OUT"),
+    ] = None,
+    size: Annotated[
+        int, typer.Option("--size", help="Rows of a grid: 4, 6, 9 or 16; sizes other than 9 need --kind minimal")
+    ] = 9,
 ) -> None:
-    """Make Sudokus with one solution and print the quantiles of their search effort.
+    """Make Sudokus with one solution each, and print quantiles of their search effort.
 
-    --kind varied walks from the puzzles of --like to others with other givens, about as hard: for training on few.
+    The effort is the number of guesses that a backtracking search needs. --kind varied turns the puzzles of --like into
+    others with different digits given and about the same effort, so that a few puzzles are enough to train on.
     """
-    from trm.terminal.make import make_sudokus
+    from trm.terminal.data import make_sudokus
 
-    make_sudokus(out, kind, rows, seed, compare, like, size)
+    make_sudokus(out, kind, rows, seed, compare=compare, like=like, size=size)
 
 
 @data_app.command("maze")
 def data_maze(
-    out: Annotated[Path, typer.Argument(help="The CSV to write (source,question,answer,rating).")],
-    kind: Annotated[str, typer.Option("--kind", help="hard (as the benchmark's) or perfect (no loops).")] = "hard",
-    rows: Annotated[int, typer.Option("--rows", help="How many.", min=1)] = 100,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
-    height: Annotated[int, typer.Option("--height", min=2, max=100)] = 30,
-    width: Annotated[int, typer.Option("--width", min=2, max=100)] = 30,
-    least: Annotated[int | None, typer.Option("--least", help="Moves from S to G at least.", min=1)] = None,
-    compare: Annotated[Path | None, typer.Option("--compare", help="Describe this file too.")] = None,
+    out: OutArgument,
+    kind: Annotated[
+        str, typer.Option("--kind", help="hard (like the Maze-Hard benchmark) or perfect (corridors without loops)")
+    ] = "hard",
+    rows: RowsOption = 100,
+    seed: SeedOption = 0,
+    height: Annotated[int, typer.Option("--height", help="Rows of each maze", min=2, max=100)] = 30,
+    width: Annotated[int, typer.Option("--width", help="Columns of each maze", min=2, max=100)] = 30,
+    least: Annotated[
+        int | None,
+        typer.Option(
+            "--least",
+            help="Fewest moves of a shortest path from S to G [default: hard: 109 at 30x30, as in the benchmark, and "
+            "about as rare at other sizes; perfect: half the longest distance from S]",
+            min=1,
+        ),
+    ] = None,
+    compare: Annotated[
+        Path | None, typer.Option("--compare", help="File of other mazes, described and printed as well")
+    ] = None,
 ) -> None:
-    """Make mazes with the benchmark's answers and print quantiles of what they are like."""
-    from trm.terminal.make import make_mazes
+    """Make mazes with answers like the benchmark's, and print quantiles of their statistics."""
+    from trm.terminal.data import make_mazes
 
-    make_mazes(out, kind, rows, seed, height, width, least, compare)
+    make_mazes(out, kind, rows, seed, height, width, least=least, compare=compare)

@@ -8,19 +8,19 @@ from typing import Annotated
 import typer
 
 from trm.cli.app import ThreadsOption, app, set_threads
-from trm.cli.train import StructureOption, configure
+from trm.cli.train import PresetArgument, SettingsOption, StructureOption, configure
 
 
 @app.command()
 def describe(
-    preset: Annotated[str, typer.Argument(help="A preset's name; `trm train list` shows them.")],
-    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; may be repeated.")] = None,
-    data: Annotated[str | None, typer.Option("--data", help="Of the preset custom: its pairs.")] = None,
+    preset: PresetArgument,
+    settings: SettingsOption = None,
+    data: Annotated[str | None, typer.Option("--data", help="For the preset custom: its pairs, .npz or CSV")] = None,
     structure: StructureOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else")] = False,
     threads: ThreadsOption = 0,
 ) -> None:
-    """What a preset is, what it costs, and how long it would take on this machine."""
+    """Describe a preset: its model, what it costs, and how long it would take on this machine."""
     from trm.training.presets import get_preset
 
     chosen = get_preset(preset)
@@ -28,11 +28,12 @@ def describe(
     set_threads(threads)
     from rich.console import Console
 
-    from trm.analysis import describe as about
+    from trm.analysis.describe import facts, matrix_rate
     from trm.devices import pick_device
+    from trm.terminal.describe import show
 
-    found = about.facts(chosen, run, about.matrix_rate(pick_device()))
+    found = facts(chosen, run, matrix_rate(pick_device()))
     if as_json:
         print(json.dumps(found))
     else:
-        about.show(found, Console(highlight=False))
+        show(found, Console(highlight=False))

@@ -1,108 +1,101 @@
-"""`trm eval`, `trm compare` and `trm history`."""
+"""`trm eval`: a model on puzzles."""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from trm.cli.app import GuessesOption, NoiseOption, RestartsOption, ThreadsOption, app, given, refuse, set_threads
+from trm.cli.app import (
+    BatchOption,
+    Command,
+    DataOption,
+    GuessesOption,
+    JsonOption,
+    LimitOption,
+    ModelArgument,
+    NoiseOption,
+    RestartsOption,
+    SkipOption,
+    StepsOption,
+    ThreadsOption,
+    app,
+    chosen_rows,
+    refuse,
+    set_threads,
+)
 from trm.errors import BadInput
 
-LLM_PANEL = "Asking a language model"
-ARC_PANEL = "ARC models"
-WEIGHTS_ONLY = ("steps", "batch", "threads", "png")
-STARTS = ("restarts", "noise", "guesses", "until")
-ARC_ONLY = ("votes", "submission", "pool")
-NOT_ARC = (*STARTS, "png")
-LLM_ONLY = ("model", "max_tokens", "budget", "temperature", "timeout", "retries", "concurrency", "out")
+ARC_OPTIONS = ("--votes", "--submission", "--pool")
 
 
-def llm_option(name: str, help: str, min: float | None = None, max: float | None = None) -> Any:
-    return typer.Option(name, help=help, min=min, max=max, rich_help_panel=LLM_PANEL)
+class EvalCommand(Command):
+    """Refuses options from when `trm eval` was also for language models and ARC, and names the new command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        refuse_old_spelling(args)
+        return super().parse_args(ctx, args)
 
 
-def arc_option(name: str, help: str, min: float | None = None) -> Any:
-    return typer.Option(name, help=help, min=min, rich_help_panel=ARC_PANEL)
+def refuse_old_spelling(arguments: Sequence[str]) -> None:
+    """Raise BadInput with the new command where an option has moved to a command of its own."""
+    options = [argument.partition("=")[0] for argument in arguments]
+    if "--llm" in options:
+        raise BadInput("--llm is a command of its own now: trm eval-llm URL --model NAME ...")
+    for option in ARC_OPTIONS:
+        if option in options:
+            raise BadInput(f"{option} is for ARC models: {shlex.join(('trm', 'eval-arc', *arguments))}")
 
 
-@app.command("eval")
-def evaluate_command(
+@app.command("eval", cls=EvalCommand)
+def eval_command(
     ctx: typer.Context,
-    weights: Annotated[str | None, typer.Argument(help="A shipped model's name, or the folder of a run.")] = None,
-    data: Annotated[
-        str, typer.Option("--data", help="A CSV, or embedded, minimal; of ARC a folder or file of tasks.")
-    ] = "embedded",
-    steps: Annotated[int, typer.Option("--steps", help="Supervision steps; may exceed those trained.", min=1)] = 16,
-    limit: Annotated[
-        int | None, typer.Option("--limit", help="Only the first N rows (ARC: tasks); 0: all. With --llm 20.", min=0)
-    ] = None,
-    skip: Annotated[int, typer.Option("--skip", help="Leave out the first N rows.", min=0)] = 0,
-    batch: Annotated[int, typer.Option("--batch", help="Puzzles at once.", min=1)] = 16,
+    model: ModelArgument,
+    data: DataOption = "embedded",
+    steps: StepsOption = 16,
+    limit: LimitOption = 0,
+    skip: SkipOption = 0,
+    batch: BatchOption = 16,
     restarts: RestartsOption = None,
     noise: NoiseOption = None,
     guesses: GuessesOption = None,
     until: Annotated[
         str,
-        typer.Option("--until", help="A puzzle leaves when its answer is valid, sure or halt; end: after all steps."),
+        typer.Option(
+            "--until",
+            help="When a puzzle is done: valid (its answer is right by the rules), sure (the model is confident), halt "
+            "(the model would halt in training) or end (after all steps)",
+        ),
     ] = "end",
-    png: Annotated[Path | None, typer.Option("--png", help="Draw accuracy against steps; needs matplotlib.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
+    png: Annotated[
+        Path | None, typer.Option("--png", help="Draw accuracy against steps in this file; needs matplotlib")
+    ] = None,
+    as_json: JsonOption = False,
     threads: ThreadsOption = 0,
-    votes: Annotated[
-        int | None, arc_option("--votes", "Answers to a question, each under another augmentation; else 16.", 1)
-    ] = None,
-    submission: Annotated[Path | None, arc_option("--submission", "Write the competition's file.")] = None,
-    pool: Annotated[
-        list[str] | None, arc_option("--pool", "Another checkpoint, to pool votes with; may be repeated.")
-    ] = None,
-    llm: Annotated[str | None, llm_option("--llm", "Base URL; the key, if any, from OPENAI_API_KEY.")] = None,
-    model: Annotated[str | None, llm_option("--model", "As the endpoint calls it.")] = None,
-    max_tokens: Annotated[int, llm_option("--max-tokens", "At most, for one answer.", 1)] = 8192,
-    budget: Annotated[int, llm_option("--budget", "Tokens for all that --out holds; 0: no limit.", 0)] = 0,
-    temperature: Annotated[float | None, llm_option("--temperature", "Else the server's own.", 0, 2)] = None,
-    timeout: Annotated[float, llm_option("--timeout", "Seconds for one attempt.", 0.1, 86400)] = 600,
-    retries: Annotated[int, llm_option("--retries", "Further attempts at a row.", 0, 20)] = 5,
-    concurrency: Annotated[int, llm_option("--concurrency", "Requests at once.", 1, 64)] = 4,
-    out: Annotated[Path | None, llm_option("--out", "Where replies are kept; else runs/llm-MODEL-DATA.")] = None,
 ) -> None:
-    """Accuracy at every supervision step, with 95 % intervals and own halting; with --llm, a language model's.
+    """Measure a model's accuracy on puzzles after every supervision step, with 95 % intervals.
 
-    A model of ARC answers the tests of the evaluation tasks (or of those of --data) under several augmentations. Its
-    answers are turned back and put to the vote; pass@k says how often the truth is among the first k. Published: 1,001
-    votes.
+    A puzzle that is done (--until) keeps its answer for all later steps. With --restarts, every puzzle is also solved
+    from several starts, and the accuracy of the answers chosen among them is shown.
 
-    A language model is asked for the same rows in words. What it says is kept, and asking again goes on from there.
+    For ARC models there is trm eval-arc, for language models trm eval-llm.
     """
-    if (weights is None) == (llm is None):
-        raise BadInput("a model or --llm, one of them. Usage: trm eval WEIGHTS, or trm eval --llm URL --model NAME")
-    if llm is None:
-        refuse(ctx, LLM_ONLY, "only for language models (--llm)")
-    else:
-        refuse(ctx, (*WEIGHTS_ONLY, *STARTS, *ARC_ONLY), "not for language models")
-        from trm.terminal.ask import Options, evaluate_llm
-
-        return evaluate_llm(Options(**{name: ctx.params[name] for name in Options.__dataclass_fields__}))
-    assert weights is not None
+    if not restarts:
+        refuse(ctx, ("noise", "guesses"), "for further starts: give --restarts too")
     set_threads(threads)
     from trm import store
-    from trm.arc import evaluate as arc_eval
-    from trm.tasks.arc.text import VERSIONS
-    from trm.terminal import evaluate as measuring
-
-    rows = slice(skip, skip + limit if limit else None)
-    stored = store.load(weights)
-    if stored.spec.name in VERSIONS:
-        refuse(ctx, NOT_ARC, "not for ARC models")
-        asked = arc_eval.Asked(data, rows, steps if given(ctx, "steps") else None, batch, votes, submission)
-        return arc_eval.evaluate_and_print([weights, *(pool or [])], asked, as_json, stored)
-    refuse(ctx, ARC_ONLY, "only for ARC models")
-    if not restarts:
-        refuse(ctx, ("noise", "guesses"), "of further starts: give --restarts too")
     from trm.inference.loop import Thinking
+    from trm.tasks.arc.text import VERSIONS
+    from trm.terminal.evaluate import PuzzleEvalRequest, evaluate_and_print
 
-    asked_for = {"restarts": restarts, "noise": noise, "guesses": guesses}
-    further: dict[str, Any] = {name: value for name, value in asked_for.items() if value is not None}
+    stored = store.load(model)
+    if stored.spec.name in VERSIONS:
+        raise BadInput(f"{model} solves {stored.spec.name}: trm eval-arc {shlex.quote(model)}")
+    options = {"restarts": restarts, "noise": noise, "guesses": guesses}
+    further: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     thinking = Thinking(steps, until=until, **further)  # type: ignore[arg-type]
-    measuring.evaluate_and_print(stored, data, rows, thinking, batch, as_json, png)
+    request = PuzzleEvalRequest(data, chosen_rows(skip, limit), thinking, batch, png, as_json)
+    evaluate_and_print(stored, request)

@@ -13,27 +13,40 @@ from trm.cli.app import ThreadsOption, app, refuse, set_threads
 @app.command()
 def history(
     ctx: typer.Context,
-    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Folders of runs, going on or done.")],
-    png: Annotated[Path | None, typer.Option("--png", help="Draw them against time; needs matplotlib.")] = None,
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="A run's folder; the run may still be going on")],
+    png: Annotated[
+        Path | None, typer.Option("--png", help="Draw the runs against time to this file; needs matplotlib")
+    ] = None,
     data: Annotated[
-        str, typer.Option("--data", help="Have the weights that a run kept solve a CSV's rows, or embedded, minimal.")
+        str,
+        typer.Option(
+            "--data",
+            help="Puzzles with answers on which to test the weights that a run kept: a file, or one of embedded, "
+            "minimal and hub [default: show the checks made during training]",
+            show_default=False,
+        ),
     ] = "",
-    steps: Annotated[int, typer.Option("--steps", help="With --data: supervision steps, at most.", min=1)] = 64,
-    limit: Annotated[int, typer.Option("--limit", help="With --data: only the first N rows; 0: all.", min=0)] = 0,
-    skip: Annotated[int, typer.Option("--skip", help="With --data: leave out the first N rows.", min=0)] = 0,
-    until: Annotated[str, typer.Option("--until", help="With --data, as in trm eval: valid, sure or halt.")] = "end",
+    steps: Annotated[int, typer.Option("--steps", help="With --data: supervision steps, at most", min=1)] = 64,
+    limit: Annotated[int, typer.Option("--limit", help="With --data: use at most this many rows; 0: all", min=0)] = 0,
+    skip: Annotated[int, typer.Option("--skip", help="With --data: leave out this many rows at the start", min=0)] = 0,
+    until: Annotated[
+        str,
+        typer.Option("--until", help="With --data: when a puzzle is done: valid, sure, halt or end, as for trm eval"),
+    ] = "end",
     threads: ThreadsOption = 0,
 ) -> None:
-    """How runs learned: loss, and accuracy on held-out puzzles, against time, earlier runs they began from included.
+    """Show how runs learned: loss, and accuracy on held-out puzzles, against time.
 
-    Accuracy is that of looks during training (--set check_every=...), or of the weights kept on the way (--set
-    keep_every=...), which solve the rows of --data now.
+    The time of earlier trainings that a run began from is included. Accuracy is that of the checks during training
+    (--set check_every=N). With --data, the weights that were kept on the way (--set keep_every=N) are evaluated now.
     """
     if not data:
-        refuse(ctx, ("steps", "limit", "skip", "until"), "of the rows to solve: give --data too")
+        refuse(ctx, ("steps", "limit", "skip", "until"), "about the rows of --data: give --data too")
     set_threads(threads)
-    from trm.analysis.history import Rows, show
+    from trm.analysis.history import CheckSettings
     from trm.inference.loop import Thinking
+    from trm.terminal.history import show
 
-    which = slice(skip, skip + limit if limit else None)
-    show(runs, png, Rows(data, which, Thinking(steps, until=until)) if data else None)  # type: ignore[arg-type]
+    rows = slice(skip, skip + limit if limit else None)
+    settings = CheckSettings(data, rows, Thinking(steps, until=until)) if data else None  # type: ignore[arg-type]
+    show(runs, png, settings)

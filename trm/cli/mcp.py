@@ -1,4 +1,4 @@
-"""`trm mcp`: tools for language models."""
+"""`trm mcp`: tools for language models over the Model Context Protocol."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from typing import Annotated
 
 import typer
 
-from trm.cli.app import ThreadsOption, app, set_threads
+from trm.cli.app import ServedWeightsOption, ThreadsOption, app, set_threads
 from trm.errors import TrmError
 
 
 @app.command()
 def mcp(
-    http: Annotated[bool, typer.Option("--http", help="Serve streamable HTTP instead of stdin and stdout.")] = False,
-    host: Annotated[str, typer.Option("--host", help="With --http: the address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="With --http; 0: any free one.", min=0, max=65535)] = 8765,
-    weights: Annotated[
-        list[str] | None,
-        typer.Option("--weights", help="A shipped model's name or a run's folder, once a task; else what ships."),
-    ] = None,
-    schemas: Annotated[bool, typer.Option("--schemas", help="Print the tools as OpenAI functions and stop.")] = False,
+    http: Annotated[
+        bool, typer.Option("--http", help="Serve streamable HTTP instead of standard input and output")
+    ] = False,
+    host: Annotated[str, typer.Option("--host", help="With --http: address to listen on")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", help="With --http: port to listen on; 0: any free one", min=0, max=65535)
+    ] = 8765,
+    weights: ServedWeightsOption = None,
+    schemas: Annotated[
+        bool, typer.Option("--schemas", help="Print the tools as OpenAI function definitions and exit")
+    ] = False,
     threads: ThreadsOption = 0,
 ) -> None:
-    """Serve tools for language models over the Model Context Protocol: solve Sudokus and mazes, check answers."""
-    from trm.tools import functions as tools
+    """Serve tools for language models over the Model Context Protocol: they solve puzzles and check answers."""
+    from trm import tools
 
     if schemas:
         print(json.dumps(tools.schemas(), indent=1))

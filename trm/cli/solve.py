@@ -8,52 +8,33 @@ from typing import Annotated, Any
 
 import typer
 
-from trm.cli.app import GuessesOption, NoiseOption, RestartsOption, ThreadsOption, app
-
-WeightsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--weights",
-        help="A shipped model's name, the folder of a run, or OWNER/NAME on the hub.",
-        show_default="the best that ships",
-    ),
-]
+from trm.cli.app import GuessesOption, NoiseOption, RestartsOption, ThreadsOption, WeightsOption, app
 
 
 @app.command()
 def solve(
     task_name: Annotated[str, typer.Argument(metavar="TASK", help="sudoku, maze, or custom with --weights")],
-    puzzle: Annotated[str, typer.Argument(help="The puzzle itself, a file, or - for standard input.")],
+    puzzle: Annotated[str, typer.Argument(metavar="PUZZLE", help="The puzzle itself, a file, or - for standard input")],
     weights: WeightsOption = None,
     steps: Annotated[
         int | None,
-        typer.Option(
-            "--steps",
-            help="Supervision steps from one start, at most.",
-            min=1,
-            show_default="sudoku 32, maze 256, custom 64",
-        ),
+        typer.Option("--steps", help="Supervision steps per start, at most [default: 32; maze 256, custom 64]", min=1),
     ] = None,
     restarts: RestartsOption = None,
     noise: NoiseOption = None,
     guesses: GuessesOption = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of noise and guesses.", min=0)] = 0,
-    seconds: Annotated[
-        float | None,
-        typer.Option("--seconds", help="Time limit for all puzzles together.", min=0.01),
-    ] = None,
-    trace: Annotated[bool, typer.Option("--trace", help="Show the grid after every step.")] = False,
-    plot: Annotated[
-        Path | None, typer.Option("--plot", help="Draw the trace of one puzzle, as PNG; needs matplotlib.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one line for each answer and no more.")] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of noise and guesses", min=0)] = 0,
+    seconds: Annotated[float | None, typer.Option("--seconds", help="Time limit for all puzzles", min=0.01)] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Show the grid after every step")] = False,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw one puzzle's trace as PNG, with matplotlib")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one line per answer and no more")] = False,
     threads: ThreadsOption = 0,
     backend: Annotated[
         str,
         typer.Option(
             "--backend",
-            help="torch; onnx: an exported file, which starts fast and makes one start; auto: onnx for the first start "
-            "of a few puzzles, torch for the rest.",
+            help="torch; onnx: an exported file, which loads fast but cannot restart; auto: onnx for the first start "
+            "of a few puzzles, torch for the rest",
         ),
     ] = "auto",
 ) -> None:
@@ -62,13 +43,13 @@ def solve(
     A Sudoku gets up to 100 further starts of 32 steps, each with noise and two guessed digits; a maze gets up to 3 of
     256 steps.
     """
-    from trm.inference.puzzles import read_question
+    from trm.inference.puzzles import read_argument
     from trm.inference.solver import Solver
     from trm.terminal.solve import check_backend, check_plot, print_answers
 
     further = {"restarts": restarts, "noise": noise, "guesses": guesses, "seed": seed}
     chosen = check_backend(backend, task_name, further)
-    task, question = read_question(puzzle, task_name, weights)
+    task, question = read_argument(puzzle, task_name, weights)
     if plot is not None:
         check_plot(plot, question, backend)
         chosen = "torch"

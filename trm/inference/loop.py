@@ -81,7 +81,7 @@ class SearchState:
     steps: int = 0
     start: int = 0  # number of the present start, or of the last one
     finished: int = 0  # starts that are over
-    done: bool = False  # what `Thinking.until` asks for has come about
+    done: bool = False  # whether the condition in `Thinking.until` is met
     belief: Floats | None = None  # [cells, symbols], probabilities weighted towards the latest steps; for guesses
 
     def note(self, tokens: Tokens, valid: bool, right: bool, confidence: float, until: Until) -> None:
@@ -172,7 +172,7 @@ class StepBatch(Generic[S_co]):
     valid: Bools  # [batch], which of them obey the rules
     right: Bools  # [batch], which of them are right, as far as rules can tell
     confidence: Floats  # [batch], 0..1
-    done: Bools  # [batch], for which puzzles what `Thinking.until` asks for has come about
+    done: Bools  # [batch], for which puzzles the condition in `Thinking.until` is met
     over: Bools  # [batch], for which puzzles this was the last step of the present start
     ended: Bools  # [batch], for which puzzles this was the last step of all
 
@@ -275,7 +275,7 @@ def score_step(
 
 
 def is_done(outcome: Outcome[S], right: Bools, confidence: Floats, thinking: Thinking) -> Bools:
-    """For which puzzles of a batch what `Thinking.until` asks for has come about. -> [batch]"""
+    """For which puzzles of a batch the condition in `Thinking.until` is met. -> [batch]"""
     if thinking.until == "valid":
         return right
     if thinking.until == "sure":

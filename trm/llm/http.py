@@ -1,4 +1,7 @@
-"""Asking an OpenAI-compatible endpoint: a prompt in, a reply out. Patient with a busy server, careful with the key."""
+"""A client for OpenAI-compatible endpoints: prompt in, reply out.
+
+It waits for a busy server and never lets the API key into a message, a file or a request to another host.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
@@ -25,39 +28,39 @@ KEY = "OPENAI_API_KEY"
 PATH = "/chat/completions"
 MAX_BYTES = 16 << 20  # of a reply
 LONGEST_WAIT = 60.0  # seconds between attempts, unless the server asks for more
-PATIENCE = 300.0  # the longest that a server may ask us to wait
-AGAIN = {408, 409, 425, 429, 529}  # worth another attempt, as is every status from 500
-LATE = {504, 524}  # a gateway no longer waits for the model, which may have been at work
-NO_USE = {402, 404, 405, 407}  # as good as certain to be the answer to the other rows too
+PATIENCE = 300.0  # seconds; a server that asks for a longer wait gets no further attempt
+RETRIED = {408, 409, 425, 429, 529}  # HTTP statuses after which another attempt may succeed, like all from 500
+GATEWAY_TIMEOUTS = {504, 524}  # the gateway stopped waiting; the model may have been at work
+HOPELESS = {402, 404, 405, 407}  # HTTP statuses that other rows would almost certainly get as well
 
 
 class NoReply(TrmError):
-    """A row got none, in so many attempts and seconds."""
+    """A row got no reply."""
 
-    attempts, seconds = 1, 0.0
-
-
-class Failed(NoReply):
-    """One row got no reply; others may."""
+    attempts, seconds = 1, 0.0  # spent on the row
 
 
-class Fatal(NoReply):
+class RowFailed(NoReply):
+    """This row got no reply; others may."""
+
+
+class EndpointFailed(NoReply):
     """No row will get a reply: the key, the address or the model is wrong."""
 
 
-class Stopped(NoReply):
-    """The client was told to stop while this row waited."""
+class ClientStopped(NoReply):
+    """The client was stopped while this row waited."""
 
 
-class Again(Exception):
-    """This attempt failed and another may not.
+class AttemptFailed(Exception):
+    """One attempt failed; another may succeed.
 
     Args:
         why: one line.
         wait: seconds that the server asked for.
-        sent: the whole request was, so that the model may have been at work on it, for money.
-        late: nothing came in time.
-        usage: what it cost, where the server says so.
+        sent: whether the whole request was sent, so that the model may have worked on it and tokens may be charged.
+        late: whether no reply came in time.
+        usage: the tokens that it cost, if the server says so.
     """
 
     def __init__(
@@ -72,57 +75,63 @@ class Again(Exception):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where to ask. The key is in no text made of this."""
+    """Where requests go. No text that is made from this holds the key."""
 
     url: str
-    host: str  # with the port, for people and records
+    host: str  # with the port, for messages and records
     key: str = field(repr=False)
-    local: bool  # nothing leaves this machine
+    local: bool  # on this machine
 
     def clean(self, text: str) -> str:
-        """Text of the server, fit to be kept: without the key, if it sent that back, and valid Unicode."""
-        if len(self.key) > 3:  # shorter ones are placeholders for servers that want none
+        """Text from the server, fit to be kept: valid Unicode, and without the key, which the server may repeat."""
+        if len(self.key) > 3:  # shorter ones are placeholders for servers that need none
             text = text.replace(self.key, "***")
         return text.encode("utf-8", "replace").decode()
 
     def line(self, text: str) -> str:
-        """The same for a message: one short line without control characters."""
+        """Text from the server as part of a message: clean, one short line, no control characters."""
         text = "".join(c if c.isprintable() else " " for c in self.clean(text)[:4096])
         return " ".join(text.split())[:200]
 
 
 def endpoint(base: str, key: str | None = None) -> Endpoint:
-    """The endpoint at base URL `base`; the key is `key`, or else the environment's, or else none.
+    """The endpoint at the base URL `base`, with `key` or else the key in the environment, if there is one.
 
-    Raises BadInput for what is no such URL, and for a key that would travel unencrypted to another machine.
+    Raises BadInput for a malformed URL, and for a key that would be sent unencrypted to another machine.
     """
     key = (os.environ.get(KEY, "") if key is None else key).strip()
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise BadInput(f"{KEY} holds characters that no key has; set it again")
-    if len(key) > 3 and key in base:
-        raise BadInput(f"--llm holds the key, which belongs in {KEY} only")
-    if not base.isascii() or not base.isprintable() or " " in base:
-        raise BadInput("--llm holds characters that no URL has; write it like https://api.example.com/v1")
-    try:
-        parts = urllib.parse.urlsplit(base)
-        host, port = parts.hostname or "", parts.port
-        host.encode("idna")
-    except ValueError as error:  # UnicodeError is one
-        raise BadInput(f"--llm is no URL: {error}") from None
-    # What it holds is not repeated in messages: it may be a secret in the wrong place.
-    if "@" in base:
-        raise BadInput(f"--llm must not hold a name or password; the key belongs in {KEY}")
-    if parts.scheme not in ("http", "https") or not host:
-        raise BadInput("--llm is no web address; write it like https://api.example.com/v1")
-    if parts.query or parts.fragment:
-        raise BadInput("--llm must end with a path, such as /v1, not with ? or #")
+    parts = split_url(base, key)
+    host = parts.hostname or ""
     local = is_loopback(host)
     if key and parts.scheme == "http" and not local:
         raise BadInput(f"refusing to send the key unencrypted to {host}: use https, or unset {KEY} if it needs none")
     named = f"[{host}]" if ":" in host else host
-    shown = named if port is None else f"{named}:{port}"
+    shown = named if parts.port is None else f"{named}:{parts.port}"
     path = parts.path.rstrip("/").removesuffix(PATH)
     return Endpoint(f"{parts.scheme}://{shown}{path}{PATH}", shown, key, local)
+
+
+def split_url(base: str, key: str) -> urllib.parse.SplitResult:
+    """The parts of a base URL. Raises BadInput, without repeating the URL: it may be a secret in the wrong place."""
+    if len(key) > 3 and key in base:
+        raise BadInput(f"the URL holds the key, which belongs in {KEY} only")
+    if not base.isascii() or not base.isprintable() or " " in base:
+        raise BadInput("the URL holds characters that no URL may hold; write it like https://api.example.com/v1")
+    try:
+        parts = urllib.parse.urlsplit(base)
+        host, _ = parts.hostname or "", parts.port  # which raises ValueError for a port that is no number
+        host.encode("idna")
+    except ValueError as error:  # UnicodeError is one
+        raise BadInput(f"the URL is malformed: {error}") from None
+    if "@" in base:
+        raise BadInput(f"the URL must not hold a name or password; the key belongs in {KEY}")
+    if parts.scheme not in ("http", "https") or not host:
+        raise BadInput("the URL is no web address; write it like https://api.example.com/v1")
+    if parts.query or parts.fragment:
+        raise BadInput("the URL must end with a path, such as /v1, not with ? or #")
+    return parts
 
 
 def is_loopback(host: str) -> bool:
@@ -137,10 +146,10 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model said to one prompt."""
+    """What the model answered to a prompt."""
 
     text: str
-    reasoning: str  # where the server gives it apart from the text
+    reasoning: str  # if the server returns it apart from the text
     finish: str | None  # stop, length, content_filter, ...
     refused: bool
     usage: dict[str, int] | None  # prompt_tokens, completion_tokens
@@ -148,8 +157,14 @@ class Reply:
     seconds: float = 0.0
 
 
+class HttpResponse(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
 class NoRedirect(HTTPRedirectHandler):
-    """A redirected request would carry the key to whatever host the server names."""
+    """Follows no redirect, since the request would carry the key to whatever host the server names."""
 
     def redirect_request(self, *arguments: Any, **options: Any) -> None:
         return None
@@ -157,7 +172,7 @@ class NoRedirect(HTTPRedirectHandler):
 
 @dataclass
 class Client:
-    """Asks one model. `ask` may be called from several threads; `stop` ends all waiting."""
+    """Asks one model. `ask` may be called from several threads; setting `stop` ends all waiting."""
 
     endpoint: Endpoint
     model: str
@@ -165,26 +180,26 @@ class Client:
     temperature: float | None = None  # None: the server's own
     timeout: float = 600.0  # seconds for one attempt
     retries: int = 5
-    base: float = 1.0  # seconds to wait before the second attempt, doubled for each one after
-    say: Callable[[str], object] = lambda why: None  # told why there is another attempt
-    # Told of a prompt what an attempt without a reply may have cost, in tokens. -> whether there may be another
-    lose: Callable[[str, int], bool] = lambda prompt, tokens: True
+    base: float = 1.0  # seconds to wait before the second attempt, doubled for each further one
+    on_retry: Callable[[str], object] = lambda why: None  # called with the reason for another attempt
+    # Called with a prompt and the tokens that an attempt without a reply may have cost. -> whether to try again
+    on_loss: Callable[[str, int], bool] = lambda prompt, tokens: True
     stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        # A proxy would see a local server's key; those elsewhere have it encrypted, or there is none.
+        # A proxy would see the key for a local server. For other servers it is encrypted, or there is none.
         proxies = [ProxyHandler({})] if self.endpoint.local else []
         self.opener: OpenerDirector = build_opener(NoRedirect, *proxies)
-        self.limit = "max_tokens"  # what the server calls it
-        self.resting = 0.0  # when the server wants to be asked again, by the monotonic clock
-        self.asking: set[str] = set()  # prompts that the server may be at work on
+        self.limit_name = "max_tokens"  # the server's name for the limit
+        self.resume_at = 0.0  # time by the monotonic clock before which the server wants no request
+        self.in_flight: set[str] = set()  # prompts that the server may be at work on
 
     def cost(self, prompt: str) -> int:
-        """The tokens of an attempt, at most: a guess on the high side."""
+        """An upper estimate of the tokens of one attempt."""
         return len(prompt) // 2 + self.max_tokens
 
     def ask(self, prompt: str) -> Reply:
-        """Raises Failed, Fatal or Stopped."""
+        """Ask, several times if need be. Raises RowFailed, EndpointFailed or ClientStopped."""
         began, attempts, late = time.perf_counter(), 0, 0
         try:
             while True:
@@ -192,77 +207,84 @@ class Client:
                 attempts += 1
                 try:
                     reply = self.attempt(prompt)
-                except Again as again:
-                    late += again.late
-                    # A model slower than the timeout is so the next time too, and costs as much each time.
-                    self.recover(prompt, again, attempts, last=attempts > self.retries or late > 1)
+                except AttemptFailed as failure:
+                    late += failure.late
+                    # A model that was slower than the timeout would probably be too slow again, at the same cost.
+                    self.recover(prompt, failure, attempts, last=attempts > self.retries or late > 1)
                 else:
                     return replace(reply, attempts=attempts, seconds=time.perf_counter() - began)
         except NoReply as error:
             error.attempts, error.seconds = attempts, time.perf_counter() - began
             raise
 
-    def recover(self, prompt: str, again: Again, attempts: int, last: bool) -> None:
-        """Get over an attempt that failed, and wait for the next. Raises Failed where there is none, and Stopped."""
-        why, affordable = str(again), True
-        if again.sent:
-            affordable = self.lose(prompt, self.cost(prompt) if again.usage is None else sum(again.usage.values()))
-        if again.wait > PATIENCE:
-            raise Failed(f"{why}, and asks to wait {again.wait:.0f} s")
-        if again.wait:  # the other threads wait too
-            self.resting = max(self.resting, time.monotonic() + again.wait)
+    def recover(self, prompt: str, failure: AttemptFailed, attempts: int, last: bool) -> None:
+        """Wait for the next attempt. Raises RowFailed if there is to be none, and ClientStopped."""
+        why, affordable = str(failure), True
+        if failure.sent:
+            cost = self.cost(prompt) if failure.usage is None else sum(failure.usage.values())
+            affordable = self.on_loss(prompt, cost)
+        if failure.wait > PATIENCE:
+            raise RowFailed(f"{why}, and asks to wait {failure.wait:.0f} s")
+        if failure.wait:  # for all threads
+            self.resume_at = max(self.resume_at, time.monotonic() + failure.wait)
         if last or not affordable:
-            raise Failed(why)
-        self.say(why)
+            raise RowFailed(why)
+        self.on_retry(why)
         self.pause(min(LONGEST_WAIT, self.base * 2 ** (attempts - 1)) * random.uniform(0.5, 1.0))
 
     def pause(self, seconds: float) -> None:
-        """Wait `seconds`, and as long as the server asked for. Raises Stopped."""
+        """Wait `seconds`, or longer if the server asked for it. Raises ClientStopped."""
         until = time.monotonic() + seconds
         while not self.stop.is_set():
-            if (left := max(until, self.resting) - time.monotonic()) <= 0:
+            if (left := max(until, self.resume_at) - time.monotonic()) <= 0:
                 return
             self.stop.wait(left)
-        raise Stopped("stopped")
+        raise ClientStopped("stopped")
 
     def attempt(self, prompt: str) -> Reply:
-        """One request. Raises Again, Failed or Fatal."""
-        limit = self.limit
-        self.asking.add(prompt)
+        """Send one request. Raises AttemptFailed, RowFailed or EndpointFailed."""
+        limit_name = self.limit_name
+        self.in_flight.add(prompt)
         try:
-            status, headers, body = self.send(self.body(prompt, limit))
+            response = self.send(self.request_body(prompt, limit_name))
         finally:
-            self.asking.discard(prompt)
-        if status == 200:
-            return self.read(body)
-        why = f"HTTP {status}: {self.detail(body)}".removesuffix(": ")
-        if status == 429 and b"insufficient_quota" in body:
-            raise Fatal(f"{self.endpoint.host} refuses further requests ({why})")
-        if status in AGAIN or status >= 500:
-            raise Again(why, retry_after(headers), sent=status in LATE, late=status in LATE)
-        if status == 400 and limit == "max_tokens" and b"max_completion_tokens" in body:
-            self.limit = "max_completion_tokens"  # OpenAI's newer name, which its newer models insist on
+            self.in_flight.discard(prompt)
+        if response.status == 200:
+            return self.read(response.body)
+        if response.status == 400 and limit_name == "max_tokens" and b"max_completion_tokens" in response.body:
+            self.limit_name = "max_completion_tokens"  # OpenAI's newer name, which its newer models insist on
             return self.attempt(prompt)
+        raise self.failure(response)
+
+    def failure(self, response: HttpResponse) -> Exception:
+        """What a response that holds no reply means: AttemptFailed, RowFailed or EndpointFailed."""
+        status, host = response.status, self.endpoint.host
+        why = f"HTTP {status}: {self.detail(response.body)}".removesuffix(": ")
+        if status == 429 and b"insufficient_quota" in response.body:
+            return EndpointFailed(f"{host} refuses further requests ({why})")
+        if status in RETRIED or status >= 500:
+            late = status in GATEWAY_TIMEOUTS
+            return AttemptFailed(why, retry_after(response.headers), sent=late, late=late)
         if status in (401, 403):
             needs = "check the key in" if self.endpoint.key else "it needs a key in"
-            raise Fatal(f"{self.endpoint.host} does not let us in: {needs} {KEY} ({why})")
-        if status in NO_USE:
-            raise Fatal(f"{self.endpoint.host} cannot be asked: check --llm and --model ({why})")
+            return EndpointFailed(f"{host} refuses access: {needs} {KEY} ({why})")
+        if status in HOPELESS:
+            return EndpointFailed(f"{host} cannot be asked: check the URL and --model ({why})")
         if 300 <= status < 400:
-            raise Fatal(
-                f"{self.endpoint.host} sends us elsewhere (HTTP {status}), and the key may not follow: check --llm"
+            return EndpointFailed(
+                f"{host} redirects to another address (HTTP {status}), where the key must not go: check the URL"
             )
-        raise Failed(why)
+        return RowFailed(why)
 
-    def body(self, prompt: str, limit: str) -> bytes:
+    def request_body(self, prompt: str, limit_name: str) -> bytes:
         asked: dict[str, Any] = {"model": self.model, "messages": [{"role": "user", "content": prompt}]}
-        asked |= {limit: self.max_tokens, "stream": False}
+        asked |= {limit_name: self.max_tokens, "stream": False}
         if self.temperature is not None:
             asked["temperature"] = self.temperature
         return json.dumps(asked).encode()
 
-    def send(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
-        """-> status, headers, body. Raises Again where the connection fails, Fatal where it cannot succeed."""
+    def send(self, body: bytes) -> HttpResponse:
+        """Raises AttemptFailed if the connection fails, EndpointFailed if it cannot succeed."""
         headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": f"trm/{__version__}"}
         request = Request(self.endpoint.url, body, headers, method="POST")
         if self.endpoint.key:
@@ -273,21 +295,24 @@ class Client:
             except HTTPError as error:
                 response = error
             with response:
-                return response.status, response.headers, read_all(response, time.monotonic() + self.timeout)
+                content = read_all(response, time.monotonic() + self.timeout)
+                return HttpResponse(response.status, response.headers, content)
         except (OSError, http.client.HTTPException) as error:
-            sent = not isinstance(error, URLError)  # which urllib makes of what goes wrong before the last byte is out
-            cause = error.reason if isinstance(error, URLError) else error
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                raise Fatal(
-                    f"{self.endpoint.host} has no valid certificate: {self.endpoint.line(str(cause))}"
-                ) from None
-            if isinstance(cause, TimeoutError):
-                raise Again(f"no reply in {self.timeout:g} s", sent=sent, late=True) from None
-            said = f"{type(cause).__name__}: {cause}" if isinstance(cause, BaseException) else str(cause)
-            raise Again(self.endpoint.line(f"connection failed ({said})"), sent=sent) from None
+            raise self.connection_failure(error) from None
+
+    def connection_failure(self, error: Exception) -> Exception:
+        """What an error of the connection means: AttemptFailed or EndpointFailed."""
+        sent = not isinstance(error, URLError)  # urllib raises one for errors before the last byte is sent
+        cause = error.reason if isinstance(error, URLError) else error
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return EndpointFailed(f"{self.endpoint.host} has no valid certificate: {self.endpoint.line(str(cause))}")
+        if isinstance(cause, TimeoutError):
+            return AttemptFailed(f"no reply in {self.timeout:g} s", sent=sent, late=True)
+        said = f"{type(cause).__name__}: {cause}" if isinstance(cause, BaseException) else str(cause)
+        return AttemptFailed(self.endpoint.line(f"connection failed ({said})"), sent=sent)
 
     def read(self, body: bytes) -> Reply:
-        """The reply in a chat completion. Raises Again for anything else, which a broken connection may have left."""
+        """The reply in a chat completion. Raises AttemptFailed for anything else: the connection may have broken."""
         data: Any = None
         try:
             data = json.loads(body)
@@ -301,7 +326,8 @@ class Client:
                 raise TypeError
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             usage = read_usage(data.get("usage")) if isinstance(data, dict) else None
-            raise Again(f"the reply is no chat completion: {self.detail(body)}", sent=True, usage=usage) from None
+            why = f"the reply is no chat completion: {self.detail(body)}"
+            raise AttemptFailed(why, sent=True, usage=usage) from None
         refused = bool(refusal) or finish == "content_filter"
         text = content if isinstance(content, str) else refusal if isinstance(refusal, str) else ""
         return Reply(
@@ -313,7 +339,7 @@ class Client:
         )
 
     def detail(self, body: bytes) -> str:
-        """What the server says went wrong, in one line."""
+        """The server's own description of an error, in one line."""
         try:
             said: Any = json.loads(body)
             for key in ("error", "message", "detail"):
@@ -323,8 +349,11 @@ class Client:
         return self.endpoint.line(said if isinstance(said, str) else repr(said))
 
 
+# Reading responses
+
+
 def read_all(response: Any, deadline: float) -> bytes:
-    """The whole body. Raises OSError if it is cut short, too long, or not there by the deadline."""
+    """The whole body. Raises OSError if it is cut short, is too long, or has not arrived by the deadline."""
     expected = response.length  # None where the server does not say
     body = bytearray()
     while (expected is None or len(body) < expected) and (part := response.read1(1 << 16)):
@@ -339,7 +368,7 @@ def read_all(response: Any, deadline: float) -> bytes:
 
 
 def read_usage(given: Any) -> dict[str, int] | None:
-    """The tokens of a completion, where the server counts them sensibly."""
+    """The tokens of a completion; None unless the server gives two whole numbers."""
     usage = {}
     for name in ("prompt_tokens", "completion_tokens"):
         count = given.get(name) if isinstance(given, dict) else None
@@ -350,7 +379,7 @@ def read_usage(given: Any) -> dict[str, int] | None:
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds that the server asks us to wait; 0 where it does not, or not in a way that makes sense."""
+    """Seconds that the server asks clients to wait; 0 if it does not, or if the header makes no sense."""
     value = str(headers.get("Retry-After", "")).strip()
     try:
         seconds = float(value)

@@ -1,25 +1,24 @@
-"""What a language model is asked, and the grid found in its prose. Neither raises for any text."""
+"""Prompts for a language model, and a reader that finds the grid in its reply, whatever the reply holds."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from trm.errors import BadInput
 from trm.tasks.base import Spec, Task, Tokens
-from trm.tasks.sudoku.task import Sudoku
 
 UNKNOWN = "?"  # stands for token 0
-CELL = re.compile(r"[^\W_]|[.#]")  # the characters of a task's drawing that stand for cells
+CELL = re.compile(r"[^\W_]|[.#]")  # characters that stand for cells in a task's drawing
 BLANKS = "._0?"  # ways to leave a cell of a symbol puzzle open; * and - are decoration in prose
-# Everything that people and models put around and between cells, box drawings and emoji's invisible parts included.
+# Everything that people and models put around and between cells, such as box drawings and invisible parts of emoji.
 DECORATION = (
     " \t|¦!,;'\"`()[]{}+-=*~/\\&$:><"
-    "\xa0\u202f\u3000\ufeff\u2060\ufe0f\u20e3"  # wide and invisible ones
+    "\xa0\u202f\u3000\ufeff\u2060\ufe0f\u20e3"  # wide and invisible characters
     + "".join(map(chr, [*range(0x2000, 0x200E), *range(0x2500, 0x2580)]))
 )
 FENCE = re.compile(r"\s*(`{3,}|~{3,})\s*\w*\s*")
@@ -35,9 +34,9 @@ REFUSAL = re.compile(
 
 
 def alphabet(task: Task) -> str:
-    """[vocab] the character that the task draws for each token, `.` for one drawn as a space.
+    """The character that the task draws for each token, [vocab]; `.` for a token drawn as a space.
 
-    Raises BadInput for a task that draws otherwise.
+    Raises BadInput for a task that does not draw one character per token.
     """
     spec = task.spec
     found = UNKNOWN
@@ -50,43 +49,11 @@ def alphabet(task: Task) -> str:
     return found
 
 
-def sudoku_rules(task: Task) -> str:
-    assert isinstance(task, Sudoku)
-    symbols = alphabet(task)[task.spec.first_symbol :]
-    return (
-        f"Solve this Sudoku of {task.size} rows and {task.size} columns. Fill in the empty cells, written as '.', so "
-        f"that every row, every column and every box holds each of the symbols {' '.join(symbols)} exactly once. The "
-        f"boxes are {task.box_height} rows high and {task.box_width} columns wide. Given symbols stay as they are."
-    )
-
-
-def other_rules(task: Task) -> str:
-    symbols = alphabet(task)[1:]
-    return (
-        f"This is a puzzle of the kind {task.spec.name!r}: a grid of {task.spec.height} rows and {task.spec.width} "
-        f"columns in the symbols {' '.join(symbols)}. Its solution is a grid of the same shape in the same symbols."
-    )
-
-
-def maze_rules(task: Task) -> str:
-    spec = task.spec
-    return (
-        f"This is a maze of {spec.height} rows and {spec.width} columns: # is wall, . is open, S the start and G the "
-        "goal. Walk from S to G in as few moves as possible, up, down, left or right, through open cells only. Where "
-        "more than one move brings you a step nearer to G, prefer down, then left, then right, then up. The solution "
-        "is the same board with an o on every cell of the path between S and G."
-    )
-
-
-# By family: a task's name up to the first dash.
-RULES: dict[str, Callable[[Task], str]] = {"sudoku": sudoku_rules, "maze": maze_rules}
-
-
 def make_prompt(task: Task, question: Tokens) -> str:
-    """What is asked about question [cells]: rules, the grid as rows of text, and how to answer."""
+    """The prompt for question [cells]: the rules, the grid as rows of text, and the form of the answer."""
     spec, symbols = task.spec, alphabet(task)
-    rules = RULES.get(spec.name.split("-")[0], other_rules)(task)
-    # Cells apart, or a model's tokens would hold several of them.
+    rules = task.instructions(symbols)
+    # Spaces between cells, because a model's tokens would otherwise hold several cells each.
     rows = "\n".join(" ".join(symbols[token] for token in row) for row in question.reshape(spec.height, spec.width))
     return (
         f"{rules}\n\n{rows}\n\nThink step by step. Finish with a line that says ANSWER: and below it the whole "
@@ -94,8 +61,8 @@ def make_prompt(task: Task, question: Tokens) -> str:
     )
 
 
-def version(task: Task) -> str:
-    """A digest of the wording, which changes whenever the prompt of this task does."""
+def prompt_version(task: Task) -> str:
+    """A digest of the wording. It changes whenever the prompt of this task does."""
     return hashlib.sha256(make_prompt(task, np.ones(task.spec.cells, np.uint8)).encode()).hexdigest()[:12]
 
 
@@ -104,13 +71,13 @@ def version(task: Task) -> str:
 
 @dataclass(frozen=True)
 class Reader:
-    """Finds the last grid of a task in prose. Build one for many replies."""
+    """Finds the last grid of a task in prose. One reader serves many replies."""
 
     spec: Spec
-    characters: str  # [vocab] one for each token
+    characters: str  # [vocab], one for each token
     token: dict[str, int]  # character -> token
-    named: dict[str, str]  # numbers beyond 9 -> the character of that symbol
-    drop: dict[int, None] = field(repr=False)  # for str.translate: what is decoration and no symbol
+    named: dict[str, str]  # a number above 9 -> the character of that symbol
+    drop: dict[int, None] = field(repr=False)  # for str.translate: decoration that is not also a symbol
 
     @staticmethod
     def of(task: Task) -> Reader:
@@ -127,10 +94,10 @@ class Reader:
         return Reader(spec, characters, token, named, {ord(c): None for c in DECORATION if c not in token})
 
     def find(self, text: str) -> Tokens | None:
-        """The last grid in `text`, [cells]; 1 where it leaves a cell of a symbol puzzle open. None: there is none.
+        """The last grid in `text`, [cells], with 1 for cells of a symbol puzzle left open; None if there is no grid.
 
-        A grid is consecutive lines of as many symbols as it is wide, drawn, spaced, labelled, in a table or as JSON; or
-        all its cells in one run of symbols.
+        A grid is a sequence of lines with one symbol per column, whether drawn, spaced, labelled, in a table or as
+        JSON; or all its cells in one run of symbols.
         """
         found = None
         for candidate in self.candidates(text):
@@ -138,13 +105,13 @@ class Reader:
         return None if found is None else self.read(found)
 
     def read(self, characters: str) -> Tokens | None:
-        """A character for each cell -> [cells]; None for anything else."""
+        """Tokens [cells] from one character per cell; None for any other text."""
         if len(characters) != self.spec.cells or not self.known(characters):
             return None
         return np.array([self.token[character] for character in characters], np.uint8)
 
     def write(self, tokens: Tokens) -> str:
-        """[cells] -> a character for each, which `read` takes back."""
+        """One character per cell for tokens [cells]. The inverse of `read`."""
         return "".join(self.characters[token] for token in tokens)
 
     def known(self, characters: str) -> bool:
@@ -152,10 +119,10 @@ class Reader:
 
     def candidates(self, text: str) -> Iterator[str]:
         """The cells of every grid in `text`, in order."""
-        blocks: list[list[str]] = [[]]  # cells of lines that hold nothing else, in blocks that ruled or empty lines end
+        blocks: list[list[str]] = [[]]  # cells of lines without prose; a ruled or empty line ends a block
         for line in [*text.splitlines(), "```"]:
             cells = None if FENCE.fullmatch(line) else self.cells(line)
-            if cells is None:  # prose or a fence, which no grid runs across
+            if cells is None:  # prose or a fence, which ends a grid
                 yield from self.grid(blocks)
                 yield from self.runs(line)
                 blocks = [[]]
@@ -166,7 +133,7 @@ class Reader:
                 blocks[-1].append(cells)
 
     def cells(self, line: str) -> str | None:
-        """The symbols of a line that holds nothing else, decoration and a label apart; None for any other line."""
+        """The symbols of a line that holds only symbols, decoration and perhaps a label; None for any other line."""
         line = line.replace("\\hline", "")
         whole = line.translate(self.drop)
         if not whole or (len(whole) == self.spec.width and self.known(whole)):
@@ -183,14 +150,14 @@ class Reader:
         return self.numbers(line[label.end() :])
 
     def numbers(self, line: str) -> str | None:
-        """A row, or all, with symbols beyond 9 written as numbers, such as 10 for A."""
+        """A row, or the whole grid, with symbols above 9 written as numbers, such as 10 for A; None for other text."""
         if not self.named:
             return None
         cells = "".join(self.named.get(field, field) for field in re.findall(r"\w+|[.?]", line))
         return cells if len(cells) in (self.spec.width, self.spec.cells) and self.known(cells) else None
 
     def grid(self, blocks: list[list[str]]) -> Iterator[str]:
-        """The last grid in consecutive blocks of lines: whole blocks that make one, else whatever lines do."""
+        """The last grid in consecutive blocks of lines: made of whole blocks if possible, else of any lines."""
         height, width, total = self.spec.height, self.spec.width, self.spec.cells
         for end in range(len(blocks), 0, -1):
             rows: list[str] = []
@@ -199,17 +166,17 @@ class Reader:
                     rows = block + rows
             if len(rows) == height and all(len(row) == width for row in rows):
                 return (yield "".join(rows))
-            if rows and len(rows[-1]) == total:  # all in one line
+            if rows and len(rows[-1]) == total:  # the whole grid in one line
                 return (yield rows[-1])
         lines = [line for block in blocks for line in block]
         for first in range(len(lines) - height, -1, -1):
             if all(len(row) == width for row in lines[first : first + height]):
                 return (yield "".join(lines[first : first + height]))
-        if sum(map(len, lines)) == total:  # broken at other places, such as JSON with a number a line
+        if sum(map(len, lines)) == total:  # other line breaks, such as JSON with one number per line
             yield "".join(lines)
 
     def runs(self, line: str) -> Iterator[str]:
-        """Words of prose, or what it has in brackets, that are a whole grid."""
+        """Words of prose, or text in brackets, that are a whole grid."""
         for word in (*line.split(), line[line.find("[") : line.rfind("]") + 1]):
             cells = word.translate(self.drop)
             if len(cells) == self.spec.cells + 1:
@@ -219,5 +186,5 @@ class Reader:
 
 
 def refuses(text: str) -> bool:
-    """Whether prose without a grid begins as refusals do."""
+    """Whether prose without a grid begins like a refusal."""
     return REFUSAL.match(text) is not None

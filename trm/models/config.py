@@ -1,38 +1,45 @@
-"""The typed description of a model: everything needed, with a task's `Spec`, to build it."""
+"""The typed description of a model: with a task's `Spec`, everything that is needed to build it."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from trm.settings import Settings
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 TURN = 64  # supervision steps of a turn, unless `trm turns` is told another number
 
 
-class ModelConfig(BaseModel):
-    """Names follow the paper: T recursions a supervision step, n latent updates a recursion."""
+class ModelConfig(Settings):
+    """A model's shape. Names follow the paper: T recursions per supervision step, n latent updates per recursion."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
+    # Network
     kind: Literal["trm", "hrm", "direct"] = "trm"
     mixer: str = "attention"  # attention | mlp | groups | local, or a name given to `trm.models.register_mixer`
     width: int = Field(512, ge=8)  # D; for `groups` the channels of one (cell, symbol) pair
-    heads: int = Field(8, ge=1)  # attention only
+    heads: int = Field(8, ge=1)  # of the mixer `attention`
     layers: int = Field(2, ge=1)  # of each network
     expansion: float = Field(4.0, gt=0)  # of the SwiGLU
-    multiple: int = Field(256, ge=1)  # the SwiGLU's width is rounded up to a multiple of this
-    T: int = Field(3, ge=1)  # recursions a supervision step; the first T-1 carry no gradient
-    n: int = Field(6, ge=1)  # latent updates a recursion
+    multiple: int = Field(256, ge=1)  # the SwiGLU's hidden width is rounded up to a multiple of this
+    positions: Literal["none", "rope", "learned"] = "rope"  # how a token's position is encoded
+    # Recursion
+    T: int = Field(3, ge=1)  # recursions per supervision step; the first T-1 carry no gradient
+    n: int = Field(6, ge=1)  # latent updates per recursion
     networks: Literal["shared", "separate"] = "shared"  # one network f for z and y, or f_L for z and f_H for y
-    turns: int = Field(1, ge=1)  # whole networks that take turns; of trained ones, see `trm turns`
-    turn_steps: int = Field(TURN, ge=1)  # supervision steps until the next one goes on
     gradient: Literal["recursion", "one_step"] = "recursion"  # through the last recursion, or its last two updates
     memory: Literal["yz", "single", "scales"] = "yz"  # y and z; one state for both; y and a z_i for each latent update
-    hints: int = Field(0, ge=0)  # of the head that learns what a task tells of the way ; 0: none
-    positions: Literal["none", "rope", "learned"] = "rope"
-    puzzle_ids: int = Field(0, ge=0)  # rows of the puzzle-embedding table; 0: the model has none
+    turns: int = Field(1, ge=1)  # trained networks that take turns (see `trm turns`)
+    turn_steps: int = Field(TURN, ge=1)  # supervision steps of a turn
+    # Heads and embeddings
+    hints: int = Field(0, ge=0)  # logits per cell of the head that learns a task's hints; 0: no such head
+    puzzle_ids: int = Field(0, ge=0)  # rows of the puzzle-embedding table; 0: no puzzle embeddings
     puzzle_tokens: int = Field(16, ge=1)  # positions that a puzzle embedding fills
-    puzzle_width: int = Field(512, ge=1)  # length of an embedding, zero-padded to puzzle_tokens * width
+    puzzle_width: int = Field(512, ge=1)  # length of a puzzle embedding, zero-padded to puzzle_tokens * width
 
     @model_validator(mode="before")
     @classmethod
@@ -43,6 +50,31 @@ class ModelConfig(BaseModel):
         if values["places"] != "all":
             raise ValueError("places='open' was removed; commit e16795c is the last that has it")
         return {key: value for key, value in values.items() if key != "places"}
+
+    @model_validator(mode="after")
+    def _check_combination(self) -> Self:
+        """Refuse settings that contradict each other."""
+        for contradiction in self._contradictions():
+            raise ValueError(contradiction)
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
+        """A message for each contradiction. `trm.models.build` checks what depends on a task's `Spec` or the frame."""
+        if self.mixer == "local" and (self.puzzle_ids or self.positions != "none"):
+            yield "mixer 'local' has no puzzle embeddings and no positions: set puzzle_ids=0 and positions=none"
+        if self.mixer == "attention" and self.width % (2 * self.heads):
+            yield f"width {self.width} must be a multiple of twice the heads ({self.heads})"
+        if self.puzzle_ids and self.puzzle_width > self.puzzle_tokens * self.width:
+            room = f"{self.puzzle_tokens} puzzle_tokens of width {self.width}"
+            yield f"puzzle_width {self.puzzle_width} does not fit in {room}"
+        if self.hints and (self.kind, self.memory) != ("trm", "yz"):
+            yield "hints are for kind 'trm' and memory 'yz'; set hints=0"
+        if self.memory != "yz" and self.kind != "trm":
+            yield f"memory {self.memory!r} is a variant of kind 'trm', not of {self.kind!r}"
+        if self.memory == "single" and self.networks != "shared":
+            yield f"memory 'single' has one update, so networks cannot be {self.networks!r}"
+        if self.turns > 1 and (self.kind, self.memory, self.hints) != ("trm", "yz", 0):
+            yield "turns are for kind 'trm', memory 'yz' and no hints"
 
     @property
     def round(self) -> int:

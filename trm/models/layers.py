@@ -21,6 +21,10 @@ def rms_norm(h: Tensor, eps: float = 1e-5, dim: int = -1) -> Tensor:
     return h * torch.rsqrt(h.square().mean(dim, keepdim=True) + eps)
 
 
+class RecursiveBlock(nn.Module):
+    """A layer of a network that is applied again and again. Optimisers find its matrices by this class."""
+
+
 class Linear(nn.Linear):
     """A linear map with truncated-normal weights of variance 1/inputs and a zero bias, none by default."""
 

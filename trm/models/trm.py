@@ -9,12 +9,12 @@ from trm.models.base import Output, State
 from trm.models.config import ModelConfig
 from trm.models.frames import Frame, TokenFrame, make_frame
 from trm.models.kernels.fused import swiglu_norm
-from trm.models.layers import SwiGLU
+from trm.models.layers import RecursiveBlock, SwiGLU
 from trm.models.mixers import MIXERS
 from trm.tasks.base import Spec
 
 
-class Block(nn.Module):
+class Block(RecursiveBlock):
     """A mixer, then a SwiGLU, each with a residual connection and a norm after it."""
 
     def __init__(self, config: ModelConfig, spec: Spec) -> None:

@@ -25,7 +25,7 @@ class TurnsTRM(TRM):
 
     def __init__(self, config: ModelConfig, spec: Spec) -> None:
         super().__init__(config, spec)
-        alone = config.model_copy(update={"turns": 1})
+        alone = config.changed(turns=1)
         self.others = nn.ModuleList(TRM(alone, spec) for _ in range(config.turns - 1))
 
     def start(self, batch: int) -> State:

@@ -26,7 +26,7 @@ class HRM(TRM):
     """`config.layers` layers in each network, T high-level cycles of n low-level ones (published: 4, 2, 2)."""
 
     def __init__(self, config: ModelConfig, spec: Spec) -> None:
-        super().__init__(config.model_copy(update={"networks": "separate", "gradient": "one_step"}), spec)
+        super().__init__(config.changed(networks="separate", gradient="one_step"), spec)
 
 
 class Direct(TRM):
@@ -37,7 +37,7 @@ class Direct(TRM):
     """
 
     def __init__(self, config: ModelConfig, spec: Spec) -> None:
-        super().__init__(config.model_copy(update={"T": 1, "networks": "shared", "gradient": "recursion"}), spec)
+        super().__init__(config.changed(T=1, networks="shared", gradient="recursion"), spec)
 
     def start(self, batch: int) -> State:
         """y gives the shape only; z [batch, 0, ...] is empty."""

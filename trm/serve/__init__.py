@@ -1,4 +1,4 @@
-"""The page and its JSON API: `create_app` gives the ASGI application, `load_solvers` what it needs."""
+"""The web page and its JSON API: `create_app` makes the ASGI application, `load_solvers` the models it needs."""
 
 from trm.serve.app import create_app
 from trm.serve.limits import Limits

@@ -1,4 +1,4 @@
-"""What a solver's steps look like on the wire."""
+"""What a response to `solve` or `watch` consists of: parts of the body, one for each step of the work."""
 
 from __future__ import annotations
 
@@ -7,49 +7,51 @@ from collections.abc import Generator, Iterator
 import numpy as np
 from pydantic import BaseModel
 
-from trm.adapt.child import adapting
-from trm.adapt.run import Result
+from trm.adapt.child import adapt_in_child
+from trm.adapt.result import Result
 from trm.errors import TrmError
-from trm.inference import solver as api
-from trm.serve.checking import answer_faults, shown
+from trm.inference import solver
+from trm.serve.checking import answer_faults, to_json
 from trm.serve.schemas import Answer, Problem, Progress, Step
 from trm.tasks.arc.text import ArcTask
-from trm.tasks.base import Tokens
-from trm.tasks.maze.task import Maze
-from trm.tasks.sudoku.task import Sudoku
+from trm.tasks.base import Task, Tokens
 from trm.tools.functions import arc_solution
 
 
-def stream(task: Sudoku | Maze, question: Tokens, steps: Iterator[api.Step]) -> Generator[bytes, None, None]:
-    """Server-sent events: `step` for each step of thinking about question [cells], then `answer`."""
+def step_events(task: Task, question: Tokens, steps: Iterator[solver.Step]) -> Generator[bytes, None, None]:
+    """Server-sent events: `step` for each supervision step on question [cells], then `answer`."""
     before = question
     for step in steps:
-        yield event("step", told(step, before))
+        yield event("step", step_message(step, before))
         before = step.tokens
         if step.answer is not None:
-            yield event("answer", concluded(task, step.answer))
+            yield event("answer", answer_message(task, step.answer))
 
 
-def last(task: Sudoku | Maze, steps: Iterator[api.Step]) -> Generator[bytes, None, None]:
-    """Nothing for each step, then the answer as JSON."""
+def answer_json(task: Task, steps: Iterator[solver.Step]) -> Generator[bytes, None, None]:
+    """An empty part for each supervision step, then the answer as JSON."""
     for step in steps:
-        yield b"" if step.answer is None else concluded(task, step.answer).model_dump_json().encode()
+        yield b"" if step.answer is None else answer_message(task, step.answer).model_dump_json().encode()
 
 
-def arc_parts(task: ArcTask, seconds: float, whole: bool) -> Generator[bytes, None, None]:
-    """Train models on an ARC task: events `progress`, then `answer`; or nothing, then the answer as JSON (`whole`)."""
-    for found in adapting(task, seconds):
-        if not isinstance(found, Result):
-            share, doing = found
-            yield b"" if whole else event("progress", Progress(share=share, doing=doing))
-        elif whole:
-            yield arc_solution(found).model_dump_json().encode()
-        else:
+def arc_events(task: ArcTask, seconds: float) -> Generator[bytes, None, None]:
+    """Server-sent events: `progress` while models train on an ARC task, then `answer`."""
+    for found in adapt_in_child(task, seconds):
+        if isinstance(found, Result):
             yield event("answer", arc_solution(found))
+        else:
+            share, doing = found
+            yield event("progress", Progress(share=share, doing=doing))
 
 
-def given_up(error: TrmError) -> bytes:
-    """The last event of a stream without an answer."""
+def arc_json(task: ArcTask, seconds: float) -> Generator[bytes, None, None]:
+    """Empty parts while models train on an ARC task, then the answer as JSON."""
+    for found in adapt_in_child(task, seconds):
+        yield arc_solution(found).model_dump_json().encode() if isinstance(found, Result) else b""
+
+
+def problem_event(error: TrmError) -> bytes:
+    """The last event of a stream that ends without an answer."""
     return event("problem", Problem(message=str(error)))
 
 
@@ -57,28 +59,30 @@ def event(name: str, data: BaseModel) -> bytes:
     return f"event: {name}\ndata: {data.model_dump_json()}\n\n".encode()
 
 
-def told(step: api.Step, before: Tokens) -> Step:
-    """A step, and what is not as in `before` [cells]."""
+def step_message(step: solver.Step, before: Tokens) -> Step:
+    """A step as the API writes it; `before` [cells] are the tokens of the step before."""
     changed = np.flatnonzero(step.tokens != before)
+    width = step.task.spec.width
     return Step(
         number=step.number,
         start=step.start,
-        grid=shown(step.task, step.tokens),
+        grid=to_json(step.task, step.tokens),
         valid=step.valid,
         confidence=step.confidence,
         cells=np.round(step.cells.astype(np.float64), 3).tolist(),
-        changed=[(cell // step.task.spec.width + 1, cell % step.task.spec.width + 1) for cell in changed.tolist()],
+        changed=[(cell // width + 1, cell % width + 1) for cell in changed.tolist()],
     )
 
 
-def concluded(task: Sudoku | Maze, answer: api.Answer) -> Answer:
+def answer_message(task: Task, answer: solver.Answer) -> Answer:
+    """An answer as the API writes it."""
     return Answer(
         solved=answer.solved,
         valid=answer.valid,
         confidence=answer.confidence,
         steps=answer.steps,
         starts=answer.starts,
-        grid=shown(task, answer.tokens),
+        grid=to_json(task, answer.tokens),
         text=answer.text,
         faults=answer_faults(task, answer.question, answer.tokens),
     )

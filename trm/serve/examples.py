@@ -1,4 +1,4 @@
-"""A few puzzles to pick: of the embedded sets where these have the size, else made once by the package's generator."""
+"""Example puzzles: from the embedded sets, or made with the package's generator for sizes that these do not have."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from collections.abc import Iterator
 import numpy as np
 
 from trm.serve.schemas import ArcPuzzle, Example, Pair
+from trm.tasks import family_name
 from trm.tasks.base import Tokens
-from trm.tasks.maze import sets as maze_data
+from trm.tasks.maze import sets as maze_sets
 from trm.tasks.maze.task import Maze
-from trm.tasks.sudoku import sets as sudoku_data
+from trm.tasks.sudoku import sets as sudoku_sets
 from trm.tasks.sudoku.task import Sudoku
 
-NINES = {"minimal": (2, 1, 0), "validation": (12, 5, 18)}  # rows of the embedded sets, the easiest for us first
+NINES = {
+    "minimal": (2, 1, 0),
+    "validation": (12, 5, 18),
+}  # rows of the embedded sets, the easiest for the shipped weights first
 NAMES = {"minimal": "minimal", "validation": "extreme"}
-WINDOWS = ((8, 1), (15, 2), (20, 3), (30, 0))  # sides of mazes, and the embedded row they are cut from
-OTHERS = {  # boxes -> a puzzle
+WINDOWS = ((8, 1), (15, 2), (20, 3), (30, 0))  # (side of a maze, embedded row that it is cut from)
+OTHERS = {  # (height, width) of a box -> a puzzle
     (2, 2): ".2.4.3...4.2....",
     (2, 3): ".2....4......546.......3..6.2...5..4",
     (4, 4): (
@@ -34,7 +38,7 @@ def examples() -> list[Example]:
 
 def sudokus() -> Iterator[Example]:
     for part, rows in NINES.items():
-        question = sudoku_data.embedded(part).question
+        question = sudoku_sets.embedded(part).question
         for number, row in enumerate(rows, 1):
             yield example(Sudoku(), f"9x9, {NAMES[part]}, {number}", question[row])
     for boxes, line in OTHERS.items():
@@ -43,9 +47,9 @@ def sudokus() -> Iterator[Example]:
 
 
 def mazes() -> Iterator[Example]:
-    question = maze_data.embedded("validation").question
+    question = maze_sets.embedded("validation").question
     for side, row in WINDOWS:
-        least = maze_data.usual_least(side, side) // 2
+        least = maze_sets.usual_least(side, side) // 2
         cut = question[row] if side == 30 else Maze().crop(question[row], np.random.default_rng(row), side, side, least)
         yield example(Maze(side, side), f"{side}x{side}", cut)
 
@@ -53,26 +57,26 @@ def mazes() -> Iterator[Example]:
 def example(task: Sudoku | Maze, name: str, tokens: Tokens) -> Example:
     line, width = task.to_line(tokens), task.spec.width
     lines = [line[at : at + width] for at in range(0, len(line), width)]
-    return Example(task="maze" if isinstance(task, Maze) else "sudoku", name=name, puzzle=lines)
+    return Example(task="sudoku" if family_name(task.spec.name) == "sudoku" else "maze", name=name, puzzle=lines)
 
 
 def arc_tasks() -> Iterator[Example]:
-    """Two of our own, in the manner of ARC."""
+    """Two tasks made here, in the style of ARC."""
     rng = np.random.default_rng(1)
-    mirrored = [pair(grid, grid[:, ::-1]) for grid in (drawn(rng, 3 + side % 3, 4 + side) for side in range(4))]
+    mirrored = [pair(grid, grid[:, ::-1]) for grid in (noise(rng, 3 + side % 3, 4 + side) for side in range(4))]
     yield Example(task="arc", name="mirror", puzzle=ArcPuzzle(train=mirrored[:3], test=mirrored[3:]))
     filled = [pair(*hollow(rng, side)) for side in (6, 8, 9, 11)]
-    yield Example(task="arc", name="fill what is closed", puzzle=ArcPuzzle(train=filled[:3], test=filled[3:]))
+    yield Example(task="arc", name="fill the frame", puzzle=ArcPuzzle(train=filled[:3], test=filled[3:]))
 
 
-def drawn(rng: np.random.Generator, height: int, width: int) -> Tokens:
-    """[height, width] of black and two colours."""
+def noise(rng: np.random.Generator, height: int, width: int) -> Tokens:
+    """A grid [height, width] of black and two random colours."""
     colours = np.concatenate([[0, 0], 1 + rng.permutation(9)[:2]])
     return rng.choice(colours, (height, width)).astype(np.uint8)
 
 
 def hollow(rng: np.random.Generator, side: int) -> tuple[Tokens, Tokens]:
-    """A frame on a board, empty and filled. [side, side] each"""
+    """A frame on a black board, empty and filled, [side, side] each."""
     grid = np.zeros((side, side), np.uint8)
     y, x = (int(at) for at in rng.integers(0, side - 4, 2))
     grid[y : y + 4, x : x + 4] = 3

@@ -1,4 +1,7 @@
-"""What the API takes and gives, as JSON. Rows and columns count from 1."""
+"""The JSON of the API: requests and results. Rows and columns count from 1.
+
+The names of the classes are those of the components in the OpenAPI document.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +10,26 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from trm.inference.loop import Thinking, Until
-from trm.serve import limits
-from trm.tools.functions import ARC_SECONDS, USUAL_ARC_SECONDS
+from trm.serve.limits import MAX_FAULTS, MAX_GUESSES, MAX_NOISE, MAX_RESTARTS, MAX_SECONDS, MAX_STEPS
+from trm.tools.functions import DEFAULT_ARC_SECONDS, MAX_ARC_SECONDS
 
-Text: TypeAlias = Annotated[str, Field(description="As `trm solve` reads it: one line, lines, or a drawn grid.")]
+Text: TypeAlias = Annotated[
+    str, Field(description="As `trm solve` reads it: one line, several lines, or a drawn grid.")
+]
 Line: TypeAlias = Annotated[str, Field(max_length=256)]
 Lines: TypeAlias = Annotated[list[Line], Field(min_length=1, max_length=256, description="Line by line.")]
-# 3.0 is an integer to JSON Schema, and "3" and true are none. Behind the limits, or the description would lose them.
+# In JSON Schema, 3.0 is an integer, but "3" and true are not. In an Annotated, WHOLE must come after the limits, or the
+# OpenAPI document loses them.
 WHOLE = BeforeValidator(lambda value: int(value) if isinstance(value, float) and value.is_integer() else value)
 Digit: TypeAlias = Annotated[int, Field(ge=0, le=16), WHOLE]
 Row: TypeAlias = Annotated[list[Digit], Field(min_length=1, max_length=16)]
-Rows: TypeAlias = Annotated[list[Row], Field(min_length=1, max_length=16, description="Digits, 0 for a blank.")]
+Rows: TypeAlias = Annotated[list[Row], Field(min_length=1, max_length=16, description="Digits, with 0 for a blank.")]
 
-MOST_FAULTS = f"of many the first {limits.FAULTS}"
+UP_TO_FAULTS = f"the first {MAX_FAULTS} of them"
 
 
 def kind(puzzle: Any) -> str:
-    """By which of its forms a puzzle is checked, so that an error speaks of that one alone."""
+    """The form of a puzzle that it is validated as, so that an error speaks of that form alone."""
     if isinstance(puzzle, list):
         return "lines" if puzzle and isinstance(puzzle[0], str) else "rows"
     return "object" if isinstance(puzzle, dict) else "text"
@@ -34,23 +40,26 @@ def lines_or_text(puzzle: Any) -> str:
 
 
 class Options(BaseModel):
-    """How long to think. More than a maximum is refused, not cut."""
+    """How long to work on the puzzle. A value above its maximum is refused, not reduced."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
-    steps: Annotated[int, Field(ge=1, le=limits.STEPS), WHOLE] | None = Field(
-        None, description="Supervision steps from one start, at most. Null here and below: what suits the task."
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS), WHOLE] | None = Field(
+        None,
+        description="Maximum number of supervision steps from one start. Null here and below: the task's default.",
     )
-    restarts: Annotated[int, Field(ge=0, le=limits.RESTARTS), WHOLE] | None = Field(None, description="Further starts.")
-    noise: Annotated[float, Field(ge=0, le=limits.NOISE)] | None = Field(
-        None, description="How different those starts are."
+    restarts: Annotated[int, Field(ge=0, le=MAX_RESTARTS), WHOLE] | None = Field(
+        None, description="Further starts after the first."
     )
-    guesses: Annotated[int, Field(ge=0, le=limits.GUESSES), WHOLE] | None = Field(
-        None, description="Cells that further starts take for granted."
+    noise: Annotated[float, Field(ge=0, le=MAX_NOISE)] | None = Field(
+        None, description="Standard deviation of the noise of a further start."
     )
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="Of noise and guesses."), WHOLE] = Thinking.seed
-    seconds: float = Field(limits.SECONDS, gt=0, le=limits.SECONDS, description="Time limit, looked at between steps.")
-    until: Until = Field(Thinking.until, description="What ends the thinking; `valid`: an answer that obeys the rules.")
+    guesses: Annotated[int, Field(ge=0, le=MAX_GUESSES), WHOLE] | None = Field(
+        None, description="Cells guessed per further start."
+    )
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="Seed of noise and guesses."), WHOLE] = Thinking.seed
+    seconds: float = Field(MAX_SECONDS, gt=0, le=MAX_SECONDS, description="Time limit, checked between steps.")
+    until: Until = Field(Thinking.until, description="What ends the work. `valid`: an answer right by the rules.")
 
 
 class SudokuQuestion(Options):
@@ -71,12 +80,12 @@ class MazeQuestion(Options):
 
 
 class ArcQuestion(BaseModel):
-    """An ARC task: the JSON of its file, as an object or as text. Answers to its tests are not looked at."""
+    """An ARC task: the JSON of its file, as an object or as text. Answers to its tests are ignored."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
     seconds: float = Field(
-        USUAL_ARC_SECONDS, gt=0, le=ARC_SECONDS, description="Of a processor core, for training models."
+        DEFAULT_ARC_SECONDS, gt=0, le=MAX_ARC_SECONDS, description="Processor time for training models, in seconds."
     )
     task: Literal["arc"]
     puzzle: Annotated[
@@ -90,7 +99,7 @@ Grid: TypeAlias = list[list[int]] | list[str]  # digits of a Sudoku (0: blank), 
 
 
 class Fault(BaseModel):
-    """What is wrong with a cell, or with a whole row (no column)."""
+    """What is wrong with a cell or, without a column, with a whole row."""
 
     row: int
     column: int | None = None
@@ -100,13 +109,13 @@ class Fault(BaseModel):
 class Problem(BaseModel):
     """Why there is no answer."""
 
-    message: str = Field(description="One line: what is wrong, where, and how to mend it.")
-    faults: list[Fault] = Field([], description=f"The cells it concerns, where it concerns cells; {MOST_FAULTS}.")
+    message: str = Field(description="One line: what is wrong, where, and how to fix it.")
+    faults: list[Fault] = Field([], description=f"The cells at fault, {UP_TO_FAULTS}.")
 
 
 class Pair(BaseModel):
     input: list[list[int]]
-    output: list[list[int]] | None = Field(description="Null where it is not known.")
+    output: list[list[int]] | None = Field(description="Null if it is not known.")
 
 
 class ArcPuzzle(BaseModel):
@@ -115,12 +124,12 @@ class ArcPuzzle(BaseModel):
 
 
 class Checked(Problem):
-    """What was made of a puzzle, and what is wrong with it."""
+    """A puzzle as the server reads it, and what is wrong with it."""
 
     ok: bool
-    message: str = Field("", description="What is wrong; empty where nothing is.")
-    note: str = Field("", description="What is odd about a puzzle that obeys the rules, such as: it has no solution.")
-    grid: Grid | None = Field(None, description="As far as it could be read; cells that could not are blank.")
+    message: str = Field("", description="What is wrong; empty if nothing is.")
+    note: str = Field("", description="A remark on a puzzle that obeys the rules, for example that it has no solution.")
+    grid: Grid | None = Field(None, description="The grid, with a blank for each cell that could not be read.")
     arc: ArcPuzzle | None = None
 
 
@@ -128,41 +137,41 @@ class Step(BaseModel):
     """The model's answer after one supervision step."""
 
     number: int = Field(description="From 1, over all starts.")
-    start: int = Field(description="0 is the model's own, then come those with noise.")
+    start: int = Field(description="0 is the first start; further starts have noise.")
     grid: Grid
-    valid: bool = Field(description="It obeys every rule and keeps what was given.")
-    confidence: float = Field(description="0 to 1: the model's own belief that it is right.")
-    cells: list[list[float]] = Field(description="The probability of each cell's symbol.")
-    changed: list[tuple[int, int]] = Field(description="[row, column] of cells that are not as a step before.")
+    valid: bool = Field(description="The answer obeys every rule and keeps what was given.")
+    confidence: float = Field(description="The model's own estimate, 0 to 1, that its answer is right.")
+    cells: list[list[float]] = Field(description="The probability of the symbol in each cell.")
+    changed: list[tuple[int, int]] = Field(description="[row, column] of each cell that changed in this step.")
 
 
 class Answer(BaseModel):
-    """What the model made of the puzzle: an answer, or its best attempt."""
+    """The model's answer to a puzzle, or its best attempt."""
 
-    solved: bool = Field(description="Valid; a maze's path is as short as can be, too.")
-    valid: bool = Field(description="It obeys every rule and keeps what was given. Checked, not believed.")
-    confidence: float = Field(description="0 to 1: the model's own belief that it is right.")
-    steps: int
+    solved: bool = Field(description="The answer is valid; the path of a maze is also a shortest one.")
+    valid: bool = Field(description="The answer obeys every rule and keeps what was given. Checked by the rules.")
+    confidence: float = Field(description="The model's own estimate, 0 to 1, that its answer is right.")
+    steps: int = Field(description="Supervision steps used, over all starts.")
     starts: int
     grid: Grid
     text: str = Field(description="The grid drawn.")
-    faults: list[Fault] = Field(description=f"Where it breaks the rules; {MOST_FAULTS}.")
+    faults: list[Fault] = Field(description=f"The cells that break the rules, {UP_TO_FAULTS}.")
 
 
 class Progress(BaseModel):
-    """How far the training of models on an ARC task has come."""
+    """Progress of the training of models on an ARC task."""
 
-    share: float = Field(ge=0, le=1, description="Of the time.")
-    doing: str
+    share: float = Field(ge=0, le=1, description="Share of the time used.")
+    doing: str = Field(description="The work going on.")
 
 
 class TaskInfo(BaseModel):
     name: Literal["sudoku", "maze", "arc"]
     solves: bool
-    why: str = Field(description="Why it cannot be solved here; empty where it can.")
-    weights: str | None = Field(description="Name of the model.")
-    sizes: list[tuple[int, int]] = Field(description="[rows, columns] that can be solved; empty: any, up to `side`.")
-    side: int = Field(description="The most rows or columns of a puzzle.")
+    why: str = Field(description="Why it cannot be solved here; empty if it can.")
+    weights: str | None = Field(description="The name of the model.")
+    sizes: list[tuple[int, int]] = Field(description="[rows, columns] that can be solved; empty: any up to `side`.")
+    side: int = Field(description="Maximum number of rows or columns.")
 
 
 class Served(BaseModel):
@@ -170,8 +179,8 @@ class Served(BaseModel):
 
     version: str
     tasks: list[TaskInfo]
-    limits: dict[str, int | float] = Field(description="The most a request may ask for, and how many are served.")
-    colours: list[str] = Field(description="Of ARC's ten symbols.")
+    limits: dict[str, int | float] = Field(description="Maximum values of a request, and the size of the queue.")
+    colours: list[str] = Field(description="Colours of ARC's ten symbols.")
 
 
 class Example(BaseModel):

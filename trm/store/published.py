@@ -1,4 +1,4 @@
-"""Published checkpoint files in and out of our format (names and shapes: `trm/store/convert.py`)."""
+"""Published checkpoint files to this package's format and back. Names and shapes are in `trm/store/convert.py`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from trm import store
 from trm.errors import BadInput
 from trm.files import write_atomic
 from trm.models import build
 from trm.store.convert import Imported, from_published, to_published
-from trm.tasks import TASKS, get_task
+from trm.store.stored import load, save_model
+from trm.tasks import get_task
 from trm.tasks.base import Spec
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """A state dict from a .safetensors file, or from a torch file whatever it is called.
+    """Read a state dict from a .safetensors file; a file with any other extension is read as a torch file.
 
     Torch files are read with `weights_only=True`: tensors and plain containers, never code.
 
@@ -33,7 +33,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever torch makes of bytes that are no checkpoint
+    except Exception as error:  # torch raises many kinds for other files
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInput(f"{path}: not a checkpoint of plain tensors ({reason})") from None
     if not isinstance(content, dict) or not content:
@@ -45,34 +45,34 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def import_file(path: Path, out: Path, task: str | None = None, **given: int | str) -> Imported:
-    """Write a published TRM or HRM checkpoint to the folder `out` in our format.
+    """Import a published TRM or HRM checkpoint: write it to the folder `out` in this package's format.
 
     Args:
         path: see `read_tensors`.
         out: the model's folder; `trm.load(out)` reads it.
-        task: a registered task's name; without it, the published task with as many tokens.
-        given: settings that no tensor shows, see `from_published`.
+        task: the task's name [default: the published task with the same number of tokens].
+        given: settings that cannot be read from the tensors, see `from_published`.
 
     Returns:
-        What was imported; its `assumed` names the settings that were neither in the file nor given.
+        What was imported. Its `assumed` holds the settings that were neither in the file nor given.
 
     Raises:
         BadInput: an unreadable file, or a tensor that is missing, unknown or of the wrong shape.
     """
     tensors = read_tensors(path)
     result = from_published(tensors, None if task is None else get_task(task).spec, **given)
-    spec = registered(result.spec)
-    # Meta tensors are replaced by the imported ones, so a large embedding table is held once, not twice.
+    spec = with_groups(result.spec)
+    # Meta tensors are replaced by the imported ones, so that a large embedding table is in memory only once.
     with torch.device("meta"):
         model = build(result.config, spec)
     model.load_state_dict(result.state, assign=True)
     source = {"file": path.name, "sha256": digest(path), "max_steps": result.max_steps, "assumed": result.assumed}
-    store.save_model(out, model, result.config, spec, path.stem, {"imported": source})
+    save_model(out, model, result.config, spec, path.stem, {"imported": source})
     return result
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, read in pieces: with puzzle embeddings it may have gigabytes."""
+    """SHA-256 of a file, read in pieces: with puzzle embeddings it may have several gigabytes."""
     whole = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(1 << 20):
@@ -80,18 +80,26 @@ def digest(path: Path) -> str:
     return whole.hexdigest()
 
 
-def registered(spec: Spec) -> Spec:
-    """Our own task's layout (with its constraint groups) where it is the published one's, else `spec` itself."""
-    ours = get_task(spec.name).spec if spec.name in TASKS else spec
+def with_groups(spec: Spec) -> Spec:
+    """The spec of this package's task, which has constraint groups, if its layout is that of `spec`; else `spec`."""
+    try:
+        ours = get_task(spec.name).spec
+    except BadInput:
+        return spec
     return ours if (ours.cells, ours.vocab) == (spec.cells, spec.vocab) else spec
 
 
 def export_file(name: str, path: Path) -> None:
-    """Write a model of ours (a shipped one's name, or a folder) as a published state dict, as `import_file` reads.
+    """Export a model as a published state dict, which `import_file` can read.
 
-    A .safetensors file where `path` ends so, else a torch file such as the published code writes.
+    Args:
+        name: see `trm.store.stored.find`.
+        path: the file: a .safetensors file if it ends so, else a torch file such as the published code writes.
+
+    Raises:
+        BadInput: no such model, or one that the published code does not have.
     """
-    stored = store.load(name)
+    stored = load(name)
     tensors = to_published(stored.model.config, stored.model.state_dict())
     if path.suffix == ".safetensors":
         content = save({key: value.contiguous() for key, value in tensors.items()})

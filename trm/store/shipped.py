@@ -1,11 +1,49 @@
-"""The models that ship with the package. Imports no torch."""
+"""The models that ship with the package, their facts, and their former names. Imports no torch."""
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
+from trm.errors import BadInput
+from trm.renames import report_rename
+
 SHIPPED = Path(__file__).parents[1] / "weights"
+# Former names of models, and of the presets that train them.
+RENAMED = {
+    "sudoku-extreme-cpu-varied": "sudoku",
+    "sudoku-extreme-cpu-search": "sudoku-search",
+    "sudoku-extreme-cpu-pair": "sudoku-search-x2",
+    "sudoku-extreme-cpu-turns": "sudoku-search-x4",
+    "maze-hard-cpu": "maze",
+    "maze-hard-cpu-generated": "maze-generated",
+}
+# Models that shipped once. Commit e16795c is the last that has them.
+REMOVED = ("sudoku-extreme-cpu", "sudoku-extreme-cpu-wide", "sudoku-extreme-gpu-varied")
 
 
 def shipped_names() -> list[str]:
     return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
+
+
+def current_name(name: str) -> str:
+    """The present name of a shipped model.
+
+    The first use of a former name in a process prints one line on standard error. A name that is also that of a file or
+    folder is returned as it is, since those come first.
+
+    Raises:
+        BadInput: the model no longer ships.
+    """
+    if Path(name).exists():
+        return name
+    if name in REMOVED:
+        raise BadInput(f"model {name!r} no longer ships; use sudoku, or get it from commit e16795c")
+    if name in RENAMED:
+        report_renamed(name)
+    return RENAMED.get(name, name)
+
+
+@cache
+def report_renamed(name: str) -> None:
+    report_rename(f"model {name}", RENAMED[name])

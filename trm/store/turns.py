@@ -1,4 +1,4 @@
-"""A model made of stored ones that take turns."""
+"""A model made of stored networks that take turns."""
 
 from __future__ import annotations
 
@@ -16,25 +16,33 @@ from trm.tasks.arc.text import VERSIONS
 
 
 def take_turns(names: Sequence[str], out: Path, steps: int) -> None:
-    """Write to the folder `out` a model of stored ones that take turns of `steps` supervision steps; the first begins.
+    """Write a model whose networks are stored models that take turns.
+
+    Args:
+        names: of the models, see `trm.store.stored.find`. The first one begins.
+        out: the folder of the new model.
+        steps: supervision steps of each turn.
 
     Raises:
-        BadInput: fewer than two models, of different shapes or tasks, or of a kind that cannot; or `out` holds a model.
+        BadInput: fewer than two models, models of different shapes or tasks, models of a kind that cannot take turns,
+            or `out` already holds a model.
     """
     check_free(out, "OUT")
     models = [load(name) for name in names]
     if len(models) < 2:
-        raise BadInput("to take turns there must be two models or more")
+        raise BadInput("to take turns there must be two models or more; name another one")
     first = models[0]
     for name, other in zip(names, models, strict=True):
         if other.model.config.turns > 1:
-            raise BadInput(f"{name} is already networks that take turns; name the models that it was made of")
+            raise BadInput(f"{name} is already made of networks that take turns; name those models instead")
         if other.spec.name in VERSIONS:
-            raise BadInput(f"{name} knows ARC tasks by numbers of its own, so it cannot take turns with another model")
+            raise BadInput(
+                f"{name} identifies ARC tasks by numbers of its own, so it cannot take turns with another model"
+            )
         if (other.model.config, other.spec) != (first.model.config, first.spec):
-            raise BadInput(f"{name} is a model of another shape or task than {names[0]}; only alike ones take turns")
-    config = first.model.config.model_copy(update={"turns": len(models), "turn_steps": steps})
+            raise BadInput(f"{name} has another shape or task than {names[0]}; networks that take turns must be alike")
     try:
+        config = first.model.config.changed(turns=len(models), turn_steps=steps)
         joint = build(config, first.spec)
     except BadInput as error:
         raise BadInput(f"{names[0]} cannot take turns: {error}") from None

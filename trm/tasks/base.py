@@ -1,16 +1,20 @@
-"""What a puzzle family offers to the rest: a typed description, token arrays, and a few functions over them.
+"""What a task is to the rest of the package: a typed description, token arrays, and functions over them.
 
-Models never see a task, only a `Spec`; tasks never see a model. Data, model and metric meet through these types.
+Models never see a task, only its `Spec`, and tasks never see a model. Data, models and scores meet through these types.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+
+from trm.errors import BadInput
+from trm.tasks.text import TextRow, read_file
 
 Tokens = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
@@ -20,14 +24,14 @@ A = TypeVar("A")
 
 @dataclass(frozen=True)
 class Spec:
-    """The shape of a task's tokens: all that a model needs to know to be built for it."""
+    """The shape of a task's tokens: all that is needed to build a model for it."""
 
     name: str
     height: int
     width: int
     vocab: int  # tokens are 0 .. vocab - 1; 0 is padding and is never scored
-    first_symbol: int  # tokens from here on are interchangeable symbols (digits of a Sudoku); vocab if there are none
-    groups: tuple[tuple[tuple[int, ...], ...], ...] = ()  # kind of constraint -> groups of that kind -> cell numbers
+    first_symbol: int  # tokens from here on are interchangeable symbols (digits of a Sudoku); vocab: there are none
+    groups: tuple[tuple[tuple[int, ...], ...], ...] = ()  # kinds of groups -> groups of a kind -> cells of a group
 
     @property
     def cells(self) -> int:
@@ -38,17 +42,18 @@ class Spec:
         return self.vocab - self.first_symbol
 
     def cell_name(self, cell: int) -> str:
-        """'r2c8' for cell 16 of nine columns."""
+        """The cell as messages name it: 'r2c8' for cell 16 of a board of nine columns."""
         return f"r{cell // self.width + 1}c{cell % self.width + 1}"
 
 
 @dataclass(frozen=True)
 class Puzzles:
-    """Questions and their answers as tokens. Invariant: same shape, row i of one belongs to row i of the other."""
+    """Questions and their answers as tokens. Row i of one belongs to row i of the other."""
 
     question: Tokens  # [rows, cells]
-    answer: Tokens  # [rows, cells]
+    answer: Tokens  # [rows, cells], all 0 in a row whose answer is not known
     ids: Ints | None = None  # [rows], the puzzle-embedding row of each; None: all 0
+    remarks: tuple[str, ...] = ()  # how they were chosen, to be printed when training begins
 
     def __post_init__(self) -> None:
         if self.question.shape != self.answer.shape or self.question.ndim != 2:
@@ -58,101 +63,192 @@ class Puzzles:
         return len(self.question)
 
     def take(self, rows: slice | Sequence[int] | Ints) -> Puzzles:
+        """Some of the rows."""
         return Puzzles(self.question[rows], self.answer[rows], None if self.ids is None else self.ids[rows])
 
+    def about(self) -> dict[str, Any]:
+        """What the record of a run says about them, besides their number and digest."""
+        return {}
 
-class Task(Protocol):
-    """One puzzle family at one size. For example `trm.tasks.sudoku.task.Sudoku`. One of your own: examples/own_task.py.
+    def content(self) -> bytes:
+        """Everything about them that training depends on, to compute a digest of."""
+        return self.question.tobytes() + self.answer.tobytes()
 
-    `trm.Solver` shows tokens as the numbers they are, and takes them so, unless a task also has `to_grid(tokens
-    [cells])`, an array [height, width] for people, and its inverse `from_grid`, which raises BadInput. A task whose
-    answers `valid` cannot tell to be right has `checkable = False`: see `checkable`; one in which obeying the rules is
-    not enough has `shortest(question, answer)`, like `valid`: which answers are as short as can be. A task with files
-    that are no text has `load(path)`, which returns their puzzles or raises BadInput.
+
+def from_rows(rows: Sequence[TextRow[Tokens]]) -> Puzzles:
+    """Puzzles from rows of text, tokens [cells] each. An answer that is not given becomes all 0."""
+    answers = [np.zeros_like(row.question) if row.answer is None else row.answer for row in rows]
+    return Puzzles(np.array([row.question for row in rows]), np.array(answers))
+
+
+class Fault(NamedTuple):
+    cell: int
+    what: str  # what is wrong there, in words
+
+
+class Task(ABC):
+    """One puzzle family at one size, for example `trm.tasks.sudoku.Sudoku`. One of your own: examples/own_task.py.
+
+    A task must have a `spec` and the abstract methods below. The other methods have defaults, which suit a task whose
+    grids are shown as tokens and whose rules tell right answers from wrong ones.
     """
+
+    # What a task must have
 
     @property
+    @abstractmethod
     def spec(self) -> Spec: ...
 
+    @abstractmethod
     def read(self, text: str) -> Puzzles:
-        """Parse every puzzle in `text` (answer tokens are 0 where none is given). Raises BadInput."""
-        ...
+        """Every puzzle in `text`; an answer that is not given is all 0. Raises BadInput."""
 
+    @abstractmethod
     def augment(self, question: Tokens, answer: Tokens, rng: np.random.Generator) -> tuple[Tokens, Tokens]:
-        """One random symmetry of the task applied to one puzzle ([cells] each)."""
-        ...
+        """The image of a puzzle, [cells] each, under a random symmetry of the task."""
 
+    @abstractmethod
     def reveal(self, question: Tokens, answer: Tokens, share: float, rng: np.random.Generator) -> Tokens:
-        """An easier question: `share` of the unknown cells, chosen at random, filled in from the answer."""
-        ...
+        """An easier question [cells]: a random `share` of the unknown cells is filled in from the answer."""
 
+    @abstractmethod
     def valid(self, question: Tokens, answer: Tokens) -> Bools:
-        """Which rows of `answer` [rows, cells] obey every rule and keep what `question` gives. -> [rows]"""
-        ...
+        """Which rows of `answer` [rows, cells] obey every rule and keep what `question` gives: [rows]."""
 
+    @abstractmethod
     def draw(self, tokens: Tokens) -> str:
-        """A grid a person can read."""
-        ...
+        """Tokens [cells] as a grid that people can read."""
 
+    # What a task may say about itself
 
-def checkable(task: Task) -> bool:
-    """Whether the rules of the task are known, so that an answer that obeys them is right. Where they are not, thinking
-    ends where the model itself is sure of its answer.
-    """
-    return bool(getattr(task, "checkable", True))
+    @property
+    def checkable(self) -> bool:
+        """Whether the rules are known, so that answers can be checked by them. Where they are not, a solver stops when
+        the model is sure of its answer.
+        """
+        return True
+
+    @property
+    def cell_pattern(self) -> str:
+        """A regular expression that matches the text of one cell in `draw`."""
+        return r"[^\W_]|[.#]"
+
+    @property
+    def box(self) -> tuple[int, int]:
+        """Height and width of the blocks that pictures separate by thick lines."""
+        return self.spec.height, self.spec.width
+
+    def instructions(self, symbols: str) -> str:
+        """The rules, as a language model is told them; `symbols` [vocab] are the characters of the tokens."""
+        spec = self.spec
+        return (
+            f"This is a puzzle of the kind {spec.name!r}: a grid of {spec.height} rows and {spec.width} columns in the "
+            f"symbols {' '.join(symbols[1:])}. Its solution is a grid of the same shape in the same symbols."
+        )
+
+    # Checking
+
+    def right(self, question: Tokens, answer: Tokens) -> Bools:
+        """Which rows of a valid `answer` [rows, cells] are right: [rows]. All of them, unless a task asks for more than
+        its rules do, as mazes ask for a shortest path.
+        """
+        return np.ones(len(answer), bool)
+
+    def fault(self, question: Tokens, answer: Tokens) -> str | None:
+        """What is wrong with an answer [cells], in words; None if it is valid."""
+        return None if self.valid(question[None], answer[None])[0] else "it breaks the rules"
+
+    def faults(self, question: Tokens, answer: Tokens) -> list[Fault]:
+        """The cells of an answer [cells] that break the rules; none if it is valid, or if the task names no cells."""
+        return []
+
+    def problem(self, question: Tokens, max_nodes: int | None = None) -> str | None:
+        """Why a question [cells] does not have exactly one answer, in words. None if it has, or if a search of at most
+        `max_nodes` guesses does not tell.
+        """
+        return None
+
+    # Files, lines and grids
+
+    def read_file(self, path: str) -> Puzzles:
+        """The puzzles of a file. Raises BadInput."""
+        return self.read(read_file(path))
+
+    def to_line(self, tokens: Tokens) -> str:
+        """Tokens [cells] as one line."""
+        return " ".join(self.draw(tokens).split())
+
+    def to_grid(self, tokens: Tokens) -> npt.NDArray[Any]:
+        """Tokens [cells] as people see them, [height, width]: the tokens, unless a task has numbers or characters."""
+        return tokens.reshape(self.spec.height, self.spec.width)
+
+    def from_grid(self, grid: npt.NDArray[np.integer[Any]]) -> Tokens:
+        """The tokens [cells] of a grid [height, width] of whole numbers, as `to_grid` returns it. Raises BadInput."""
+        spec = self.spec
+        if grid.shape != (spec.height, spec.width) or not (0 <= grid.min() <= grid.max() < spec.vocab):
+            wanted = f"{spec.height}x{spec.width} tokens from 0 to {spec.vocab - 1}"
+            raise BadInput(
+                f"a puzzle of {spec.name} is {wanted}, not {grid.min()} to {grid.max()} of shape {grid.shape}"
+            )
+        tokens: Tokens = grid.reshape(-1).astype(np.uint8)
+        return tokens
 
 
 def check(task: Task, question: Tokens, answer: Tokens) -> tuple[Bools, Bools]:
-    """Of `answer` [rows, cells]: [rows] which obey the rules, and [rows] which are right, as far as rules can tell."""
-    valid, shortest = task.valid(question, answer), getattr(task, "shortest", None)
+    """Which rows of `answer` [rows, cells] are valid, and which of them are right: [rows] each."""
+    valid = task.valid(question, answer)
     right = valid.copy()
-    if shortest is not None and valid.any():
-        right[valid] = shortest(question[valid], answer[valid])
+    if valid.any():
+        right[valid] = task.right(question[valid], answer[valid])
     return valid, right
 
 
 def keep_complete(task: Task, question: Tokens, answer: Tokens) -> Tokens:
-    """`answer` [rows, cells], and where the question leaves nothing to answer and obeys the rules, the question."""
-    if not checkable(task):
+    """`answer` [rows, cells], but the question itself in rows where it is already a valid answer."""
+    if not task.checkable:
         return answer
     return np.where(task.valid(question, question)[:, None], question, answer)
 
 
 def accepted(task: Task, right: bool, confidence: float) -> bool:
-    """Whether an answer that is `right` (see `check`) counts as solved; without rules, whether the model thinks so."""
-    return right and (checkable(task) or confidence > 0.5)
+    """Whether an answer counts as solved: it is `right` (see `check`) and, where the rules are not known, the model's
+    confidence in it is above one half.
+    """
+    return right and (task.checkable or confidence > 0.5)
 
 
 @dataclass(frozen=True)
 class Hint(Generic[A]):
-    """What the cells of a puzzle can know on the way to the answer, and when, in moves from cell to neighbour: so far
-    must news have come. Arrays [cells], or tensors [slots, cells].
+    """What each cell of a puzzle can know on the way to the answer, and from when on.
+
+    Information spreads from cell to neighbouring cell, so time is counted in moves: how far information must have come.
+    Arrays [cells], or tensors [slots, cells].
     """
 
-    kind: A  # 1 to `Hinted.hints`; 0: nothing to know
-    moves: A  # until that is known
-    open: A  # until the answer can be known at all; 0 where it is as the question has it
-    known: A  # until it is known; 0 there too
+    kind: A  # the intermediate result that the cell is to know, 1 to `Hinted.hints`; 0: none
+    moves: A  # after so many the cell can know its `kind`
+    open: A  # before so many no cell can know this cell's answer; 0 where the answer is the question's own token
+    known: A  # after so many the cell itself can know its answer; 0 where the answer is the question's own token
 
 
 @runtime_checkable
 class Hinted(Protocol):
-    """A task that can tell, in training, what a cell might think on the way to the answer."""
+    """A task that has hints: intermediate results that training can ask of each cell, besides the answer."""
 
     @property
     def hints(self) -> int:
-        """Kinds of hint."""
+        """How many kinds of hint there are."""
         ...
 
     def hint(self, question: Tokens, answer: Tokens) -> Hint[Ints]:
-        """question, answer: [cells]"""
+        """The hints of one puzzle; question, answer: [cells]."""
         ...
 
 
 @runtime_checkable
 class Scored(Protocol):
-    """A task that tells more of an answer than whether it is exact and valid."""
+    """A task with scores of its own, which evaluation reports beside `exact` and `valid`."""
 
     def scores(self, question: Tokens, answer: Tokens) -> dict[str, Bools]:
-        """By the name to show: which rows of `answer` [rows, cells] are right in that sense. -> [rows] each"""
+        """For each score, by the name to show: which rows of `answer` [rows, cells] count as right: [rows]."""
         ...

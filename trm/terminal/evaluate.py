@@ -1,77 +1,152 @@
-"""`trm eval`: running a model of ours on rows and printing what came of it."""
+"""What `trm eval` prints."""
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 
 from trm import plot
 from trm.devices import pick_device
-from trm.inference.evaluate import StartsResult, evaluate, evaluate_starts
+from trm.inference.evaluation import Evaluation, StartsResult, evaluate_model, evaluate_starts
 from trm.inference.loop import Thinking
-from trm.inference.rows import SETS, rows_for
+from trm.inference.rows import rows_for
 from trm.models.turns import unasked
 from trm.statistics import interval
 from trm.store.stored import Stored
-from trm.terminal import tables as show
+from trm.tasks import data_name
+from trm.tasks.base import Puzzles, Task
+from trm.terminal import tables
 
 
-def evaluate_and_print(
-    stored: Stored, data: str, rows: slice, thinking: Thinking, batch: int, as_json: bool, png: Path | None = None
-) -> None:
-    """Accuracy at every step, and with restarts that of the answers chosen among several starts. Raises BadInput.
+@dataclass(frozen=True)
+class PuzzleEvalRequest:
+    """What `trm eval` is to measure and to show."""
 
-    With `png`, a picture of accuracy against steps too; raises TrmError where matplotlib is not installed.
+    data: str  # a set or a file
+    rows: slice
+    thinking: Thinking
+    batch: int = 16
+    png: Path | None = None  # where to draw accuracy against steps
+    as_json: bool = False
+
+
+@dataclass(frozen=True)
+class PuzzleEvalResult:
+    """What `trm eval` has measured."""
+
+    task: str
+    model: str
+    data: str  # without the folder
+    thinking: Thinking
+    single: Evaluation  # from one start
+    several: StartsResult | None  # from several starts, if there are restarts
+
+    @property
+    def title(self) -> str:
+        return f"{self.model} on {self.single.rows} puzzles ({self.data})"
+
+    @property
+    def single_until(self) -> str:
+        """What ended the work on a puzzle in the evaluation from one start: with restarts only the last step."""
+        return "end" if self.several is not None else self.thinking.until
+
+    def choices(self) -> dict[str, int]:
+        """Of several starts: how the answer was chosen -> rows right.
+
+        If the rules end the work on a puzzle, they also choose the answer.
+        """
+        if self.several is None:
+            return {}
+        rules = {"rules": self.several.by_rules}
+        return rules if self.thinking.until == "valid" else {"confidence": self.several.by_confidence, **rules}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        head = {"task": self.task, "weights": self.model, "data": self.data}
+        found: dict[str, Any] = {**head, **self.single.as_dict()}
+        if self.single_until != "end":
+            mean = round(self.single.taken / self.single.rows, 2)
+            found["until"] = {"done": self.single_until, "mean_steps": mean}
+        if self.several is not None:
+            found["restarts"] = {
+                "starts": self.thinking.restarts + 1,
+                "noise": self.thinking.noise,
+                "guesses": self.thinking.guesses,
+                "until": self.thinking.until,
+                **{name: right / self.several.rows for name, right in self.choices().items()},
+                "mean_steps": round(self.several.steps / self.several.rows, 2),
+                "seconds": round(self.several.seconds, 3),
+            }
+        return found
+
+
+def evaluate_and_print(stored: Stored, request: PuzzleEvalRequest) -> None:
+    """Accuracy at every step, and with restarts the accuracy of the answers chosen among several starts.
+
+    Raises BadInput for rows that the model cannot solve, and TrmError for a picture without matplotlib.
     """
-    if png is not None:
-        plot.check(png)
-    steps = thinking.steps
-    stored, task, puzzles = rows_for(stored, data, rows)
-    if note := unasked(stored.model.config, steps):
+    if request.png is not None:
+        plot.check(request.png)
+    stored, task, puzzles = rows_for(stored, request.data, request.rows)
+    if note := unasked(stored.model.config, request.thinking.steps):
         print(note, file=sys.stderr)
-    with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
+    result = measure(stored, task, puzzles, request)
+    if request.png is not None:
+        plot.accuracy(result.single, result.title, request.png)
+    if request.as_json:
+        print(json.dumps(result.as_dict()))
+    else:
+        print_result(result)
+
+
+def measure(stored: Stored, task: Task, puzzles: Puzzles, request: PuzzleEvalRequest) -> PuzzleEvalResult:
+    """Evaluate from one start, and from several if there are restarts, with progress on standard error."""
+    thinking, several = request.thinking, None
+    with Progress(console=Console(stderr=True), transient=True, disable=request.as_json) as progress:
         bar = progress.add_task("evaluating", total=len(puzzles))
-        until, device = "end" if thinking.restarts else thinking.until, pick_device()
+        device = pick_device()
         model = stored.model.to(device)
-        result = evaluate(model, task, puzzles, steps, batch, device, lambda n: progress.advance(bar, n), until)
-        chosen = None
+        single = evaluate_model(
+            model,
+            task,
+            puzzles,
+            thinking.steps,
+            request.batch,
+            device,
+            progress=lambda rows: progress.advance(bar, rows),
+            until="end" if thinking.restarts else thinking.until,
+        )
         if thinking.restarts:
-            model.to("cpu")  # where the solver is at home
+            model.to("cpu")  # the solver works there
             bar = progress.add_task("restarting", total=len(puzzles))
-            chosen = evaluate_starts(stored, task, puzzles, thinking, batch, lambda n: progress.advance(bar, n))
-    source = data if data in SETS else Path(data).name
-    title = f"{stored.name} on {len(puzzles)} puzzles ({source})"
-    if png is not None:
-        plot.accuracy(result, title, png)
-    if as_json:
-        found = {"task": task.spec.name, "weights": stored.name, "data": source, **result.as_dict()}
-        if until != "end":
-            found["until"] = {"done": until, "mean_steps": round(result.taken / result.rows, 2)}
-        if chosen is not None:
-            how = {name: getattr(thinking, name) for name in ("noise", "guesses", "until")}
-            shares = {name: right / chosen.rows for name, right in choices(chosen, thinking).items()}
-            cost = {"mean_steps": round(chosen.steps / chosen.rows, 2), "seconds": round(chosen.seconds, 3)}
-            found["restarts"] = {"starts": thinking.restarts + 1, **how, **shares, **cost}
-        print(json.dumps(found))
-        return
+            several = evaluate_starts(
+                stored, task, puzzles, thinking, request.batch, progress=lambda rows: progress.advance(bar, rows)
+            )
+    source = data_name(request.data)
+    return PuzzleEvalResult(task.spec.name, stored.name, source, thinking, single, several)
+
+
+def print_result(result: PuzzleEvalResult) -> None:
+    """A table of accuracy against steps and the speed; the choice among several starts where there is one."""
+    single, several, thinking = result.single, result.several, result.thinking
     console = Console(highlight=False)
-    console.print(show.accuracy(result, title, halting=True))
-    mean = result.taken / result.rows
-    each = f"{steps} steps each" if until == "end" else f"{mean:.0f} steps each, {steps} at most, until {until}"
-    console.print(f"{len(puzzles) / result.seconds:.1f} puzzles/s at {each}")
-    if chosen is not None:
-        for name, right in choices(chosen, thinking).items():
-            low, high = interval(right, chosen.rows)
-            share = f"{right / chosen.rows:.1%} exact (95 % {low:.1%} - {high:.1%})"
+    console.print(tables.accuracy(single, result.title, halting=True))
+    each = f"{thinking.steps} steps each"
+    if result.single_until != "end":
+        mean = single.taken / single.rows
+        each = f"{mean:.0f} steps each, {thinking.steps} at most, until {result.single_until}"
+    console.print(f"{single.rows / single.seconds:.1f} puzzles/s at {each}")
+    if several is not None:
+        for name, right in result.choices().items():
+            low, high = interval(right, several.rows)
+            share = f"{right / several.rows:.1%} exact (95 % {low:.1%} - {high:.1%})"
             console.print(f"best of up to {thinking.restarts + 1} starts, chosen by {name}: {share}")
-        console.print(f"{chosen.steps / chosen.rows:.0f} steps a puzzle, {chosen.rows / chosen.seconds:.1f} puzzles/s")
-
-
-def choices(chosen: StartsResult, thinking: Thinking) -> dict[str, int]:
-    """How the answers were chosen -> rows right. Where the rules end the thinking, they are what chooses."""
-    rules = {"rules": chosen.by_rules}
-    return rules if thinking.until == "valid" else {"confidence": chosen.by_confidence, **rules}
+        console.print(
+            f"{several.steps / several.rows:.0f} steps a puzzle, {several.rows / several.seconds:.1f} puzzles/s"
+        )

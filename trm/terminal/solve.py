@@ -9,38 +9,19 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from trm.errors import BadInput
 from trm.tasks.base import Tokens
-from trm.tasks.maze.task import Maze
-from trm.tasks.sudoku.search import MAX_NODES, TooHard, count_solutions
-from trm.tasks.sudoku.task import Sudoku
 
 if TYPE_CHECKING:
+    from trm.inference.backends import BackendName
     from trm.inference.solver import Answer
-    from trm.inference.stages import BackendName
     from trm.tasks.base import Task
-    from trm.tasks.custom.task import Custom
-
-    Solvable = Sudoku | Maze | Custom
-
-
-def problem(task: Task, question: Tokens, max_nodes: int = MAX_NODES) -> str | None:
-    """Why a question [cells] has no single answer, in words; None if it has one, or if a search of `max_nodes` branch
-    nodes does not tell.
-    """
-    if not isinstance(task, Sudoku):
-        return None  # a maze without a path was refused
-    try:
-        count, _, _ = count_solutions(question, task, limit=2, max_nodes=max_nodes)
-    except TooHard:
-        return None
-    return {0: "it has no solution", 2: "it has more than one solution"}.get(count)
 
 
 def check_backend(name: str, family: str, further: dict[str, Any]) -> BackendName:
-    """`--backend NAME`, for puzzles of a family. Raises BadInput for a backend that cannot do what is asked.
+    """Check the value of `--backend`. -> it. Raises BadInput if there is no such backend, or it cannot do the work.
 
     `further`: the options of further starts, by name.
     """
-    from trm.inference.stages import BackendName
+    from trm.inference.backends import BackendName
 
     backend: BackendName | None = next((known for known in get_args(BackendName) if known == name), None)
     if backend is None:
@@ -54,7 +35,7 @@ def check_backend(name: str, family: str, further: dict[str, Any]) -> BackendNam
 
 
 def check_plot(png: Path, question: Tokens, backend: str) -> None:
-    """Find what is wrong with `--plot` before any work. Raises BadInput, and TrmError where matplotlib is missing."""
+    """Check `--plot` before any work is done. Raises BadInput, and TrmError where matplotlib is missing."""
     from trm import plot
 
     if len(question) != 1:
@@ -64,7 +45,7 @@ def check_plot(png: Path, question: Tokens, backend: str) -> None:
     plot.check(png)
 
 
-def print_answers(task: Solvable, answers: Sequence[Answer], trace: bool, quiet: bool) -> bool:
+def print_answers(task: Task, answers: Sequence[Answer], trace: bool, quiet: bool) -> bool:
     """Print the answers to puzzles of one task. -> whether all were solved"""
     for number, answer in enumerate(answers, 1):
         if not quiet:
@@ -77,16 +58,16 @@ def print_answers(task: Solvable, answers: Sequence[Answer], trace: bool, quiet:
 
 
 def print_grid(answer: Answer, name: str, trace: bool) -> None:
-    """An answer as a person wants to see it. `name`: how to call the puzzle, empty where there is one only."""
+    """Print an answer for people to read. `name`: the puzzle's label, empty if there is only one puzzle."""
     from rich.console import Console
 
-    from trm.terminal import tables as show
+    from trm.terminal import boards
 
     console = Console(highlight=False)
     if trace:
-        show.trace(console, answer)
+        boards.trace(console, answer)
     else:
-        console.print(show.grid(answer.task, answer.question, answer.tokens))
-    console.print(name, show.verdict(answer), sep="")
-    if trouble := problem(answer.task, answer.question):
+        console.print(boards.grid(answer.task, answer.question, answer.tokens))
+    console.print(name, boards.verdict(answer), sep="")
+    if trouble := answer.task.problem(answer.question):
         console.print(f"{name}note: {trouble}", style="yellow")

@@ -1,1 +1,40 @@
-"""The solver as tools for language models."""
+"""Tools for language models: functions that solve puzzles and check answers, with typed results.
+
+They are imported when they are first used: `trm mcp --help` needs none of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trm.lazy import late
+
+if TYPE_CHECKING:
+    from trm.tools.calls import TOOLS, call, schemas
+    from trm.tools.functions import check_answer, solve_arc, solve_maze, solve_sudoku, use_weights
+    from trm.tools.results import ArcSolution, Result, Solution, Stopped
+
+__all__ = [
+    "TOOLS",
+    "ArcSolution",
+    "Result",
+    "Solution",
+    "Stopped",
+    "call",
+    "check_answer",
+    "schemas",
+    "solve_arc",
+    "solve_maze",
+    "solve_sudoku",
+    "use_weights",
+]
+
+if not TYPE_CHECKING:  # a type checker would otherwise accept any name
+    __getattr__ = late(
+        __name__,
+        {
+            "calls": "TOOLS call schemas",
+            "functions": "check_answer solve_arc solve_maze solve_sudoku use_weights",
+            "results": "ArcSolution Result Solution Stopped",
+        },
+    )

@@ -1,4 +1,4 @@
-"""`trm mcp`: the tools of `trm.tools` over the Model Context Protocol, on standard input and output or on HTTP."""
+"""`trm mcp`: the tools of `trm.tools` over the Model Context Protocol, on standard input and output or over HTTP."""
 
 from __future__ import annotations
 
@@ -27,78 +27,79 @@ from mcp_types import (
 )
 
 from trm.errors import BadInput, TrmError
-from trm.tools import functions as tools
+from trm.tools import calls
+from trm.tools.results import Result
 from trm.version import __version__
 
-AT_ONCE, WAITING = 2, 16  # calls being worked on, and calls in the queue, at most
-BODY = 1 << 20  # bytes of an HTTP request, at most
-SESSIONS = 1000  # of HTTP clients, at most
+MAX_RUNNING, MAX_WAITING = 2, 16  # calls at work, and calls in the queue
+MAX_BODY = 1 << 20  # bytes of an HTTP request
+MAX_SESSIONS = 1000  # of HTTP clients
 
 
-def listed() -> list[Tool]:
-    """The tools as the protocol describes them. None of them changes anything or looks anywhere."""
+def tool_list() -> list[Tool]:
+    """The tools as the protocol describes them. None of them changes anything or accesses anything outside."""
     return [
         Tool(
             name=name,
-            description=tools.description(name),
-            input_schema=tools.arguments_of(name).model_json_schema(),
-            output_schema=tools.returned(name).model_json_schema(),
+            description=calls.description(name),
+            input_schema=calls.arguments_of(name).model_json_schema(),
+            output_schema=calls.result_of(name).model_json_schema(),
             annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
         )
-        for name in tools.TOOLS
+        for name in calls.TOOLS
     ]
 
 
-def failed(message: str) -> CallToolResult:
+def error_result(message: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(text=message)], is_error=True)
 
 
 def make_server() -> Server[Any]:
     """A server for any number of connections."""
-    limiter, calls = anyio.CapacityLimiter(AT_ONCE), 0
+    limiter, inside = anyio.CapacityLimiter(MAX_RUNNING), 0  # calls at work or waiting
 
     async def list_tools(context: Any, params: PaginatedRequestParams | None) -> ListToolsResult:
-        return ListToolsResult(tools=listed())
+        return ListToolsResult(tools=tool_list())
 
     async def call_tool(context: Any, params: CallToolRequestParams) -> CallToolResult:
-        nonlocal calls
-        if calls >= AT_ONCE + WAITING:
-            return failed(f"busy: {AT_ONCE + WAITING} calls are being worked on or waiting; try again later")
-        work = partial(tools.call, params.name, params.arguments or {})
-        calls += 1
+        nonlocal inside
+        if inside >= MAX_RUNNING + MAX_WAITING:
+            return error_result(f"busy: {MAX_RUNNING + MAX_WAITING} calls are at work or waiting; try again later")
+        work = partial(calls.call, params.name, params.arguments or {})
+        inside += 1
         try:
             result = await stoppable(work, limiter)
         except TrmError as error:
-            return failed(" ".join(str(error).split()))
+            return error_result(" ".join(str(error).split()))
         finally:
-            calls -= 1
+            inside -= 1
         return CallToolResult(content=[TextContent(text=result.text)], structured_content=result.model_dump())
 
     return Server(
         "trm",
         version=__version__,
-        instructions="Puzzles solved by tiny recursive networks. An answer with solved true was checked: trust it.",
+        instructions="Tiny recursive networks solve puzzles. An answer with solved true was checked: trust it.",
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
 
 
-async def stoppable(work: Callable[[Event], tools.Result], limiter: anyio.CapacityLimiter) -> tools.Result:
-    """Do work in a thread, in a place of the limiter. Cancelled, it tells the work to stop and waits until it has."""
+async def stoppable(work: Callable[[Event], Result], limiter: anyio.CapacityLimiter) -> Result:
+    """Run `work` in a thread that the limiter grants. On cancellation, ask the work to stop and wait until it has."""
     stop = Event()
 
-    async def tell() -> None:
+    async def stop_on_cancel() -> None:
         try:
             await anyio.sleep_forever()
         finally:
             stop.set()
 
-    outcome: tools.Result | Exception
+    outcome: Result | Exception
     async with anyio.create_task_group() as group:
-        group.start_soon(tell)
+        group.start_soon(stop_on_cancel)
         try:
             outcome = await anyio.to_thread.run_sync(work, stop, limiter=limiter)
-        except Exception as error:  # raised below: the group would make a group of it
+        except Exception as error:  # raised below: the task group would wrap it in an exception group
             outcome = error
         group.cancel_scope.cancel()
     if isinstance(outcome, Exception):
@@ -107,7 +108,7 @@ async def stoppable(work: Callable[[Event], tools.Result], limiter: anyio.Capaci
 
 
 async def serve_stdio() -> None:
-    """Serve one client until it closes standard input. The SDK keeps everything else off standard output."""
+    """Serve one client until it closes standard input. The SDK keeps other output off standard output."""
     server = make_server()
     async with stdio_server() as (incoming, outgoing):
         await server.run(incoming, outgoing, server.create_initialization_options())
@@ -118,41 +119,54 @@ def run_stdio() -> None:
 
 
 def run_http(host: str, port: int) -> None:
-    """Serve streamable HTTP at `/mcp` until Ctrl-C or SIGTERM. Port 0: any that is free. Raises BadInput."""
+    """Serve streamable HTTP at `/mcp` until Ctrl-C or SIGTERM.
+
+    Args:
+        host: the name or address to listen at.
+        port: 0: any free port.
+
+    Raises:
+        BadInput: the server cannot listen there.
+    """
     import uvicorn
 
     shown = host if host.isprintable() else ascii(host)
     try:
-        socket.getaddrinfo(host or None, port)  # where a name is none, the next line would leave an open socket behind
+        socket.getaddrinfo(host or None, port)  # for a wrong name the next line would leave an open socket behind
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
         raise BadInput(f"cannot listen at {shown}, port {port}: {reason}; choose another --host or --port") from None
     except UnicodeError:
-        raise BadInput(f"cannot listen at {shown}: no host has such a name; choose another --host") from None
+        raise BadInput(f"cannot listen at {shown}: this is not a host name; choose another --host") from None
     address, port = listening.getsockname()[:2]
     print(f"trm mcp: http://{bracketed(host)}:{port}/mcp", file=sys.stderr, flush=True)
     security = None
-    if loopback(address):  # whatever its name
-        security = only_from(host, address)
+    if is_loopback(address):  # the address decides, not the name
+        security = allow_only(host, address)
     else:
-        print("trm mcp: anyone who can reach this address can use it; there is no log-in", file=sys.stderr, flush=True)
+        print(
+            "trm mcp: anyone who can reach this address can use the tools; there is no log-in",
+            file=sys.stderr,
+            flush=True,
+        )
     app = make_server().streamable_http_app(
-        host=host, transport_security=security, max_request_body_size=BODY, max_sessions=SESSIONS
+        host=host, transport_security=security, max_request_body_size=MAX_BODY, max_sessions=MAX_SESSIONS
     )
     with listening:
-        # Work that somebody waits for would go on till its end.
+        # Without a timeout the server would wait for all work to finish.
         uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5)).run(sockets=[listening])
 
 
 def bracketed(host: str) -> str:
-    """As a URL has it."""
+    """A host as it stands in a URL."""
     return f"[{host}]" if ":" in host else host
 
 
-def only_from(*hosts: str) -> TransportSecuritySettings:
-    """Refuse requests that come in under another name than these and the usual ones of loopback, which the SDK itself
-    allows, or from a page of another website: a page could have bound a name of its own to the address.
+def allow_only(*hosts: str) -> TransportSecuritySettings:
+    """Refuse requests to any other host name than these and those of loopback, and requests from other websites.
+
+    This prevents DNS rebinding: a website could bind a name of its own to this address.
     """
     names = sorted({"127.0.0.1", "localhost", "[::1]", *(bracketed(host.lower()) for host in hosts)})
     return TransportSecuritySettings(
@@ -160,7 +174,7 @@ def only_from(*hosts: str) -> TransportSecuritySettings:
     )
 
 
-def loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""A training checkpoint: one file that holds everything a run needs to go on as if it had never stopped."""
+"""A training checkpoint: one file with everything that a run needs to continue as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEYS = {"version", "config", "name", "about", "seconds", "trainer"}
 
 
 def save(folder: Path, content: dict[str, Any]) -> None:
-    """Write `content` (tensors, numbers, strings, dicts, lists) to the run's folder, atomically."""
+    """Write `content` (tensors, numbers, strings, dicts, lists) to the run's folder atomically."""
     write_atomic(folder / CHECKPOINT, lambda file: torch.save({"version": VERSION, **content}, file))
 
 
@@ -30,7 +30,7 @@ def load(folder: Path) -> dict[str, Any]:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(content, dict) or not content.keys() >= KEYS:
             raise ValueError("it holds something else")
-    except Exception as error:  # whatever torch makes of bytes that are no checkpoint
+    except Exception as error:  # torch raises all kinds of errors for a file that is no checkpoint
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TrmError(f"{path} is damaged ({reason}); start the run again in another --out") from None
     if content["version"] != VERSION:

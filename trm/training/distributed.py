@@ -1,4 +1,4 @@
-"""One process or many: starting local processes, and the few things that training needs from torch.distributed."""
+"""One process or several: starting local ones, and what training needs of torch.distributed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from trm.devices import pick_device
+from trm.renames import LAUNCHED
 
 
 def rank() -> int:
@@ -25,15 +26,15 @@ def world() -> int:
 
 @contextmanager
 def joined() -> Iterator[torch.device]:
-    """Join the process group that torchrun announced, if any; leave it at the end. -> this rank's device."""
+    """Within it, this process is a member of the process group that torchrun has set up, if any. -> its device"""
     local = int(os.environ.get("LOCAL_RANK", "0"))
     device = pick_device(local)
     if "RANK" in os.environ and not dist.is_initialized():
-        # Counts are summed on the CPU even where the gradients are on a GPU.
+        # Counts are summed on the CPU, even where the gradients are on a GPU.
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
         try:
             yield device
-            dist.barrier()  # a rank that leaves early would break the connections of one still at work
+            dist.barrier()  # a rank that leaves early would break the connections of the others
         finally:
             dist.destroy_process_group()
     else:
@@ -41,7 +42,7 @@ def joined() -> Iterator[torch.device]:
 
 
 def gathered(tensor: Tensor) -> Tensor:
-    """Every rank's rows in rank order. [rows, ...] -> [world * rows, ...]"""
+    """The rows of all ranks, in the order of the ranks. [rows, ...] -> [world * rows, ...]"""
     if world() == 1:
         return tensor
     plain = tensor.to(torch.uint8) if tensor.dtype == torch.bool else tensor
@@ -51,20 +52,21 @@ def gathered(tensor: Tensor) -> Tensor:
 
 
 def summed(tensor: Tensor) -> Tensor:
-    """The sum over ranks, on each of them."""
+    """The sum over ranks, on every rank. Same shape; `tensor` itself is changed."""
     if world() > 1:
         dist.all_reduce(tensor)
     return tensor
 
 
 def launch(processes: int, arguments: list[str]) -> int:
-    """Run `trm ARGUMENTS` on `processes` ranks and wait. -> an exit code; the ranks print their own errors"""
+    """Run `trm ARGUMENTS` in `processes` local processes and wait. They print their own errors. -> an exit code"""
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     # The launcher's tracebacks would bury the one line that says what is wrong.
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    os.environ[LAUNCHED] = "1"
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     config = LaunchConfig(
         min_nodes=1,

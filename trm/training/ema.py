@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class Ema:
-    """average <- decay * average + (1 - decay) * weights, once an optimiser step. Buffers are not averaged."""
+    """average <- decay * average + (1 - decay) * weights, once per update. Buffers are not averaged."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
@@ -23,17 +23,17 @@ class Ema:
 
     @contextmanager
     def applied(self, model: nn.Module) -> Iterator[None]:
-        """Within the block `model` holds the averaged weights."""
+        """Inside the `with` block, `model` has the averaged weights."""
         live = {name: p.detach().clone() for name, p in model.named_parameters()}
-        load(model, self.average)
+        copy_weights(model, self.average)
         try:
             yield
         finally:
-            load(model, live)
+            copy_weights(model, live)
 
 
 @torch.no_grad()
-def load(model: nn.Module, weights: dict[str, Tensor]) -> None:
+def copy_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
     """Copy `weights` into the model's parameters of the same names."""
     for name, p in model.named_parameters():
         p.copy_(weights[name])

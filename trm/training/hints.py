@@ -1,13 +1,14 @@
-"""Supervision on the way to the answer: what can be known by now, instead of all of it from the first step.
+"""Supervision on the way to the answer: a cell is asked only for what it can know after so many steps.
 
-An answer says nothing of how it is found. In a maze, the distances to the goal do (`trm.tasks.maze.task.Maze.hint`). A
-second head learns from the latent z what a cell can know already, and the answer is asked for no sooner than it can be
-known: a model that must guess learns to guess, and marks that it set too early stay.
+An answer does not say how it is found. In a maze the distances to the goal do (`trm.tasks.maze.task.Maze.hint`). So a
+second head learns to read from the latent z what each cell can know by then, and the answer is not asked for before it
+can be known. Otherwise the model learns to guess, and cells that it marks too early stay marked.
 """
 
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,15 +19,26 @@ from trm.models.config import ModelConfig
 from trm.tasks.base import Hint, Hinted, Task, Tokens
 
 
+class Reach(NamedTuple):
+    """What is certain after these steps, [slots of part, cells] bool each. Both are false where neither is certain."""
+
+    known: Tensor  # the cell's answer can be known
+    hidden: Tensor  # nothing of the cell's answer can be known yet
+
+
 class Hints:
-    """The hints of the puzzles in a batch's slots, and what of them is known after so many supervision steps.
+    """The hints for the puzzles in a batch's slots, and when each cell can know them.
 
     Args:
-        task: must be a `Hinted`. The model has two logits for each of its kinds of hint: the second ones are for cells
-            whose answer is known to be other than what the question has there. Raises BadInput if that does not fit.
-        config: the model's; news travels T * n cells a supervision step or more, and at most T * (n + 1).
-        slots, cells: sizes of the batch.
+        task: a `Hinted`. The model has two logits for each of its kinds of hint. The second one is for cells whose
+            answer is known to differ from the question.
+        config: the model's. Information moves between T * n and T * (n + 1) cells in a supervision step.
+        slots: in the batch.
+        cells: of a puzzle.
         device: of the model.
+
+    Raises:
+        BadInput: the task has no hints, or other ones than the model.
     """
 
     def __init__(self, task: Task, config: ModelConfig, slots: int, cells: int, device: torch.device) -> None:
@@ -34,40 +46,43 @@ class Hints:
         if not self.kinds or config.hints != 2 * self.kinds:
             name = f"{task.spec.name} has {self.kinds} kinds of hint, two logits each"
             raise BadInput(f"model.hints is {config.hints}, and {name}: --set model.hints={2 * self.kinds}")
-        self.task, self.pace, self.fastest = task, config.T * config.n, config.T * (config.n + 1)
+        self.task = task
+        self.slowest, self.fastest = config.T * config.n, config.T * (config.n + 1)  # cells in a supervision step
         self.hint: Hint[Tensor] = Hint(
             *(torch.zeros(slots, cells, dtype=torch.int64, device=device) for _ in fields(Hint))
         )
 
     def take(self, slot: int, question: Tokens, answer: Tokens) -> None:
-        """Slot `slot` has question and answer [cells] now."""
+        """Keep the hints for the puzzle that `slot` has now; question and answer [cells]."""
         assert isinstance(self.task, Hinted)
         hint = self.task.hint(question, answer)
         for field in fields(Hint):
             getattr(self.hint, field.name)[slot] = torch.from_numpy(getattr(hint, field.name))
 
-    def answered(self, part: slice, steps: Tensor) -> tuple[Tensor, Tensor]:
-        """After `steps` [slots of part] supervision steps: where the answer is known, and where nothing can be known of
-        it yet. [slots of part, cells] bool each
-        """
+    def reach(self, part: slice, steps: Tensor) -> Reach:
+        """What can be known of the answers after `steps` [slots of part] supervision steps."""
         steps = steps.unsqueeze(1)
-        return self.hint.known[part] <= self.pace * steps, self.hint.open[part] > self.fastest * steps
+        return Reach(self.hint.known[part] <= self.slowest * steps, self.hint.open[part] > self.fastest * steps)
 
     def target(self, part: slice, question: Tensor, answer: Tensor, steps: Tensor) -> Tensor:
-        """What of the answer to ask for after `steps` [slots of part] supervision steps: of each cell the question's
-        token as long as nothing can be known, the answer's from when it is known, and 0 between. All [slots of part,
-        cells]. So no cell has to guess, and none to wait with what it knows.
+        """The tokens to ask for after `steps` [slots of part] supervision steps.
+
+        That is the answer's token where it can be known, the question's where nothing can be known, and 0 (not scored)
+        in between. So no cell has to guess, and none has to hold back what it knows. question, answer [slots of part,
+        cells] -> same
         """
-        known, nothing = self.answered(part, steps)
-        return torch.where(known, answer, torch.where(nothing, question, 0))
+        reach = self.reach(part, steps)
+        return torch.where(reach.known, answer, torch.where(reach.hidden, question, 0))
 
     def loss(self, part: slice, logits: Tensor, steps: Tensor) -> Tensor:
-        """Mean cross-entropy over the cells that can know, of logits [slots of part, cells, 2 * kinds] after `steps`
-        [slots of part] supervision steps. -> [slots of part], 0 where none can.
+        """Mean cross-entropy over the cells that can know their hint; 0 for a puzzle without any.
+
+        logits [slots of part, cells, 2 * kinds], steps [slots of part] -> [slots of part]
         """
-        kind, (known, nothing) = self.hint.kind[part], self.answered(part, steps)
-        scored = (kind > 0) & (self.hint.moves[part] <= self.pace * steps.unsqueeze(1)) & (known | nothing)
-        changed = known & (self.hint.known[part] > 0)
+        kind, reach = self.hint.kind[part], self.reach(part, steps)
+        heard = self.hint.moves[part] <= self.slowest * steps.unsqueeze(1)
+        scored = (kind > 0) & heard & (reach.known | reach.hidden)
+        changed = reach.known & (self.hint.known[part] > 0)
         target = (kind - 1 + self.kinds * changed).clamp(min=0)
         loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view_as(target) * scored
         return loss.sum(1) / scored.sum(1).clamp(min=1)

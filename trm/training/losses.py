@@ -14,20 +14,19 @@ LossName = Literal["softmax", "stablemax"]
 
 
 class StepLoss(NamedTuple):
-    """Per-sequence losses and what they were measured on, [batch] each."""
+    """The losses of each sequence, and how right its answer is, [batch] each."""
 
     answer: Tensor  # mean cross-entropy over the sequence's scored cells
     halt: Tensor  # binary cross-entropy of the halting logit against `exact`
-    exact: Tensor  # bool: every scored cell right (true where none is scored)
+    exact: Tensor  # bool: every scored cell is right (true where none is scored)
     correct: Tensor  # share of scored cells that are right
 
 
 def log_stablemax(logits: Tensor) -> Tensor:
-    """log s(x) - log sum s(x), s(x) = x + 1 for x >= 0 and 1 / (1 - x) below. Any shape, last axis.
+    """log s(x) - log sum s(x) over the last axis, with s(x) = x + 1 for x >= 0 and 1 / (1 - x) below. Any shape.
 
-    In float64, but in float32 on Apple's GPUs, which have no other.
-
-    Grows linearly where exp explodes, so confident logits keep a gradient (Prieto et al., arXiv 2501.04697).
+    s grows linearly where exp explodes, so confident logits keep a gradient (Prieto et al., arXiv 2501.04697). Computed
+    in float64, except on Apple's GPUs, which have only float32.
     """
     x = logits.float() if logits.device.type == "mps" else logits.double()
     s = torch.where(x < 0, 1 / (1 - x.clamp(max=0)), x + 1)
@@ -37,8 +36,15 @@ def log_stablemax(logits: Tensor) -> Tensor:
 def step_loss(
     output: Output, answer: Tensor, first_token: int, kind: LossName, target: Tensor | None = None
 ) -> StepLoss:
-    """Losses for `answer` [batch, cells] tokens; token 0 is not scored. The answer's loss is for `target` [batch,
-    cells] where there is one; `exact` and `correct` are not.
+    """The losses of a supervision step.
+
+    Args:
+        output: of the model.
+        answer: [batch, cells] tokens; token 0 is not scored.
+        first_token: the token that logits[..., 0] stands for.
+        kind: of the cross-entropy.
+        target: [batch, cells] tokens for the answer's loss, where they are not `answer`. `halt`, `exact` and `correct`
+            always compare with `answer`.
     """
     scored, classes = answer != 0, (answer.long() - first_token).clamp(min=0)
     right = (output.logits.argmax(-1) == classes) & scored
@@ -47,17 +53,17 @@ def step_loss(
     share = right.sum(-1) / scored.sum(-1).clamp(min=1)
     if target is not None:
         scored, classes = target != 0, (target.long() - first_token).clamp(min=0)
-    # Unscored cells point at class 0 to have a legal index; the mask takes them out again.
+    # Unscored cells point at class 0, so that the index is legal; the mask takes them out again.
     log_p = log_stablemax(output.logits) if kind == "stablemax" else F.log_softmax(output.logits, dim=-1)
     nll = -log_p.gather(-1, classes.unsqueeze(-1)).squeeze(-1) * scored
     return StepLoss(nll.sum(-1) / scored.sum(-1).clamp(min=1), halt, exact, share)
 
 
 def limited(loss: Tensor, limit: float) -> Tensor:
-    """limit * (1 - exp(-loss / limit)): as `loss` where that is small, and no more than `limit` however wrong.
+    """limit * (1 - exp(-loss / limit)): close to `loss` where that is small, and never above `limit`. Same shape.
 
-    An unbounded loss makes a model that cannot see the answer hedge, and hedging is all that it does from then on. With
-    a limit a sequence counts the less the worse it is, so that trying one possibility pays where it is right often
-    enough. Same shape.
+    With an unbounded loss, a model that cannot find the answer spreads its probability over several candidates, however
+    many steps it takes. With a limit, a wrong answer costs at most `limit`, so committing to one candidate lowers the
+    expected loss if it is right often enough.
     """
     return limit * -torch.expm1(-loss / limit)

@@ -11,16 +11,17 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from trm.models.frames import PuzzleEmbedding
+from trm.models.layers import RecursiveBlock
 from trm.training.distributed import gathered
 
 OptimizerName = Literal["adamw", "adam_atan2", "muon"]
 
 
 class AdamAtan2(Optimizer):
-    """Adam whose update is atan2(m, sqrt(v)): bounded, and free of epsilon (Everett et al., arXiv 2407.05872).
+    """Adam with the update atan2(m, sqrt(v)), which is bounded and needs no epsilon (Everett et al., arXiv 2407.05872).
 
-    As the published TRM and HRM use it: decoupled decay first, the first moment's bias correction outside the atan2,
-    the second's inside.
+    In the form of the published TRM and HRM: decoupled decay first, the bias correction of the first moment outside the
+    atan2, that of the second inside.
     """
 
     def __init__(
@@ -58,10 +59,11 @@ class AdamAtan2(Optimizer):
 
 
 class Muon(Optimizer):
-    """Momentum whose update of a matrix is made orthogonal (Jordan et al., 2024), of AdamW's size (arXiv 2502.16982).
+    """Momentum with the update of a matrix made orthogonal (Jordan et al., 2024) and as large as AdamW's (2502.16982).
 
-    What `torch.optim.Muon` computes with `adjust_lr_fn="match_rms_adamw"`, but in the precision of the weights instead
-    of bfloat16, which most CPUs emulate, and for all matrices of a shape at once: many times faster on small ones.
+    It computes what `torch.optim.Muon` does with `adjust_lr_fn="match_rms_adamw"`, but in the precision of the weights
+    instead of bfloat16, which most CPUs emulate, and for all matrices of one shape at once. For small matrices it is
+    many times faster.
     """
 
     COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the Newton-Schulz iteration, as everywhere
@@ -96,7 +98,7 @@ class Muon(Optimizer):
         return loss
 
     def orthogonal(self, x: Tensor) -> Tensor:
-        """x [matrices, rows, columns], rows <= columns -> the same with singular values near 1."""
+        """x [matrices, rows, columns], rows <= columns -> same, with singular values near 1"""
         a, b, c = self.COEFFICIENTS
         x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
         for _ in range(self.ITERATIONS):
@@ -106,9 +108,9 @@ class Muon(Optimizer):
 
 
 class SignSgd:
-    """Sign-SGD with decoupled decay on the rows of a puzzle-embedding table that the batch used.
+    """Sign-SGD with decoupled decay, on those rows of a puzzle-embedding table that the batch used. It has no state.
 
-    Gradients of an id that occurs several times, on any rank, are summed before the sign is taken. It has no state.
+    The gradients of an id that occurs several times, on any rank, are summed before the sign is taken.
     """
 
     def __init__(self, embedding: PuzzleEmbedding, lr: float, weight_decay: float) -> None:
@@ -131,23 +133,32 @@ class SignSgd:
 def make_optimizers(
     model: nn.Module, name: OptimizerName, lr: float, betas: tuple[float, float], weight_decay: float
 ) -> list[Optimizer]:
-    """The dense optimisers. Muon takes the matrices inside the blocks, AdamW everything else."""
-    params = list(model.named_parameters())
+    """The optimisers for the parameters of a model. Puzzle embeddings are no parameters (see `SignSgd`).
+
+    Args:
+        model: whose parameters.
+        name: `muon` is Muon for the matrices inside `RecursiveBlock`s, and AdamW for everything else.
+        lr: learning rate of each optimiser.
+        betas: of Adam's moments.
+        weight_decay: of each optimiser.
+    """
+    params = list(model.parameters())
     if name == "muon":
-        matrices = [p for key, p in params if p.ndim == 2 and "blocks." in key]
-        rest = [p for key, p in params if not (p.ndim == 2 and "blocks." in key)]
+        blocks = [module for module in model.modules() if isinstance(module, RecursiveBlock)]
+        inside = {p for block in blocks for p in block.parameters() if p.ndim == 2}
+        matrices, rest = [p for p in params if p in inside], [p for p in params if p not in inside]
         return [Muon(matrices, lr, weight_decay), AdamW(rest, lr=lr, betas=betas, weight_decay=weight_decay)]
     if name == "adam_atan2":
-        return [AdamAtan2([p for _, p in params], lr=lr, betas=betas, weight_decay=weight_decay)]
-    return [AdamW([p for _, p in params], lr=lr, betas=betas, weight_decay=weight_decay)]
+        return [AdamAtan2(params, lr=lr, betas=betas, weight_decay=weight_decay)]
+    return [AdamW(params, lr=lr, betas=betas, weight_decay=weight_decay)]
 
 
-def schedule(step: int, total: int, warmup: int, floor: float) -> float:
-    """Factor on the learning rate at `step` (from 0) of `total`: linear warm-up, then a cosine down to `floor`.
+def schedule(update: int, total: int, warmup: int, floor: float) -> float:
+    """The factor on the learning rate at `update` (from 0) of `total`: a linear warm-up, then a cosine down to `floor`.
 
-    `floor` = 1 keeps it constant after the warm-up, as published.
+    With a `floor` of 1 the rate is constant after the warm-up, as published.
     """
-    if step < warmup:
-        return (step + 1) / warmup
-    done = (step - warmup) / max(1, total - warmup)
+    if update < warmup:
+        return (update + 1) / warmup
+    done = (update - warmup) / max(1, total - warmup)
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))

@@ -1,4 +1,4 @@
-"""What a training run tells: a live line on a terminal, plain lines elsewhere, and every number in a JSONL log."""
+"""The progress of a training run: a live line on a terminal, plain lines elsewhere, every number in a JSONL log."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from trm.inference.evaluate import Evaluation
+from trm.inference.evaluation import Evaluation
 from trm.statistics import interval
 from trm.training.config import RunConfig
-from trm.training.trainer import Totals
+from trm.training.totals import Totals
 
 PLAIN_EVERY = 10.0  # seconds between lines where there is no terminal
 
 
 class Reporter:
-    """Writes only where `active` (rank 0). A context manager: leaving it ends the live line and closes the log."""
+    """Writes the log and the progress of a run, but only if `active` (rank 0). Leaving its context ends both."""
 
-    def __init__(self, log: Path, config: RunConfig, step: int, active: bool) -> None:
+    def __init__(self, log: Path, config: RunConfig, update: int, active: bool) -> None:
         self.config, self.active = config, active
-        self.start_step, self.began, self.spoke = step, time.monotonic(), 0.0
+        self.start, self.began, self.spoke = update, time.monotonic(), 0.0
         self.console = Console(stderr=True)
         self.progress: Progress | None = None
         if not active:
@@ -35,7 +35,7 @@ class Reporter:
         if self.console.is_terminal:
             columns = ("training", BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"))
             self.progress = Progress(*columns, TimeRemainingColumn(), console=self.console)
-            self.bar = self.progress.add_task("", total=config.steps, completed=step, text="")
+            self.bar = self.progress.add_task("", total=config.updates, completed=update, text="")
             self.progress.start()
 
     def __enter__(self) -> Reporter:
@@ -51,16 +51,16 @@ class Reporter:
             if self.board:
                 self.board.close()
 
-    def totals(self, step: int, seconds: float, totals: Totals) -> None:
-        """Losses and the accuracy of sequences that ended since the last call."""
+    def totals(self, update: int, seconds: float, totals: Totals) -> None:
+        """Report the losses, and the accuracy of the sequences that ended, since the last call."""
         if not self.active:
             return
         sequences, finished = max(1.0, totals.sequences), max(1.0, totals.finished)
-        first, done, every = (sum(self.config.puzzle_steps(end)) for end in (self.start_step, step, self.config.steps))
+        first, done, every = (sum(self.config.puzzle_steps(end)) for end in (self.start, update, self.config.updates))
         spent, here = time.monotonic() - self.began, max(1, done - first)
         rate = here / spent
         record = {
-            "step": step,
+            "update": update,
             "seconds": round(seconds, 2),
             "puzzle_steps_per_second": round(rate, 1),
             "loss": totals.loss / sequences,
@@ -77,39 +77,40 @@ class Reporter:
             f"exact {record['exact']:.1%} in {record['mean_steps']:.1f} steps"
         )
         if self.progress:
-            self.progress.update(self.bar, completed=step, text=text)
-        elif time.monotonic() - self.spoke > PLAIN_EVERY or step == self.config.steps:
+            self.progress.update(self.bar, completed=update, text=text)
+        elif time.monotonic() - self.spoke > PLAIN_EVERY or update == self.config.updates:
             self.spoke = time.monotonic()
             left = spent / here * (every - done)
-            print(f"step {step}/{self.config.steps}  {text}  {clock(left)} left", file=sys.stderr, flush=True)
+            print(f"update {update}/{self.config.updates}  {text}  {clock(left)} left", file=sys.stderr, flush=True)
 
-    def check(self, step: int, seconds: float, result: Evaluation | None) -> None:
-        """Accuracy of the averaged weights on held-out puzzles."""
+    def check(self, update: int, seconds: float, result: Evaluation | None) -> None:
+        """Report the accuracy of the averaged weights on held-out puzzles."""
         if not self.active or result is None:
             return
         best = int(result.exact[-1])
         low, high = interval(best, result.rows)
-        record = {"step": step, "seconds": round(seconds, 2), "check": result.as_dict()}
+        record = {"update": update, "seconds": round(seconds, 2), "check": result.as_dict()}
         self.write(record)
         self.console.print(
-            f"step {step}: {best / result.rows:.1%} of {result.rows} held-out puzzles exact "
+            f"update {update}: {best / result.rows:.1%} of {result.rows} held-out puzzles exact "
             f"(95 % {low:.1%}-{high:.1%}) after {len(result.exact)} steps",
             highlight=False,
         )
 
     def write(self, record: dict[str, Any]) -> None:
+        """Add a line to the log, and its numbers to TensorBoard."""
         self.log.write(json.dumps(record) + "\n")
         self.log.flush()
         if self.board:
             for key in ("loss", "halt_loss", "hint_loss", "exact", "mean_steps", "puzzle_steps_per_second"):
                 if key in record:
-                    self.board.add_scalar(f"train/{key}", record[key], record["step"])
+                    self.board.add_scalar(f"train/{key}", record[key], record["update"])
             if "check" in record:
-                self.board.add_scalar("check/exact", record["check"]["exact"][-1], record["step"])
+                self.board.add_scalar("check/exact", record["check"]["exact"][-1], record["update"])
 
 
 def tensorboard(folder: Path) -> Any:
-    """A TensorBoard writer where the extra is installed, else None."""
+    """A TensorBoard writer if the extra is installed, else None."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

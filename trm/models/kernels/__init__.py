@@ -1,1 +1,1 @@
-"""The C kernels of the small layers, and the same arithmetic in plain torch."""
+"""C kernels for small layers, and the same operations in plain torch."""

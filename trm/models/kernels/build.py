@@ -1,7 +1,7 @@
-"""The C kernels (``fused.c``, ``groups.c``, ``local.c``): compiled on first use, kept in the user's cache, used through
-ctypes.
+"""The library of C kernels (``fused.c``, ``groups.c``, ``local.c``): compiled on first use, cached, called with ctypes.
 
-:func:`available` says whether they can be used, and why not. ``TRM_FUSED=0`` in the environment turns them off.
+:func:`available` says whether the kernels can be used, and if not, why. ``TRM_FUSED=0`` in the environment turns them
+off.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ __all__ = ["Availability", "available", "library"]
 
 _SOURCES = tuple(Path(__file__).with_name(name) for name in ("fused.c", "groups.c", "local.c", "fused.h"))
 _FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-pthread")
-_NATIVE = ("-march=native", "-mcpu=native", "")  # the first one the compiler accepts: x86, then some ARM compilers
+_NATIVE = ("-march=native", "-mcpu=native", "")  # the first that the compiler accepts: x86, then some ARM compilers
 _OPENMP = ("-fopenmp", "")
-_TIMEOUT = 120  # seconds for one run of the compiler
+_TIMEOUT = 120  # time limit of one run of the compiler, in seconds
 
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether the C kernels can be used in this process; true in a condition when they can."""
+    """Whether the C kernels can be used in this process, and why not. Its truth value is `usable`."""
 
     usable: bool
     reason: str
@@ -45,7 +45,7 @@ class Availability:
 
 
 class _Unavailable(Exception):
-    """Why the C kernels cannot be used."""
+    """The reason why the C kernels cannot be used."""
 
 
 _lock = threading.Lock()
@@ -53,7 +53,7 @@ _state: ctypes.CDLL | _Unavailable | None = None  # None: not tried yet
 
 
 def _compiler() -> list[str]:
-    """The C compiler's command: ``$CC`` when set, else the first of cc, gcc and clang."""
+    """The command of the C compiler: ``$CC`` if it is set, else the first of cc, gcc and clang that exists."""
     wanted = os.environ.get("CC", "").strip()
     for command in [shlex.split(wanted)] if wanted else [["cc"], ["gcc"], ["clang"]]:
         path = shutil.which(command[0])
@@ -63,7 +63,7 @@ def _compiler() -> list[str]:
 
 
 def _cpu() -> str:
-    """Text that differs between CPUs with different instruction sets, since the library is built for this one."""
+    """A text that is different for CPUs with different instruction sets. The library is compiled for one of them."""
     text = f"{platform.machine()} {platform.processor()}"
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
@@ -74,8 +74,10 @@ def _cpu() -> str:
 
 
 def _has_libgomp() -> bool:
-    """Whether torch has loaded GCC's OpenMP. Its threads spin between two torch operations, on the cores that threads
-    of our own would need. A library built with -fopenmp finds the one that is loaded, by name, and uses its threads.
+    """Whether torch has loaded GCC's OpenMP.
+
+    Its threads spin between two torch operations, on the cores that the kernels' own threads would need. A library
+    built with -fopenmp finds the loaded OpenMP by its name and uses its threads.
     """
     try:
         maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
@@ -99,7 +101,7 @@ def _run(command: list[str]) -> str:
 
 
 def _compile(compiler: list[str], target: Path) -> None:
-    """Compile the sources to the shared library ``target``, for this machine's CPU where the compiler can."""
+    """Compile the sources to the shared library ``target``, for the CPU of this machine if the compiler can."""
     units = [str(path) for path in _SOURCES if path.suffix == ".c"]
     failure: _Unavailable | None = None
     for native, openmp in itertools.product(_NATIVE, _OPENMP if _has_libgomp() else ("",)):
@@ -113,7 +115,7 @@ def _compile(compiler: list[str], target: Path) -> None:
 
 
 def _cache_folder() -> Path | None:
-    """A folder that only this user can write to, or None."""
+    """A folder that only this user can write to, or None if there is none."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     try:
         folder = (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "trm"
@@ -121,7 +123,7 @@ def _cache_folder() -> Path | None:
         status = folder.stat()
     except (OSError, RuntimeError):  # RuntimeError: no home folder
         return None
-    # A library someone else could have put there is code we must not run.
+    # If other users can write there, they may have replaced the library, so it must not be loaded.
     return folder if status.st_uid == os.getuid() and not status.st_mode & 0o022 else None
 
 
@@ -130,7 +132,7 @@ def _digest(data: bytes) -> str:
 
 
 def _intact(library: Path, record: Path) -> bool:
-    """Whether the library is the one whose digest was recorded: loading a damaged one could crash the process."""
+    """Whether the library has the recorded digest. Loading a damaged library could crash the process."""
     try:
         return _digest(library.read_bytes()) == record.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
@@ -163,7 +165,7 @@ def _open(library: Path) -> ctypes.CDLL:
 
 
 def _build() -> ctypes.CDLL:
-    """The library from the cache, compiled first when it is not there or damaged."""
+    """The library from the cache. It is compiled first if it is missing or damaged."""
     if sys.platform == "win32":
         raise _Unavailable("the C kernels are not supported on Windows")
     compiler = _compiler()
@@ -175,7 +177,7 @@ def _build() -> ctypes.CDLL:
     key = _digest(source + "\0".join(parts).encode())[:32]
     folder = _cache_folder()
     try:
-        if folder is None:  # nowhere to keep it: compile for this process alone
+        if folder is None:  # compile for this process alone
             with tempfile.TemporaryDirectory(prefix="trm-") as scratch:
                 library = Path(scratch) / "fused.so"
                 _compile(compiler, library)
@@ -183,8 +185,8 @@ def _build() -> ctypes.CDLL:
         library, record = folder / f"fused-{key}.so", folder / f"fused-{key}.sha256"
         if _intact(library, record):
             return _open(library)
-        # Another process may be doing the same: each builds in a folder of its own and moves the result into place.
-        # Should the two files come from different processes, the digest tells and the next start builds again.
+        # Other processes may do the same, so each builds in a folder of its own and moves the result into place. If the
+        # two files come from different processes, the digest does not match and the next process builds again.
         with tempfile.TemporaryDirectory(prefix="build-", dir=folder) as scratch:
             built, note = Path(scratch) / "fused.so", Path(scratch) / "fused.sha256"
             _compile(compiler, built)
@@ -198,7 +200,7 @@ def _build() -> ctypes.CDLL:
 
 
 def _load() -> ctypes.CDLL | _Unavailable:
-    """The library, or why there is none; tried once in a process."""
+    """The library, or why there is none. A process tries only once."""
     global _state
     if _state is None:
         with _lock:
@@ -211,7 +213,7 @@ def _load() -> ctypes.CDLL | _Unavailable:
 
 
 def available() -> Availability:
-    """Whether the C kernels can be used here, and why not. The first call may compile them (about a second)."""
+    """Whether the C kernels can be used here, and if not, why. The first call may compile them, in about a second."""
     if os.environ.get("TRM_FUSED", "").strip() == "0":
         return Availability(False, "turned off by TRM_FUSED=0")
     state = _load()
@@ -221,12 +223,12 @@ def available() -> Availability:
 
 
 def library(*tensors: Tensor) -> ctypes.CDLL | None:
-    """The library if it can compute on these tensors, else None."""
+    """The library if its kernels can compute with these tensors, else None."""
     if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
         return None
     for x in tensors:
         if type(x) is not Tensor and type(x) is not torch.nn.Parameter:
-            return None  # a subclass may give the operations another meaning
+            return None  # a subclass may redefine the operations
         if x.device.type != "cpu" or x.dtype != torch.float32 or x.layout != torch.strided or x.is_neg():
             return None
     if not available():

@@ -1,9 +1,9 @@
-// Fused float32 kernels for the tiny dense blocks of a recursive model. See fused.py for the operations' meaning.
+// Fused float32 kernels for the small dense blocks of a recursive model. fused.py defines the operations.
 
 #include "fused.h"
 
-// One thread's work. The way back recomputes the pre-activations from h: in a chain of blocks that is faster than to
-// write and read them (four times the size of h), and it saves that memory.
+// The work of one thread. The backward pass recomputes the pre-activations from h: in a chain of blocks this is faster
+// than writing and reading them (four times the size of h), and saves that memory.
 static void *block_range(void *arg)
 {
     job *q = arg;
@@ -26,13 +26,13 @@ static void *block_range(void *arg)
         }
         if (q->want_dw) add_product_t(2 * hid, c, padded, s.dz, s.lz, s.x, s.lc, q->acc_in, s.lc);
         if (q->want_dw && q->w_out) add_product_t(hid, c, padded, s.g, s.lh, s.du, s.lc, q->acc_out, s.lc);
-        if (q->dh) { // on top of du, which is the residual's part
+        if (q->dh) { // added to du, the gradient of the residual
             add_product(padded, c, 2 * hid, s.dz, s.lz, s.w_in, s.lc, s.du, s.lc);
             store_tile(s.du, s.lc, q->dh + r0 * c, c, rows);
         }
         if (!grad && !q->w_out) store_tile(s.g, s.lh, q->out + r0 * hid, hid, rows);
         if (grad || !q->w_out) continue;
-        add_product(padded, c, hid, s.g, s.lh, s.w_out_t, s.lc, s.x, s.lc); // on top of h: the residual
+        add_product(padded, c, hid, s.g, s.lh, s.w_out_t, s.lc, s.x, s.lc); // added to h, the residual
         for (long r = 0; r < rows; r++) {
             float rinv = norm_row(s.x + r * s.lc, q->out + (r0 + r) * c, q->eps, c);
             if (q->out_rinv) q->out_rinv[r0 + r] = rinv;
@@ -41,8 +41,8 @@ static void *block_range(void *arg)
     return NULL;
 }
 
-// Splits the rows into ranges of whole tiles, one a thread (for a few hundred rows a thread costs more than it saves).
-// Returns the number of ranges, or 0 when memory ran out.
+// Splits the rows into ranges of whole tiles, one per thread. For a few hundred rows a thread costs more than it saves.
+// Returns the number of ranges, or 0 if memory ran out.
 static int run(const job *all, job *part, int threads)
 {
     int failed = 0;
@@ -59,7 +59,7 @@ static int run(const job *all, job *part, int threads)
     return failed ? 0 : threads;
 }
 
-// Each entry returns 0, or 1 when memory ran out. out_rinv, dh and the weight gradients may be NULL.
+// Both return 0, or 1 if memory ran out. out_rinv, dh and the weight gradients may be NULL.
 int trm_block(const float *h, const float *w_in, const float *w_out, float *out, float *out_rinv, long rows, long c,
               long hid, float eps, int threads)
 {
@@ -89,9 +89,9 @@ int trm_block_grad(const float *h, const float *w_in, const float *w_out, const 
     return threads == 0;
 }
 
-// ------------------------------------------------------------------------------------------------- element by element
+// -------------------------------------------------------------------------------------------------------- elementwise
 
-// One call's arguments, and one thread's range of units [first, last): rows, or groups of rows that belong together.
+// The arguments of a call and the units [first, last) of one thread. A unit is a row, or a group of rows.
 typedef struct {
     const float *a, *b, *third, *rinv;
     float *out, *other;
@@ -99,7 +99,7 @@ typedef struct {
     float eps;
 } rows_job;
 
-// Runs `work` over all units, in ranges of at least SHARE floats a thread. Every unit is computed alike in any range.
+// Runs `work` on all units, in ranges of at least SHARE floats per thread. Results do not depend on the ranges.
 #define SHARE 65536
 static void spread(void *(*work)(void *), rows_job all, long units, long floats, int threads)
 {
@@ -113,7 +113,7 @@ static void spread(void *(*work)(void *), rows_job all, long units, long floats,
     in_threads(work, part, sizeof(rows_job), threads);
 }
 
-// a = rows of c gates and c ups; out = silu(gate) * up.
+// Rows of a hold c gates and c ups; out = silu(gate) * up.
 static void *gate_rows(void *arg)
 {
     rows_job *q = arg;
@@ -125,7 +125,7 @@ static void *gate_rows(void *arg)
     return NULL;
 }
 
-// b = gradient of gate_rows' result; out = gradient of its input; other = its result again, which the caller needs.
+// b = gradient of the result of gate_rows; out = gradient of its input; other = its result, which the caller needs.
 static void *gate_grad_rows(void *arg)
 {
     rows_job *q = arg;
@@ -142,7 +142,7 @@ static void *gate_grad_rows(void *arg)
     return NULL;
 }
 
-// out = rms_norm(a + b + third), other (or NULL) = 1 / rms.
+// out = rms_norm(a + b + third); other, unless NULL, = 1 / rms.
 static void *add_norm_rows(void *arg)
 {
     rows_job *q = arg;
@@ -157,7 +157,7 @@ static void *add_norm_rows(void *arg)
     return NULL;
 }
 
-// a = y, b = dy; out = du, other (or NULL) = gradient of the third term, whose rows are summed in order.
+// a = y, b = dy; out = du; other, unless NULL, = gradient of the third term, whose rows are summed in order.
 static void *add_norm_grad_rows(void *arg)
 {
     rows_job *q = arg;
@@ -182,7 +182,7 @@ void trm_gate_grad(const float *z, const float *dg, float *dz, float *g, long ro
     spread(gate_grad_rows, (rows_job){.a = z, .b = dg, .out = dz, .other = g, .c = hid}, rows, 4 * hid, threads);
 }
 
-// third (or NULL) has one row for each `group` consecutive rows of a and b.
+// third, unless NULL, has one row for each `group` consecutive rows of a and b.
 void trm_add_norm(const float *a, const float *b, const float *third, float *y, float *out_rinv, long rows, long group,
                   long c, float eps, int threads)
 {
@@ -190,7 +190,7 @@ void trm_add_norm(const float *a, const float *b, const float *third, float *y, 
     spread(add_norm_rows, all, rows / group, group * c, threads);
 }
 
-// du is the gradient of a and of b; dthird (or NULL) that of the third term.
+// du is the gradient of both a and b; dthird, unless NULL, is that of the third term.
 void trm_add_norm_grad(const float *y, const float *rinv, const float *dy, float *du, float *dthird, long rows,
                        long group, long c, int threads)
 {

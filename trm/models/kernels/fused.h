@@ -1,42 +1,44 @@
 #pragma once
-// What the float32 kernels share: vectors, small matrix products, and a tile of rows on its way through a gated layer.
+// Shared by the float32 kernels: vectors, small matrix products, and the gated layer on a tile of rows.
 //
-// A state has many rows (puzzles * 729) of few channels (32..64), so an eager implementation is bound by the traffic of
-// its element-wise steps rather than by its matrix products. Here a tile of rows passes through the whole block - both
-// products, gate, residual, norm, and on the way back all gradients - while it sits in the first two cache levels.
+// A state has many rows (puzzles * 729) of few channels (32 to 64), so an eager implementation is limited by the memory
+// traffic of its elementwise operations, not by its matrix products. Here a tile of rows passes through the whole block
+// while it stays in the first two cache levels: both products, gate, residual and norm, and in the backward pass all
+// gradients.
 //
-// Vectors run along channels, so no activation is ever transposed: each product is "broadcast one element of A,
-// multiply a vector of B", and a broadcast does not care about A's layout. Only GCC/Clang vector extensions are used.
-// Every sum has a fixed order that depends on the sizes and the number of threads alone, never on timing.
+// Vectors run along channels, so activations are never transposed: each product broadcasts one element of A and
+// multiplies a vector of B, and a broadcast works with any layout of A. Only GCC and Clang vector extensions are used.
+// The order of every sum depends only on the sizes and the number of threads, never on timing.
 
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-// Floats in a vector: a divisor of 8. Not simply 8, since GCC splits vectors the CPU lacks into scalars.
+// Floats in a vector, a divisor of 8. It is not always 8, since GCC splits vectors that the CPU lacks into scalars.
 #ifdef __AVX__
 #define W 8
 #else
 #define W 4
 #endif
-typedef float vec __attribute__((vector_size(4 * W), may_alias));              // scratch: always aligned
-typedef float vecu __attribute__((vector_size(4 * W), may_alias, aligned(4))); // caller's memory: a view at any offset
+typedef float vec __attribute__((vector_size(4 * W), may_alias));              // scratch memory, always aligned
+typedef float vecu __attribute__((vector_size(4 * W), may_alias, aligned(4))); // the caller's memory, at any offset
 typedef int veci __attribute__((vector_size(4 * W), may_alias));
 #define INLINE static inline __attribute__((always_inline))
 #define V(p) (*(vec *)(p))
 #define U(p) (*(vecu *)(p))
 #define CV(p) (*(const vec *)(p))
 #define CU(p) (*(const vecu *)(p))
-// Rows of a tile: a multiple of 12 so that both micro-kernel heights (4 and 6) divide it. Larger tiles amortise the
-// update of the weight gradients, smaller ones keep the activations in L1/L2.
+// Rows of a tile: a multiple of 12, so that both micro-kernel heights (4 and 6) divide it. Larger tiles amortise the
+// update of the weight gradients; smaller ones keep the activations in L1 and L2.
 #define TILE 48
 #define MAX_THREADS 64
 // ---------------------------------------------------------------------------------------------------- matrix products
 
-// c[mr, W nv] (+)= a[mr, k] b[k, W nv]. With mr and nv constant all accumulators live in registers; 12 independent
-// chains are enough to hide the latency of two FMA units, and 7..8 loads for 12 FMAs stay below two loads a cycle.
-// Adding to memory at the end (instead of starting from it) sums gradients in two levels, which is more accurate.
+// c[mr, W nv] (+)= a[mr, k] b[k, W nv]. Since mr and nv are constants, all accumulators stay in registers. Twelve
+// independent chains are enough to hide the latency of two FMA units, and 7 or 8 loads for 12 FMAs stay below two loads
+// per cycle. Adding to memory at the end, instead of starting from it, sums gradients in two levels, which is more
+// accurate.
 #define EACH(i, n) _Pragma("GCC unroll 8") for (int i = 0; i < n; i++)
 #define MICRO(NAME, MR, NV)                                                                                            \
     INLINE void NAME(long k, const float *a, long ars, long aks, const float *b, long ldb, float *c, long ldc, int add)\
@@ -56,12 +58,12 @@ MICRO(micro_6x16, 6, 16 / W)
 MICRO(micro_4x24, 4, 24 / W)
 MICRO(micro_6x8, 6, 8 / W)
 
-// Width of the next block of columns when `left` remain: 16s, and a closing 24 rather than 16 + 8, because an 8-wide
-// block has too few accumulators to fill the FMA units.
+// Width of the next block of columns when `left` columns remain. Blocks are 16 wide; the last 24 columns are one block,
+// not 16 + 8, because an 8-wide block has too few accumulators to keep the FMA units busy.
 INLINE long block(long left) { return left == 24 ? 24 : left >= 16 ? 16 : 8; }
 
-// c[m, n] (+)= a[m, k] b[k, n]; a's element (i, l) is a[i * ars + l * aks]. n is a multiple of 8. Up to 5 rows beyond m
-// are read and written: the caller pads. Columns are the outer loop, so that a panel of b stays in L1.
+// c[m, n] (+)= a[m, k] b[k, n]; element (i, l) of a is a[i * ars + l * aks]. n is a multiple of 8. Up to 5 rows beyond
+// m are read and written, so the caller pads. Columns are the outer loop, so that a panel of b stays in L1.
 INLINE void product(long m, long n, long k, const float *a, long ars, long aks, const float *b, long ldb, float *c,
                     long ldc, int add)
 {
@@ -74,7 +76,7 @@ INLINE void product(long m, long n, long k, const float *a, long ars, long aks, 
     }
 }
 
-// Three out-of-line forms, so that the constant stride reaches the micro-kernels but the code stays small.
+// Three functions that are not inlined: the micro-kernels see the constant stride, and the code stays small.
 #define PRODUCT(NAME, ARS, AKS, ADD)                                                                                   \
     static __attribute__((noinline)) void NAME(long m, long n, long k, const float *a, long lda, const float *b,       \
                                                long ldb, float *c, long ldc)                                           \
@@ -88,7 +90,7 @@ PRODUCT(add_product_t, 1, lda, 1) // c += a^T b
 INLINE vec choose(veci mask, vec yes, vec no) { return (vec)((mask & (veci)yes) | (~mask & (veci)no)); }
 
 // 1 / (1 + exp(-x)) with a relative error of about 1e-7: exp(-x) = 2^n exp(r), |r| <= ln(2)/2. Adding 1.5 * 2^23 rounds
-// to an integer and leaves it in the low bits, from where one shift puts it into the exponent. NaN passes through.
+// to an integer in the low bits, and one shift moves it into the exponent. NaN stays NaN.
 INLINE vec sigmoid(vec x)
 {
     const vec top = (vec){0} + 88.0f, magic = (vec){0} + 12582912.0f;
@@ -134,12 +136,12 @@ INLINE float norm_row(const float *u, float *y, float eps, long c)
 
 // ------------------------------------------------------------------------------------------------------------- blocks
 
-// One call's arguments, and one thread's range of rows [first, last). w_out == NULL means the bare gate (op `gated`).
+// The arguments of a call and the rows [first, last) of one thread. w_out == NULL: the gated unit alone (`gated`).
 typedef struct {
     const float *h, *w_in, *w_out, *y, *rinv, *dy;
     float *out, *out_rinv, *dh;
     long first, last, c, hid;
-    float *memory, *acc_in, *acc_out; // scratch; weight gradients of this range, acc_in interleaved, acc_out transposed
+    float *memory, *acc_in, *acc_out; // scratch; weight gradients of these rows, acc_in interleaved, acc_out transposed
     float eps;
     int want_dw, failed;
 } job;
@@ -147,25 +149,25 @@ typedef struct {
 INLINE long min_long(long a, long b) { return a < b ? a : b; }
 INLINE long round_up(long x, long to) { return (x + to - 1) / to * to; }
 
-// Leading dimension for n columns: an odd number of cache lines, so that a column walks through all cache sets even
-// when n is a power of two; 8 spare columns because add_product_t reads up to 5 columns too many.
+// Leading dimension for n columns: an odd number of cache lines, so that a column uses all cache sets even if n is a
+// power of two. There are 8 spare columns because add_product_t reads up to 5 columns too many.
 INLINE long leading(long n) { return ((n + 8 + 15) / 16 | 1) * 16; }
 
-// "Interleaved": hidden units in groups of 8 gates and 8 ups, so that both halves of a unit come from one product.
+// "Interleaved" means hidden units in groups of 8 gates and 8 ups, so that one product gives both halves of a unit.
 typedef struct {
     float *w_in_t, *w_in, *w_out_t, *w_out; // [c, 2 hid] and [2 hid, c] interleaved, [hid, c], [c, hid]
-    float *x, *du, *g, *dz;                 // a tile's rows of h, of the gradient before the norm, of hidden values
-    float *z, *dg;                          // one block of columns of a tile, 48 wide
+    float *x, *du, *g, *dz;                 // rows of a tile: h, gradient before norm, hidden values, their gradient
+    float *z, *dg;                          // one block of columns of a tile; rows are 48 apart
     long lc, lh, lz;                        // leading dimensions for c, hid, 2 hid columns
 } buffers;
 
 static float *take(float **at, long rows, long ld)
 {
-    *at += (rows + 6) * ld; // spare rows: product() may touch 5 beyond the last
+    *at += (rows + 6) * ld; // spare rows: product() may access 5 beyond the last
     return *at - (rows + 6) * ld;
 }
 
-// Copies `rows` rows of c floats into a tile; the rows that pad it to `padded` are zero and so add to no gradient.
+// Copies `rows` rows of c floats into a tile. The rows that pad it to `padded` are zero, so they add to no gradient.
 static void load_tile(const float *from, long step, long c, float *tile, long ld, long rows, long padded)
 {
     for (long r = 0; r < padded; r++)
@@ -178,7 +180,7 @@ static void store_tile(const float *tile, long ld, float *to, long c, long rows)
         for (long k = 0; k < c; k += W) U(to + r * c + k) = CV(tile + r * ld + k);
 }
 
-// Scratch for one thread, with the weights laid out for the products. Returns 0 when memory ran out.
+// Allocates the scratch memory of one thread and lays out the weights for the products. Returns 0 if memory ran out.
 static int prepare(job *q, buffers *s, int grad)
 {
     long c = q->c, hid = q->hid, lc = leading(c), lh = leading(hid), lz = leading(2 * hid);
@@ -196,7 +198,7 @@ static int prepare(job *q, buffers *s, int grad)
     } else {
         s->w_out_t = take(&at, hid, lc);
     }
-    for (long j = 0; j < hid; j += 8) { // eight units at a time, so that transposed rows are written in runs
+    for (long j = 0; j < hid; j += 8) { // eight units at a time, so that transposed rows are written in contiguous runs
         const float *gate = q->w_in + j * c, *up = gate + hid * c;
         for (long k = 0; k < c; k++)
             for (long i = 0; i < 8; i++)
@@ -211,7 +213,7 @@ static int prepare(job *q, buffers *s, int grad)
     return 1;
 }
 
-// Hidden units j .. j + w of a tile: their values g and, given the gradient dg, the gradient dz of the pre-activations.
+// For hidden units j to j + w of a tile: their values g and, with grad, the gradient dz of the pre-activations from dg.
 INLINE void gate(const buffers *s, long j, long w, long rows, int grad)
 {
     for (long r = 0; r < rows; r++)
@@ -226,9 +228,9 @@ INLINE void gate(const buffers *s, long j, long w, long rows, int grad)
         }
 }
 
-// Runs `work` on `count` ranges, each described by `size` bytes of `parts`, on OpenMP's threads where the caller has
-// those (see kernels.py), else in threads of our own. Which thread does a range, and whether there are as many threads,
-// changes nothing in the result.
+// Runs `work` on `count` ranges, each described by `size` bytes of `parts`: on OpenMP's threads if the caller has those
+// (see build.py), else in threads of its own. The result does not depend on which thread does a range, or on how many
+// threads there are.
 static void in_threads(void *(*work)(void *), void *parts, size_t size, int count)
 {
 #ifdef _OPENMP
@@ -245,7 +247,7 @@ static void in_threads(void *(*work)(void *), void *parts, size_t size, int coun
 #endif
 }
 
-// dw [2 hid, c], gates before ups: the sum over the ranges of their gradients of w_in, interleaved.
+// dw [2 hid, c], gates before ups: the sum of the interleaved gradients of w_in over all ranges.
 static void sum_in(const float *const *acc, int count, float *dw, long hid, long c)
 {
     for (long j = 0; j < hid; j++)

@@ -1,18 +1,19 @@
-"""Fused CPU kernels for the small dense blocks a recursive model applies to every row of its state.
+"""Fused CPU kernels for the small dense blocks that a recursive model applies to every row of its state.
 
-Four operations, each with the same meaning on every device and dtype:
+There are four operations. Each has the same meaning on every device and dtype:
 
-* :func:`swiglu_norm` - SwiGLU with residual and normalisation,
-* :func:`gated` - the bare gated unit,
-* :func:`gate` - what lies between its two products,
-* :func:`add_norm` - a sum with normalisation.
+* :func:`swiglu_norm`: SwiGLU with residual and normalisation,
+* :func:`gated`: the gated unit alone,
+* :func:`gate`: the elementwise part of the gated unit,
+* :func:`add_norm`: a sum with normalisation.
 
-On a CPU, in float32, they run in C (``fused.c``, next to this file; ``kernels.py`` compiles it). Everywhere else -
-other devices and dtypes, autocast, ``torch.compile``, widths that are not multiples of 8, no compiler - they run as
-ordinary torch operations (the functions named ``plain_*``).
+On a CPU and in float32 they run in C (``fused.c`` in this folder, which ``build.py`` compiles). In all other cases they
+run as ordinary torch operations, the functions named ``plain_*``. These cases are other devices and dtypes, autocast,
+``torch.compile``, widths that are not multiples of 8, and no compiler.
 
 The kernels are deterministic: equal inputs and equal ``torch.get_num_threads()`` give equal bits. They agree with the
-plain functions up to float32 rounding, not bit for bit. They can be differentiated once, and only backwards.
+plain functions up to float32 rounding, not bit for bit. They support one backward pass, and neither double backward nor
+forward-mode differentiation.
 """
 
 from __future__ import annotations
@@ -69,13 +70,13 @@ def _address(x: Tensor | None) -> int | None:
 
 def _succeed(failed: int) -> None:
     if failed:
-        raise MemoryError("the fused kernels could not allocate their scratch memory")
+        raise MemoryError("the C kernels could not allocate their scratch memory")
 
 
 def _block(
     lib: ctypes.CDLL, h: Tensor, w_in: Tensor, w_out: Tensor | None, eps: float, keep: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """Forward pass on contiguous tensors: the output, and with ``keep`` each row's inverse rms, shape [rows]."""
+    """Forward pass on contiguous tensors. -> the output and, with ``keep``, the inverse rms of each row, [rows]"""
     width, hidden = h.shape[-1], w_in.shape[0] // 2
     rows = h.numel() // width
     out = h.new_empty(*h.shape[:-1], hidden if w_out is None else width)
@@ -86,7 +87,7 @@ def _block(
 
 
 class _Block(torch.autograd.Function):
-    """``gated`` when ``w_out`` is None, else ``swiglu_norm``. Saves no hidden values: the way back recomputes them."""
+    """``gated`` if ``w_out`` is None, else ``swiglu_norm``. The backward pass recomputes the hidden values."""
 
     @staticmethod
     def forward(ctx: Any, h: Tensor, w_in: Tensor, w_out: Tensor | None, eps: float, lib: ctypes.CDLL) -> Tensor:
@@ -169,13 +170,13 @@ def swiglu_norm(h: Tensor, w_in: Tensor, w_out: Tensor, eps: float = EPS) -> Ten
 
 # --------------------------------------------------------------------------------------------------------- wide blocks
 
-# From this width on the weights outgrow the caches that a fused block lives in: there the products are torch's,
-# and only what lies between them is fused.
+# From this width on the weights do not fit the caches that a fused block relies on. There torch computes the matrix
+# products, and only the elementwise parts are fused.
 WIDE = 128
 
 
 class _Gate(torch.autograd.Function):
-    """``gate``. Keeps its input and no result."""
+    """``gate``. Saves its input only."""
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, lib: ctypes.CDLL) -> Tensor:
@@ -199,7 +200,7 @@ def _gate(lib: ctypes.CDLL, z: Tensor) -> Tensor:
 
 
 def _gate_grad(lib: ctypes.CDLL, z: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
-    """On contiguous tensors: the gradient of z, and the gate's result once more."""
+    """On contiguous tensors. -> the gradient of z, and the result of the gate again"""
     dz, again = torch.empty_like(z), torch.empty_like(grad)
     hidden = grad.shape[-1]
     pointers = map(_address, (z, grad, dz, again))
@@ -208,7 +209,7 @@ def _gate_grad(lib: ctypes.CDLL, z: Tensor, grad: Tensor) -> tuple[Tensor, Tenso
 
 
 class _Wide(torch.autograd.Function):
-    """``swiglu_norm`` with torch's matrix products. Keeps the pre-activations; the gate is computed again."""
+    """``swiglu_norm`` with torch's matrix products. Saves the pre-activations; the gate is recomputed."""
 
     @staticmethod
     def forward(ctx: Any, h: Tensor, w_in: Tensor, w_out: Tensor, eps: float, lib: ctypes.CDLL) -> Tensor:
@@ -252,7 +253,7 @@ def gate(z: Tensor) -> Tensor:
 def _add_norm(
     lib: ctypes.CDLL, a: Tensor, b: Tensor, c: Tensor | None, eps: float, keep: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """Forward pass on contiguous tensors: the output, and with ``keep`` each row's inverse rms, shape [rows]."""
+    """Forward pass on contiguous tensors. -> the output and, with ``keep``, the inverse rms of each row, [rows]"""
     width = a.shape[-1]
     rows = a.numel() // width
     out = torch.empty_like(a)
@@ -263,7 +264,7 @@ def _add_norm(
 
 
 def _add_norm_grad(lib: ctypes.CDLL, out: Tensor, rinv: Tensor, grad: Tensor, third: Tensor | None = None) -> Tensor:
-    """On contiguous tensors: the gradient of a and of b; that of c is written to ``third``."""
+    """On contiguous tensors. -> the gradient of both a and b; that of c is written to ``third``"""
     width = out.shape[-1]
     du = torch.empty_like(out)
     group = 1 if third is None else out.shape[-2]

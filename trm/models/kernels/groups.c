@@ -1,18 +1,18 @@
-// The `groups` mixer in one piece: y = rms_norm(h + what comes back from sums over groups of gated features of h).
-// See groups.py for its meaning. A puzzle's sums and gradients stay in the second-level cache all the way.
+// The `groups` mixer as one kernel: y = rms_norm(h + mapped sums over groups of the gated features of h). groups.py
+// defines the operation. The sums and gradients of a puzzle stay in the second-level cache.
 
 #include "fused.h"
 
-// One call's arguments, and one thread's range of puzzles [first, last). dy == NULL means the forward pass.
+// The arguments of a call and the puzzles [first, last) of one thread. dy == NULL: the forward pass.
 //
-// A puzzle's sums ("pool") have groups * symbols rows, group by group and kind by kind, then a row for each cell, the
-// sum over its symbols. Map m turns the rows [rows_of[m], rows_of[m + 1]): one map a kind, and the last for the cells.
+// The sums of a puzzle ("pool") have groups * symbols rows, kind by kind and group by group, then one row per cell, the
+// sum over its symbols. Map m applies to the rows [rows_of[m], rows_of[m + 1]): a map per kind, and the last for cells.
 typedef struct {
     const float *h, *w_in, *maps, *y, *rinv, *pool_in, *dy;
     float *out, *out_rinv, *out_pool, *dh;
     const int *start, *group; // the groups of cell i are group[start[i]] .. group[start[i + 1] - 1]
     const int *rows_of;
-    long first, last, cells, symbols, c, count; // count of maps
+    long first, last, cells, symbols, c, count; // count: number of maps
     float eps;
     int failed;
     float *memory, *gate_memory, *acc_in, *acc_maps; // scratch; gradients of w_in (interleaved) and of the maps
@@ -44,7 +44,7 @@ static int prepare_mix(mix_job *q, mix_buffers *m, job *gates, buffers *s)
     return 1;
 }
 
-// Adds one row of a puzzle, number cell * symbols + symbol, to the sums it belongs to.
+// Adds one row of a puzzle, number cell * symbols + symbol, to its sums.
 INLINE void scatter(const mix_job *q, const float *row, long place, float *pool, long ld)
 {
     long cell = place / q->symbols, symbol = place % q->symbols;
@@ -56,7 +56,7 @@ INLINE void scatter(const mix_job *q, const float *row, long place, float *pool,
     }
 }
 
-// row = from + the sums that (cell, symbol) belongs to; `from` may be anywhere.
+// row = from + all sums of (cell, symbol). `from` may be NULL (zero), and need not be aligned.
 INLINE void gather(const mix_job *q, const float *pool, long ld, long place, const float *from, float *row)
 {
     long cell = place / q->symbols, symbol = place % q->symbols;
@@ -68,7 +68,7 @@ INLINE void gather(const mix_job *q, const float *pool, long ld, long place, con
     }
 }
 
-// to = from times its map, kind by kind. In order: a product may spill over into the rows of the next.
+// to = from times its map, kind by kind. The order matters: a product may write into the rows of the next kind.
 static void turn(const mix_job *q, const mix_buffers *m, const float *from, float *to)
 {
     for (long i = 0; i < q->count; i++) {
@@ -103,7 +103,7 @@ static void mix_forward(const mix_job *q, const mix_buffers *m, const buffers *s
     }
 }
 
-// The pre-activations are recomputed from h, as in fused.c; the sums were kept, being small.
+// The pre-activations are recomputed from h, as in fused.c. The sums were saved, since they are small.
 static void mix_backward(const mix_job *q, const mix_buffers *m, const buffers *s, long puzzle)
 {
     long c = q->c, ld = m->ld, all = q->cells * q->symbols, from = puzzle * all;
@@ -152,7 +152,7 @@ static void *mix_range(void *arg)
     return NULL;
 }
 
-// One range of puzzles a thread. Returns their number, or 0 when memory ran out (then nothing is left allocated).
+// One range of puzzles per thread. Returns the number of ranges, or 0 if memory ran out (then all memory is freed).
 static int run_mix(const mix_job *all, mix_job *part, long puzzles, int threads)
 {
     int failed = 0;
@@ -167,7 +167,7 @@ static int run_mix(const mix_job *all, mix_job *part, long puzzles, int threads)
     return failed ? 0 : threads;
 }
 
-// Both return 0, or 1 when memory ran out. out_rinv and out_pool may be NULL.
+// Both return 0, or 1 if memory ran out. out_rinv and out_pool may be NULL.
 int trm_mix(const float *h, const float *w_in, const float *maps, float *out, float *out_rinv, float *out_pool,
             const int *start, const int *group, const int *rows_of, long puzzles,
             long cells, long symbols, long c, long count, float eps, int threads)

@@ -1,6 +1,6 @@
-"""The arithmetic of the `groups` mixer: in C on a CPU in float32 (``groups.c``), in torch operations elsewhere.
+"""The operation of the `groups` mixer: in C (``groups.c``) on a CPU in float32, elsewhere in torch operations.
 
-What :mod:`trm.models.kernels.fused` says of its kernels holds for this one.
+What :mod:`trm.models.kernels.fused` says about its kernels is true of this one too.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from trm.tasks.base import Spec
 
 
 class Layout(nn.Module):
-    """Which cell belongs to which constraint group. `count` maps: one a kind of group, and one for the cells."""
+    """Which cells belong to which constraint groups. There are `count` maps: one per kind of group, one for cells."""
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()
         self.cells, self.symbols = spec.cells, spec.symbols
         self.count = len(spec.groups) + 1
-        here = torch.empty(0).device  # "meta" where costs are counted
+        here = torch.empty(0).device  # "meta" when costs are counted
         with torch.device("cpu"):
             members = []
             for kind in spec.groups:
@@ -33,7 +33,7 @@ class Layout(nn.Module):
                 for row, group in enumerate(kind):
                     member[row, list(group)] = 1.0
                 members.append(member)
-            # The same for the kernel, which is only for the CPU: no buffers, so that they stay there.
+            # The same for the kernel. Not buffers, so that they stay on the CPU.
             every = torch.cat(members)
             sizes = [len(kind) * spec.symbols for kind in spec.groups] + [spec.cells]
             self.rows_of = torch.tensor([0, *sizes]).cumsum(0).int()
@@ -43,7 +43,7 @@ class Layout(nn.Module):
             self.register_buffer(f"member{number}", member.to(here), persistent=False)
 
     def members(self) -> list[Tensor]:
-        """Of each kind, [groups, cells]."""
+        """For each kind [groups, cells]: 1 where the cell belongs to the group."""
         return [getattr(self, f"member{number}") for number in range(self.count - 1)]
 
 
@@ -53,12 +53,12 @@ def plain_mix(h: Tensor, w_features: Tensor, maps: Tensor, layout: Layout, eps: 
 
 
 def mixed(features: Tensor, maps: Tensor, layout: Layout) -> Tensor:
-    """What comes back from the sums of features [batch, cells, symbols, C] -> the same shape."""
+    """What each cell gets from the sums of features [batch, cells, symbols, C]. -> the same shape"""
     batch, cells, symbols, width = features.shape
     flat = features.view(batch, cells, symbols * width)
     total = (features.sum(dim=2, keepdim=True) @ maps[-1].T).expand_as(features).reshape(flat.shape)
     for number, member in enumerate(layout.members()):
-        # Pooling and its way back are matrix products over contiguous rows: nothing walks memory with a stride.
+        # Pooling and its inverse are matrix products over contiguous rows, so memory is never read with a stride.
         member = member.to(features.dtype).expand(batch, -1, -1)
         pooled = torch.bmm(member, flat).view(batch, -1, symbols, width) @ maps[number].T
         total = torch.baddbmm(total, member.mT, pooled.view(batch, -1, symbols * width))
@@ -66,7 +66,7 @@ def mixed(features: Tensor, maps: Tensor, layout: Layout) -> Tensor:
 
 
 class _Mix(torch.autograd.Function):
-    """``mix``. Keeps the sums and no features: the way back computes those again."""
+    """``mix``. Saves the sums; the backward pass recomputes the features."""
 
     @staticmethod
     def forward(
@@ -95,13 +95,13 @@ class _Mix(torch.autograd.Function):
 
 
 def call(kernel: Any, tensors: Sequence[Tensor | None], layout: Layout, *more: float) -> None:
-    """Run a kernel on tensors, the first of which is h."""
+    """Run a kernel on contiguous tensors; the first one is h."""
     pointers = [None if x is None else x.data_ptr() for x in (*tensors, layout.start, layout.group, layout.rows_of)]
     h = tensors[0]
     assert h is not None
     sizes = (len(h), layout.cells, layout.symbols, h.shape[-1], layout.count)
     if kernel(*pointers, *sizes, *more, torch.get_num_threads()):
-        raise MemoryError("the fused kernels could not allocate their scratch memory")
+        raise MemoryError("the C kernels could not allocate their scratch memory")
 
 
 def _mix(
@@ -113,7 +113,7 @@ def _mix(
     eps: float,
     keep: bool,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """On contiguous tensors: the output, and with `keep` each row's inverse rms and the sums of the groups."""
+    """On contiguous tensors. -> the output and, with `keep`, the inverse rms of each row and the sums of the groups"""
     out = torch.empty_like(h)
     rinv = h.new_empty(h.shape[:-1]) if keep else None
     pool = h.new_empty(len(h), int(layout.rows_of[-1]), h.shape[-1]) if keep else None
@@ -122,13 +122,13 @@ def _mix(
 
 
 def mix(h: Tensor, w_features: Tensor, maps: Tensor, layout: Layout, eps: float = EPS) -> Tensor:
-    """``rms_norm(h + sum over the groups of a cell of map(sum over the group of features) + the same over symbols)``.
+    """``rms_norm(h + map(sum of features over a group), summed over the cell's groups + map(sum over its symbols))``.
 
     Args:
         h: state, shape [batch, cells, symbols, C].
-        w_features: of the gated features, shape [2C, C] (see :func:`trm.models.kernels.fused.gated`).
-        maps: from sums to what the members get, shape [kinds + 1, C, C]; the last is for the sums over symbols.
-        layout: which cell belongs to which group.
+        w_features: weights of the gated features, shape [2C, C] (see :func:`trm.models.kernels.fused.gated`).
+        maps: matrices that the sums are multiplied by, shape [kinds + 1, C, C]; the last is for the sums over symbols.
+        layout: which cells belong to which groups.
         eps: added to the mean square.
 
     Returns:

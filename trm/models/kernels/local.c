@@ -1,16 +1,16 @@
-// The `local` mixer in one piece: y = rms_norm(h + a product over the gated features of a cell and its four neighbours).
-// See local.py for its meaning.
+// The `local` mixer as one kernel: y = rms_norm(h + a product with the gated features of a cell and its four
+// neighbours). local.py defines the operation.
 //
-// Boards are walked as one long row of places: every row of cells is followed by one place that is no cell, and every
-// board by a row of them. Their values are zero, so each cell's neighbours lie at four fixed distances and nothing
-// wraps. A tile of new places enters at the end of a window that reaches one row of a board to both sides of its
-// centre: so a cell's features are computed once, and all that is looked at again stays in the first cache levels.
+// Boards are treated as one long row of places: after every row of cells comes one empty place, and after every board a
+// row of empty places. Their values are zero, so the neighbours of a cell are at four fixed distances and nothing wraps
+// around. A tile of new places enters at the end of a window that reaches one row of a board to both sides of its
+// centre. So the features of a cell are computed once, and what is read again stays in the first cache levels.
 
 #include "fused.h"
 
 #define PARTS 5 // the cell itself, above, below, left, right
 
-// One call's arguments, and one thread's range of boards [first, last). dy == NULL means the forward pass.
+// The arguments of a call and the boards [first, last) of one thread. dy == NULL: the forward pass.
 typedef struct {
     const float *h, *w_in, *w_around, *y, *rinv, *dy;
     float *out, *out_rinv, *dh;
@@ -18,13 +18,13 @@ typedef struct {
     float eps;
     int failed;
     float *memory, *gate_memory, *acc_in, *acc_around; // scratch; gradients of w_in (interleaved) and of each part
-    long *cell;                                        // of every place in the window: its row of h, or -1
+    long *cell;                                        // for every place in the window: its row of h, or -1 if empty
 } local_job;
 
 typedef struct {
-    float *w, *window; // [PARTS][c, c] laid out for the products; features, or on the way back du
-    long row;          // places from a cell to the one below
-    long next, x, y;   // the next place to enter: the next row of h, and where on its board
+    float *w, *window; // weights [PARTS][c, c] laid out for the products; features, or in the backward pass du
+    long row;          // places from a cell to the cell below
+    long next, x, y;   // the next place to enter: its row of h, and its column and row on its board
 } walk;
 
 static int prepare_local(local_job *q, walk *m, job *gates, buffers *s)
@@ -50,7 +50,7 @@ static int prepare_local(local_job *q, walk *m, job *gates, buffers *s)
     return 1;
 }
 
-// Moves the window on by a tile, whose new places are at the end: their cells are known then, and not yet their values.
+// Moves the window on by a tile. The new places are at the end; their cells are set, their values are not.
 static void advance(const local_job *q, walk *m, long lc)
 {
     long kept = 2 * m->row, end = q->last * q->height * q->width;
@@ -69,14 +69,14 @@ static void load_places(const float *from, const long *cell, long c, float *tile
         for (long k = 0; k < c; k += W) V(tile + r * ld + k) = cell[r] < 0 ? (vec){0} : (vec)CU(from + cell[r] * c + k);
 }
 
-// Part p of a place's surroundings lies this many places on.
+// How many places further on a part of the surroundings of a place is.
 INLINE long distance(const walk *m, long part) { return (const long[]){0, -m->row, m->row, -1, 1}[part]; }
 
 static void local_forward(const local_job *q, walk *m, const buffers *s)
 {
     long c = q->c, lc = s->lc, end = q->last * q->height * q->width;
     const long *fresh = q->cell + 2 * m->row, *centre = q->cell + m->row;
-    buffers enter = *s; // whose features go into the window
+    buffers enter = *s; // its features go into the window
     enter.g = m->window + 2 * m->row * lc;
     for (long done = q->first * q->height * q->width; done < end;) {
         advance(q, m, lc);
@@ -99,8 +99,8 @@ static void local_forward(const local_job *q, walk *m, const buffers *s)
     }
 }
 
-// The window holds du, the gradient before the norm. What a cell's features get back comes from where its neighbours
-// looked at it, which is the other way round; the features themselves are computed again.
+// The window holds du, the gradient before the norm. The gradient of a cell's features comes from the cells that read
+// them, which are in the opposite directions. The features themselves are recomputed.
 static void local_backward(const local_job *q, walk *m, const buffers *s)
 {
     long c = q->c, lc = s->lc, end = q->last * q->height * q->width;
@@ -125,7 +125,7 @@ static void local_backward(const local_job *q, walk *m, const buffers *s)
             add_product_t(c, c, TILE, m->window + (m->row - distance(m, part)) * lc, lc, s->g, s->lh,
                           q->acc_around + part * (c + 6) * lc, lc);
         add_product_t(2 * c, c, TILE, s->dz, s->lz, s->x, lc, q->acc_in, lc);
-        memcpy(s->du, m->window + m->row * lc, (size_t)(TILE * lc) * sizeof(float)); // the residual's part
+        memcpy(s->du, m->window + m->row * lc, (size_t)(TILE * lc) * sizeof(float)); // the gradient of the residual
         add_product(TILE, c, 2 * c, s->dz, s->lz, s->w_in, lc, s->du, lc);
         for (long r = 0; r < TILE; r++) {
             if (centre[r] < 0) continue;
@@ -151,7 +151,7 @@ static void release(const local_job *part, int threads)
     for (int t = 0; t < threads; t++) free(part[t].memory), free(part[t].gate_memory), free(part[t].cell);
 }
 
-// One range of boards a thread. Returns their number, or 0 when memory ran out (then nothing is left allocated).
+// One range of boards per thread. Returns the number of ranges, or 0 if memory ran out (then all memory is freed).
 static int run_local(const local_job *all, local_job *part, long boards, int threads)
 {
     int failed = 0;
@@ -166,7 +166,7 @@ static int run_local(const local_job *all, local_job *part, long boards, int thr
     return failed ? 0 : threads;
 }
 
-// Both return 0, or 1 when memory ran out. out_rinv may be NULL.
+// Both return 0, or 1 if memory ran out. out_rinv may be NULL.
 int trm_local(const float *h, const float *w_in, const float *w_around, float *out, float *out_rinv, long boards,
               long height, long width, long c, float eps, int threads)
 {
@@ -187,7 +187,7 @@ int trm_local_grad(const float *h, const float *w_in, const float *w_around, con
     const float *acc[MAX_THREADS];
     for (int t = 0; t < threads; t++) acc[t] = part[t].acc_in;
     if (threads) sum_in(acc, threads, dw_in, c, c);
-    for (long j = 0; threads && j < c * PARTS * c; j++) { // j: an output, a part and an input
+    for (long j = 0; threads && j < c * PARTS * c; j++) { // j numbers outputs, parts and inputs
         long out = j / (PARTS * c), i = j / c % PARTS;
         float sum = 0;
         for (int t = 0; t < threads; t++) sum += part[t].acc_around[(i * (c + 6) + out) * leading(c) + j % c];

@@ -1,6 +1,6 @@
-"""The arithmetic of the `local` mixer: in C on a CPU in float32 (``local.c``), in torch operations elsewhere.
+"""The operation of the `local` mixer: in C (``local.c``) on a CPU in float32, elsewhere in torch operations.
 
-What :mod:`trm.models.kernels.fused` says of its kernels holds for this one.
+What :mod:`trm.models.kernels.fused` says about its kernels is true of this one too.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def plain_local_mix(
 
 
 class _LocalMix(torch.autograd.Function):
-    """``local_mix``. Keeps no features: the way back computes those again."""
+    """``local_mix``. The backward pass recomputes the features."""
 
     @staticmethod
     def forward(
@@ -52,12 +52,12 @@ class _LocalMix(torch.autograd.Function):
 
 
 def _call(kernel: Any, tensors: tuple[Tensor | None, ...], board: tuple[int, int], *more: float) -> None:
-    """Run a kernel on contiguous tensors, the first of which is h."""
+    """Run a kernel on contiguous tensors; the first one is h."""
     h = tensors[0]
     assert h is not None
     pointers = [None if x is None else x.data_ptr() for x in tensors]
     if kernel(*pointers, len(h), *board, h.shape[-1], *more, torch.get_num_threads()):
-        raise MemoryError("the fused kernels could not allocate their scratch memory")
+        raise MemoryError("the C kernels could not allocate their scratch memory")
 
 
 def _local_mix(
@@ -69,7 +69,7 @@ def _local_mix(
     eps: float,
     keep: bool,
 ) -> tuple[Tensor, Tensor | None]:
-    """On contiguous tensors: the output, and with `keep` each row's inverse rms, shape [batch, cells]."""
+    """On contiguous tensors. -> the output and, with `keep`, the inverse rms of each row, shape [batch, cells]"""
     out = torch.empty_like(h)
     rinv = h.new_empty(h.shape[:-1]) if keep else None
     _call(lib.trm_local, (h, w_features, w_around, out, rinv), board, eps)
@@ -77,14 +77,14 @@ def _local_mix(
 
 
 def local_mix(h: Tensor, w_features: Tensor, w_around: Tensor, height: int, width: int, eps: float = EPS) -> Tensor:
-    """``rms_norm(h + around @ w_around.T)``, where `around` is the features of a cell, of the one above, below, to the
-    left and to the right, zero beyond the edge.
+    """``rms_norm(h + around @ w_around.T)``. `around` are the gated features of a cell and of the cells above, below,
+    to the left and to the right of it, zero beyond the edge.
 
     Args:
         h: state, shape [batch, height * width, C], row by row.
-        w_features: of the gated features, shape [2C, C] (see :func:`trm.models.kernels.fused.gated`).
+        w_features: weights of the gated features, shape [2C, C] (see :func:`trm.models.kernels.fused.gated`).
         w_around: shape [C, 5C].
-        height, width: of the board.
+        height, width: size of the board.
         eps: added to the mean square.
 
     Returns:

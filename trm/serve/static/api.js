@@ -1,4 +1,4 @@
-// The JSON API of the same server. Everything that goes wrong is a Problem with one line to show.
+// The JSON API of the server. Every failure is thrown as a Problem with one line to show.
 
 export class Problem extends Error {
   constructor(message, faults = []) {
@@ -16,8 +16,8 @@ async function call(path, options) {
     throw new Problem("The server does not answer. Is trm serve still running?");
   }
   if (response.ok) return response;
-  const told = await response.json().catch(() => ({}));
-  throw new Problem(told.message ?? `The server answered with status ${response.status}.`, told.faults);
+  const refusal = await response.json().catch(() => ({}));
+  throw new Problem(refusal.message ?? `The server answered with status ${response.status}.`, refusal.faults);
 }
 
 export async function get(path) {
@@ -28,7 +28,7 @@ export async function post(path, body, signal) {
   return call(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
 }
 
-/** The server-sent events of thinking about a puzzle: {name, data} each; one named problem is thrown. */
+/** The server-sent events of solving a puzzle: {name, data} each. An event named problem is thrown as a Problem. */
 export async function* watch(body, signal) {
   const response = await post("watch", body, signal);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -42,10 +42,10 @@ export async function* watch(body, signal) {
     const events = (rest + value).split("\n\n");
     rest = events.pop();
     for (const event of events) {
-      const [, name, data] = event.match(/^event: (\w+)\ndata: (.*)$/);
-      const told = JSON.parse(data);
-      if (name === "problem") throw new Problem(told.message, told.faults);
-      yield { name, data: told };
+      const [, name, text] = event.match(/^event: (\w+)\ndata: (.*)$/);
+      const data = JSON.parse(text);
+      if (name === "problem") throw new Problem(data.message, data.faults);
+      yield { name, data };
     }
   }
 }

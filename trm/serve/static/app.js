@@ -1,4 +1,4 @@
-// The page: tabs, the puzzle being edited, solving it and showing what came of it.
+// The page: tabs, editing a puzzle, solving it and showing the result.
 
 import { Problem, get, post, watch } from "/api.js";
 import { showArc } from "/arc.js";
@@ -17,9 +17,9 @@ const states = {
 let state = states.sudoku; // the puzzle that is shown
 let served; // what the server offers
 let examples;
-let running = null; // AbortController of the thinking that goes on
+let running = null; // AbortController of the request in progress
 let checking = 0;
-let asked = 0; // what is said about a text is stale once there is another text, or an edit
+let asked = 0; // number of the last text or edit; the result of an earlier check is stale
 let brush = ".";
 
 const board = new Board(find("board"), { key, paint, drags: () => state.puzzle === maze });
@@ -31,7 +31,7 @@ const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 // Showing
 
-/** frame: {grid, cells, changed, wrong}; all but the grid may be missing. */
+/** Show a frame {grid, cells, changed, wrong}, of which only the grid is required. */
 function draw(frame) {
   const width = state.grid[0].length;
   const looks = [];
@@ -49,12 +49,12 @@ function draw(frame) {
 const places = (faults) => new Map(faults.filter((fault) => fault.column).map((fault) =>
   [(fault.row - 1) * state.grid[0].length + fault.column - 1, fault.message]));
 
-/** Show the puzzle as it is being edited, with what is wrong with it. */
+/** Show the puzzle being edited, and its faults. */
 function drawPuzzle() {
   draw({ grid: state.grid, wrong: places(state.faults ?? []) });
 }
 
-/** What is wrong, in words, each with a button to the cell it concerns. */
+/** List the faults in words, each with a button that goes to its cell. */
 function blame(message = "", faults = [], note = "") {
   const parts = [];
   if (message) parts.push(element("p", "bad", message));
@@ -87,7 +87,7 @@ function say(text, mood = "") {
 
 // Editing
 
-/** Another grid to edit: whatever was thought about the last one goes. */
+/** Edit another grid and drop all results of the last one. */
 function edit(grid) {
   stop();
   asked += 1;
@@ -106,10 +106,10 @@ function edit(grid) {
 
 async function check() {
   const { grid, puzzle } = state;
-  if (puzzle === sudoku && grid.every((line) => /^\.*$/.test(line))) return; // an empty one is not wrong yet
+  if (puzzle === sudoku && grid.every((line) => /^\.*$/.test(line))) return; // do not complain about an empty board
   try {
     const found = await (await post("check", { task: puzzle.name, puzzle: puzzle.send(grid) })).json();
-    if (grid === state.grid) tell(found);
+    if (grid === state.grid) showCheck(found);
   } catch (error) {
     if (grid === state.grid && !state.tried) complain(error);
   }
@@ -130,17 +130,17 @@ function set(cell, sign) {
   if (now !== sign && !(state.puzzle === maze && "SG".includes(now))) edit(put(state.grid, cell, sign));
 }
 
-/** The tool at a cell; the first of a stroke decides whether it makes walls or tears them down. */
+/** Use the tool on a cell. The first cell of a stroke decides whether it draws walls or removes them. */
 function paint(cell, first) {
   if (state.puzzle !== maze) return;
   if (first) brush = state.tool !== "#" ? state.tool : state.grid.join("")[cell] === "#" ? "." : "#";
   set(cell, brush);
 }
 
-/** Show what a check has found, unless something is being shown that matters more. */
-function tell(found) {
+/** Show the result of a check, unless an answer is being shown. */
+function showCheck(found) {
   state.note = found.note;
-  if (state.tried) return; // what came of solving it, or comes
+  if (state.tried) return; // an answer is shown, or will be
   state.faults = found.faults;
   blame(found.faults.length ? "" : found.message, found.faults, found.note);
   drawPuzzle();
@@ -158,7 +158,7 @@ async function take(text) {
     if (found.grid) {
       edit(puzzle.receive(found.grid));
       clearTimeout(checking);
-      tell(found);
+      showCheck(found);
       if (found.ok) find("board").scrollIntoView({ block: "nearest" });
     }
     find("text-error").textContent = found.message;
@@ -216,7 +216,7 @@ function frameOf(step) {
 
 const shownGrid = (grid) => (state.puzzle === sudoku ? sudoku.receive(grid) : grid);
 
-/** The answer was checked by the server; say so, or say honestly that it is none. */
+/** Show the answer, which the server has checked, and say whether it is right. */
 function conclude(answer) {
   const spent = plural(answer.steps, "step") + (answer.starts > 1 ? ` from ${answer.starts} starts` : "");
   const { puzzle } = state;
@@ -241,11 +241,11 @@ function complain(error) {
   blame(error.faults.length ? "" : error.message, error.faults);
 }
 
-function stop(told = "") {
+function stop(message = "") {
   if (!running) return;
   running.abort();
   player.end();
-  say(told);
+  say(message);
   finish();
 }
 
@@ -363,7 +363,7 @@ try {
   find("about").textContent = `trm ${served.version}. Everything runs on the machine that serves this page; `
     + `weights: ${served.tasks.filter((task) => task.weights).map((task) => `${task.weights} (${task.name})`).join(", ") || "none"}.`;
   states.sudoku.grid = examples.find((example) => example.task === "sudoku")?.puzzle ?? states.sudoku.grid;
-  const [size] = info("maze").sizes; // none: the weights can do any
+  const [size] = info("maze").sizes; // none: the weights fit any size
   if (size) states.maze.grid = maze.empty(...size);
   open(TABS.includes(location.hash.slice(1)) ? location.hash.slice(1) : "sudoku");
 } catch (error) {

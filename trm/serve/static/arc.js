@@ -1,12 +1,12 @@
-// ARC tasks: each pair as two pictures, and the attempts of networks trained on them.
+// ARC tasks: each pair as two pictures, and the attempts of networks trained on the task.
 
 import { Problem, post, watch } from "/api.js";
 
-const WIDEST = 300; // pixels of a picture's longer side, at most
-const [CELL, LEAST] = [22, 4]; // and of a cell's, at most and at least
-const BESIDES = 110; // pixels of the page's width that are not a pair's: margins, frame and arrow
+const WIDEST = 300; // largest side of a picture, in pixels
+const [CELL, LEAST] = [22, 4]; // largest and smallest side of a cell, in pixels
+const BESIDES = 110; // pixels of the page's width that a pair cannot use: margins, frame and arrow
 
-const USUAL_SECONDS = 60; // of a processor core, for training
+const DEFAULT_SECONDS = 60; // processor time for training
 
 const count = (list, noun) => `${list.length} ${noun}${list.length === 1 ? "" : "s"}`;
 
@@ -14,13 +14,13 @@ export function showArc(find, served, examples) {
   const options = [["", "Choose …"], ...examples.map((example, number) => [number, example.name])];
   find("arc-example").replaceChildren(...options.map(([value, textContent]) => Object.assign(document.createElement("option"), { value, textContent })));
 
-  Object.assign(find("arc-seconds"), { value: USUAL_SECONDS, max: served.limits.arc_seconds });
+  Object.assign(find("arc-seconds"), { value: DEFAULT_SECONDS, max: served.limits.arc_seconds });
 
-  let latest = 0; // of the tasks that were asked for; whatever comes later than it is stale
-  let task = null; // that is shown
-  let running = null; // AbortController of the training that goes on
+  let latest = 0; // number of the last request; the response to an earlier one is stale
+  let task = null; // the task that is shown
+  let running = null; // AbortController of the training in progress
 
-  /** puzzle: an object, or the text of a file; example: its number, where it is one. */
+  /** Show a task. puzzle: an object, or the text of a file; example: its number if it is an example. */
   async function show(puzzle, name, example = "") {
     const mine = ++latest;
     task = null;
@@ -46,17 +46,17 @@ export function showArc(find, served, examples) {
     }
   }
 
-  function stop(told = "") {
+  function stop(message = "") {
     if (!running) return;
     running.abort();
-    finish(told);
+    finish(message);
   }
 
-  function finish(told) {
+  function finish(message) {
     running = null;
     find("arc-work").hidden = true;
     find("arc-solve").textContent = "Solve";
-    find("arc-verdict").textContent = told;
+    find("arc-verdict").textContent = message;
   }
 
   async function solve() {
@@ -128,7 +128,7 @@ function figure(title, pair, colours) {
   return made;
 }
 
-/** cell: pixels of its side. */
+/** A canvas with the grid; cell: side of a cell in pixels. */
 function picture(title, grid, colours, cell) {
   const [height, width] = [grid.length, grid[0].length];
   const scale = window.devicePixelRatio || 1;

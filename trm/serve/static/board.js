@@ -1,9 +1,9 @@
-// A grid of cells that can be walked through with the arrow keys (one tab stop), clicked, and painted on.
+// A grid of cells that the user can move through with the arrow keys (one tab stop), click, and paint on.
 
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
 export class Board {
-  /** handlers: key(cell, event) -> whether it was used; paint(cell, first) while a pointer is pressed. */
+  /** handlers: key(cell, event) -> whether it used the key; paint(cell, first) while a pointer is down; drags() -> whether dragging paints. */
   constructor(element, handlers) {
     this.element = element;
     this.handlers = handlers;
@@ -15,7 +15,7 @@ export class Board {
     for (const name of ["pointerup", "pointercancel"]) element.addEventListener(name, () => (this.last = null));
   }
 
-  /** Make the cells anew; marks(row, column) -> class names that stay. */
+  /** Create the cells of a new size; marks(row, column) -> their permanent class names. */
   resize(height, width, marks) {
     Object.assign(this, { height, width, last: null });
     this.element.style.setProperty("--columns", width);
@@ -43,7 +43,7 @@ export class Board {
     this.#select(this.current);
   }
 
-  /** looks: for each cell {text, classes, label, sure, wrong}; what has not changed is left alone. */
+  /** Show looks, one {text, classes, label, sure, wrong} for each cell. Cells that have not changed are left alone. */
   show(looks) {
     looks.forEach((look, number) => {
       const key = JSON.stringify(look);
@@ -105,7 +105,7 @@ export class Board {
     this.handlers.paint(this.current, true);
   }
 
-  /** Paints every cell between the last one and the one under the pointer, however fast it moves. */
+  /** Paint every cell between the last one and the one under the pointer, however fast it moves. */
   #drag(event) {
     if (this.last === null || !this.handlers.drags()) return;
     const target = document.elementFromPoint(event.clientX, event.clientY)?.closest("[data-cell]");

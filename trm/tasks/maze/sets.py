@@ -1,14 +1,15 @@
-"""Sets of mazes: those that ship in the package, generated ones, and files of the user's.
+"""Sets of mazes: those that ship with the package, generated ones, and users' files.
 
-The benchmark's mazes are random: each cell a wall with a probability that is itself random from 0.3 to 0.5 for each
-maze, S and G random, kept if the shortest path is long enough (109 moves). `generate` draws from the same distribution,
-and no genuine row went into it or into the embedded sets, which were made by `build_embedded`.
+The benchmark's mazes are random: for each maze a probability is drawn from 0.3 to 0.5, each cell is a wall with that
+probability, S and G are random, and the maze is kept if its shortest path has at least 109 moves. `generate` draws from
+the same distribution. Neither it nor the embedded sets, which `build_embedded` made, use any row of the benchmark.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,18 +26,29 @@ EMBEDDED = ("train", "validation")
 KINDS = ("hard", "perfect")
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
 
-LEAST = 109  # moves from S to G in a hard maze of 30x30, the benchmark's shortest
-GROWTH = 1.09  # such a path grows with this power of the side: about as rare at 10x10 and at 60x60
-DENSITY = (77, 128)  # of walls, in 256ths, both included
-SPREAD = 15  # a maze is kept in proportion to its goals that are far enough, up to cells / SPREAD of them
-PATIENCE = 2 << 30  # cells drawn in vain before a length is given up
+LEAST = 109  # moves from S to G at least, in a hard maze of 30x30
+GROWTH = 1.09  # equally rare paths grow with this power of the side, from 10x10 to 60x60
+DENSITY = (77, 128)  # share of walls, in 256ths, both ends included
+SPREAD = 15  # mazes are kept in proportion to their number of far goals, and always with cells / SPREAD of them
+PATIENCE = 2 << 30  # cells drawn in vain before `hard` gives up
 BATCH = 1 << 20  # cells drawn at once
-TRIES = 1000  # perfect mazes drawn in vain before a length is given up
-ROUNDS, PATCHES, PATCH = 4, 8, 3  # of `renew`: patches of walls a round, and their share of each side: 1 / PATCH
+TRIES = 1000  # mazes drawn in vain before `perfect` gives up
+ROUNDS = 4  # of `renew`
+PATCHES = 8  # of walls that a round draws again
+PATCH = 3  # a patch is 1 / PATCH of the maze's sides
+
+
+class MazeFile(NamedTuple):
+    """The mazes of a file."""
+
+    maze: Maze  # the task in their size
+    puzzles: Puzzles
 
 
 def embedded(name: str) -> Puzzles:
-    """'train' or 'validation': 1,000 mazes each of 30x30, as hard as the benchmark's, no two alike."""
+    """`train` or `validation`: 1,000 mazes each of 30x30, as hard as the benchmark's, no two of them images of each
+    other.
+    """
     if name not in EMBEDDED:
         raise BadInput(f"no embedded set {name!r} of mazes; there are: {', '.join(EMBEDDED)}")
     maze = Maze()
@@ -48,11 +60,19 @@ def embedded(name: str) -> Puzzles:
     return Puzzles(question, maze.label(question))
 
 
-def load(path: str | Path) -> tuple[Maze, Puzzles]:
-    """Every maze of a file in any form that `Maze.read` takes, labelled where no answer is given. Raises BadInput."""
+def read_mazes(path: str | Path, default: Maze | None = None) -> MazeFile:
+    """The mazes of a file in any form that `Maze.read` takes. Missing answers are filled in.
+
+    Args:
+        path: of the file.
+        default: the size of the mazes where the text does not tell it; None: 30x30.
+
+    Raises:
+        BadInput: no such file, a bad maze, or one without a path.
+    """
     text = read_file(path)
-    maze = maze_for(text)
-    return maze, complete(maze.read(text), maze)
+    maze = maze_for(text, default)
+    return MazeFile(maze, complete(maze.read(text), maze))
 
 
 def complete(puzzles: Puzzles, maze: Maze) -> Puzzles:
@@ -67,7 +87,7 @@ def complete(puzzles: Puzzles, maze: Maze) -> Puzzles:
 
 
 def usual_least(height: int, width: int) -> int:
-    """The least path length of hard mazes of this size: paths as rare as the benchmark's are at 30x30."""
+    """The fewest moves from S to G in a hard maze of this size: as rare there as the benchmark's 109 at 30x30."""
     cells = height * width
     return min(round(LEAST * float((cells / 900) ** (GROWTH / 2))), cells * 3 // 5)
 
@@ -82,19 +102,21 @@ def generate(
     avoid: Collection[bytes] = (),
     tick: Callable[[], object] = lambda: None,
 ) -> Puzzles:
-    """Mazes with the benchmark's answers. The seed decides all; `tick` is called after each maze.
+    """Mazes with the benchmark's answers. The seed alone decides which. No two are images of each other.
 
     Args:
-        kind: 'hard' (the benchmark's: random walls, no border) or 'perfect' (corridors one cell wide without a loop).
-        rows: how many; fewer with the same seed are the first of more.
+        kind: `hard` (as the benchmark's: random walls, no border) or `perfect` (corridors one cell wide, no loops).
+        rows: how many. Of one seed, fewer rows are the first of more.
         seed: of the random numbers.
-        height, width: of every maze.
-        least: moves of the shortest path at least; None: `usual_least` for hard mazes, and half as far from S as one
-            can go for perfect ones.
-        avoid: marks (`fingerprint`) of mazes that must not be made; nor is any made twice.
+        height: of each maze.
+        width: of each maze.
+        least: moves of the shortest path at least; None: `usual_least` for hard mazes, and for perfect ones half the
+            distance from S to the cell farthest from it.
+        avoid: fingerprints (`fingerprint`) of mazes that must not be made.
+        tick: called after each maze.
 
     Raises:
-        BadInput: no such kind or size; no maze or too few of them have such paths.
+        BadInput: no such kind or size, or too few mazes with such a path.
     """
     maze = Maze(height, width)
     if kind not in KINDS:
@@ -109,7 +131,7 @@ def generate(
         while (mark := fingerprint(maze, tokens := next(stream))) in seen:
             refused += 1
             if refused > 100 * (rows + 10):
-                raise BadInput(f"there are not {rows} different mazes of this size and length to be found")
+                raise BadInput(f"found fewer than {rows} different mazes of this size and length")
         seen.add(mark)
         question[row] = tokens
         tick()
@@ -117,11 +139,12 @@ def generate(
 
 
 def hard(maze: Maze, rng: np.random.Generator, least: int) -> Iterator[Tokens]:
-    """Questions [cells] without end, by trial: random walls and a random start in many mazes at once, those kept from
-    which some cell is `least` moves away. Raises BadInput if that does not happen.
+    """Hard mazes in endless supply, questions [cells]. Raises BadInput if none is found.
 
-    Drawing the goal at random as well, as the benchmark did, gives mazes in proportion to their goals. So does this up
-    to cells / SPREAD of them, which nine in ten mazes have, and is more than ten times as fast.
+    By rejection: random walls and a random start are drawn for many mazes at once, and those are kept in which some
+    cell is at least `least` moves from the start. The benchmark drew the goal at random too, so that mazes came up in
+    proportion to the number of their far goals. So they do here, up to cells / SPREAD goals (nine in ten mazes have
+    no more), and more than ten times as fast.
     """
     cells, words = maze.cells, max(1, min(64, BATCH // maze.cells // 64))
     lanes = np.arange(64 * words)
@@ -142,12 +165,12 @@ def hard(maze: Maze, rng: np.random.Generator, least: int) -> Iterator[Tokens]:
 
 
 def renew(maze: Maze, question: Tokens, rng: np.random.Generator, least: int) -> Tokens:
-    """A hard maze made from another, question [cells], both with a path of at least `least` moves: both ends and two
-    fifths of the walls drawn again. Takes 4 ms at 30x30, where making one from nothing takes 30 ms.
+    """A hard maze made from another, question [cells]; both have a path of at least `least` moves.
 
-    A random walk that leaves the distribution of hard mazes as it is: an end moves to any cell that is far enough from
-    the other one, and a patch of walls is drawn again, unless the path would then be too short. So new mazes are
-    distributed as those they are made from (Metropolis et al. 1953, Geman and Geman 1984).
+    Both ends are drawn again, and two fifths as many walls change as between independent mazes. That takes 4 ms at
+    30x30; a maze made from nothing takes 30 ms. Each change keeps the distribution of hard mazes: an end moves to any
+    cell that is far enough from the other, and a patch of walls is drawn again unless the path would become too short.
+    So new mazes are distributed as those that they are made from (Metropolis et al. 1953, Geman and Geman 1984).
     """
     free, ends, width = question > WALL, [*maze.ends(question)], maze.width
     density = np.arange(DENSITY[0], DENSITY[1] + 1) / 256
@@ -174,8 +197,10 @@ def renew(maze: Maze, question: Tokens, rng: np.random.Generator, least: int) ->
 
 
 def perfect(maze: Maze, rng: np.random.Generator, least: int | None) -> Iterator[Tokens]:
-    """Questions [cells] without end: mazes with one path between any two cells, S and G at least `least` moves apart
-    (None: half as far as one can go from S). Raises BadInput if that does not happen.
+    """Perfect mazes in endless supply, questions [cells]: one path joins any two open cells.
+
+    S and G are at least `least` moves apart (None: half the distance from S to the cell farthest from it). Raises
+    BadInput if none is found.
     """
     vain = 0
     while vain < TRIES:
@@ -193,11 +218,11 @@ def perfect(maze: Maze, rng: np.random.Generator, least: int | None) -> Iterator
 
 
 def corridors(maze: Maze, rng: np.random.Generator) -> Tokens:
-    """Walls and open cells [cells]: rooms in every other row and column, joined to a tree by a walk that goes on to a
-    random neighbour it has not seen and, where there is none, goes back.
+    """The walls and open cells [cells] of a perfect maze, by a depth-first search: rooms in every other row and column
+    are joined to a tree by a walk that moves on to a random room not visited yet and, where there is none, back.
     """
     grid = np.full((maze.height, maze.width), WALL, np.uint8)
-    # An even side has a row of wall to spare, before or after the rooms.
+    # An even side leaves one row of wall over, before or after the rooms.
     y, x = (int(rng.integers(2)) if side % 2 == 0 else 0 for side in (maze.height, maze.width))
     rooms_y, rooms_x = (maze.height + 1) // 2, (maze.width + 1) // 2
     cells = grid[y : y + 2 * rooms_y - 1, x : x + 2 * rooms_x - 1]
@@ -222,18 +247,18 @@ def corridors(maze: Maze, rng: np.random.Generator) -> Tokens:
 
 
 def fingerprint(maze: Maze, question: Tokens) -> bytes:
-    """The same for questions [cells] of this size that are turned or mirrored images of each other, and for no others;
-    marked cells count as open.
+    """Equal for questions [cells] of this size that are turned or mirrored images of each other, and for no others.
+    Marked cells count as open.
     """
     images = np.where(question == PATH, OPEN, question).astype(np.uint8)[maze.symmetries]
     return min([bytes(image) for image in images])
 
 
-# What a set is like
+# Statistics
 
 
 def statistics(maze: Maze, question: Tokens) -> dict[str, npt.NDArray[np.float64]]:
-    """[rows, cells] -> by name, [rows] each: what tells kinds of mazes apart."""
+    """Figures by which kinds of mazes differ, of each maze: question [rows, cells] -> [rows] by the name to show."""
     rows = np.arange(len(question))
     free = question > WALL
     start, goal = ((question == token).argmax(1) for token in (START, GOAL))
@@ -257,7 +282,7 @@ def statistics(maze: Maze, question: Tokens) -> dict[str, npt.NDArray[np.float64
 
 
 def summary(maze: Maze, question: Tokens, at: Sequence[float] = PERCENTILES) -> dict[str, list[float]]:
-    """Of each of the `statistics`, the values below which `at` per cent of the mazes [rows, cells] lie."""
+    """The `at` percentiles of each of the `statistics` of question [rows, cells]."""
     found = statistics(maze, question)
     return {name: [float(value) for value in np.percentile(values, at)] for name, values in found.items()}
 
@@ -266,7 +291,7 @@ def summary(maze: Maze, question: Tokens, at: Sequence[float] = PERCENTILES) -> 
 
 
 def build_embedded(seed: int = 1, rows: int = 1000, folder: Path = DATA) -> None:
-    """Write both embedded sets. Same seed and numpy, same bytes. Takes two minutes."""
+    """Write both embedded sets. The same seed and numpy give the same bytes. Takes two minutes."""
     maze, avoid = Maze(), set[bytes]()
     for number, name in enumerate(EMBEDDED):
         question = generate("hard", rows, seed * len(EMBEDDED) + number, avoid=avoid).question
@@ -275,8 +300,10 @@ def build_embedded(seed: int = 1, rows: int = 1000, folder: Path = DATA) -> None
 
 
 def write_set(path: Path, question: Tokens) -> None:
-    """A compressed .npz that holds little more than a bit a cell: walls [rows, cells / 8] and ends [rows, 2], the cells
-    of S and G. Answers are not written, since labelling a maze takes less than a millisecond.
+    """Write mazes to a compressed .npz file, at little more than a bit a cell.
+
+    It holds walls [rows, cells / 8], a bit for each cell, and ends [rows, 2], the cells of S and G. Answers are left
+    out, since labelling a maze takes less than a millisecond.
     """
     ends = np.stack([(question == token).argmax(1) for token in (START, GOAL)], 1).astype(np.uint16)
     walls = np.packbits(question == WALL, axis=1)

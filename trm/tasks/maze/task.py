@@ -1,41 +1,43 @@
-"""Mazes: the shortest path from S to G. Reading, symmetries, labelling, checking and drawing.
+"""Mazes: the shortest path from S to G. Labels, symmetries, checking and drawing; `trm.tasks.maze.text` reads them.
 
-Tokens: 0 padding (unscored), 1 wall, 2 open, 3 start, 4 goal, 5 path. Cells are numbered row by row from 0; people see
-r1c1 first. Most mazes have many shortest paths, and the benchmark's answer is always the same choice (`Maze.label`), so
-a turned maze is labelled anew: its turned label would be another choice.
+Tokens: 0 padding (unscored), 1 wall, 2 open, 3 start, 4 goal, 5 path. Cells are numbered row by row from 0; messages
+call the first one r1c1. Most mazes have many shortest paths, of which the benchmark always chooses by the same rule
+(`Maze.label`). A turned answer would not follow that rule, so the image of a maze is labelled anew.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
-from trm.tasks.base import Bools, Hint, Ints, Puzzles, Spec, Tokens
+from trm.tasks.base import Bools, Fault, Hint, Ints, Puzzles, Spec, Task, Tokens, from_rows
 from trm.tasks.maze.paths import bit_of, distances, far_cells, from_bits, layers, route, to_bits
-from trm.tasks.text import csv_fields, csv_heading, shown_text
+from trm.tasks.maze.text import CHARACTERS, GOAL, OPEN, PATH, START, WALL, Reader, Size, size_of
 
-WALL, OPEN, START, GOAL, PATH = range(1, 6)
-CHARACTERS = "0#.SGo"  # by token, as drawn; a space is read as an open cell too
+__all__ = ["CHARACTERS", "GOAL", "OPEN", "PATH", "START", "WALL", "Maze", "maze_for"]
+
 MOST = 100  # rows, and columns
-ATTEMPTS = 30  # of `crop`, 64 windows in the first and up to 1,024 in later ones
+ATTEMPTS = 30  # of `crop`: 64 windows in the first, twice as many in each of the next, 1,024 at most
 
 _DRAWN = np.frombuffer(CHARACTERS.encode(), np.uint8)
-_TABLE = np.full(256, 255, np.uint8)  # character code -> token, 255 where it is none
-_TABLE[[ord(c) for c in "#.SGo"]] = range(1, 6)
-_TABLE[ord(" ")] = OPEN
+
+
+class Ends(NamedTuple):
+    """Cells of S and G."""
+
+    start: int
+    goal: int
 
 
 @dataclass(frozen=True)
-class Maze:
-    """The task `trm.tasks.base.Task` for one size."""
+class Maze(Task):
+    """Mazes of one size, 2x2 to 100x100: a task (`trm.tasks.base.Task`)."""
 
     height: int = 30
     width: int = 30
@@ -55,93 +57,33 @@ class Maze:
 
     # Reading
 
+    @property
+    def _reader(self) -> Reader:
+        return Reader(Size(self.height, self.width))
+
     def read(self, text: str) -> Puzzles:
-        """Every maze in `text`: drawn as lines of `# .SGo` (a blank line between two), or one a line, or CSV with a
-        heading. Answers come from CSV only and are 0 elsewhere; `o` in a question is an open cell that is marked.
-        Raises BadInput, one line that names the place.
+        """Every maze in `text`: drawn with the characters `# .SGo` (a blank line between two), or one a line, or CSV.
+
+        Only CSV holds answers; elsewhere they are all 0. `o` in a question is an open cell that is marked. Raises
+        BadInput with one line that names the place.
         """
-        lines = _lines(text)
-        filled = [(number, line) for number, line in lines if line.strip()]
-        if not filled:
-            raise BadInput("no maze found: the input is empty")
-        if columns := csv_heading(filled[0][1]):
-            return self._read_csv(filled, *columns)
-        starts, rows = self._split(lines)
-        question = np.concatenate(rows).reshape(-1, self.cells)
-        self._check_questions(question, starts)
-        return Puzzles(question, np.zeros_like(question))
-
-    def read_cells(self, text: str) -> Tokens:
-        """[rows, cells] of mazes drawn as in `read` that need not have an answer, or be one; no CSV. Raises BadInput
-        for what is no grid.
-        """
-        lines = _lines(text)
-        if not any(line.strip() for _, line in lines):
-            raise BadInput("no maze found: the input is empty")
-        return np.concatenate(self._split(lines)[1]).reshape(-1, self.cells)
-
-    def _split(self, lines: list[tuple[int, str]]) -> tuple[list[int], list[Tokens]]:
-        """Lines -> the line where each maze starts, and the tokens of the lines in order."""
-        starts: list[int] = []
-        rows: list[Tokens] = []
-        have = 0  # rows of an unfinished maze
-        for number, line in lines:
-            if not line.strip() and len(line) != self.width:
-                if have:
-                    raise BadInput(f"maze {len(starts)} (line {number}): {self._short(have)}")
-                continue
-            tokens = _tokens(line, f"line {number}")
-            if len(line) == self.width:
-                starts += [number] * (have == 0)
-                have = (have + 1) % self.height
-            elif len(line) == self.cells and not have:
-                starts.append(number)
-            else:
-                whole = "" if have else f"{self.cells} for a whole maze or "
-                what = f"row {have + 1} has {len(line)} cells instead of {whole}{self.width}"
-                if len(line) < self.width:
-                    what += "; write . for open cells, since spaces at the end of a line are easily lost"
-                raise BadInput(f"maze {len(starts) + (have == 0)} (line {number}): {what}")
-            rows.append(tokens)
-        if have:
-            raise BadInput(f"maze {len(starts)} (line {starts[-1]}): {self._short(have)}")
-        return starts, rows
-
-    def _short(self, have: int) -> str:
-        return f"the maze ends after {have} row{'s' if have > 1 else ''} instead of {self.height}"
-
-    def _read_csv(self, lines: list[tuple[int, str]], question: int, answer: int | None) -> Puzzles:
-        """Rows below a heading whose columns number `question` and `answer` (None: no answers) count from 0."""
-        columns, starts = len(csv_fields(lines[0][1], lines[0][0])), []
-        rows: list[Tokens] = []
-        for number, line in lines[1:]:
-            fields = csv_fields(line, number)
-            if len(fields) != columns:
-                raise BadInput(f"line {number}: {len(fields)} columns instead of {columns}")
-            for column, name in ((question, "question"), (answer, "answer")):
-                cells = fields[column] if column is not None else ""
-                if name == "answer" and not cells.strip():
-                    rows.append(np.zeros(self.cells, np.uint8))
-                    continue
-                place = f"line {number}, column {name}"
-                if len(cells) != self.cells:
-                    raise BadInput(f"{place}: {len(cells)} cells instead of {self.cells}")
-                rows.append(_tokens(cells, place))
-            starts.append(number)
-        if not starts:
-            raise BadInput("no maze found: the CSV has a heading and no rows")
-        table = np.array(rows).reshape(-1, 2, self.cells)
-        puzzles = Puzzles(np.ascontiguousarray(table[:, 0]), np.ascontiguousarray(table[:, 1]))
+        rows = self._reader.read(text)
+        puzzles = from_rows(rows)
+        starts = [row.line for row in rows]
         self._check_questions(puzzles.question, starts)
-        bad = ~self.valid(puzzles.question, puzzles.answer) & puzzles.answer.any(1)
-        if bad.any():
-            row = int(bad.argmax())
-            what = self.fault(puzzles.question[row], puzzles.answer[row])
-            raise BadInput(f"maze {row + 1} (line {starts[row]}), column answer: {what}")
+        self._check_answers(puzzles, starts)
         return puzzles
 
+    def read_cells(self, text: str) -> Tokens:
+        """Tokens [rows, cells] of mazes or answers as `read` takes them, but not CSV. Not checked by the rules. Raises
+        BadInput for what is no grid.
+        """
+        return self._reader.read_cells(text)
+
     def _check_questions(self, question: Tokens, starts: Sequence[int]) -> None:
-        """BadInput for the first of the mazes [rows, cells], starting at lines `starts`, that has no answer."""
+        """Raises BadInput for the first of the mazes [rows, cells] that has no answer; row i begins in line
+        `starts[i]`.
+        """
         for token, name in ((START, "S (start)"), (GOAL, "G (goal)")):
             bad = (question == token).sum(1) != 1
             if bad.any():
@@ -154,25 +96,34 @@ class Maze:
             row = int(bad.argmax())
             raise BadInput(f"maze {row + 1} (line {starts[row]}): no path leads from S to G")
 
+    def _check_answers(self, puzzles: Puzzles, starts: Sequence[int]) -> None:
+        """Raises BadInput for the first answer that is given but is not valid."""
+        given = np.flatnonzero(puzzles.answer.any(1))
+        bad = given[~self.valid(puzzles.question[given], puzzles.answer[given])]
+        if len(bad):
+            row = int(bad[0])
+            what = self.fault(puzzles.question[row], puzzles.answer[row])
+            raise BadInput(f"maze {row + 1} (line {starts[row]}), column answer: {what}")
+
     # Labels
 
-    def ends(self, question: Tokens) -> tuple[int, int]:
-        """[cells] -> the cells of S and G. Raises BadInput unless there is one of each."""
+    def ends(self, question: Tokens) -> Ends:
+        """The ends of question [cells]. Raises BadInput unless there is one S and one G."""
         start, goal = (np.flatnonzero(question == token).tolist() for token in (START, GOAL))
         if len(start) != 1 or len(goal) != 1:
             raise BadInput(f"a maze needs one S and one G, and this one has {len(start)} and {len(goal)}")
-        return int(start[0]), int(goal[0])
+        return Ends(int(start[0]), int(goal[0]))
 
     def moves(self, question: Tokens) -> Ints:
-        """[rows, cells] -> [rows] length of the shortest path from S to G in moves, -1 where there is none."""
+        """Moves of the shortest path from S to G in question [rows, cells]: [rows], -1 where there is none."""
         start, goal = ((question == token).argmax(1) for token in (START, GOAL))
         found = distances(question > WALL, start, self.height, self.width)
         moves: Ints = found[np.arange(len(question)), goal].astype(np.int64)
         return moves
 
     def label(self, question: Tokens) -> Tokens:
-        """The answer [.., cells] to question [.., cells] that the benchmark would give: from S always the first of
-        down, left, right, up that is one move nearer to G. Raises BadInput where no path leads there.
+        """The benchmark's answer [.., cells] to question [.., cells]: from S on, each move is the first of down, left,
+        right, up that leads nearer to G. Raises BadInput where there is no path.
         """
         answer: Tokens = question.copy()
         answer[answer == PATH] = OPEN
@@ -185,15 +136,17 @@ class Maze:
 
     @property
     def hints(self) -> int:
+        """Three distances modulo 3 times four directions, see `hint`."""
         return 12
 
     def hint(self, question: Tokens, answer: Tokens) -> Hint[Ints]:
-        """Of kind 1 + 4 (d mod 3) + k is a cell d moves from G, whose first neighbour nearer to G in the order down,
-        left, right, up is number k (0 for G itself); of kind 0 one from where no path leads.
+        """Hints about the way to G: the distance d of a cell from it, modulo 3, and the direction in which to go.
 
-        Neighbours are one move apart or not at all, so that d mod 3 tells which of them are nearer to G, and each
-        can tell its own as soon as one of them knows: after d moves. From S on, the answer goes where the cells point:
-        it is open until S has heard of G, and the news of that has to come back from S to the cell.
+        The kind is 1 + 4 (d mod 3) + k, where k is the number of the first neighbour that is nearer to G, in the order
+        down, left, right, up (0 for G itself); it is 0 for a cell that no path joins to G. The distances of neighbours
+        differ by one, so d mod 3 tells which of them are nearer, and a cell knows its own d as soon as one of
+        them does: after d moves. The answer follows these directions from S on, so nothing can know it until
+        information from G has reached S, and a cell of the path knows it when that has come back from S.
         """
         start, goal = self.ends(question)
         moves = distances(question[None] > WALL, np.array([goal]), self.height, self.width)[0].astype(np.int64)
@@ -205,28 +158,30 @@ class Maze:
         opened, known = moves[start] * path, (2 * moves[start] - moves) * path
         return Hint(kind, np.maximum(moves, 0), opened, known)
 
-    # Symmetries and other variations
+    # Symmetries and variations
 
     @cached_property
     def symmetries(self) -> Ints:
-        """[8 or, unless square, 4, cells]: the images of a maze are maze[symmetries]."""
+        """Orders of the cells, [8, cells], or [4, cells] unless square: maze[symmetries] are the images of a maze."""
         grid = np.arange(self.cells).reshape(self.height, self.width)
         grids = [grid, grid.T] if self.height == self.width else [grid]
         return np.array([g[::y, ::x].reshape(-1) for g in grids for y in (1, -1) for x in (1, -1)])
 
     def augment(self, question: Tokens, answer: Tokens, rng: np.random.Generator) -> tuple[Tokens, Tokens]:
-        """A random image of the question [cells], labelled anew. Raises BadInput if it has no path."""
+        """A random image of question [cells], labelled anew. Raises BadInput if it has no path."""
         turned = question[self.symmetries[rng.integers(len(self.symmetries))]]
         return turned, self.label(turned)
 
     def other_ends(self, question: Tokens, rng: np.random.Generator, least: int = 1) -> Tokens:
-        """The same walls [cells] with another S and G at least `least` >= 1 moves apart: S is random among the cells
-        from which some cell is that far, G among these. Raises BadInput if no two cells are that far apart.
+        """The same walls [cells] with another S and G, at least `least` >= 1 moves apart.
+
+        S is uniform among the cells from which some cell is that far, and G among those. Raises BadInput if no two
+        cells are that far apart.
         """
         walls = np.where(question > WALL, OPEN, question).astype(np.uint8)
         free = to_bits(walls == OPEN, self.width)
         for start in rng.permutation(np.flatnonzero(walls == OPEN)).tolist():
-            # Layers share no cell, so their sum is their union.
+            # The layers share no cell, so their sum is their union.
             far = sum(layers(free, bit_of(start, self.width), self.width)[max(least, 1) :])
             if far:
                 walls[[start, rng.choice(from_bits(far, self.height, self.width))]] = START, GOAL
@@ -234,9 +189,11 @@ class Maze:
         raise BadInput(f"no two cells of this maze are {least} moves apart")
 
     def crop(self, question: Tokens, rng: np.random.Generator, height: int, width: int, least: int = 1) -> Tokens:
-        """A random window on the walls of question [cells], with ends of its own at least `least` moves apart: a
-        question of `Maze(height, width)`. All windows and starts that have such goals are equally likely, and then all
-        such goals. Raises BadInput if it finds none.
+        """A random window on the walls of question [cells] with ends of its own, at least `least` moves apart: a
+        question of `Maze(height, width)`.
+
+        The window and its start are uniform among those with such a goal, and the goal among those. Raises BadInput if
+        none was found.
         """
         if height > self.height or width > self.width:
             raise BadInput(f"{self.spec.name} has no window of {height}x{width} cells")
@@ -253,7 +210,7 @@ class Maze:
         raise BadInput(f"no two cells of a window of {height}x{width} cells are {least} moves apart")
 
     def reveal(self, question: Tokens, answer: Tokens, share: float, rng: np.random.Generator) -> Tokens:
-        """Mark round(share * path cells) random cells of the answer's path in [cells]; 0 <= share <= 1."""
+        """The question [cells] with round(share * path cells) random cells of the path marked; 0 <= share <= 1."""
         if not 0 <= share <= 1:
             raise ValueError(f"share must be from 0 to 1, not {share}")
         hidden = np.flatnonzero((question == OPEN) & (answer == PATH))
@@ -261,24 +218,25 @@ class Maze:
         easier[rng.permutation(hidden)[: round(share * len(hidden))]] = PATH
         return easier
 
-    # Checking and showing
+    # Checking
 
     def degrees(self, path: Bools) -> Ints:
-        """path [rows, cells] -> [rows, cells] how many of the four neighbours of each cell are on it"""
+        """How many of the four neighbours of each cell are on the path: path [rows, cells] -> [rows, cells]."""
         grid = np.zeros((len(path), self.height + 2, self.width + 2), np.int64)
         grid[:, 1:-1, 1:-1] = path.reshape(-1, self.height, self.width)
         near = grid[:, 2:, 1:-1] + grid[:, :-2, 1:-1] + grid[:, 1:-1, 2:] + grid[:, 1:-1, :-2]
         return near.reshape(path.shape)
 
     def valid(self, question: Tokens, answer: Tokens) -> Bools:
-        """Which rows [rows, cells] keep walls, S and G and mark one simple path from S to G and nothing else, be it the
-        shortest or not. A marked cell of the question is an open cell: it need not be on the path.
+        """Which rows [rows, cells] keep the walls, S and G, and mark one simple path from S to G and nothing else.
+
+        The path need not be a shortest one, nor use the cells that the question marks.
         """
         ends = [(question == token).sum(1) == 1 for token in (START, GOAL)]
         good: Bools = np.all([*ends, ~self._changed(question, answer).any(1)], axis=0)
         rows = np.flatnonzero(good)
         path = answer[rows] >= START
-        # Each end has one neighbour and each cell between them two: a path, and perhaps loops apart from it.
+        # If each end has one neighbour on it and every other marked cell two, it is a path, and perhaps separate loops.
         degree = np.where(answer[rows] == PATH, 2, 1)
         good[rows] = (~path | (self.degrees(path) == degree)).all(1)
         rows, path = rows[good[rows]], path[good[rows]]
@@ -287,106 +245,84 @@ class Maze:
         return good
 
     def shortest(self, question: Tokens, answer: Tokens) -> Bools:
-        """Which rows [rows, cells] are valid and as short as can be: right, though maybe not the benchmark's choice."""
+        """Which rows [rows, cells] are valid with a shortest path, whether or not it is the benchmark's choice."""
         good = self.valid(question, answer)
         rows = np.flatnonzero(good)
         good[rows] = (answer[rows] == PATH).sum(1) + 1 == self.moves(question[rows])
         return good
+
+    def right(self, question: Tokens, answer: Tokens) -> Bools:
+        """Those with a shortest path."""
+        return self.shortest(question, answer)
 
     def scores(self, question: Tokens, answer: Tokens) -> dict[str, Bools]:
         """What `trm eval` shows besides exact and valid."""
         return {"shortest": self.shortest(question, answer)}
 
     def _changed(self, question: Tokens, answer: Tokens) -> Bools:
-        """Cells that the answer may not change so: [.., cells] -> [.., cells]"""
+        """Cells that the answer may not change as it does: [.., cells] -> [.., cells]"""
         free = (question == OPEN) | (question == PATH)
         changed: Bools = np.where(free, (answer != OPEN) & (answer != PATH), answer != question)
         return changed
 
     def fault(self, question: Tokens, answer: Tokens) -> str | None:
         """What is wrong with an answer [cells] to a question with one S and one G, in words; None if it is valid."""
+        found = self.faults(question, answer)
+        return found[0].what if found else None
+
+    def faults(self, question: Tokens, answer: Tokens) -> list[Fault]:
+        """The first fault of an answer [cells] to a question with one S and one G; none if it is valid."""
         changed = self._changed(question, answer)
         if changed.any():
             cell = int(changed.argmax())
             now, was = (CHARACTERS[tokens[cell]] for tokens in (answer, question))
-            return f"{self.cell_name(cell)} is {now} where the question has {was.replace('o', '.')}"
+            return [Fault(cell, f"{self.cell_name(cell)} is {now} where the question has {was.replace('o', '.')}")]
         path = answer >= START
         degree = self.degrees(path[None])[0]
         wanted = np.where(answer == PATH, 2, 1)
         for bad, what in ((degree < wanted, "is cut off at"), (degree > wanted, "branches or touches itself at")):
             if (bad & path).any():
-                return f"the path {what} {self.cell_name(int((bad & path).argmax()))}"
+                cell = int((bad & path).argmax())
+                return [Fault(cell, f"the path {what} {self.cell_name(cell)}")]
         reached = distances(path[None], np.flatnonzero(answer == START), self.height, self.width)[0] >= 0
         loose = path & ~reached
-        return f"{self.cell_name(int(loose.argmax()))} is not on the path from S to G" if loose.any() else None
+        if not loose.any():
+            return []
+        cell = int(loose.argmax())
+        return [Fault(cell, f"{self.cell_name(cell)} is not on the path from S to G")]
+
+    # Showing
+
+    def instructions(self, symbols: str) -> str:
+        return (
+            f"This is a maze of {self.height} rows and {self.width} columns: # is wall, . is open, S the start and G "
+            "the goal. Walk from S to G in as few moves as possible, up, down, left or right, through open cells only. "
+            "Where more than one move brings you a step nearer to G, prefer down, then left, then right, then up. The "
+            "solution is the same board with an o on every cell of the path between S and G."
+        )
 
     def cell_name(self, cell: int) -> str:
-        """'r2c1' for cell 30 of a 30x30."""
+        """The cell as messages name it: 'r2c1' for cell 30 of a 30x30."""
         return self.spec.cell_name(cell)
 
     def to_line(self, tokens: Tokens) -> str:
-        """[cells] -> one line with '.' for an open cell; `read` takes it back."""
+        """Tokens [cells] as one line, '.' for an open cell; `read` takes it back."""
         return _DRAWN[tokens].tobytes().decode()
 
     def to_grid(self, tokens: Tokens) -> npt.NDArray[np.str_]:
-        """[cells] -> [height, width] characters, as drawn."""
+        """Tokens [cells] as characters [height, width], as drawn."""
         return np.array([*CHARACTERS])[tokens].reshape(self.height, self.width)
 
     def draw(self, tokens: Tokens) -> str:
-        """[cells] -> one line a row, as `read` takes it."""
+        """Tokens [cells] as a line for each row; `read` takes it back."""
         return "\n".join(self.to_line(row) for row in tokens.reshape(self.height, self.width))
 
 
-def by_name(name: str) -> Maze | None:
-    """The maze whose spec has this name ('maze', 'maze-10x20'); None if it is no name of a maze. Raises BadInput for a
-    size that is not supported.
-    """
-    if name == Maze().spec.name:
-        return Maze()
-    size = re.fullmatch(r"maze-([1-9][0-9]{0,8})x([1-9][0-9]{0,8})", name)
-    return Maze(int(size[1]), int(size[2])) if size else None
-
-
 def maze_for(text: str, default: Maze | None = None) -> Maze:
-    """The size of the first maze in `text`; `default` [30x30] when that is unclear, so that `read` says why. In CSV and
-    one-line form only squares can be told, and what has as many cells as the default. Raises BadInput for a size that
-    is not supported.
+    """The task in the size of the first maze in `text` (see `trm.tasks.maze.text.size_of`).
+
+    Where the size is unclear: `default`, which is 30x30 unless given; its `read` then says what is wrong. Raises
+    BadInput for a size that is not supported.
     """
     default = default or Maze()
-    lines = [line for _, line in _lines(text)]
-    filled = [line for line in lines if line.strip()]
-    if not filled:
-        return default
-    if columns := csv_heading(filled[0]):
-        fields = csv_fields(filled[1], 2) if len(filled) > 1 else []
-        return _square(len(fields[columns[0]].strip('"')), default) if columns[0] < len(fields) else default
-    # A line of spaces is a row if it is as long as most lines are, or else a gap between mazes.
-    lengths = Counter(map(len, filled))
-    width = max(lengths, key=lambda length: (lengths[length], length))
-    rows = [line.strip() or len(line) == width for line in lines]
-    first = rows.index(next(row for row in rows if row))
-    height = next((i for i, row in enumerate(rows[first:]) if not row), len(rows) - first)
-    if all("S" in line and "G" in line for line in lines[first : first + height]) and math.isqrt(width) ** 2 == width:
-        return _square(width, default)
-    return Maze(height, width) if min(height, width) > 1 else default
-
-
-def _square(cells: int, default: Maze) -> Maze:
-    side = math.isqrt(cells)
-    return Maze(side, side) if side > 1 and side**2 == cells != default.cells else default
-
-
-def _lines(text: str) -> list[tuple[int, str]]:
-    """Lines and their numbers from 1. Spaces are cells, so that nothing is stripped."""
-    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return list(enumerate(lines, 1))
-
-
-def _tokens(cells: str, place: str) -> Tokens:
-    """Characters -> tokens. Raises BadInput for a character that is none of a maze's, the first in `place`."""
-    tokens = _TABLE[np.frombuffer(cells.encode("latin-1", "replace"), np.uint8)]
-    if (tokens == 255).any():
-        at = int((tokens == 255).argmax())
-        what = f"{shown_text(cells[at])} is not a wall (#), an open cell (a space or .), S, G or o (path)"
-        raise BadInput(f"{place}, character {at + 1}: {what}")
-    return tokens
+    return Maze(*size_of(text, Size(default.height, default.width)))

@@ -1,73 +1,88 @@
-"""Extreme Sudokus by local search: a walk among puzzles with one solution, from easy ones up to a wanted rating."""
+"""Extreme Sudokus by local search: a walk among puzzles with one solution, from an easy one to a given rating."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from trm.tasks.base import Tokens
-from trm.tasks.sudoku.search import Solver, minimal_puzzle, minimise, random_solution
+from trm.tasks.sudoku.search import SudokuSearch, minimal_puzzle, minimise, random_solution
 
-# Hardness is measured in log(1 + branch nodes), the mean over reading orders.
-POOL = 256  # orders that the walk draws from, other than those of the rating, lest it climb on their luck
-TRIES = 4  # orders that a proposal is compared in
-DOUBT = 0.35  # a proposal this much worse after one order (after n: divided by sqrt n) is dropped without the others
-TEMPERATURE = 0.1
+# Hardness is log(1 + branch nodes), averaged over cell orders.
+POOL = 256  # orders that the walk draws from; with those of the rating it would exploit unlucky ones
+TRIES = 4  # orders in which a proposal is compared
+DOUBT = 0.35  # a proposal that is this much worse in one order (in n orders: divided by sqrt n) is dropped at once
+TEMPERATURE = 0.1  # of the annealing, in units of hardness
 NEAR = 0.12  # accepted distance between rating and target
 CLUES = 28  # givens during the walk; minimal puzzles have fewer, but their neighbours are few and slow to find
-PROPOSALS = 8  # for each given dropped
-APART = 20  # moves between two puzzles of one walk; a third of the givens are then still the same
-SURE = 24  # orders that tell whether the walk has come closer
-GAIN = 0.05  # by how much closer that must be to be a place to come back to
-PATIENCE = 150  # steps without coming closer before it goes back there
-RETURNS = 4  # times it does so before it starts again elsewhere
+PROPOSALS = 8  # new givens that are tried for each one removed
+APART = 20  # moves between two puzzles of one walk; a third of their givens are then still the same
+SURE = 24  # orders that decide whether the walk has come closer
+GAIN = 0.05  # how much closer it must have come to set a new anchor
+PATIENCE = 150  # attempts without coming closer, after which it returns to the anchor
+RETURNS = 4  # returns to one anchor, after which it restarts from another puzzle
+
+
+class WalkState(NamedTuple):
+    """A place of a walk. Moves replace the values and change none of them, except that more efforts become known."""
+
+    bits: Any  # [cells], a puzzle with one solution, not necessarily minimal
+    efforts: dict[int, float]  # number of an order in the pool -> log effort of the puzzle
+    moves: int  # since the last puzzle was taken
+
+
+class Reached(NamedTuple):
+    key: int  # of the target
+    puzzle: Tokens  # [cells]
 
 
 class Walk:
-    """The state of one walk: a puzzle with one solution, not necessarily minimal, and what is known of its effort.
+    """A walk from puzzle to puzzle.
 
-    A move drops one given and adds another that makes the solution unique again: any digit that does so, so the
-    solution changes along the way.
+    A move removes one given and adds another one that leaves a single solution again, not necessarily the same one.
     """
 
-    def __init__(self, solver: Solver, rng: np.random.Generator) -> None:
+    def __init__(self, solver: SudokuSearch, rng: np.random.Generator) -> None:
         self.solver, self.rng = solver, rng
         turns = np.random.default_rng(1)
         self.pool = [solver.sudoku.random_symmetry(turns).cells.tolist() for _ in range(POOL)]
         self.restart()
 
     def restart(self) -> None:
-        """Begin from a random minimal puzzle with random givens added up to CLUES."""
+        """Begin with a random minimal puzzle and add random givens up to CLUES."""
         solution = random_solution(self.solver, self.rng)
         self.bits = self.solver.bits(minimal_puzzle(self.solver, solution, self.rng))
         blank = self.rng.permutation(np.flatnonzero(np.asarray(self.bits) == 0))
         answer = self.solver.bits(solution)
         for cell in blank[: max(0, CLUES - len(solution) + len(blank))].tolist():
             self.bits[cell] = answer[cell]
-        self.known: dict[int, float] = {}  # number of an order in the pool -> log effort of `bits`
-        self.moves = APART  # since the last puzzle taken
+        self.efforts: dict[int, float] = {}  # as in `WalkState`
+        self.moves = APART
         self.anchor = self.state()
 
-    def state(self) -> tuple[Any, dict[int, float], int]:
-        return self.bits, self.known, self.moves  # replaced and never changed in place, save for more of what is known
+    def state(self) -> WalkState:
+        return WalkState(self.bits, self.efforts, self.moves)
 
     def distance(self, target: float, orders: int) -> float:
+        """How far the hardness, averaged over that many random orders, is from `target`."""
         chosen = self.rng.permutation(POOL)[:orders].tolist()
         return abs(sum(map(self.here, chosen)) / orders - target)
 
     def effort(self, bits: Any, order: int) -> float:
+        """The log effort of a puzzle in order number `order` of the pool."""
         return math.log1p(self.solver.effort(bits, self.pool[order]))
 
     def here(self, order: int) -> float:
-        if order not in self.known:
-            self.known[order] = self.effort(self.bits, order)
-        return self.known[order]
+        """`effort` of the present puzzle."""
+        if order not in self.efforts:
+            self.efforts[order] = self.effort(self.bits, order)
+        return self.efforts[order]
 
-    def step(self, target: float) -> float:
-        """Try one move toward `target`, by annealing. -> an estimate of the hardness before it."""
+    def move(self, target: float) -> float:
+        """Try one move towards `target`, by annealing. -> an estimate of the hardness before it."""
         rng, solver = self.rng, self.solver
         orders = rng.permutation(POOL)[:TRIES].tolist()
         level = sum(map(self.here, orders)) / TRIES
@@ -79,7 +94,7 @@ class Walk:
                 continue
             puzzle = opened.copy()
             puzzle[cell] = 1 << digit
-            # Accepting if it is at most this far off is Metropolis' rule, with the random number drawn first.
+            # The rule of Metropolis with its random number drawn first: accept what is at most this far off the target.
             limit = abs(level - target) - TEMPERATURE * math.log(1 - rng.random())
             efforts, change = {}, 0.0
             for n, order in enumerate(orders, 1):
@@ -89,42 +104,43 @@ class Walk:
                 if abs(level + change / n - target) > limit + doubt:
                     break
             else:
-                self.bits, self.known = puzzle, efforts
+                self.bits, self.efforts = puzzle, efforts
                 self.moves += 1
                 break
         return level
 
-    def reach(self, targets: Mapping[int, float]) -> tuple[int, Tokens]:
-        """Walk toward the nearest target until a puzzle, made minimal, has a log rating near any of them. -> the key of
-        that target, the puzzle [cells]. Most of the work is the way up, so walk to many targets in turn.
+    def reach(self, targets: Mapping[int, float]) -> Reached:
+        """Walk towards the nearest target until the puzzle, made minimal, has a log rating near one of them.
+
+        The climb from an easy puzzle takes most of the time, so one walk should serve many targets.
         """
         aim = self.nearest(targets)
         closest, self.anchor = self.distance(aim, SURE), self.state()
-        steps = returns = 0
+        tries = returns = 0
         while True:
-            level = self.step(aim)
-            steps += 1
+            level = self.move(aim)
+            tries += 1
             if self.moves >= APART and (found := self.take(targets, level)):
                 return found
             here = abs(level - aim)
             if here < closest - GAIN and (surely := self.distance(aim, SURE)) < closest - GAIN:
                 closest, self.anchor = surely, self.state()
-                steps = returns = 0
-            elif steps == PATIENCE:
-                self.bits, self.known, self.moves = self.anchor
-                steps, returns = 0, returns + 1
+                tries = returns = 0
+            elif tries == PATIENCE:
+                self.bits, self.efforts, self.moves = self.anchor
+                tries, returns = 0, returns + 1
                 if returns == RETURNS:
                     self.restart()
                     aim = self.nearest(targets)
                     closest, returns = self.distance(aim, SURE), 0
 
     def nearest(self, targets: Mapping[int, float]) -> float:
-        """The target that is closest to where the walk is."""
+        """The target that is closest to the present hardness."""
         level = sum(map(self.here, range(SURE))) / SURE
         return min(targets.values(), key=lambda target: abs(target - level))
 
-    def take(self, targets: Mapping[int, float], level: float) -> tuple[int, Tokens] | None:
-        """The puzzle as it is, made minimal, if it then meets a target; `level` is an estimate of its hardness."""
+    def take(self, targets: Mapping[int, float], level: float) -> Reached | None:
+        """The present puzzle, made minimal, if it then meets a target. `level` is an estimate of its hardness."""
         if min(abs(level - target) for target in targets.values()) > 2 * NEAR:
             return None
         bits = self.bits.copy()
@@ -134,9 +150,9 @@ class Walk:
         if abs(rating - targets[key]) > NEAR:
             return None
         self.moves = 0
-        return key, self.solver.tokens(bits)
+        return Reached(key, self.solver.tokens(bits))
 
 
-def extreme_puzzle(solver: Solver, rng: np.random.Generator, target: float) -> Tokens:
-    """One minimal puzzle [cells] of a rating near `target`; compiled, half a minute for the usual 100."""
-    return Walk(solver, rng).reach({0: math.log1p(target)})[1]
+def extreme_puzzle(solver: SudokuSearch, rng: np.random.Generator, target: float) -> Tokens:
+    """One minimal puzzle [cells] with a rating near `target`. A rating of 100 takes half a minute with numba."""
+    return Walk(solver, rng).reach({0: math.log1p(target)}).puzzle

@@ -1,8 +1,8 @@
 """The classical solver, the rating built on it, and generators of puzzles with one solution.
 
-The inner functions are written in the part of Python that numba compiles: called plainly they give the same results
-some hundred times more slowly, which is right for a single puzzle (numba takes longer to import than that takes to
-solve). Random choices are all made outside of them, so a seed gives the same puzzles either way.
+The inner functions are written in the subset of Python that numba compiles. Uncompiled they give the same results a
+hundred times more slowly, which is the better choice for a single puzzle: importing numba takes longer than solving it.
+They make no random choices, so a seed gives the same puzzles either way.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 from functools import cache, cached_property
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,22 +19,37 @@ from trm.tasks.base import Tokens
 from trm.tasks.sudoku.task import BLANK, FIRST, Order, Sudoku
 
 MAX_NODES = 100_000  # branch nodes of one search; the hardest 9x9 puzzles known need a few thousand
-KEEP = 100  # solutions that a solver keeps
-ORDERS = 16  # reading orders that a rating is the mean of
+KEEP = 100  # solutions that a solver keeps of a count
+ORDERS = 16  # cell orders that a rating averages over
 
 
 class TooHard(TrmError):
-    """The search was stopped at its limit of branch nodes, so the number of solutions is not known."""
+    """The search reached its limit of branch nodes, so the number of solutions is not known."""
 
 
-# The inner functions. Arrays are numpy's when compiled and lists when not. A set of digits is an integer, bit d - 1
-# for digit d. given, value [cells]: the set of a cell's one digit, 0 for none. order [cells]: first the filled cells,
-# then the empty ones. unit [3 * cells]: numbers of each cell's row, column and box. free [3 * size]: digits that each
-# unit still lacks. once, twice [3 * size]: digits with at least one and two places left in a unit.
+class Count(NamedTuple):
+    solutions: int  # up to the limit
+    nodes: int  # branch nodes: guesses made
+
+
+class Completions(NamedTuple):
+    solutions: int  # up to the limit
+    first: Tokens | None  # [cells]
+    nodes: int  # branch nodes: guesses made
+
+
+# The inner functions. Their arrays are numpy's if compiled, and lists otherwise. A set of digits is an integer with
+# bit d - 1 for digit d. A unit is a row, a column or a box.
+#
+# given, value [cells]: the digit of a cell as a set, 0 for none
+# order [cells]: the filled cells first, then the empty ones
+# unit [3 * cells]: the numbers of each cell's row, column and box
+# free [3 * size]: the digits that each unit still lacks
+# once, twice [3 * size]: the digits with at least one, and at least two, places left in each unit
 
 
 def _place(given: Any, value: Any, order: Any, unit: Any, free: Any) -> int:
-    """Set up a search from the givens. -> how many cells they fill, -1 if two of them clash."""
+    """Set up a search from the givens. -> how many cells are filled, -1 if two givens clash."""
     for u in range(len(free)):
         free[u] = (1 << (len(free) // 3)) - 1
     filled, empty = 0, len(given)
@@ -54,8 +69,10 @@ def _place(given: Any, value: Any, order: Any, unit: Any, free: Any) -> int:
 
 
 def _singles(filled: int, value: Any, order: Any, unit: Any, free: Any, once: Any, twice: Any) -> tuple[int, int]:
-    """Fill naked and hidden singles until there are none. -> (filled, position in `order` of the empty cell with the
-    fewest candidates, the first such in reading order; -1 if the grid turned out to be impossible).
+    """Fill in naked and hidden singles until there are none.
+
+    -> (filled cells, the position in `order` of the empty cell with the fewest candidates; of several, the first in
+    reading order; -1 if the grid has no solution).
     """
     while True:
         for u in range(len(free)):
@@ -85,7 +102,7 @@ def _singles(filled: int, value: Any, order: Any, unit: Any, free: Any, once: An
                 bit = left & ((once[r] & ~twice[r]) | (once[c] & ~twice[c]) | (once[b] & ~twice[b]))
                 bit &= -bit
             if bit:
-                # The swap keeps order[filled:] the empty cells, and what comes to p has been looked at already.
+                # The swap keeps the empty cells in order[filled:]; the cell that moves to p has been visited already.
                 order[p] = order[filled]
                 order[filled] = cell
                 filled += 1
@@ -111,9 +128,11 @@ def _search(
     filled: int, value: Any, order: Any, unit: Any, free: Any, once: Any, twice: Any, frames: Any, found: Any,
     limit: int, max_nodes: int,
 ) -> tuple[int, int]:  # fmt: skip
-    """Count solutions up to `limit` from a state made by `_place`. -> (solutions, branch nodes); more nodes than
-    `max_nodes` mean that it gave up. found [rows * cells] gets the first `rows` solutions. frames [3 * cells] is the
-    stack of open branches: the number of cells filled before it, its cell, and the digits not yet tried.
+    """Count solutions, up to `limit`, from a state that `_place` has set up.
+
+    -> (solutions, branch nodes); more nodes than `max_nodes` mean that the search gave up. found [rows * cells] takes
+    the first `rows` solutions. frames [3 * cells] is the stack of open branches, three numbers each: how many cells
+    were filled before it, its cell, and its digits not tried yet.
     """
     count, nodes, depth = 0, 0, 0
     while True:
@@ -130,7 +149,7 @@ def _search(
             if nodes > max_nodes:
                 return count, nodes
             cell = order[at]
-            # Below this branch positions up to `filled` never move, so the cell stays where it can be found.
+            # Below this branch the positions up to `filled` do not move, so the cell stays where it is.
             order[at] = order[filled]
             order[filled] = cell
             frames[3 * depth] = filled
@@ -161,7 +180,10 @@ def has_numba() -> bool:
 
 @cache
 def kernels(compiled: bool) -> tuple[Any, Any]:
-    """The functions `_place` and `_search`: plain, or compiled by numba (seconds at first, then kept on disk)."""
+    """The functions `_place` and `_search`, plain or compiled by numba. Raises TrmError if numba is not installed.
+
+    Compiling takes seconds once; the result is cached on disk.
+    """
     if not compiled:
         return _place, _search
     try:
@@ -169,15 +191,19 @@ def kernels(compiled: bool) -> tuple[Any, Any]:
     except ImportError:
         raise TrmError("numba is not installed; it comes with: pip install 'trm[generate]'") from None
     compile_ = numba.njit(cache=True)
-    # A copy of _search whose _singles is the compiled one.
+    # A copy of _search that calls the compiled _singles.
     names = {**globals(), "_singles": compile_(_singles)}
     return compile_(_place), compile_(FunctionType(_search.__code__, names, "_search"))
 
 
-class Solver:
-    """Counts the solutions of puzzles of one size. Not safe to share between threads.
+class SudokuSearch:
+    """Counts the solutions of puzzles of one size. Must not be shared between threads.
 
-    compiled: with numba or without; None: with it if it is installed.
+    Puzzles are given as `bits`: [cells], 1 << (d - 1) for digit d and 0 for a blank.
+
+    Args:
+        sudoku: the size.
+        compiled: whether to use numba; None: if it is installed. Results are the same either way.
     """
 
     def __init__(self, sudoku: Sudoku, compiled: bool | None = False) -> None:
@@ -198,37 +224,39 @@ class Solver:
         return values if self.compiled else values.tolist()
 
     def bits(self, tokens: Tokens) -> Any:
-        """tokens [cells] -> sets of one digit or none, as `count` takes them."""
+        """tokens [cells] -> bits [cells]"""
         shift = np.maximum(tokens.astype(np.int64) - FIRST, 0)
         return self._array(np.where(tokens >= FIRST, np.int64(1) << shift, 0))
 
     def tokens(self, bits: Any) -> Tokens:
-        """The inverse of `bits`, with blanks for no digit."""
+        """bits [cells] -> tokens [cells]"""
         return np.array([bit.bit_length() - 1 + FIRST if bit else BLANK for bit in map(int, bits)], np.uint8)
 
-    def count(self, bits: Any, limit: int = 2, max_nodes: int = MAX_NODES) -> tuple[int, int]:
-        """-> (solutions up to `limit`, branch nodes). Raises TooHard. Solutions are left for `found`."""
+    def count(self, bits: Any, limit: int = 2, max_nodes: int = MAX_NODES) -> Count:
+        """Count solutions up to `limit`; `found` then has the first one. Raises TooHard after `max_nodes` guesses."""
         filled = self._place(bits, self._value, self._order, self._unit, self._free)
         if filled < 0:
-            return 0, 0
+            return Count(0, 0)
         count, nodes = self._search(
             filled, self._value, self._order, self._unit, self._free, self._once, self._twice, self._frames,
             self._found, limit, max_nodes,
         )  # fmt: skip
         if nodes > max_nodes:
             raise TooHard(f"gave up after {max_nodes} guesses with {count} solutions found; the puzzle is too open")
-        return int(count), int(nodes)
+        return Count(int(count), int(nodes))
 
     def found(self) -> Tokens:
         """The first solution [cells] of the last count."""
         return self.tokens(self._found[: self.sudoku.cells])
 
     def effort(self, bits: Any, order: Any = None) -> int:
-        """Branch nodes to prove that there is one solution; MAX_NODES stands for anything above. With `order` [cells]
-        (of a symmetry) the cells are taken in that order: among many it tells luck with the branches from hardness.
+        """Branch nodes needed to prove that there is a single solution, MAX_NODES at most.
+
+        `order` [cells], that of a symmetry, is the order in which the cells are visited. One order may be lucky or
+        unlucky in its guesses; the mean over many tells how hard the puzzle is.
         """
         try:
-            return self.count(bits if order is None else self.reorder(bits, order))[1]
+            return self.count(bits if order is None else self.reorder(bits, order)).nodes
         except TooHard:
             return MAX_NODES
 
@@ -245,19 +273,21 @@ class Solver:
         return float(np.mean([np.log1p(self.effort(bits, order)) for order in self._orders]))
 
     def rating(self, bits: Any) -> int:
-        """The hardness of a puzzle with one solution: the geometric mean over orders of its branch nodes, 0 if singles
-        solve it. A single order is not enough: it varies by half, and a generator that raised it would only find
-        puzzles in which this one order is unlucky.
+        """How hard a puzzle with one solution is: the geometric mean of its branch nodes over ORDERS orders; 0 if
+        singles solve it.
+
+        One order is not enough: its count varies by half, and a generator that raised it would find puzzles for which
+        that order is unlucky, not hard puzzles.
         """
         return round(float(np.expm1(self.log_rating(bits))))
 
     def completions(self, bits: Any) -> Order:
-        """[n, 2] pairs of a blank cell and a digit - 1 that, given as well, each leave exactly one solution; none if
-        there are too many solutions to tell.
+        """The additional givens that leave exactly one solution: pairs [n, 2] of a blank cell and a digit minus 1. None
+        if the puzzle has no solution, or too many to list.
         """
         cells, size = self.sudoku.cells, self.sudoku.size
         try:
-            count, _ = self.count(bits, limit=KEEP)
+            count = self.count(bits, limit=KEEP).solutions
         except TooHard:
             count = KEEP
         if not 1 <= count < KEEP:
@@ -269,32 +299,33 @@ class Solver:
 
 def count_solutions(
     question: Tokens, sudoku: Sudoku, limit: int = 2, max_nodes: int = MAX_NODES, compiled: bool | None = False
-) -> tuple[int, Tokens | None, int]:
-    """question [cells] -> (solutions up to `limit`, the first of them, branch nodes).
+) -> Completions:
+    """The solutions of question [cells], up to `limit`. Raises TooHard after `max_nodes` guesses.
 
-    Branch nodes are the guesses of a search by singles, then by the cell with fewest candidates. Raises TooHard after
-    `max_nodes` of them.
+    The search fills in singles, then guesses the cell with the fewest candidates.
     """
     if question.shape != (sudoku.cells,):
         raise ValueError(f"question must be [{sudoku.cells}], not {list(question.shape)}")
-    solver = Solver(sudoku, compiled)
+    solver = SudokuSearch(sudoku, compiled)
     count, nodes = solver.count(solver.bits(question), limit, max_nodes)
-    return count, solver.found() if count else None, nodes
+    return Completions(count, solver.found() if count else None, nodes)
 
 
-# Generators. All take a solver, whose `compiled` decides the speed and nothing else.
+# Generators
 
 
-def random_solution(solver: Solver, rng: np.random.Generator) -> Tokens:
-    """A random filled grid [cells]: random digits in random cells, each kept if a solution is left, until it is one."""
+def random_solution(solver: SudokuSearch, rng: np.random.Generator) -> Tokens:
+    """A random complete grid [cells]: random digits are put into random cells, each kept if a solution remains, until
+    only one does.
+    """
     sudoku = solver.sudoku
     bits = solver.bits(np.zeros(sudoku.cells, np.uint8))
     for cell in rng.permutation(sudoku.cells).tolist():
         for digit in rng.permutation(sudoku.size).tolist():
             bits[cell] = 1 << digit
             try:
-                count, _ = solver.count(bits, limit=2, max_nodes=1000)
-            except TooHard:  # rare and only in large grids: as good as impossible
+                count = solver.count(bits, limit=2, max_nodes=1000).solutions
+            except TooHard:  # rare, and only in large grids: the digit is dropped as if no solution remained
                 count = 0
             if count == 1:
                 return solver.found()
@@ -303,22 +334,22 @@ def random_solution(solver: Solver, rng: np.random.Generator) -> Tokens:
     return solver.tokens(bits)
 
 
-def minimise(solver: Solver, bits: Any, cells: list[int]) -> None:
-    """Drop from `bits`, in place, every given among `cells`, in that order, that is not needed for one solution."""
+def minimise(solver: SudokuSearch, bits: Any, cells: list[int]) -> None:
+    """Remove from `bits`, in place, the givens among `cells`, in that order, that are not needed for one solution."""
     for cell in cells:
         bit = bits[cell]
         if bit:
             bits[cell] = 0
             try:
-                unique = solver.count(bits)[0] == 1
+                unique = solver.count(bits).solutions == 1
             except TooHard:
                 unique = False
             if not unique:
                 bits[cell] = bit
 
 
-def minimal_puzzle(solver: Solver, solution: Tokens, rng: np.random.Generator) -> Tokens:
-    """A random puzzle [cells] with this one solution that loses it if any given is dropped."""
+def minimal_puzzle(solver: SudokuSearch, solution: Tokens, rng: np.random.Generator) -> Tokens:
+    """A random puzzle [cells] whose only solution is this one, and of whose givens every one is needed for that."""
     bits = solver.bits(solution)
     minimise(solver, bits, rng.permutation(len(solution)).tolist())
     return solver.tokens(bits)

@@ -1,15 +1,16 @@
-"""Sets of Sudokus: those that ship in the package, generated ones, and files of the user's.
+"""Sets of Sudokus: those that ship with the package, generated ones, and users' files.
 
-No genuine benchmark row is in the embedded sets or was a starting point. All that comes from the benchmark is the table
-`EXTREME`, quantiles of the rating of `trm.tasks.sudoku.search`. `build_embedded` makes such sets; the two extreme ones
-that ship were made by it with APART = 5 and, for the last targets, more patience and a wider tolerance (docs/notes):
-today's code gives others of the same kind.
+The embedded sets hold no row of the benchmark, Sudoku-Extreme, nor were they made from its rows. All that they take
+from it is the distribution of its ratings (`EXTREME`; see `trm.tasks.sudoku.search.Solver.rating`). `build_embedded`
+makes such sets. It made the two extreme ones that ship with APART = 5 and, for the last targets, more patience and a
+wider tolerance (docs/notes), so today's code makes others of the same kind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from trm.errors import BadInput
 from trm.files import write_atomic
 from trm.tasks.base import Puzzles, Tokens
 from trm.tasks.sudoku.extreme import Walk
-from trm.tasks.sudoku.search import Solver, TooHard, minimal_puzzle, random_solution
+from trm.tasks.sudoku.search import SudokuSearch, TooHard, minimal_puzzle, random_solution
 from trm.tasks.sudoku.task import FIRST, Sudoku, sudoku_for
 from trm.tasks.text import read_file
 
@@ -31,7 +32,7 @@ KINDS = ("extreme", "minimal")
 
 CHAIN = 250  # extreme puzzles from one walk
 
-# share of the puzzles of Sudoku-Extreme -> the highest rating among them, smoothed, from its 1,000 training rows
+# share of the puzzles of Sudoku-Extreme -> the highest rating among them; smoothed, from its 1,000 training rows
 EXTREME = (
     (0.0, 0), (0.1, 0), (0.15, 2), (0.2, 3), (0.25, 4), (0.3, 41), (0.35, 60), (0.4, 73), (0.45, 83), (0.5, 93),
     (0.55, 101), (0.6, 109), (0.65, 119), (0.7, 129), (0.75, 140), (0.8, 154), (0.85, 174), (0.9, 202), (0.95, 247),
@@ -39,40 +40,49 @@ EXTREME = (
 )  # fmt: skip
 
 
+class RatedPuzzles(NamedTuple):
+    puzzles: Puzzles
+    ratings: Ratings  # [rows], see `trm.tasks.sudoku.search.Solver.rating`
+
+
 def quantiles(ratings: Sequence[int] | Ratings, at: Sequence[float] = (5, 10, 25, 50, 75, 90, 95)) -> list[float]:
-    """The ratings below which `at` per cent of them lie."""
+    """The `at` percentiles of ratings [rows]."""
     return [float(value) for value in np.percentile(np.asarray(ratings), at)]
 
 
+# Embedded sets and files
+
+
 def embedded(name: str) -> Puzzles:
-    """'train' and 'validation' (extreme) or 'minimal' (random minimal puzzles): 1,000 each, mutually inequivalent."""
-    question, answer, _ = _load(name)
-    return Puzzles(question, answer)
+    """`train` and `validation` (extreme puzzles) or `minimal` (random minimal ones): 1,000 each, no two equivalent."""
+    return _stored(name).puzzles
 
 
 def ratings(name: str) -> Ratings:
-    """[rows] branch nodes of each puzzle of an embedded set."""
-    return _load(name)[2]
+    """[rows] ratings of the puzzles of an embedded set."""
+    return _stored(name).ratings
 
 
-def _load(name: str) -> tuple[Tokens, Tokens, Ratings]:
+def _stored(name: str) -> RatedPuzzles:
     if name not in EMBEDDED:
         raise BadInput(f"no embedded set {name!r}; there are: {', '.join(EMBEDDED)}")
     with np.load(DATA / f"sudoku_{name}.npz") as arrays:
-        return arrays["question"], arrays["answer"], arrays["rating"]
+        return RatedPuzzles(Puzzles(arrays["question"], arrays["answer"]), arrays["rating"])
 
 
-def load(path: str | Path) -> tuple[Sudoku, Puzzles]:
-    """Every puzzle of a file in any form that `Sudoku.read` takes, solved where no answer is given. Raises BadInput."""
+def read_sudokus(path: str | Path, sudoku: Sudoku | None = None) -> Puzzles:
+    """The puzzles of a file in any form that `Sudoku.read` takes. Missing answers are found by search.
+
+    Args:
+        path: of the file.
+        sudoku: the size of the puzzles; None: the size of the file's first one.
+
+    Raises:
+        BadInput: no such file, a bad puzzle, or one without a single solution.
+    """
     text = read_file(path)
-    sudoku = sudoku_for(text)
-    return sudoku, complete(sudoku.read(text), sudoku)
-
-
-def load_csv(path: str | Path, sudoku: Sudoku | None = None) -> Puzzles:
-    """`load` for a caller who knows the size, 9x9 unless told."""
-    sudoku = sudoku or Sudoku()
-    return complete(sudoku.read(read_file(path)), sudoku)
+    sudoku = sudoku or sudoku_for(text)
+    return complete(sudoku.read(text), sudoku)
 
 
 def complete(puzzles: Puzzles, sudoku: Sudoku) -> Puzzles:
@@ -81,16 +91,19 @@ def complete(puzzles: Puzzles, sudoku: Sudoku) -> Puzzles:
     if not missing:
         return puzzles
     answer = puzzles.answer.copy()
-    solver = Solver(sudoku, compiled=None if len(missing) > 100 else False)
+    solver = SudokuSearch(sudoku, compiled=None if len(missing) > 100 else False)
     for row in missing:
         try:
-            count, _ = solver.count(solver.bits(puzzles.question[row]))
+            count = solver.count(solver.bits(puzzles.question[row])).solutions
         except TooHard as error:
             raise BadInput(f"puzzle {row + 1}: {error}") from None
         if count != 1:
             raise BadInput(f"puzzle {row + 1} has {'no solution' if count == 0 else 'more than one solution'}")
         answer[row] = solver.found()
     return Puzzles(puzzles.question, answer)
+
+
+# Generation
 
 
 def generate(
@@ -101,24 +114,36 @@ def generate(
     avoid: Collection[int] = (),
     compiled: bool | None = None,
     tick: Callable[[], object] = lambda: None,
-) -> tuple[Puzzles, Ratings]:
-    """Puzzles with one solution and their ratings [rows]: 'minimal' (clues removed at random from a random grid) or
-    'extreme' (as hard as the rows of Sudoku-Extreme, 9x9 only). No two questions are symmetric images of each other or
-    have a fingerprint in `avoid`, and no two answers from 9x9 on (there are 2 different ones of 4x4, 49 of 6x6). The
-    seed decides all; `tick` is called after each puzzle.
+) -> RatedPuzzles:
+    """Puzzles with one solution each. The seed alone decides which.
+
+    No two questions are symmetric images of each other. From 9x9 on no two answers are either; there are only 2
+    different ones of 4x4, and 49 of 6x6.
+
+    Args:
+        kind: `minimal` (random givens are removed from a random grid) or `extreme` (as hard as Sudoku-Extreme; 9x9).
+        rows: how many.
+        seed: of the random numbers.
+        sudoku: the size; None: 9x9.
+        avoid: fingerprints that no question, and from 9x9 on no answer, may have.
+        compiled: whether to search with numba; None: if it is installed. The puzzles are the same either way.
+        tick: called after each puzzle.
+
+    Raises:
+        BadInput: no such kind, or too few different puzzles of this size.
     """
     sudoku = sudoku or Sudoku()
     if kind not in KINDS:
         raise BadInput(f"no kind of puzzle {kind!r}; there are: {', '.join(KINDS)}")
     if kind == "extreme" and sudoku != Sudoku():
         raise BadInput("extreme puzzles are generated at 9x9 only; use the kind minimal")
-    solver, seen = Solver(sudoku, compiled), set(avoid)
+    solver, seen = SudokuSearch(sudoku, compiled), set(avoid)
     question, answer = np.zeros((2, rows, sudoku.cells), np.uint8)
     rating = np.zeros(rows, np.int32)
     refused = 0
 
     def take(row: int, tokens: Tokens) -> bool:
-        """Store a question, unless its like has been seen."""
+        """Store a question, unless an equivalent one has been seen."""
         nonlocal refused
         bits = solver.bits(tokens)
         solver.count(bits)
@@ -128,7 +153,7 @@ def generate(
         if marks & seen:
             refused += 1
             if refused > 100 * rows:
-                raise BadInput(f"there are not {rows} inequivalent puzzles of this size to be found")
+                raise BadInput(f"found fewer than {rows} inequivalent puzzles of this size")
             return False
         seen.update(marks)
         question[row], answer[row], rating[row] = tokens, solution, solver.rating(bits)
@@ -139,18 +164,18 @@ def generate(
         _fill_extreme(solver, rows, seed, take)
     else:
         _fill_minimal(solver, rows, seed, take)
-    return Puzzles(question, answer), rating
+    return RatedPuzzles(Puzzles(question, answer), rating)
 
 
-def _fill_minimal(solver: Solver, rows: int, seed: int, take: Callable[[int, Tokens], bool]) -> None:
+def _fill_minimal(solver: SudokuSearch, rows: int, seed: int, take: Callable[[int, Tokens], bool]) -> None:
     for row in range(rows):
-        # A stream of its own, so that no row depends on what was refused before.
+        # Each row has a generator of its own, so that no row depends on what was refused before.
         rng = np.random.default_rng([seed, 0, row])
         while not take(row, minimal_puzzle(solver, random_solution(solver, rng), rng)):
             pass
 
 
-def _fill_extreme(solver: Solver, rows: int, seed: int, take: Callable[[int, Tokens], bool]) -> None:
+def _fill_extreme(solver: SudokuSearch, rows: int, seed: int, take: Callable[[int, Tokens], bool]) -> None:
     rng = np.random.default_rng([seed, 1])
     # One target from each of `rows` equal slices of the distribution, in random order.
     share = (rng.permutation(rows) + rng.random(rows)) / max(rows, 1)
@@ -162,13 +187,13 @@ def _fill_extreme(solver: Solver, rows: int, seed: int, take: Callable[[int, Tok
         wanted = dict(enumerate(targets[start : start + CHAIN].tolist(), start))
         while wanted:
             row, tokens = walk.reach(wanted)
-            # A random symmetry hides what likeness is left between the puzzles of a walk.
+            # Puzzles of one walk still resemble each other; a random symmetry hides it.
             if take(row, solver.sudoku.random_symmetry(walk.rng).apply(tokens)):
                 del wanted[row]
 
 
 def build_embedded(seed: int = 1, rows: int = 1000, folder: Path = DATA) -> None:
-    """Write three sets such as those that ship. Same seed and numpy, same bytes. Takes hours."""
+    """Write three sets like those that ship. The same seed and numpy give the same bytes. Takes hours."""
     avoid: set[int] = set()
     for number, (name, kind) in enumerate(EMBEDDED.items()):
         puzzles, rating = generate(kind, rows, seed * len(EMBEDDED) + number, avoid=avoid)
@@ -178,7 +203,7 @@ def build_embedded(seed: int = 1, rows: int = 1000, folder: Path = DATA) -> None
 
 
 def write_set(path: Path, puzzles: Puzzles, rating: Ratings) -> None:
-    """Arrays question, answer [rows, cells] (tokens) and rating [rows] as a compressed .npz."""
+    """Write question, answer [rows, cells] (tokens) and rating [rows] to a compressed .npz file."""
     write_atomic(
         path,
         lambda file: np.savez_compressed(file, question=puzzles.question, answer=puzzles.answer, rating=rating),
@@ -189,29 +214,37 @@ def write_set(path: Path, puzzles: Puzzles, rating: Ratings) -> None:
 
 
 def fingerprint(sudoku: Sudoku, question: Tokens, answer: Tokens) -> Hashes:
-    """[rows, cells] twice -> [rows]: equal for puzzles that are symmetric images of each other, and for others only
-    by a chance too small to meet. `answer` must be complete. `fingerprint(sudoku, answer, answer)` compares solutions.
+    """A hash [rows] of each puzzle: equal for puzzles that are symmetric images of each other, and in practice for no
+    others.
 
-    Colours of cells are refined by the colours in their row, column, box and digit, starting from what is given and
-    from how each line relates to the others; a hash of the final colours needs no canonical order, hence no search.
+    `fingerprint(sudoku, answer, answer)` compares solutions.
+
+    Colour refinement: each cell begins with a colour that says whether it is given and how its lines relate to the
+    others (`_relations`), and is then recoloured by the colours in its row, column and box and of its digit. The sum of
+    the hashed colours depends on no order of the cells, so no canonical form has to be searched for.
+
+    Args:
+        sudoku: the size.
+        question: [rows, cells]
+        answer: [rows, cells], complete.
     """
     n, square = sudoku.size, sudoku.box_height == sudoku.box_width
     given, digits = question >= FIRST, (answer - np.uint8(FIRST)).astype(np.int64)
     total = _refine(sudoku, given, digits)
     if square:
         turned = (tokens.reshape(-1, n, n).transpose(0, 2, 1).reshape(-1, n * n) for tokens in (given, digits))
-        total = _mix(total) + _mix(_refine(sudoku, *turned))  # a sum, so that it does not matter which came first
+        total = _mix(total) + _mix(_refine(sudoku, *turned))  # a sum: the order does not matter
     return total
 
 
 def _refine(sudoku: Sudoku, given: npt.NDArray[np.bool_], digits: npt.NDArray[np.int64]) -> Hashes:
-    """The hash before transposition: given, digits [rows, cells] -> [rows]."""
+    """The hash that transposing still changes: given, digits [rows, cells] -> [rows]."""
     n, rows = sudoku.size, len(given)
     grid = digits.reshape(rows, n, n)
     lines = np.concatenate(
         [_relations(grid, sudoku.box_height), _relations(grid.transpose(0, 2, 1), sudoku.box_width)], 1
     )
-    unit = np.empty((n * n, 3), np.int64)  # row, column and box of a cell, numbered on from each other
+    unit = np.empty((n * n, 3), np.int64)  # numbers of a cell's row, column and box among all groups
     for number, group in enumerate(sudoku.groups):
         unit[group, number // n] = number
     colour = _mix(given + lines[:, unit[:, 0]]) + _mix(lines[:, unit[:, 1]])
@@ -235,10 +268,11 @@ def _refine(sudoku: Sudoku, given: npt.NDArray[np.bool_], digits: npt.NDArray[np
 
 
 def _relations(grid: npt.NDArray[np.int64], band: int) -> Hashes:
-    """[rows, n, n] digits -> [rows, n]: for each line, the multiset over the others of how they permute its digits.
+    """[rows, n, n] digits -> [rows, n]: for each line, a hash of how each of the others permutes its digits.
 
-    A full grid looks the same from every cell, so colours need this to start from. How many digits return to their
-    places after 1, 2 .. n applications of a permutation tells its cycle lengths, whatever the digits are called.
+    In a full grid all cells look alike at first, so the colours need this as a start. A permutation is described by
+    its cycle lengths, which do not depend on the names of the digits: they follow from how many digits are back in
+    their places after 1, 2 .. n applications.
     """
     rows, n, _ = grid.shape
     where = np.argsort(grid, axis=2)  # [rows, line, digit] -> column
@@ -254,7 +288,7 @@ def _relations(grid: npt.NDArray[np.int64], band: int) -> Hashes:
 
 
 def _mix(values: Hashes) -> Hashes:
-    """Scramble 64-bit numbers (the finaliser of splitmix64), so that sums of them tell multisets apart."""
+    """Scramble 64-bit numbers (the finaliser of splitmix64), so that their sums tell multisets apart."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

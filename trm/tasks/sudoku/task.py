@@ -1,11 +1,12 @@
-"""Sudoku at any size: reading, symmetries, checking and drawing.
+"""Sudoku at any size: symmetries, checking and drawing; `trm.tasks.sudoku.text` reads them.
 
-Tokens: 0 not given (unscored), 1 blank, digit d is d + 1. Cells are numbered row by row from 0; people see r1c1 first.
-A grid of `size` rows has boxes of `box_height` rows and `box_width` columns, size = box_height * box_width.
+Tokens: 0 not given (unscored), 1 blank, digit d is d + 1. Cells are numbered row by row from 0; messages call the first
+one r1c1. A grid of `size` rows has boxes of `box_height` rows and `box_width` columns, size = box_height * box_width.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,26 +15,20 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
-from trm.tasks.base import Bools, Puzzles, Spec, Tokens
-from trm.tasks.text import csv_fields, csv_heading, shown_text
+from trm.tasks.base import Bools, Fault, Puzzles, Spec, Task, Tokens, from_rows
+from trm.tasks.sudoku.text import BLANK, BLANKS, DIGITS, FIRST, FRAME, Reader, cells_of
+
+__all__ = ["BLANK", "BLANKS", "DIGITS", "FIRST", "FRAME", "SIZES", "Order", "Sudoku", "Symmetry", "sudoku_for"]
 
 Order = npt.NDArray[np.int64]
-
-BLANK = 1
-FIRST = 2  # token of digit 1
-DIGITS = "123456789ABCDEFG"
-BLANKS = ".0_*"
-FRAME = " \t|¦!-+=" + "".join(map(chr, range(0x2500, 0x2580)))  # what people draw boxes with
-RULES = "-=─━═╌╍┄┅┈┉"  # a line with one of these and no digit is part of the drawing
-_NO_FRAME = str.maketrans("", "", FRAME)
 
 
 @dataclass(frozen=True)
 class Symmetry:
-    """A relabelling of cells and digits that turns Sudokus into Sudokus: new[i] = symbols[old[cells[i]]]."""
+    """A permutation of cells and digits that turns Sudokus into Sudokus: new[i] = symbols[old[cells[i]]]."""
 
     cells: Order  # [cells]
-    symbols: Tokens  # [vocab]; tokens 0 and 1 stay themselves
+    symbols: Tokens  # [vocab]; tokens 0 and 1 stay as they are
 
     def apply(self, tokens: Tokens) -> Tokens:
         """tokens [..., cells] -> [..., cells]"""
@@ -44,8 +39,8 @@ class Symmetry:
 
 
 @dataclass(frozen=True)
-class Sudoku:
-    """The task `trm.tasks.base.Task` for one size: 2x2, 2x3, 3x3 and 4x4 boxes give sizes 4, 6, 9 and 16."""
+class Sudoku(Task):
+    """Sudokus of one size: a task (`trm.tasks.base.Task`). Boxes of 2x2, 2x3, 3x3, 4x4 give sizes 4, 6, 9, 16."""
 
     box_height: int = 3
     box_width: int = 3
@@ -78,114 +73,59 @@ class Sudoku:
 
     # Reading
 
-    @cached_property
-    def _table(self) -> Tokens:
-        """[256] character code -> token, 255 where the character is neither a digit of this size nor a blank."""
-        table = np.full(256, 255, np.uint8)
-        table[[ord(c) for c in BLANKS]] = BLANK
-        for token, digit in enumerate(DIGITS[: self.size], FIRST):
-            table[[ord(digit), ord(digit.lower())]] = token
-        return table
-
     def read(self, text: str) -> Puzzles:
-        """Every puzzle in `text`: one a line, or grids (drawn or plain), or CSV with a heading. Answers come from CSV
-        only and are 0 elsewhere. Lines that begin with # are comments. Raises BadInput, one line that names the place.
+        """Every puzzle in `text`: one a line, or grids (drawn or plain), or CSV with a heading.
+
+        Only CSV holds answers; elsewhere they are all 0. Lines that begin with # are comments. Raises BadInput with one
+        line that names the place.
         """
-        lines = _content(text)
-        if not lines:
-            raise BadInput("no puzzle found: the input is empty")
-        if columns := csv_heading(lines[0][1]):
-            return self._read_csv(lines, *columns)
-        starts, rows = self._split(lines)
-        question = np.array(rows, np.uint8).reshape(-1, self.cells)
-        self._check_givens(question, starts)
-        return Puzzles(question, np.zeros_like(question))
-
-    def read_cells(self, text: str) -> Tokens:
-        """[rows, cells] of grids whose digits may clash, such as answers; no CSV. Raises BadInput for anything else."""
-        lines = _content(text)
-        if not lines:
-            raise BadInput("no grid found: the input is empty")
-        return np.array(self._split(lines)[1], np.uint8).reshape(-1, self.cells)
-
-    def _split(self, lines: list[tuple[int, str]]) -> tuple[list[int], list[Tokens]]:
-        """Lines -> the line where each puzzle starts, and the tokens of the lines in order."""
-        starts: list[int] = []
-        rows: list[Tokens] = []
-        have = 0  # rows of an unfinished grid
-        for number, line in lines:
-            # A dash is part of a frame, except in a one-line puzzle of just the right length, where it must be a blank.
-            row = line.replace("-", ".") if len(line) == self.cells else line
-            cells = row.translate(_NO_FRAME)
-            tokens = self._tokens(cells, row, f"line {number}")
-            if len(cells) == self.size:
-                starts += [number] * (have == 0)
-                have = (have + 1) % self.size
-            elif have:
-                what = f"row {have + 1} has {len(cells)} cells instead of {self.size}"
-                raise BadInput(f"puzzle {len(starts)} (line {number}): {what}")
-            elif len(cells) == self.cells:
-                starts.append(number)
-            else:
-                what = f"{len(cells)} cells instead of {self.cells} for a whole puzzle or {self.size} for one row"
-                raise BadInput(f"puzzle {len(starts) + 1} (line {number}): {what}")
-            rows.append(tokens)
-        if have:
-            what = f"the grid ends after {have} rows instead of {self.size}"
-            raise BadInput(f"puzzle {len(starts)} (line {starts[-1]}): {what}")
-        return starts, [np.concatenate(rows)]
-
-    def _tokens(self, cells: str, line: str, place: str) -> Tokens:
-        """Characters -> tokens; `line` is what the user wrote, for the position of a character that is none of ours."""
-        tokens = self._table[np.frombuffer(cells.encode("latin-1", "replace"), np.uint8)]
-        if (tokens == 255).any():
-            wrong = cells[int((tokens == 255).argmax())]
-            digits = f"1-{DIGITS[self.size - 1]}" if self.size < 10 else f"1-9, A-{DIGITS[self.size - 1]}"
-            what = f"{shown_text(wrong)} is not a digit ({digits}) or a blank (. 0 _ *)"
-            raise BadInput(f"{place}, character {line.index(wrong) + 1}: {what}")
-        return tokens
-
-    def _read_csv(self, lines: list[tuple[int, str]], question: int, answer: int | None) -> Puzzles:
-        """Rows below a heading whose columns number `question` and `answer` (None: no answers) count from 0."""
-        width, starts, rows = len(csv_fields(lines[0][1], lines[0][0])), [], []
-        for number, line in lines[1:]:
-            fields = csv_fields(line, number)
-            if len(fields) != width:
-                raise BadInput(f"line {number}: {len(fields)} columns instead of {width}")
-            for column, name in ((question, "question"), (answer, "answer")):
-                cells = fields[column].strip() if column is not None else ""
-                place = f"line {number}, column {name}"
-                if name == "answer" and not cells:
-                    rows.append(np.zeros(self.cells, np.uint8))
-                    continue
-                if len(cells) != self.cells:
-                    raise BadInput(f"{place}: {len(cells)} cells instead of {self.cells}")
-                rows.append(self._tokens(cells, cells, place))
-            starts.append(number)
-        if not starts:
-            raise BadInput("no puzzle found: the CSV has a heading and no rows")
-        table = np.array(rows).reshape(-1, 2, self.cells)
-        puzzles = Puzzles(np.ascontiguousarray(table[:, 0]), np.ascontiguousarray(table[:, 1]))
+        rows = Reader(self.size).read(text)
+        puzzles = from_rows(rows)
+        starts = [row.line for row in rows]
         self._check_givens(puzzles.question, starts)
         self._check_answers(puzzles, starts)
         return puzzles
 
-    def _check_givens(self, question: Tokens, starts: Sequence[int], what: str = "") -> None:
-        """BadInput for the first of the puzzles [rows, cells], starting at lines `starts`, that repeats a digit."""
+    def read_cells(self, text: str) -> Tokens:
+        """Tokens [rows, cells] of grids as `read` takes them, but not CSV. Their digits may clash. Raises BadInput for
+        what is no grid.
+        """
+        return Reader(self.size).read_cells(text)
+
+    def _check_givens(self, question: Tokens, starts: Sequence[int]) -> None:
+        """Raises BadInput for the first of the puzzles [rows, cells] that repeats a digit; row i begins in line
+        `starts[i]`.
+        """
         seen = np.sort(question[:, self.groups], axis=2)
         bad = ((seen[..., 1:] == seen[..., :-1]) & (seen[..., 1:] >= FIRST)).any((1, 2))
         if bad.any():
             row = int(bad.argmax())
-            raise BadInput(f"puzzle {row + 1} (line {starts[row]}): {what}{self.clash(question[row])}")
+            raise BadInput(f"puzzle {row + 1} (line {starts[row]}): {self.clash(question[row])}")
 
     def _check_answers(self, puzzles: Puzzles, starts: Sequence[int]) -> None:
-        """BadInput for the first answer that is given but is not a solution of its question."""
-        bad = ~self.valid(puzzles.question, puzzles.answer) & puzzles.answer.any(1)
-        if not bad.any():
+        """Raises BadInput for the first answer that is given but is no solution of its question."""
+        given = np.flatnonzero(puzzles.answer.any(1))
+        bad = given[~self.valid(puzzles.question[given], puzzles.answer[given])]
+        if not len(bad):
             return
-        row = int(bad.argmax())
+        row = int(bad[0])
         what = self.fault(puzzles.question[row], puzzles.answer[row])
         raise BadInput(f"puzzle {row + 1} (line {starts[row]}), column answer: {what}")
+
+    # Checking
+
+    def valid(self, question: Tokens, answer: Tokens) -> Bools:
+        """Which rows [rows, cells] hold every digit once in every row, column and box, and keep every given."""
+        n = self.size
+        kept: Bools = ((question < FIRST) | (question == answer)).all(1)
+        in_range = (answer >= FIRST) & (answer < FIRST + n)
+        # A bit for each digit: a group is right exactly if the bits of its `size` cells make up the full mask.
+        bits = np.where(in_range, np.uint32(1) << (np.where(in_range, answer, FIRST) - np.uint32(FIRST)), np.uint32(0))
+        grid = bits.reshape(-1, n // self.box_height, self.box_height, n // self.box_width, self.box_width)
+        full = np.uint32((1 << n) - 1)
+        for axes in ((3, 4), (1, 2), (2, 4)):
+            kept &= (np.bitwise_or.reduce(grid, axis=axes) == full).all((1, 2))
+        return kept
 
     def fault(self, question: Tokens, answer: Tokens) -> str | None:
         """What is wrong with an answer [cells], in words; None if it is valid."""
@@ -213,10 +153,45 @@ class Sudoku:
                 seen[token] = cell
         return None
 
+    def faults(self, question: Tokens, answer: Tokens) -> list[Fault]:
+        """The cells of an answer [cells] that break the rules; none if it is valid."""
+        given = np.flatnonzero((question >= FIRST) & (question != answer)).tolist()
+        found = [Fault(cell, f"{DIGITS[question[cell] - FIRST]} was given here") for cell in given]
+        found += [Fault(cell, "no digit") for cell in np.flatnonzero(answer < FIRST).tolist()]
+        return found + self.clashes(answer)
+
+    def clashes(self, tokens: Tokens) -> list[Fault]:
+        """The cells of [cells] whose digit occurs again in their row, column or box."""
+        where: dict[int, list[str]] = {}
+        for number, group in enumerate(self.groups.tolist()):
+            count = Counter(tokens[group].tolist())
+            for cell in group:
+                if tokens[cell] >= FIRST and count[int(tokens[cell])] > 1:
+                    place = f"{('row', 'column', 'box')[number // self.size]} {number % self.size + 1}"
+                    where.setdefault(cell, []).append(place)
+        return [
+            Fault(cell, f"{DIGITS[tokens[cell] - FIRST]} occurs more than once in {' and '.join(places)}")
+            for cell, places in sorted(where.items())
+        ]
+
+    def problem(self, question: Tokens, max_nodes: int | None = None) -> str | None:
+        """Why a question [cells] does not have exactly one solution, in words. None if it has, or if a search of at
+        most `max_nodes` guesses does not tell.
+        """
+        from trm.tasks.sudoku.search import MAX_NODES, TooHard, count_solutions
+
+        try:
+            found = count_solutions(question, self, limit=2, max_nodes=max_nodes or MAX_NODES)
+        except TooHard:
+            return None
+        return {0: "it has no solution", 2: "it has more than one solution"}.get(found.solutions)
+
     # Symmetries
 
     def random_symmetry(self, rng: np.random.Generator) -> Symmetry:
-        """Uniform among: permuted digits, bands, rows of a band, stacks, columns of a stack; transposed, if square."""
+        """A uniform random symmetry. Digits, bands, rows of a band, stacks and columns of a stack are permuted; where
+        boxes are square, half of the symmetries transpose too.
+        """
 
         def lines(group: int) -> Order:
             blocks = rng.permutation(self.size // group)
@@ -230,12 +205,12 @@ class Sudoku:
         return Symmetry(grid.reshape(-1), symbols)
 
     def augment(self, question: Tokens, answer: Tokens, rng: np.random.Generator) -> tuple[Tokens, Tokens]:
-        """One random symmetry of both ([cells] each)."""
+        """The image of both, [cells] each, under one random symmetry."""
         symmetry = self.random_symmetry(rng)
         return symmetry.apply(question), symmetry.apply(answer)
 
     def reveal(self, question: Tokens, answer: Tokens, share: float, rng: np.random.Generator) -> Tokens:
-        """Fill in round(share * blanks) random blank cells of [cells] from the answer; 0 <= share <= 1."""
+        """The question [cells] with round(share * blanks) random blanks filled in from the answer; 0 <= share <= 1."""
         if not 0 <= share <= 1:
             raise ValueError(f"share must be from 0 to 1, not {share}")
         hidden = np.flatnonzero((question == BLANK) & (answer >= FIRST))
@@ -244,37 +219,36 @@ class Sudoku:
         easier[shown] = answer[shown]
         return easier
 
-    # Checking and showing
+    # Showing
 
-    def valid(self, question: Tokens, answer: Tokens) -> Bools:
-        """Which rows [rows, cells] hold every digit once in every row, column and box, and keep every given."""
-        n = self.size
-        kept: Bools = ((question < FIRST) | (question == answer)).all(1)
-        in_range = (answer >= FIRST) & (answer < FIRST + n)
-        # One bit a digit: a group is right exactly when the bits of its `size` cells fill the mask.
-        bits = np.where(in_range, np.uint32(1) << (np.where(in_range, answer, FIRST) - np.uint32(FIRST)), np.uint32(0))
-        grid = bits.reshape(-1, n // self.box_height, self.box_height, n // self.box_width, self.box_width)
-        full = np.uint32((1 << n) - 1)
-        for axes in ((3, 4), (1, 2), (2, 4)):
-            kept &= (np.bitwise_or.reduce(grid, axis=axes) == full).all((1, 2))
-        return kept
+    @property
+    def box(self) -> tuple[int, int]:
+        return self.box_height, self.box_width
+
+    def instructions(self, symbols: str) -> str:
+        return (
+            f"Solve this Sudoku of {self.size} rows and {self.size} columns. Fill in the empty cells, written as '.', "
+            f"so that every row, every column and every box holds each of the symbols {' '.join(symbols[FIRST:])} "
+            f"exactly once. The boxes are {self.box_height} rows high and {self.box_width} columns wide. Given symbols "
+            "stay as they are."
+        )
 
     def cell_name(self, cell: int) -> str:
-        """'r2c8' for cell 16 of a 9x9."""
+        """The cell as messages name it: 'r2c8' for cell 16 of a 9x9."""
         return self.spec.cell_name(cell)
 
     def to_line(self, tokens: Tokens) -> str:
-        """[cells] -> the usual one-line form, '.' for a blank; `read` takes it back."""
+        """Tokens [cells] in the usual form of one line, '.' for a blank; `read` takes it back."""
         return "".join("." if token < FIRST else DIGITS[token - FIRST] for token in tokens.tolist())
 
     def to_grid(self, tokens: Tokens) -> Order:
-        """[cells] -> [size, size] digits, 0 for a blank; `from_grid` takes it back."""
+        """Tokens [cells] as digits [size, size], 0 for a blank; `from_grid` takes it back."""
         return np.maximum(tokens.astype(np.int64) - BLANK, 0).reshape(self.size, self.size)
 
     def from_grid(self, grid: npt.NDArray[np.integer]) -> Tokens:
-        """[size, size] digits, 0 for a blank -> [cells]. Raises BadInput that names the cell."""
+        """The tokens [cells] of digits [size, size], 0 for a blank. Raises BadInput that names the cell."""
         if grid.shape != (self.size, self.size):
-            raise BadInput(f"a grid of {self.size}x{self.size} digits is wanted, not of shape {grid.shape}")
+            raise BadInput(f"expected a grid of {self.size}x{self.size} digits, not one of shape {grid.shape}")
         wrong = ((grid < 0) | (grid > self.size)).reshape(-1)
         if wrong.any():
             cell = int(wrong.argmax())
@@ -286,7 +260,7 @@ class Sudoku:
         return tokens
 
     def draw(self, tokens: Tokens) -> str:
-        """[cells] -> a grid with drawn boxes; `read` takes it back."""
+        """Tokens [cells] as a grid with drawn boxes; `read` takes it back."""
         line, n, width = self.to_line(tokens), self.size, self.box_width
         bar = "─" * (2 * width + 1)
         top, middle, bottom = (a + b.join([bar] * (n // width)) + c for a, b, c in ("┌┬┐", "├┼┤", "└┴┘"))
@@ -299,32 +273,9 @@ class Sudoku:
         return "\n".join([*out, bottom])
 
 
-SIZES = {16: Sudoku(2, 2), 36: Sudoku(2, 3), 81: Sudoku(3, 3), 256: Sudoku(4, 4)}  # cells -> task
+SIZES = {task.cells: task for task in (Sudoku(2, 2), Sudoku(2, 3), Sudoku(3, 3), Sudoku(4, 4))}
 
 
 def sudoku_for(text: str) -> Sudoku:
-    """The size that the first puzzle of `text` is written in; 9x9 when that is unclear, so that `read` says why."""
-    lines = _content(text)
-    if not lines:
-        return SIZES[81]
-    if columns := csv_heading(lines[0][1]):
-        fields = csv_fields(lines[1][1], lines[1][0]) if len(lines) > 1 else []
-        return SIZES.get(len(fields[columns[0]].strip(' "')) if columns[0] < len(fields) else 0, SIZES[81])
-    line = lines[0][1]
-    bare = set(line) & set(FRAME) == {"-"} and len(line) in SIZES  # dashes for blanks, as in `read`
-    length = len(line) if bare else len(line.translate(_NO_FRAME))
-    if length == 16:  # one 4x4 or a row of a 16x16, which cannot have one solution with only four of its digits
-        rest = "".join(line for _, line in lines).upper()
-        return SIZES[256 if any(digit in rest for digit in DIGITS[4:]) else 16]
-    return SIZES.get({4: 16, 6: 36, 9: 81}.get(length, length), SIZES[81])
-
-
-def _content(text: str) -> list[tuple[int, str]]:
-    """Lines with cells or a heading in them and their numbers from 1: no blank lines, comments or ruled lines."""
-    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    kept = ((number, line.strip()) for number, line in enumerate(lines, 1))
-    return [(number, line) for number, line in kept if line and line[0] != "#" and not _is_rule(line)]
-
-
-def _is_rule(line: str) -> bool:
-    return not line.translate(_NO_FRAME) or (any(c in RULES for c in line) and not any(c.isalnum() for c in line))
+    """The task in the size of the first puzzle in `text`. 9x9 where that is unclear; its `read` then says why."""
+    return SIZES[cells_of(text)]

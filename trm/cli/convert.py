@@ -1,0 +1,80 @@
+"""`trm import` and `trm export`: published checkpoints, and files for other programs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trm.cli.app import ModelArgument, app
+from trm.errors import BadInput
+from trm.files import check_writable
+
+
+@app.command("import")
+def import_command(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="State dict of a published TRM or HRM: .safetensors or a torch file")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write the model to")],
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="Task of the model [default: the published task with as many tokens]"),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="A setting that the file does not hold, as KEY=VALUE: heads, T, n, positions, puzzle_tokens or "
+            "max_steps; may be given several times [default: as published]",
+        ),
+    ] = None,
+) -> None:
+    """Convert a published checkpoint to a model folder. Settings that had to be assumed are printed."""
+    from trm.store.published import import_file
+
+    given: dict[str, int | str] = {}
+    for setting in settings or []:
+        key, sign, value = setting.partition("=")
+        if not sign:
+            raise BadInput(f"--set {setting}: write key=value, for example --set n=6")
+        given[key] = int(value) if value.isdecimal() else value
+    result = import_file(file, out, task, **given)
+    print(f"imported to {out}", file=sys.stderr)
+    if result.assumed:
+        listed = ", ".join(f"{key}={value}" for key, value in result.assumed.items())
+        print(f"not in the file, so assumed as published: {listed}; change with --set", file=sys.stderr)
+
+
+@app.command("export")
+def export_command(
+    model: ModelArgument,
+    to: Annotated[
+        Path,
+        typer.Option("--to", help="File to write: .onnx for onnxruntime, .safetensors, or any other name for torch"),
+    ],
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="For .onnx: a task of another size, such as sudoku-6x6 [default: the model's own]"),
+    ] = None,
+) -> None:
+    """Write a model to a file for other programs.
+
+    An .onnx file holds one supervision step; docs/export.md says how to use it. Models whose networks take turns cannot
+    be written this way. Any other file holds the state dict of a TRM or HRM under the published names, which trm import
+    and the published code can read.
+    """
+    check_writable(to)
+    if to.suffix == ".onnx":
+        from trm.store.onnx_export import export_onnx
+        from trm.tasks import get_task
+
+        export_onnx(model, to, None if task is None else get_task(task).spec)
+        return
+    if task is not None:
+        raise BadInput("--task is for a file that ends in .onnx; a state dict has no size")
+    from trm.store.published import export_file
+
+    export_file(model, to)

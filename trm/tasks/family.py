@@ -1,0 +1,197 @@
+"""One record for each puzzle family: everything that depends on which family a task belongs to.
+
+A new family of this package is a folder in `trm.tasks` whose `family.py` holds such a record, and a line in `HOMES`. A
+family from outside the package is made by `register_task`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from trm.errors import BadInput
+from trm.tasks.base import Puzzles, Task
+
+if TYPE_CHECKING:
+    from trm.tasks.arc.training import ArcSettings
+    from trm.tasks.maze.training import MazeSettings
+    from trm.tasks.sampler import Reveal, Sampler
+
+Part = Literal["train", "validation", "minimal"]
+
+# The modules of the package's own families, in the order in which people see their names. A family is imported when it
+# is looked up, so that reading a Sudoku does not take the time to import the others.
+HOMES = {
+    "sudoku": "trm.tasks.sudoku.family",
+    "maze": "trm.tasks.maze.family",
+    "arc": "trm.tasks.arc.family",
+    "custom": "trm.tasks.custom.family",
+}
+
+
+class HasPuzzleIds(Protocol):
+    @property
+    def puzzle_ids(self) -> int: ...
+
+
+class DataSettings(Protocol):
+    """The settings of a training run that a family supplies its puzzles by (see `trm.training.config.RunConfig`)."""
+
+    @property
+    def data(self) -> str: ...
+    @property
+    def limit(self) -> int: ...
+    @property
+    def augment(self) -> bool: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def reveal(self) -> Reveal: ...
+    @property
+    def maze(self) -> MazeSettings: ...
+    @property
+    def arc(self) -> ArcSettings: ...
+    @property
+    def model(self) -> HasPuzzleIds: ...
+
+
+class Family:
+    """A puzzle family. The defaults suit a family of one task that is read from text or files."""
+
+    name: str
+    weights: ClassVar[str | None] = None  # the model that is used by default: the best one that ships
+    thinking: ClassVar[Mapping[str, Any]] = {"steps": 64}  # default fields of `trm.inference.Thinking`
+    dataset: ClassVar[str | None] = None  # repository of the public set on the Hugging Face hub
+    any_size: ClassVar[bool] = False  # whether its puzzles come in several sizes, which their text shows
+    votes: ClassVar[bool] = False  # whether it is scored by votes over augmentations instead of row by row
+
+    # Tasks
+
+    def task_names(self) -> tuple[str, ...]:
+        """The names that people are shown; `task` may accept others."""
+        return (self.name,)
+
+    def task(self, name: str) -> Task:
+        """The task of that name. Raises BadInput if there is none."""
+        raise NotImplementedError
+
+    def task_for(self, text: str, default: Task | None = None) -> Task:
+        """The task in the size of the first puzzle in `text`; `default` where that is unclear."""
+        return default or self.task(self.name)
+
+    def task_of_shape(self, shape: tuple[int, ...]) -> Task:
+        """The task for a grid of whole numbers of that shape. Raises BadInput for a shape that no task has."""
+        return self.task(self.name)
+
+    # Puzzles
+
+    def embedded(self, task: Task, part: Part) -> Puzzles:
+        """A set that ships with the package. Raises BadInput for a task that has none."""
+        raise BadInput(f"task {task.spec.name!r} has no embedded puzzles; give a file with --data PATH")
+
+    def load_puzzles(self, task: Task, source: str, part: Part) -> Puzzles:
+        """See `trm.tasks.load_puzzles`."""
+        if source == "embedded":
+            return self.embedded(task, part)
+        if source == "hub":
+            from trm.tasks import hub
+
+            return hub.download(task, file="train.csv" if part == "train" else "test.csv")
+        return answered(task.read_file(source), source)
+
+    # Training
+
+    def training_set(self, task: Task, settings: DataSettings) -> Puzzles:
+        """The puzzles that a run trains on. Raises as `trm.tasks.load_puzzles` does."""
+        if settings.data == "generated":
+            raise BadInput(f"data=generated is for mazes, and not for {task.spec.name}")
+        puzzles = self.load_puzzles(task, settings.data, "train")
+        return puzzles.take(slice(0, settings.limit)) if settings.limit else puzzles
+
+    def held_out(self, task: Task, settings: DataSettings) -> Puzzles:
+        """Puzzles to check training with, which are never trained on. Raises BadInput if there are none."""
+        try:
+            return self.embedded(task, "validation")
+        except BadInput:
+            missing = f"no held-out puzzles of task {task.spec.name!r} to check training with"
+            raise BadInput(f"{missing}: --set check_every=0") from None
+
+    def sampler(self, task: Task, puzzles: Puzzles, settings: DataSettings) -> Sampler:
+        """The sampler that supplies the slots of a batch with the puzzles of `training_set`."""
+        from trm.tasks.sampler import Sampler
+
+        return Sampler(puzzles, task, settings.batch, settings.seed, settings.augment, settings.reveal)
+
+
+class RegisteredFamily(Family):
+    """A family of one task that `register_task` was given."""
+
+    def __init__(self, name: str, make: Callable[[], Task], embedded: Callable[[Part], Puzzles] | None = None) -> None:
+        self.name, self.make, self.own_sets = name, make, embedded
+
+    def task(self, name: str) -> Task:
+        return self.make()
+
+    def embedded(self, task: Task, part: Part) -> Puzzles:
+        return super().embedded(task, part) if self.own_sets is None else self.own_sets(part)
+
+
+REGISTERED: dict[str, RegisteredFamily] = {}
+
+
+def register_task(name: str, make: Callable[[], Task], embedded: Callable[[Part], Puzzles] | None = None) -> None:
+    """Make a task available by name, like those of the package.
+
+    Args:
+        name: the name in its `spec`.
+        make: returns the task.
+        embedded: returns its puzzles for `data="embedded"`: those to train on (`train`) or to test with (`validation`).
+    """
+    REGISTERED[name] = RegisteredFamily(name, make, embedded)
+
+
+def family_name(task: str) -> str:
+    """The name of the family of a task: `sudoku` for `sudoku-6x6`."""
+    return task if task in REGISTERED else task.split("-")[0]
+
+
+def find_family(task: str) -> Family:
+    """The family of the task of that name, such as `sudoku-6x6`, or the family of that name. Raises BadInput."""
+    if task in REGISTERED:
+        return REGISTERED[task]
+    home = HOMES.get(family_name(task))
+    if home is None:
+        raise unknown(task)
+    family: Family = import_module(home).FAMILY
+    return family
+
+
+def get_task(name: str) -> Task:
+    """The task of that name: `sudoku`, `sudoku-6x6`, `maze-20x40`, `arc-agi-1`, or one that was registered.
+
+    Raises BadInput if there is none.
+    """
+    return find_family(name).task(name)
+
+
+def unknown(name: str) -> BadInput:
+    """The error for a name that no task has."""
+    known = {task for home in HOMES for task in find_family(home).task_names()} | REGISTERED.keys()
+    return BadInput(f"task {name!r} is unknown; choose one of {', '.join(sorted(known))}")
+
+
+def resizable() -> list[str]:
+    """The names of the families whose puzzles come in several sizes, which their text shows."""
+    return [name for name in HOMES if find_family(name).any_size]
+
+
+def answered(puzzles: Puzzles, source: str) -> Puzzles:
+    """The puzzles themselves. Raises BadInput, naming the file `source`, if one of them has no answer."""
+    unanswered = ~puzzles.answer.any(axis=1)
+    if unanswered.any():
+        raise BadInput(f"{Path(source).name}: puzzle {int(unanswered.argmax()) + 1} has no answer; use a CSV with both")
+    return puzzles

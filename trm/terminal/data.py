@@ -1,0 +1,161 @@
+"""What `trm data` writes and prints: new puzzles, and a table of their difficulty."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from trm.errors import BadInput
+from trm.files import check_writable, write_text
+from trm.tasks.base import Tokens
+from trm.tasks.maze import sets as maze_sets
+from trm.tasks.maze.task import Maze
+from trm.tasks.sudoku.search import SudokuSearch, has_numba
+from trm.tasks.sudoku.sets import KINDS, generate, quantiles, read_sudokus
+from trm.tasks.sudoku.task import SIZES, Sudoku
+from trm.tasks.sudoku.vary import vary
+
+VARIED = "varied"
+PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
+HEADING = "source,question,answer,rating"
+
+
+def make_sudokus(
+    out: Path, kind: str, rows: int, seed: int, compare: Path | None = None, like: Path | None = None, size: int = 9
+) -> None:
+    """Write new Sudokus to a CSV file and print quantiles of their search effort.
+
+    Args:
+        out: the file.
+        kind: `extreme`, `minimal` or `varied`.
+        rows: number of puzzles.
+        seed: of the random choices; it decides all of them.
+        compare: a CSV file whose puzzles are rated as well and printed below.
+        like: with the kind `varied`, a CSV file of the puzzles to vary.
+        size: rows of a grid.
+
+    Raises:
+        BadInput: options that do not go together, or a file that cannot be read or written.
+    """
+    task = sudoku_of_size(size, kind)
+    if (kind == VARIED) != (like is not None):
+        raise BadInput(f"--kind {VARIED} and --like FILE go together")
+    check_writable(out)
+    other = None if compare is None else read_sudokus(compare, task)
+    given = None if like is None else read_sudokus(like, Sudoku())
+    if not has_numba():
+        print("without numba this may take a hundred times as long: pip install 'trm[generate]'", file=sys.stderr)
+    with progress_of(rows) as tick:
+        if given is not None:
+            puzzles, ratings = vary(given, rows, seed, tick=tick)
+        else:
+            puzzles, ratings = generate(kind, rows, seed, task, tick=tick)
+    write_csv(
+        out,
+        (
+            f"trm-{kind},{task.to_line(question)},{task.to_line(answer)},{rating}"
+            for question, answer, rating in zip(puzzles.question, puzzles.answer, ratings.tolist(), strict=True)
+        ),
+    )
+    table = Table("guesses that a search needs", *(f"{percentile} %" for percentile in PERCENTILES))
+    add_ratings(table, f"{out.name} ({rows})", ratings)
+    if other is not None and compare is not None:
+        solver = SudokuSearch(task, compiled=None)
+        theirs = np.array([solver.rating(solver.bits(question)) for question in other.question])
+        add_ratings(table, f"{compare.name} ({len(other)})", theirs)
+    Console().print(table)
+
+
+def sudoku_of_size(size: int, kind: str) -> Sudoku:
+    """The Sudoku of so many rows. Raises BadInput for a kind or size that cannot be made."""
+    if kind not in (*KINDS, VARIED):
+        raise BadInput(f"--kind {kind}: choose {', '.join(KINDS)} or {VARIED}")
+    sizes = {task.size: task for task in SIZES.values()}
+    if size not in sizes or (kind != "minimal" and size != 9):
+        raise BadInput(f"--size {size}: choose {', '.join(map(str, sizes))}; other than 9 goes with --kind minimal")
+    return sizes[size]
+
+
+def add_ratings(table: Table, name: str, ratings: npt.NDArray[np.signedinteger]) -> None:
+    table.add_row(name, *(f"{value:.0f}" for value in quantiles(ratings.tolist(), PERCENTILES)))
+
+
+class MazeSet(NamedTuple):
+    """Mazes to describe in the table."""
+
+    name: str
+    maze: Maze
+    question: Tokens  # [rows, cells]
+
+
+def make_mazes(
+    out: Path,
+    kind: str,
+    rows: int,
+    seed: int,
+    height: int,
+    width: int,
+    least: int | None = None,
+    compare: Path | None = None,
+) -> None:
+    """Write new mazes to a CSV file and print quantiles of their statistics.
+
+    Args:
+        out: the file.
+        kind: `hard` or `perfect`.
+        rows: number of mazes.
+        seed: of the random choices; it decides all of them.
+        height, width: cells of every maze.
+        least: moves of the shortest path, at least; None: see `trm.tasks.maze.sets.generate`.
+        compare: another file of mazes, described as well.
+
+    Raises:
+        BadInput: such mazes cannot be made, or a file cannot be read or written.
+    """
+    check_writable(out)
+    maze = Maze(height, width)
+    others: list[MazeSet] = []
+    if compare is not None:
+        size, theirs = maze_sets.read_mazes(compare)
+        others.append(MazeSet(f"{compare.name} ({len(theirs)})", size, theirs.question))
+    with progress_of(rows) as tick:
+        puzzles = maze_sets.generate(kind, rows, seed, height, width, least, tick=tick)
+    write_csv(
+        out,
+        (
+            f"trm-{kind},{maze.to_line(question)},{maze.to_line(answer)},"
+            for question, answer in zip(puzzles.question, puzzles.answer, strict=True)
+        ),
+    )
+    Console().print(maze_table([MazeSet(f"{out.name} ({rows})", maze, puzzles.question), *others]))
+
+
+def maze_table(sets: list[MazeSet]) -> Table:
+    """Quantiles of each statistic, a line for each set."""
+    summaries = [maze_sets.summary(one.maze, one.question, PERCENTILES) for one in sets]
+    table = Table("of each maze", "set", *(f"{percentile} %" for percentile in PERCENTILES))
+    for statistic in summaries[0]:
+        for one, summary in zip(sets, summaries, strict=True):
+            table.add_row(statistic, one.name, *(f"{value:.4g}" for value in summary[statistic]))
+    return table
+
+
+@contextmanager
+def progress_of(rows: int) -> Iterator[Callable[[], object]]:
+    """A progress bar on standard error. Call what it yields after each row."""
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("making", total=rows)
+        yield lambda: progress.advance(bar)
+
+
+def write_csv(path: Path, lines: Iterable[str]) -> None:
+    write_text(path, "\n".join([HEADING, *lines]) + "\n")

@@ -1,0 +1,36 @@
+"""Progress bars for evaluations, on standard error."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+
+from trm.analysis.watch import Watch
+
+
+class Bars(Watch):
+    """Shows a bar for each evaluation."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def begin(self, name: str, rows: int) -> Callable[[int], object]:
+        bar = self.progress.add_task(escape(f"evaluating {name}"), total=rows)
+        return functools.partial(self.progress.advance, bar)
+
+    def remark(self, text: str) -> None:
+        self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def bars(hidden: bool = False) -> Iterator[Watch]:
+    """Bars while the block runs; remarks alone where `hidden`, or where standard error is not a terminal."""
+    disabled = hidden or not sys.stderr.isatty()
+    with Progress(console=Console(stderr=True), transient=True, disable=disabled) as progress:
+        yield Bars(progress)

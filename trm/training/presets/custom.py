@@ -1,0 +1,63 @@
+"""The preset for a task of the user's own. Its model depends on what is declared of the task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trm.errors import BadInput
+from trm.models.config import ModelConfig
+from trm.tasks.custom.structure import Structure, read_structure
+from trm.tasks.custom.task import FAMILY, defined
+from trm.tasks.sampler import Reveal
+from trm.training.config import RunConfig
+from trm.training.presets.base import GROUPS, LOCAL, OWN_RUN, Preset
+
+ATTENTION = ModelConfig(width=128, heads=4, layers=2, expansion=3, multiple=16, T=1, n=3)
+
+CUSTOM = Preset(
+    name="custom",
+    hardware="two CPU cores",
+    time="minutes to hours",
+    score="that of your task",
+    procs=2,
+    config=OWN_RUN.changed(
+        task=FAMILY,
+        data="",
+        model=GROUPS,  # or what `suited` finds better
+        max_steps=16,
+        start_noise=0.5,
+        lr=4e-3,
+        ema=0.995,
+        batch=16,
+        micro=8,
+        updates=4000,
+        reveal=Reveal(share=0.9, most=0.5, until=0.8),
+    ),
+    note="pairs of integer grids of your own: --data FILE.npz or CSV, --structure FILE; see docs/custom.md",
+)
+
+
+def suited(structure: Structure) -> ModelConfig:
+    """The model for a task: `groups` where the numbers in its groups may be renamed, `local` where neighbours matter,
+    else `attention`.
+    """
+    if structure.groups and structure.interchangeable:
+        return GROUPS
+    return LOCAL if structure.neighbours else ATTENTION
+
+
+def custom_run(config: RunConfig, data: str | None, structure: Path | None) -> RunConfig:
+    """The settings of the preset `custom` for the pairs in the file `data`. Other presets' are returned unchanged.
+
+    Raises:
+        BadInput: no data; a malformed file; data and structure that contradict each other; a structure for another
+            preset.
+    """
+    if config.task != FAMILY:
+        if structure is not None:
+            raise BadInput("--structure is for the preset custom")
+        return config
+    if data is None:
+        raise BadInput("a custom task is defined by its data: give --data FILE, an .npz or a CSV")
+    known = defined(data, Structure() if structure is None else read_structure(structure))
+    return config.changed(data=data, custom=known, model=suited(known))

@@ -1,0 +1,90 @@
+"""Our presets for Sudoku."""
+
+from __future__ import annotations
+
+from trm.tasks.sampler import Reveal
+from trm.training.presets.base import GROUPS, OWN_RUN, Preset
+
+MINI = Preset(
+    name="sudoku-mini",
+    hardware="two CPU cores",
+    time="8 minutes",
+    score="80.2 % of 1,000 random minimal, 47.9 % of 1,000 extreme embedded puzzles, 32 steps",
+    procs=2,
+    config=OWN_RUN.changed(
+        task="sudoku",
+        model=GROUPS,
+        max_steps=24,
+        start_noise=0.5,
+        lr=4e-3,
+        ema=0.995,
+        batch=16,
+        micro=8,
+        updates=4000,
+        reveal=Reveal(share=0.9, most=0.5, until=1.0),
+    ),
+)
+
+SUDOKU = Preset(
+    name="sudoku",
+    hardware="two CPU cores",
+    time="124 minutes, and 25 to make the data",
+    score="64.4 % of 500 unseen genuine training rows, 64 steps",
+    procs=2,
+    config=OWN_RUN.changed(
+        task="sudoku",
+        data="varied.csv",
+        model=GROUPS.changed(width=64),
+        max_steps=24,
+        window=2,
+        start_noise=0.5,
+        lr=3e-3,
+        ema=0.999,
+        batch=8,
+        micro=4,
+        updates=69_000,
+        reveal=Reveal(share=0.9, most=0.5, until=0.6),
+    ),
+    note="1,000 training puzzles and variations of them: "
+    "trm data sudoku varied.csv --kind varied --like train.csv --rows 20000 --seed 1",
+)
+
+# The shipped weights come from two runs, the first with window 2 and at most 48 steps: see docs/results.md.
+SEARCH = Preset(
+    name="sudoku-search",
+    hardware="two CPU cores",
+    time="20 minutes of one core, after preset sudoku (124 minutes of two cores) and 31 minutes for data",
+    score="88.0 % of rows 1-200, at most 2,048 steps; 90.6 % of rows 501-1,000 by the shipped weights (two runs)",
+    procs=2,
+    config=SUDOKU.config.changed(
+        init="sudoku",
+        loss_limit=0.25,
+        max_steps=96,
+        explore=0.3,
+        window=4,
+        lr=1e-3,
+        ema=0.998,
+        updates=3000,
+        reveal=Reveal(),
+    ),
+    note=f"continues from the weights sudoku; {SUDOKU.note}",
+)
+
+GPU = Preset(
+    name="sudoku-gpu",
+    hardware="one NVIDIA GPU",
+    time="15 minutes of an H100, extrapolated from part of a run",
+    score="79.4 % of 500 unseen genuine training rows, 64 steps; from two runs, both stopped early",
+    config=SUDOKU.config.changed(
+        model=GROUPS.changed(width=128),
+        max_steps=32,
+        window=4,
+        lr=2e-3,
+        batch=64,
+        micro=0,
+        updates=15_000,
+        precision="bfloat16",
+        compile=True,
+    ),
+    note=SUDOKU.note,
+)
