@@ -57,7 +57,7 @@ class Thinking:
 # One puzzle
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SearchResult:
     """The answer to one question."""
 
@@ -69,7 +69,7 @@ class SearchResult:
     found: Tokens | None = None  # [cells], the first answer that was right by the rules, whatever `until` is
 
 
-@dataclass
+@dataclass(eq=False)
 class SearchState:
     """What is known of one puzzle so far."""
 
@@ -160,7 +160,7 @@ class Places(NamedTuple):
 NOWHERE = Places(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StepBatch(Generic[S_co]):
     """One supervision step of a batch of puzzles."""
 

@@ -19,7 +19,7 @@ from trm.tasks.base import Bools, Ints, Spec, Tokens
 SIZES = 16  # `ModelSizes` keeps models for at most this many sizes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TorchOutcome:
     """An `Outcome` from the tensors of a model's output."""
 
