@@ -189,7 +189,7 @@ def parse(text: str, id: str = "task", place: str = "input", rename: bool = Fals
 
 
 def usable_id(id: str) -> str:
-    """`id` itself if it can be an id; else its beginning in ASCII and a digest of the whole, which always gives the same
+    """`id` itself if it can be an id; else its beginning and a digest of the whole, which always gives the same
     id for the same name.
     """
     if id.isprintable() and 0 < len(id) <= LONGEST:
