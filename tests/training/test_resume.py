@@ -96,7 +96,12 @@ def test_several_processes_are_started_again(
     record = json.loads((out / RECORD).read_text())
     (out / RECORD).write_text(json.dumps({**record, "launch": {"processes": 4, "threads": 3}}))
     started: list[int] = []
-    monkeypatch.setattr("trm.training.distributed.launch", lambda count, arguments: started.append(count) or 0)
+
+    def launched(count: int, arguments: list[str]) -> int:
+        started.append(count)
+        return 0
+
+    monkeypatch.setattr("trm.training.distributed.launch", launched)
     assert call("train", "sudoku-mini", "--out", str(out), "--resume").code == 0
     assert call("train", "sudoku-mini", "--out", str(out), "--resume", "--procs", "2").code == 0
     assert started == [4, 2]
