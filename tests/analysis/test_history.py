@@ -99,11 +99,42 @@ def test_looks_between_reports_are_shown(call: Call, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("rest", "message"),
-    [("", "nothing has been logged yet"), ("{}\n{}\n", "line 1: not a line"), ("[1]\n\n", "line 1: not a line")],
+    [
+        ("", "nothing has been logged yet"),
+        ("{}\n{}\n", "no line of log.jsonl is"),
+        ("[1]\n\n", "no line of log.jsonl is"),
+    ],
 )
 def test_what_is_no_log(tmp_path: Path, rest: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         read_history(write(tmp_path / "run", rest=rest))
+
+
+def test_damaged_lines_are_left_out_and_said(call: Call, tmp_path: Path) -> None:
+    """Wherever they are; the other lines say what they said."""
+    run = Path(write(tmp_path / "run", *map(trained, range(20, 220, 20))))
+    whole = read_history(str(run))
+    lines = (run / "log.jsonl").read_bytes().splitlines()
+    damage = (
+        b"{",
+        b"\xff\xfe",
+        b"[" * 9000,
+        b'{"update": 1e999}',
+        b'"x"',
+        json.dumps({**trained(50), "loss": float("nan")}).encode(),
+        json.dumps({**trained(50), "update": 10**400}).encode(),
+        json.dumps({**trained(50), "exact": "half"}).encode(),
+        b'{"update": 3, "seconds": 1, "check": 5}',
+    )
+    for number, line in enumerate(damage):
+        lines.insert(2 * number, line)
+    (run / "log.jsonl").write_bytes(b"\n".join(lines) + b'\n{"upda')
+    found = read_history(str(run))
+    assert found.damaged == tuple(range(1, 2 * len(damage), 2))
+    same(found.reports, whole.reports)
+    done = call("history", str(run))
+    assert done.code == 0
+    assert done.err == f"trm: {run / 'log.jsonl'}: damaged lines are left out: 1, 3, 5, 7, 9, ...\n"
 
 
 def test_no_folder(call: Call, tmp_path: Path) -> None:

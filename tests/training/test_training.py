@@ -219,9 +219,9 @@ def test_a_damaged_checkpoint_is_one_line(small_csv: Path, tmp_path: Path, damag
 def test_a_checkpoint_of_something_else_is_one_line(small_csv: Path, tmp_path: Path) -> None:
     train(tiny(small_csv, "updates=2"), tmp_path, "tiny")
     content = checkpoint.load(tmp_path)
-    for other in (torch.zeros(3), {"version": 1}):
+    for other, reason in ((torch.zeros(3), "it holds something else"), ({"version": 1}, "config is missing")):
         torch.save(other, tmp_path / CHECKPOINT)
-        with pytest.raises(TrmError, match=r"damaged .it holds something else.; start the run again in another --out"):
+        with pytest.raises(TrmError, match=f"is damaged: {reason}.*; restore it from a copy, or start a new run in"):
             train(None, tmp_path, "tiny", resume=True)
     later = json.loads(content["config"]) | {"later": 1}
     checkpoint.save(tmp_path, {**content, "config": json.dumps(later)})
@@ -253,7 +253,7 @@ def test_other_data_and_used_folders_are_refused(small_csv: Path, tmp_path: Path
         (["--set", "batch=9", "--procs", "2"], "batch 9 does not divide over 2 processes"),
         (["--updates", "3", "--minutes", "1"], "--updates or --minutes, not both"),
         (["--resume"], "nothing to resume"),
-        (["--resume", "--updates", "3"], "leave out --set, --data"),
+        (["--resume", "--updates", "3"], "leave out --set, --structure"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(

@@ -20,6 +20,8 @@ from trm.files import write_text
 from trm.tasks.arc.sets import answered
 from trm.tasks.arc.text import ArcTask, Grid, parse_grid
 
+LONGEST = 160  # characters of a file's name, without its ending; file systems take 255 bytes
+
 
 class GridVotes(BaseModel):
     """An answer, and the votes for it."""
@@ -116,8 +118,11 @@ def _key(grid: list[list[int]], place: str) -> bytes:
 
 
 def result_path(out: Path, id: str) -> Path:
-    """The file of a task's result in the folder `out`."""
-    return out / "tasks" / f"{quote(id, safe='')}.json"
+    """The file of a task's result in the folder `out`. No id makes a name too long for a file."""
+    name = quote(id, safe="")
+    if len(name) > LONGEST:
+        name = f"{name[: LONGEST // 2]}-{hashlib.sha256(id.encode()).hexdigest()[:16]}"
+    return out / "tasks" / f"{name}.json"
 
 
 def make_folder(out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -78,52 +79,58 @@ class History:
     name: str
     reports: Reports
     checks: Checks
+    damaged: tuple[int, ...] = ()  # numbers of lines that could not be read and are left out, from 1
 
 
 def read_history(run: str) -> History:
-    """Read the log in a run's folder.
+    """Read the log in a run's folder. Damaged lines are left out; `History.damaged` says which.
 
-    Raises BadInput: there is no log, it is empty, or it is not the log of a training.
+    Raises BadInput: there is no log, it is empty, or no line of it is from a training.
     """
     path = Path(run) / LOG
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise BadInput(f"{run}: no log of a training ({path.name}: {reason}); name the folder of a run") from None
+        lines = path.read_bytes().decode("utf-8", "replace").split("\n")
+    except OSError as error:
+        raise BadInput(
+            f"{run}: no log of a training ({path.name}: {error.strerror}); name the folder of a run"
+        ) from None
     before = seconds_before(Path(run))
     reports: list[dict[str, float]] = []
     checks: list[dict[str, float]] = []
+    damaged: list[int] = []
     for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         try:
             record = json.loads(line)
-            if "check" in record:
-                checks.append(_check(record, before))
-            else:
-                reports.append(_report(record, before))
-        except (ValueError, TypeError, KeyError, IndexError):
-            if number == len(lines):
-                break  # the last line may be cut off while it is written
-            raise BadInput(f"{path}, line {number}: not a line of a training's log") from None
+            entry = (_check if "check" in record else _report)(record, before)
+            if not all(map(math.isfinite, entry.values())):
+                raise ValueError("a number is not finite")
+            (checks if "check" in record else reports).append(entry)
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError):
+            if number < len(lines):  # what follows the last line break may be cut off while it is written
+                damaged.append(number)
     if not reports:
-        raise BadInput(f"{run}: nothing has been logged yet")
-    return History(Path(run).name, Reports.of(reports), Checks.of(checks))
+        fault = f"no line of {LOG} is from a training" if damaged else "nothing has been logged yet"
+        raise BadInput(f"{run}: {fault}; name the folder of a run")
+    return History(Path(run).name, Reports.of(reports), Checks.of(checks), tuple(damaged))
 
 
 def _when(record: dict[str, Any], before: float) -> dict[str, float]:
     """The fields that both kinds of lines share. Older logs say `step` for an update."""
     update = record["update"] if "update" in record else record["step"]
-    return {"update": float(update), "seconds": record["seconds"] + before}
+    return {"update": float(update), "seconds": float(record["seconds"]) + before}
 
 
 def _report(record: dict[str, Any], before: float) -> dict[str, float]:
     ended = float(record["finished"])
-    return {**_when(record, before), "loss": float(record["loss"]), "exact": record["exact"] * ended, "ended": ended}
+    exact = float(record["exact"]) * ended
+    return {**_when(record, before), "loss": float(record["loss"]), "exact": exact, "ended": ended}
 
 
 def _check(record: dict[str, Any], before: float) -> dict[str, float]:
     puzzles = float(record["check"]["rows"])
-    return {**_when(record, before), "exact": record["check"]["exact"][-1] * puzzles, "puzzles": puzzles}
+    return {**_when(record, before), "exact": float(record["check"]["exact"][-1]) * puzzles, "puzzles": puzzles}
 
 
 def seconds_before(run: Path) -> float:

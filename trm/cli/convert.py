@@ -18,7 +18,7 @@ def import_command(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="State dict of a published TRM or HRM: .safetensors or a torch file")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder to write the model to")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write the model to; it must not hold a model or a run")],
     task: Annotated[
         str | None,
         typer.Option("--task", help="Task of the model [default: the published task with as many tokens]"),
@@ -40,7 +40,7 @@ def import_command(
         key, sign, value = setting.partition("=")
         if not sign:
             raise BadInput(f"--set {setting}: write key=value, for example --set n=6")
-        given[key] = int(value) if value.isdecimal() else value
+        given[key] = int(value) if value.isdecimal() and len(value) < 10 else value
     result = import_file(file, out, task, **given)
     print(f"imported to {out}", file=sys.stderr)
     if result.assumed:
@@ -66,6 +66,9 @@ def export_command(
     be written this way. Any other file holds the state dict of a TRM or HRM under the published names, which trm import
     and the published code can read.
     """
+    from trm.store.stored import check_not_ours
+
+    check_not_ours(to, "--to")
     check_writable(to)
     if to.suffix == ".onnx":
         from trm.store.onnx_export import export_onnx

@@ -13,7 +13,7 @@ import typer
 from trm.cli.app import ThreadsOption, app, set_threads
 from trm.errors import BadInput
 from trm.files import check_outside, check_writable
-from trm.renames import report_rename
+from trm.renames import LAUNCHED, report_rename
 
 if TYPE_CHECKING:
     from trm.training.config import RunConfig
@@ -56,6 +56,7 @@ def train(
     threads: ThreadsOption = 0,
 ) -> None:
     """Train a model, or continue a run. Stop it with Ctrl-C at any time: --resume continues from there."""
+    from trm.training.commands import Launch, read_launch, resume_command
     from trm.training.presets import get_preset
 
     if preset == "list":
@@ -64,21 +65,25 @@ def train(
     chosen, folder = get_preset(preset), out or Path("runs") / preset
     updates = updates_asked(updates, steps, minutes)
     if resume:
-        if settings or data or structure or updates or minutes:
-            own = "--set, --data, --structure, --updates and --minutes"
-            raise BadInput(f"--resume goes on with the run's own settings: leave out {own}")
+        if settings or structure or updates or minutes:
+            fixed = "--set, --structure, --updates and --minutes"
+            raise BadInput(f"--resume goes on with the run's own settings: leave out {fixed}")
         config = None
     else:
         config = configure(chosen.config, settings or [], data, structure, updates)
         check_data(config, folder, chosen)
     check_folder(folder, resume)
-    if "RANK" in os.environ or (count := processes(procs, chosen.procs)) == 1:
-        train_here(config, folder, chosen.name, minutes, threads)
+    own = read_launch(folder) if resume else Launch()
+    if "RANK" in os.environ or (count := processes(procs, chosen.procs, own.processes)) == 1:
+        go_on = resume_command(chosen.name, folder, procs, threads)
+        train_here(config, folder, chosen.name, go_on, minutes, threads or own.threads, data)
         return
     from trm.training.distributed import launch
 
-    if config is not None and config.batch % count:
-        raise BadInput(f"batch {config.batch} does not divide over {count} processes; --set batch=... or --procs 1")
+    batch = own.batch if config is None else config.batch
+    if batch % count:
+        hint = "--procs with a number that divides it" if resume else "--set batch=... or --procs 1"
+        raise BadInput(f"batch {batch} does not divide over {count} processes; {hint}")
     raise typer.Exit(launch(count, sys.argv[1:]))
 
 
@@ -141,40 +146,58 @@ def check_folder(folder: Path, resume: bool) -> None:
     check_writable(folder / CHECKPOINT)
 
 
-def processes(asked: int, suited: int) -> int:
-    """How many processes to start: as many as asked for, else as suit the preset and this machine's cores."""
-    if asked:
-        return asked
+def processes(asked: int, suited: int, own: int = 0) -> int:
+    """How many processes to start: as many as asked for, else as the resumed run had (`own`; 0: it is not known), else
+    as suit the preset and this machine's cores.
+    """
+    if asked or own == 1:
+        return asked or own
+    import torch
+
     from trm.devices import pick_device
 
-    return min(suited, os.cpu_count() or 1) if pick_device().type == "cpu" else 1
+    if pick_device().type == "cpu":
+        return own or min(suited, os.cpu_count() or 1)
+    return own if own <= torch.cuda.device_count() and own else 1
 
 
-def train_here(config: RunConfig | None, folder: Path, name: str, minutes: float | None, threads: int) -> None:
+def train_here(
+    config: RunConfig | None,
+    folder: Path,
+    name: str,
+    go_on: str,
+    minutes: float | None,
+    threads: int,
+    data: str | None,
+) -> None:
     """Train in this process, which may be one of several. Exits with 1 where the run was stopped.
 
     Args:
         config: the run's; None: continue the run in the folder.
         folder: the run's.
         name: the preset's.
+        go_on: the command that continues the run, if it is stopped.
         minutes: see `trm.training.run.train`.
         threads: of this process; 0: its share of the cores.
+        data: where the data of a run that is continued lies now; None: where it was.
     """
-    from trm.tasks import find_family
     from trm.training import distributed
-    from trm.training.presets import get_preset
+    from trm.training.commands import eval_command
     from trm.training.run import train
 
     set_threads(threads or max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     command = shlex.join(["trm", *sys.argv[1:]])
+    resume = config is None
     with distributed.joined() as device:
-        finished = train(config, folder, name, minutes, config is None, command, device)
+        finished = train(config, folder, name, minutes, resume, command, device, data if resume else None)
         first = distributed.rank() == 0
     if first and finished:
-        command = "trm eval-arc" if find_family(get_preset(name).config.task).votes else "trm eval"
-        print(f"trained: {folder} (weights in model.safetensors); next: {command} {folder}", file=sys.stderr)
+        step = eval_command(folder)
+        remark = f"{step.remark}; " if step.remark else ""
+        print(f"trained: {folder} (weights in model.safetensors); {remark}next: {step.command}", file=sys.stderr)
     elif first:
-        print(f"stopped; go on with: trm train {name} --out {folder} --resume", file=sys.stderr)
+        by = "" if LAUNCHED in os.environ or "RANK" not in os.environ else "torchrun as before, and "
+        print(f"stopped; go on with: {by}{go_on}", file=sys.stderr)
     if "RANK" in os.environ:
         # DistributedDataParallel leaves threads of gloo behind, and one that frees a tensor while the interpreter shuts
         # down aborts the process. This is rare. Everything is written by now, so the shutdown is skipped.

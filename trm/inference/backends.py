@@ -12,6 +12,7 @@ from trm.inference import onnx
 from trm.inference.backend import Backend
 from trm.inference.defaults import default_weights
 from trm.inference.loop import SearchState, StepBatch, Thinking, think
+from trm.renames import report
 from trm.store.shipped import SHIPPED
 from trm.tasks import find_family
 from trm.tasks.base import Task, Tokens
@@ -56,6 +57,7 @@ class Backends:
         self.name, self.task, self.weights, self.threads = name, task, weights, threads
         self.sizes: ModelSizes | None = None  # the torch model, once it is loaded
         self._exported: onnx.Exported | None = None
+        self._stale = False  # the exported file is of other weights
         self._lock = Lock()
         if name == "onnx":
             self.exported()
@@ -90,7 +92,16 @@ class Backends:
         weights = self.weights
         if not isinstance(weights, str):
             return False
-        return not Path(weights).exists() and (SHIPPED / weights / onnx.FILE).is_file()
+        return not self._stale and not Path(weights).exists() and (SHIPPED / weights / onnx.FILE).is_file()
+
+    def begins_exported(self, task: Task) -> bool:
+        """Whether the exported file can make the first start. One that is of other weights is named, and not used."""
+        try:
+            return self.ships_exported() and onnx.fits(self.exported(), task)
+        except onnx.Stale as error:
+            self._stale = True
+            report(f"{error}; torch is used instead")
+            return False
 
     def stages(self, task: Task, count: int, thinking: Thinking) -> Iterator[BackendStage]:
         """The stages of the work on `count` puzzles of one size. Raises BadInput where the weights do not fit it."""
@@ -99,7 +110,7 @@ class Backends:
             yield BackendStage(onnx.OnnxBackend(self.exported()), None)
             return
         few = count <= FEW and thinking.seconds is None and task.checkable
-        if self.name == "auto" and few and self.ships_exported() and onnx.fits(self.exported(), task):
+        if self.name == "auto" and few and self.begins_exported(task):
             yield BackendStage(onnx.OnnxBackend(self.exported()), 1)
         yield BackendStage(self.torch().backend(task.spec), None)
 

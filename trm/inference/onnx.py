@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput, TrmError
+from trm.files import digest
 from trm.inference.backend import Floats, Movement
-from trm.store.shipped import SHIPPED
+from trm.store.shipped import CONFIG, SHIPPED, WEIGHTS
 from trm.tasks.base import Bools, Ints, Task, Tokens
 
 FORMAT = 1
@@ -55,6 +57,33 @@ class Exported:
         return load, (self.file, self.threads)
 
 
+class Stale(BadInput):
+    """The file was not exported from the weights that lie beside it."""
+
+
+def check_weights(path: Path, about: dict[str, Any]) -> None:
+    """Raise `Stale` if the exported file `path`, whose metadata is `about`, is not of the model in the same folder.
+
+    Files of other models may lie there under names of their own.
+    """
+    weights, config = path.with_name(WEIGHTS), path.with_name(CONFIG)
+    if not weights.is_file():
+        return
+    if path.name != FILE:
+        try:
+            beside = json.loads(config.read_text(encoding="utf-8"))["name"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return
+        if beside != about["name"]:
+            return
+    known = about.get("weights_sha256")
+    if known == digest(weights):
+        return
+    fault = "does not say from which weights it was exported" if known is None else "was exported from other weights"
+    again = shlex.join(("trm", "export", str(path.parent), "--to", str(path)))
+    raise Stale(f"{path} {fault}, and {weights.name} lies beside it; write it anew: {again}")
+
+
 def find(name: str) -> Path:
     """An exported file: its path, or the folder or the shipped name of a model that has one. Raises BadInput."""
     if name.endswith(".onnx"):
@@ -77,7 +106,8 @@ def load(name: str, threads: int = 0) -> Exported:
         threads: of onnxruntime [default: 0, its own choice].
 
     Raises:
-        BadInput: no such file, a damaged one, one that `trm export` did not write, or one that needs puzzle numbers.
+        BadInput: no such file, a damaged one, one that `trm export` did not write, one that needs puzzle numbers, or
+            one that was exported from other weights than those beside it (`Stale`).
         TrmError: onnxruntime is not installed.
     """
     try:
@@ -94,6 +124,7 @@ def load(name: str, threads: int = 0) -> Exported:
         about = json.loads(session.get_modelmeta().custom_metadata_map["trm"])
         if about["format"] != FORMAT:
             raise BadInput(f"{path}: its format is {about['format']}, this version reads {FORMAT}; export it again")
+        check_weights(path, about)
         shapes = {node.name: node.shape[1:] for node in session.get_inputs()}
         # The initial state is one vector, the same at every position, whatever the shape of the state.
         y, z = (np.full((1, *shapes[part]), np.float32(about[f"start_{part}"])) for part in "yz")

@@ -14,11 +14,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from trm.store.shipped import SHIPPED, shipped_names
+from trm.store.shipped import CONFIG, SHIPPED, WEIGHTS, shipped_names
 from trm.tasks import family_name, find_family
 from trm.tasks.family import HOMES
 
-CARD, CONFIG, WEIGHTS = "card.json", "config.json", "model.safetensors"
+CARD = "card.json"
 FIXED = ("frame.start_y", "frame.start_z")  # stored with the weights, but drawn once and never trained
 
 

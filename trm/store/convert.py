@@ -21,7 +21,8 @@ from trm.models.config import ModelConfig
 from trm.models.layers import gated_width
 from trm.tasks.base import Spec
 
-PREFIXES = ("_orig_mod.", "model.", "inner.")  # added by torch.compile, the loss wrapper and the halting wrapper
+# Added by torch.compile, data-parallel training, the loss wrapper and the halting wrapper.
+PREFIXES = ("_orig_mod.", "module.", "model.", "inner.")
 # Parts of our names and of the published names, replaced in this order.
 NAMES = (
     ("frame.embedding", "embed_tokens.embedding_weight"),

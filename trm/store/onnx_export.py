@@ -6,6 +6,7 @@ the loop over steps needs. docs/export.md describes the format.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import warnings
@@ -20,9 +21,10 @@ from torch import Tensor, nn
 
 from trm import store
 from trm.errors import BadInput, TrmError
-from trm.files import write_atomic
+from trm.files import digest, write_atomic
 from trm.models import TRM, Spec, State
-from trm.store.stored import Stored
+from trm.store.stored import WEIGHTS, Stored, weights_of
+from trm.store.torch_files import not_finite
 
 FORMAT = 1
 OUTPUTS = ("next_y", "next_z", "logits", "halt")
@@ -55,12 +57,16 @@ def export_onnx(name: str, path: Path, spec: Spec | None = None) -> None:
         BadInput: no such model, one larger than a file can be, or one with a layer that ONNX cannot express.
         TrmError: the packages that export needs are not installed.
     """
-    content = to_onnx(store.load(name, spec))
+    content = to_onnx(store.load(name, spec), digest(store.find(name) / WEIGHTS))
     write_atomic(path, lambda file: file.write(content))
 
 
-def to_onnx(stored: Stored) -> bytes:
+def to_onnx(stored: Stored, sha256: str = "") -> bytes:
     """The content of the file. Equal models give equal bytes if the versions of torch and onnxscript are equal.
+
+    Args:
+        stored: the model.
+        sha256: of its file of weights [default: of the file that `trm.store.save_model` would write].
 
     Raises:
         BadInput, TrmError: as `export_onnx`.
@@ -78,17 +84,20 @@ def to_onnx(stored: Stored) -> bytes:
     size = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
     if size > LIMIT:
         raise BadInput(f"model {stored.name!r} has {size >> 20} MB of weights; an ONNX file holds {LIMIT >> 20} MB")
+    if fault := not_finite(model.state_dict()):
+        raise BadInput(f"model {stored.name!r}: {fault}; train it again")
     program = trace(stored)
     # Keep one copy of constants that every call repeats, and drop stack traces, which name files of this machine.
     for clean in (DeduplicateInitializersPass(size_limit=LIMIT), ClearMetadataAndDocStringPass()):
         clean(program.model)
     program.rename_axes({value.shape[0]: "batch" for value in program.model.graph.inputs})
-    program.model.metadata_props["trm"] = json.dumps(describe(stored))
+    sha256 = sha256 or hashlib.sha256(weights_of(model)).hexdigest()
+    program.model.metadata_props["trm"] = json.dumps(describe(stored, sha256))
     content: bytes = onnx_ir.to_proto(program.model).SerializeToString(deterministic=True)
     return content
 
 
-def describe(stored: Stored) -> dict[str, Any]:
+def describe(stored: Stored, sha256: str) -> dict[str, Any]:
     """The metadata: what a program must know besides the graph."""
     frame, about = stored.model.frame, stored.about
     trained = about.get("run", about.get("imported", {}))
@@ -96,6 +105,7 @@ def describe(stored: Stored) -> dict[str, Any]:
         "format": FORMAT,
         "name": stored.name,
         "task": asdict(stored.spec),
+        "weights_sha256": sha256,
         "first_token": stored.model.first_token,
         "max_steps": trained.get("max_steps"),  # in training; null where that is not known
         "start_y": frame.start_y.tolist(),

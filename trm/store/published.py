@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from trm.errors import BadInput
-from trm.files import write_atomic
+from trm.files import digest, write_atomic
 from trm.models import build
-from trm.store.convert import Imported, from_published, to_published
-from trm.store.stored import load, save_model
+from trm.store.convert import TABLE, Imported, from_published, to_published
+from trm.store.stored import check_new, load, save_model
+from trm.store.torch_files import not_finite, read_torch_file
 from trm.tasks import get_task
+from trm.tasks.arc.text import VERSIONS
 from trm.tasks.base import Spec
 
 
@@ -30,17 +33,19 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise BadInput(f"{path}: no such file; give a published checkpoint (.safetensors, or a torch file)")
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for other files
+        content = load_file(path) if path.suffix == ".safetensors" else read_torch_file(path)
+    except (ValueError, OSError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BadInput(f"{path}: not a checkpoint of plain tensors ({reason})") from None
+        raise BadInput(
+            f"{path}: not a checkpoint of plain tensors: {reason}; save the model's state dict alone"
+        ) from None
     if not isinstance(content, dict) or not content:
         raise BadInput(f"{path}: holds a {type(content).__name__}, not a state dict (names and tensors)")
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise BadInput(f"{path}: entry {name!r} is a {type(value).__name__}; give the model's state dict alone")
+    if fault := not_finite(content):
+        raise BadInput(f"{path}: {fault}; its training failed, so take an earlier checkpoint")
     return content
 
 
@@ -57,27 +62,39 @@ def import_file(path: Path, out: Path, task: str | None = None, **given: int | s
         What was imported. Its `assumed` holds the settings that were neither in the file nor given.
 
     Raises:
-        BadInput: an unreadable file, or a tensor that is missing, unknown or of the wrong shape.
+        BadInput: `out` holds a model or a run; an unreadable file; a tensor that is missing, unknown or of the wrong
+            shape; or a model whose puzzle embeddings nobody could choose from.
     """
+    check_new(out)
     tensors = read_tensors(path)
     result = from_published(tensors, None if task is None else get_task(task).spec, **given)
+    check_askable(path, result)
     spec = with_groups(result.spec)
     # Meta tensors are replaced by the imported ones, so that a large embedding table is in memory only once.
     with torch.device("meta"):
         model = build(result.config, spec)
     model.load_state_dict(result.state, assign=True)
     source = {"file": path.name, "sha256": digest(path), "max_steps": result.max_steps, "assumed": result.assumed}
-    save_model(out, model, result.config, spec, path.stem, {"imported": source})
+    about: dict[str, Any] = {"imported": source}
+    if spec.name in VERSIONS:  # what `trm eval-arc` has to know of a model without puzzle embeddings
+        about["run"] = {"task": spec.name, "model": result.config.model_dump(), "max_steps": result.max_steps}
+        about["data"] = {"tasks": [], "tests_too": []}
+    save_model(out, model, result.config, spec, path.stem, about)
     return result
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file, read in pieces: with puzzle embeddings it may have several gigabytes."""
-    whole = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            whole.update(piece)
-    return whole.hexdigest()
+def check_askable(path: Path, imported: Imported) -> None:
+    """Raise BadInput for a model that could be asked nothing, since its puzzles are known by numbers of their own."""
+    ids, arc = imported.config.puzzle_ids, imported.spec.name in ("arc", *VERSIONS)
+    if ids > 1 or (arc and ids):
+        whose = "ARC tasks" if arc else "puzzles"
+        raise BadInput(
+            f"{path}: tensor {TABLE} has {ids} rows, embeddings of the {whose} that it was trained on. The file does "
+            "not say which is whose, so the model cannot be asked anything; a model without, or for Sudokus and mazes "
+            "with one for all, can be imported"
+        )
+    if imported.spec.name == "arc":
+        raise BadInput(f"{path} is for ARC: --task {' or '.join(VERSIONS)} says which benchmark")
 
 
 def with_groups(spec: Spec) -> Spec:

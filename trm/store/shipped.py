@@ -8,6 +8,7 @@ from pathlib import Path
 from trm.errors import BadInput
 from trm.renames import report_rename
 
+CONFIG, WEIGHTS = "config.json", "model.safetensors"  # in a model's folder
 SHIPPED = Path(__file__).parents[1] / "weights"
 # Former names of models, and of the presets that train them.
 RENAMED = {

@@ -18,13 +18,18 @@ from trm.errors import BadInput
 from trm.files import write_atomic, write_text
 from trm.hub import fetch
 from trm.models import TRM, ModelConfig, Spec, build
+from trm.store.shipped import CONFIG as CONFIG
 from trm.store.shipped import SHIPPED, current_name, shipped_names
+from trm.store.shipped import WEIGHTS as WEIGHTS
+from trm.store.torch_files import not_finite
 from trm.tasks import family_name
 from trm.tasks.custom.family import remember
 from trm.tasks.custom.task import FAMILY, task_of_run
 
 FORMAT = 1
-CONFIG, WEIGHTS, CHECKPOINT = "config.json", "model.safetensors", "checkpoint.pt"  # in the folder of a model or run
+CHECKPOINT = "checkpoint.pt"  # in a run's folder
+# Other files that this program writes to the folder of a model or a run.
+OTHERS = ("log.jsonl", "run.json", "card.json", "model.onnx")
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 RUNS = Path("runs")  # the folder of `trm train`; it is never taken for an owner on the hub, even if it does not exist
 
@@ -43,10 +48,17 @@ def save_model(
     folder: Path, model: nn.Module, config: ModelConfig, spec: Spec, name: str, about: dict[str, Any]
 ) -> None:
     """Write `config.json` and `model.safetensors` to `folder`, each atomically. Weights are stored as float32."""
-    tensors = {key: value.detach().cpu().float().contiguous() for key, value in model.state_dict().items()}
-    write_atomic(folder / WEIGHTS, lambda file: file.write(save(tensors)))
+    weights = weights_of(model)
+    write_atomic(folder / WEIGHTS, lambda file: file.write(weights))
     content = {"format": FORMAT, "name": name, "task": asdict(spec), "model": config.model_dump(), "about": about}
     write_text(folder / CONFIG, json.dumps(content, indent=1) + "\n")
+
+
+def weights_of(model: nn.Module) -> bytes:
+    """The content of a model's file of weights."""
+    tensors = {key: value.detach().cpu().float().contiguous() for key, value in model.state_dict().items()}
+    content: bytes = save(tensors)
+    return content
 
 
 def find(name: str) -> Path:
@@ -83,7 +95,8 @@ def load(name: str, spec: Spec | None = None) -> Stored:
             size.
 
     Raises:
-        BadInput: no such model, one for another task, a damaged file, or a tensor of the wrong shape, which is named.
+        BadInput: no such model, one for another task, a damaged file, or a tensor of the wrong shape or with
+            a value that is not finite, which is named.
         TrmError: a model of the hub cannot be downloaded.
     """
     folder = find(name)
@@ -98,6 +111,8 @@ def load(name: str, spec: Spec | None = None) -> Stored:
         raise BadInput(f"model {folder}: config.json lacks {error}; copy or train it again") from None
     except (ValidationError, TypeError, ValueError, AttributeError, OSError, SafetensorError) as error:
         raise BadInput(f"model {folder}: {str(error).splitlines()[0]}; copy or train it again") from None
+    if fault := not_finite(tensors):
+        raise BadInput(f"model {folder}: {fault} in {WEIGHTS}; copy or train it again")
     check_family(name, stored_spec, (spec or stored_spec).name)
     model = build_from(tensors, config, spec or stored_spec, str(folder))
     return Stored(model, spec or stored_spec, name, content.get("about", {}))
@@ -150,3 +165,20 @@ def check_free(folder: Path, out: str = "--out") -> None:
     for pattern in ("update-*", "step-*"):  # "step": the former name
         if any(folder.glob(pattern)):
             raise BadInput(f"{folder} already holds weights of a run ({pattern}); choose another {out}")
+
+
+def check_new(folder: Path, out: str = "--out") -> None:
+    """Raise BadInput if `folder`, given by the option `out`, cannot take a model without a trace of another one."""
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is a file; name a folder with {out}")
+    check_free(folder, out)
+    for name in OTHERS:
+        if (folder / name).exists():
+            raise BadInput(f"{folder} already holds {name} of a run or a model; choose another {out}")
+
+
+def check_not_ours(path: Path, option: str) -> None:
+    """Raise BadInput if writing the file `path`, given by `option`, would destroy a part of a stored model or a run."""
+    ours = (CONFIG, WEIGHTS, CHECKPOINT, *(name for name in OTHERS if not name.endswith(".onnx")))
+    if path.name in ours and path.exists() and ((path.parent / CONFIG).exists() or (path.parent / CHECKPOINT).exists()):
+        raise BadInput(f"{path} belongs to the model or run in {path.parent}; choose another {option}")

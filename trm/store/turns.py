@@ -11,7 +11,7 @@ from trm.errors import BadInput
 from trm.files import check_writable
 from trm.models import build
 from trm.models.turns import TurnsTRM
-from trm.store.stored import CONFIG, check_free, load, save_model
+from trm.store.stored import CONFIG, check_new, load, save_model
 from trm.tasks.arc.text import VERSIONS
 
 
@@ -27,7 +27,7 @@ def take_turns(names: Sequence[str], out: Path, steps: int) -> None:
         BadInput: fewer than two models, models of different shapes or tasks, models of a kind that cannot take turns,
             or `out` already holds a model.
     """
-    check_free(out, "OUT")
+    check_new(out, "OUT")
     models = [load(name) for name in names]
     if len(models) < 2:
         raise BadInput("to take turns there must be two models or more; name another one")

@@ -13,8 +13,10 @@ from rich.table import Table
 
 from trm.analysis.history import Checks, CheckSettings, History, Reports, check_kept, read_history
 from trm.plot import COLOURS, check, new_figure, plain, save
+from trm.renames import report
 from trm.statistics import interval
 from trm.terminal.progress import bars
+from trm.training.run import LOG
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +48,10 @@ def show(runs: Sequence[str], png: Path | None, settings: CheckSettings | None) 
             checks = [check_kept(run, settings, watch) for run in runs]
         histories = [replace(history, checks=made) for history, made in zip(histories, checks, strict=True)]
     console = Console(highlight=False)
-    for history in histories:
+    for run, history in zip(runs, histories, strict=True):
+        if history.damaged:
+            which = ", ".join(map(str, history.damaged[:5])) + (", ..." if len(history.damaged) > 5 else "")
+            report(f"{Path(run) / LOG}: damaged lines are left out: {which}")
         console.print(table(history))
         if not len(history.checks):
             console.print("no checks on held-out puzzles: train with --set check_every=500, or give --data")

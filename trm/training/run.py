@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from pydantic import ValidationError
 
 from trm.devices import pick_device
 from trm.errors import BadInput, TrmError
-from trm.files import write_text
+from trm.files import write_atomic, write_text
 from trm.inference.evaluation import Evaluation, evaluate_model
 from trm.store.stored import CHECKPOINT, check_free, load, save_model
 from trm.tasks import get_task
 from trm.tasks.base import Puzzles, Task
 from trm.training import checkpoint, distributed
+from trm.training.commands import RECORD, DataPaths
 from trm.training.config import RENAMED, RunConfig
 from trm.training.datasets import described, held_out, task_of, training_set
 from trm.training.presets import get_preset
@@ -46,6 +48,7 @@ def train(
     resume: bool = False,
     command: str = "",
     device: torch.device | None = None,
+    data: str | None = None,
 ) -> bool:
     """Train a model to the end, or until SIGTERM or Ctrl-C. Call it on every rank.
 
@@ -57,6 +60,7 @@ def train(
         resume: continue from the folder's checkpoint.
         command: what the user typed, for the record.
         device: where to train; None: the best there is.
+        data: with `resume`: where the data of the run is now; None: where it was.
 
     Returns:
         Whether the run did its last update.
@@ -74,7 +78,7 @@ def train(
         if distributed.rank() == 0:
             lock.acquire(timeout=0)
         if resume:
-            return Run.resumed(out, command, device).to_the_end()
+            return Run.resumed(out, command, device, data).to_the_end()
         assert config is not None
         return Run.started(config, out, name, minutes, command, device).to_the_end()
     except Timeout:
@@ -88,6 +92,8 @@ class Run:
     """A run that is under way, in this process."""
 
     trainer: Trainer
+    config: RunConfig  # as it was asked for; the trainer's names its files by absolute paths where that is needed
+    paths: DataPaths
     task: Task
     out: Path
     name: str
@@ -106,7 +112,8 @@ class Run:
         puzzles = training_set(config, task)
         if minutes is not None:
             config = config.changed(updates=updates_for(minutes, config, task, puzzles, device))
-        self = cls.opened(config, task, puzzles, out, name, command, device)
+        trainer = Trainer(config, task, puzzles, device)
+        self = cls.opened(trainer, config, DataPaths.of(config), puzzles, out, name, command)
         if config.init:
             began = load(config.init, task.spec)
             self.trainer.start_from(began.model)
@@ -115,15 +122,23 @@ class Run:
         return self
 
     @classmethod
-    def resumed(cls, out: Path, command: str, device: torch.device) -> Run:
-        """The run in the folder `out`, as it was at its checkpoint."""
+    def resumed(cls, out: Path, command: str, device: torch.device, data: str | None = None) -> Run:
+        """The run in the folder `out`, as it was at its checkpoint; `data`: see `train`."""
         content = checkpoint.load(out)
-        config = saved_config(content["config"], out)
+        config, paths = saved_config(content["config"], out), DataPaths.read(content.get("paths"))
+        if data is not None:
+            config = config.changed(data=data)
+            paths = replace(paths, data=DataPaths.of(config).data)
+        located = paths.applied(config)
         task = task_of(config)
-        self = cls.opened(config, task, training_set(config, task), out, content["name"], command, device)
-        if content["about"]["data"]["sha256"] != self.about["data"]["sha256"]:
-            raise TrmError(f"{out} was trained on other data than {config.data} now holds; start a new run")
-        self.trainer.load_state_dict(content["trainer"])
+        puzzles = known_data(located, task, content["about"]["data"]["sha256"], out)
+        trainer = Trainer(located, task, puzzles, device)
+        try:
+            checkpoint.check(content["trainer"], trainer)
+        except checkpoint.Damage as error:
+            raise checkpoint.damaged(out, str(error)) from None
+        trainer.load_state_dict(content["trainer"])
+        self = cls.opened(trainer, config, paths, puzzles, out, content["name"], command)
         self.seconds = content["seconds"]
         self.about |= {key: value for key, value in content["about"].items() if key in ("command", "init")}
         self.begin_files()
@@ -131,28 +146,30 @@ class Run:
 
     @classmethod
     def opened(
-        cls, config: RunConfig, task: Task, puzzles: Puzzles, out: Path, name: str, command: str, device: torch.device
+        cls, trainer: Trainer, config: RunConfig, paths: DataPaths, puzzles: Puzzles, out: Path, name: str, command: str
     ) -> Run:
-        """A run with fresh weights, and nothing written yet."""
+        """A run with nothing written yet."""
+        task = task_of(config)
         about = {
             "command": command,
             "data": described(config, puzzles),
             "trm": __version__,
             "torch": str(torch.__version__),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {device.type}",
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {trainer.device.type}",
             "processes": distributed.world(),
             "threads": torch.get_num_threads(),
         }
         checked = 0 < config.check_every <= config.updates
-        held = held_out(config, task).take(slice(0, config.check_rows)) if checked else None
-        return cls(Trainer(config, task, puzzles, device), task, out, name, about, held)
+        held = held_out(trainer.config, task).take(slice(0, config.check_rows)) if checked else None
+        return cls(trainer, config, paths, task, out, name, about, held)
 
     def begin_files(self) -> None:
         """Write down the settings, and cut off what was logged after the checkpoint."""
         if distributed.rank() == 0:
             trim_log(self.out / LOG, self.trainer.update_count)
-            settings = {"name": self.name, "run": self.trainer.config.model_dump()}
-            write_text(self.out / "run.json", json.dumps(settings, indent=1) + "\n")
+            launch = {key: self.about[key] for key in ("processes", "threads")}
+            record = {"name": self.name, "run": self.config.model_dump(), "launch": launch, "paths": asdict(self.paths)}
+            write_text(self.out / RECORD, json.dumps(record, indent=1) + "\n")
 
     def to_the_end(self) -> bool:
         """Do update after update, with reports, checks and checkpoints in between. -> whether the last one was done"""
@@ -178,7 +195,7 @@ class Run:
         except NonFinite:
             last = f"the checkpoint of update {saved} in {self.out} is intact" if saved else "no checkpoint was due yet"
             hint = "start a new run in another --out with a lower learning rate (--set lr=...) or --set clip=1"
-            hint += f"; --set init={self.out} begins with the weights so far" if saved else ""
+            hint += f"; --set {shlex.quote(f'init={self.out}')} begins with the weights so far" if saved else ""
             raise TrmError(f"the loss is not finite at update {trainer.update_count + 1}; {last}; {hint}") from None
         finally:
             restore()
@@ -233,7 +250,8 @@ class Run:
         state = trainer.state_dict()
         if distributed.rank() == 0:
             content = {
-                "config": trainer.config.model_dump_json(),
+                "config": self.config.model_dump_json(),
+                "paths": asdict(self.paths),
                 "name": self.name,
                 "about": self.about_now(),
                 "seconds": self.seconds,
@@ -245,7 +263,7 @@ class Run:
 
     def save_weights(self, folder: Path) -> None:
         """Write the averaged model."""
-        trainer, config = self.trainer, self.trainer.config
+        trainer, config = self.trainer, self.config
         if distributed.rank() == 0:
             about = {**self.about_now(), "run": config.model_dump()}
             with trainer.ema.applied(trainer.model):
@@ -258,9 +276,13 @@ class Run:
 def saved_config(text: str, out: Path) -> RunConfig:
     """The configuration in a checkpoint. Says on standard error which settings have a new name.
 
-    Raises TrmError for a setting that this version does not know.
+    Raises TrmError for damaged settings, and for one that this version does not know.
     """
-    for old in sorted(RENAMED.keys() & json.loads(text).keys()) if distributed.rank() == 0 else ():
+    try:
+        values = dict(json.loads(text))
+    except (ValueError, TypeError, RecursionError):
+        raise checkpoint.damaged(out, "config is not the settings of a run") from None
+    for old in sorted(RENAMED.keys() & values.keys()) if distributed.rank() == 0 else ():
         print(f"trm: {out} is from an older version: its setting {old} is now {RENAMED[old]}", file=sys.stderr)
     try:
         return RunConfig.model_validate_json(text)
@@ -268,6 +290,20 @@ def saved_config(text: str, out: Path) -> RunConfig:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         wrote = "was written by another version of this program"
         raise TrmError(f"{out}: {CHECKPOINT} {wrote}; this version does not accept its setting {where}") from None
+
+
+def known_data(config: RunConfig, task: Task, sha256: str, out: Path) -> Puzzles:
+    """The puzzles that the run in `out` trains on, whose digest is `sha256`. Raises BadInput that says how to go on."""
+    try:
+        puzzles = training_set(config, task)
+    except BadInput as error:
+        raise BadInput(f"{error}; --data names the place where the data of {out} is now") from None
+    if described(config, puzzles)["sha256"] != sha256:
+        raise BadInput(
+            f"{out} was trained on other data than {config.data} now holds; give --data with the same puzzles, or "
+            "start a new run in another --out"
+        )
+    return puzzles
 
 
 def catch_signals(action: Callable[[], None]) -> Callable[[], None]:
@@ -310,15 +346,26 @@ def seconds_per_update(trainer: Trainer, budget: float) -> float:
 
 
 def trim_log(path: Path, update: int) -> None:
-    """Drop what was logged after `update`: those updates are about to be done again."""
+    """Drop what was logged after `update`: those updates are about to be done again.
+
+    Damaged lines are left out, which is said on standard error; the log as it was is kept in a file beside it.
+    """
     if not path.exists():
         return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    kept, bad = [], []
+    lines = path.read_bytes().decode("utf-8", "replace").split("\n")
+    for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)
             if (record["update"] if "update" in record else record["step"]) <= update:  # "step": its former name
                 kept.append(line + "\n")
-        except (ValueError, KeyError, TypeError):
-            continue  # a line cut short by a crash
+        except (ValueError, KeyError, TypeError, RecursionError):
+            if number < len(lines):  # the last line may have been cut short by a crash, or is empty
+                bad.append(number)
+    if bad:
+        saved = path.with_name(f"{path.name}.damaged")
+        write_atomic(saved, lambda file: file.write(path.read_bytes()))
+        which = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
+        what = f"{path}: damaged lines were left out ({which}); the log as it was is in {saved.name}"
+        print("trm:", " ".join(what.splitlines()), file=sys.stderr)
     write_text(path, "".join(kept))

