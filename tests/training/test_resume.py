@@ -275,3 +275,14 @@ def test_a_custom_run_says_a_command_that_works(tmp_path: Path, call: Call, monk
 def test_nothing_to_resume_makes_no_folder(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=f"holds no {CHECKPOINT}: nothing to resume"):
         train(None, tmp_path / "none", resume=True)
+
+
+def test_an_old_run_notes_where_its_data_lies(small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(small_csv, "mine.csv")
+    stopped(tiny(Path("mine.csv"), "updates=8"), Path("run"), monkeypatch)
+    content = checkpoint.load(Path("run"))
+    del content["paths"]
+    checkpoint.save(Path("run"), content)
+    assert train(None, "run", resume=True)
+    assert checkpoint.load(Path("run"))["paths"] == {"data": str(tmp_path / "mine.csv"), "extra": ""}

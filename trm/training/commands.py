@@ -106,11 +106,13 @@ def eval_command(folder: Path) -> NextStep:
         return NextStep(shlex.join(("trm", "eval-arc", model, *arc_options(folder, data))))
     if has_embedded(config):
         return NextStep(shlex.join(("trm", "eval", model)))
-    if data in NO_PATHS:
+    if data == "generated":
         spec, test = family.task(config.task).spec, shown(folder / "test.csv")
         size = ("--height", str(spec.height), "--width", str(spec.width))
         make = shlex.join(("trm", "data", family.name, test, *size))
         return NextStep(f"{make} && {shlex.join(('trm', 'eval', model, '--data', test))}")
+    if data in NO_PATHS:
+        return NextStep(shlex.join(("trm", "eval", model, "--data", data)))
     remark = "no other puzzles of this task are known, so these are the ones it was trained on: --data may name others"
     return NextStep(shlex.join(("trm", "eval", model, "--data", shown(data))), remark)
 
@@ -123,7 +125,11 @@ def arc_options(folder: Path, data: str) -> list[str]:
     if data in NO_PATHS:
         return []
     options = ["--data", shown(data)]
-    return options if answered(read_tasks(data)) else [*options, "--submission", shown(folder / "submission.json")]
+    try:
+        scored = bool(answered(read_tasks(data)))
+    except BadInput:  # the files have changed since, which is no fault of the run
+        scored = True
+    return options if scored else [*options, "--submission", shown(folder / "submission.json")]
 
 
 def has_embedded(config: RunConfig) -> bool:

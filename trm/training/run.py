@@ -138,7 +138,7 @@ class Run:
         except checkpoint.Damage as error:
             raise checkpoint.damaged(out, str(error)) from None
         trainer.load_state_dict(content["trainer"])
-        self = cls.opened(trainer, config, paths, puzzles, out, content["name"], command)
+        self = cls.opened(trainer, config, DataPaths.of(located), puzzles, out, content["name"], command)
         self.seconds = content["seconds"]
         self.about |= {key: value for key, value in content["about"].items() if key in ("command", "init")}
         self.begin_files()
