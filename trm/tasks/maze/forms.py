@@ -1,0 +1,186 @@
+"""Forms of a maze besides those that `Reader` takes. Each function rewrites lines; none of them knows the size.
+
+What a space means is the hard question: an open cell, a gap between two cells, or a margin. `candidates` lists the
+readings that are possible, and `choose` takes the one that people mean, or refuses.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from trm.tasks.text import Line, TwoReadings
+
+WALLS, FREE = "█▓▒■▉▮⬛", "□▯⬜·"  # besides # and .; light shade is either, see `named`
+SHADE = "░"
+CORNERS = str.maketrans(dict.fromkeys("[](){}'\"", ""))
+BARS = "|│┃║"
+
+
+class Candidate(NamedTuple):
+    """A way to read a drawn maze."""
+
+    name: str  # in words
+    lines: list[Line]
+
+
+def wide(lines: Sequence[Line]) -> list[Line] | None:
+    """Full-width characters with a pair of half-width spaces for an open cell, as one character a cell; None where the
+    lines are not drawn so.
+    """
+    out = []
+    for number, text in lines:
+        half = [c for c in text if unicodedata.east_asian_width(c) not in "FW"]
+        if half and (any(c != " " for c in half) or any(len(run) % 2 for run in _runs(text))):
+            return None
+        out.append(Line(number, text.replace("  ", " ")))
+    mixed = any("  " in line.text and line.text.strip() for line in lines)
+    return out if mixed and any(line.text.strip() for line in lines) else None
+
+
+def _runs(text: str) -> list[str]:
+    """The runs of half-width spaces."""
+    return [run for run in "".join(c if c == " " else "x" for c in text).split("x") if run]
+
+
+def separated(lines: Sequence[Line]) -> list[Line]:
+    """Lines without the commas, semicolons or tabs between their cells, if there are any, and without brackets."""
+    for delimiter in ",;\t":
+        filled = [line for line in lines if line.text.strip()]
+        if filled and all(delimiter in line.text for line in filled):
+            rows = []
+            for number, text in lines:
+                fields = [field.strip() or " " for field in text.translate(CORNERS).split(delimiter)]
+                if delimiter != "\t" and len(fields) > 1 and fields[-1] == " ":
+                    fields.pop()
+                if any(len(field) > 1 for field in fields):
+                    return list(lines)
+                rows.append(Line(number, "".join(field.replace(" ", ".") for field in fields) if text.strip() else ""))
+            return rows
+    return list(lines)
+
+
+def unboxed(lines: Sequence[Line]) -> list[Line]:
+    """Lines without the box that is drawn around a maze."""
+    rows = [line for line in lines if line.text.strip()]
+    inner = [line for line in rows if not _is_edge(line.text)]
+    if not inner or not all(line.text.strip()[0] in BARS and line.text.strip()[-1] in BARS for line in inner):
+        return list(lines)
+    if any(len(line.text.strip()) < 3 for line in inner):
+        return list(lines)
+    edges = {line.number for line in rows if _is_edge(line.text)}
+    bare = (Line(n, t) if not t.strip() else Line(n, t.strip()[1:-1]) for n, t in lines if n not in edges)
+    found = [*bare]
+    padded = [line.text for line in found if line.text.strip()]
+    if all(text[0] == text[-1] == " " for text in padded) and any(c in "".join(padded) for c in "."):
+        found = [Line(number, text[1:-1]) for number, text in found]
+    return found
+
+
+def _is_edge(text: str) -> bool:
+    text = text.strip()
+    return len(text) > 2 and all(c in "+-=─━═┌┐└┘╔╗╚╝┏┓┗┛╭╮╰╯" for c in text)
+
+
+def renamed(lines: Sequence[Line]) -> list[Line]:
+    """Lines with # . S G for other signs of walls, open cells and ends: blocks, E for the goal, A and B for the ends."""
+    text = "".join(line.text for line in lines)
+    signs = {**dict.fromkeys(WALLS, "#"), **dict.fromkeys(FREE, ".")}
+    has_wall = any(c in text for c in ("#", *WALLS))
+    signs[SHADE] = "." if has_wall else "#"
+    if "S" not in text and "A" in text and "B" in text and "G" not in text:
+        signs |= {"A": "S", "B": "G"}
+    if "S" not in text and text.count("s") == text.count("g") + text.count("e") > 0:
+        signs |= {"s": "S", "g": "G", "e": "G"}
+    if "G" not in text and "E" in text:
+        signs["E"] = "G"
+    return _translated(lines, signs)
+
+
+def _translated(lines: Sequence[Line], signs: Mapping[str, str]) -> list[Line]:
+    table = str.maketrans({**signs})
+    return [Line(number, text.translate(table)) for number, text in lines]
+
+
+def numbered(lines: Sequence[Line]) -> Iterator[Candidate]:
+    """Both meanings of 0 and 1, if these are what walls and open cells are written as."""
+    cells = {*"".join(line.text for line in lines)} - {*" SGo"}
+    if cells and cells <= {"0", "1"}:
+        yield Candidate("1 as a wall", _translated(lines, {"1": "#", "0": "."}))
+        yield Candidate("0 as a wall", _translated(lines, {"0": "#", "1": "."}))
+    else:
+        yield Candidate("spaces as open cells", list(lines))
+
+
+def candidates(lines: Sequence[Line]) -> Iterator[Candidate]:
+    """Every reading that the spaces of a drawn maze allow. The first is the plain one: each space is an open cell."""
+    for first in numbered(lines):
+        yield first
+        filled = [line.text for line in first.lines if line.text.strip()]
+        if not filled:
+            return
+        indent = min(len(text) - len(text.lstrip()) for text in filled)
+        trimmed = [Line(number, text[indent:].rstrip()) for number, text in first.lines]
+        if trimmed != first.lines:
+            width = max(len(line.text) for line in trimmed)
+            padded = [Line(number, text.ljust(width) if text else text) for number, text in trimmed]
+            yield Candidate("spaces on the left and right as a margin", padded if has_gaps(padded) else trimmed)
+        for whole in (trimmed, [Line(number, text[1:]) for number, text in first.lines] if indent else []):
+            rows = [line.text for line in whole if line.text.strip()]
+            if rows and max(map(len, rows)) > 2 and not any(text[1::2].strip() for text in rows):
+                width = max(len(text[::2]) for text in rows)
+                apart = [Line(number, text[::2].ljust(width) if text.strip() else "") for number, text in whole]
+                yield Candidate("spaces between the cells", apart)
+        if pairs := doubled(trimmed):
+            yield Candidate("two characters for each cell", pairs)
+
+
+def has_gaps(lines: Sequence[Line]) -> bool:
+    """Whether there is a space in these lines."""
+    return any(" " in line.text for line in lines)
+
+
+def doubled(lines: Sequence[Line]) -> list[Line] | None:
+    """Lines of which every cell is two equal characters, or S or G and a space, as one character a cell."""
+    rows = [line.text for line in lines if line.text.strip()]
+    width = max(map(len, rows))
+    out = []
+    for number, text in lines:
+        text = text.ljust(width) if text.strip() else ""
+        pairs = [text[at : at + 2] for at in range(0, len(text), 2)]
+        if any(len(pair) < 2 or (pair[0] != pair[1] and pair.strip() not in ("S", "G")) for pair in pairs):
+            return None
+        out.append(Line(number, "".join(pair.strip()[:1] or " " for pair in pairs)))
+    return out if width > 2 else None
+
+
+def choose(lines: Sequence[Line], solvable: Callable[[Sequence[Line]], bool | None]) -> list[Line]:
+    """The reading that people mean.
+
+    It is the only one that gives mazes with a path; or the one in which no space is left, if another sign is written
+    for open cells; or the one whose mazes have walls all round. Otherwise the text is refused.
+
+    Args:
+        lines: drawn mazes.
+        solvable: whether lines are mazes with a path: None if not, else whether all of them have walls all round.
+
+    Raises:
+        TwoReadings: more than one reading is possible, and none is certain.
+    """
+    possible: list[tuple[Candidate, bool]] = []
+    everything = list(candidates(lines))
+    for one in everything:
+        closed = solvable(one.lines)
+        if closed is not None and all(one.lines != other.lines for other, _ in possible):
+            possible.append((one, closed))
+    if len(possible) < 2:
+        return possible[0][0].lines if possible else everything[0].lines
+    dots = any("." in line.text for line in everything[0].lines)
+    certain = [one for one, _ in possible if dots and not has_gaps(one.lines)]
+    certain = certain if len(certain) == 1 else [one for one, closed in possible if closed]
+    if len(certain) == 1:
+        return certain[0].lines
+    first = next(line.number for line in lines if line.text.strip())
+    ways = " or ".join([one.name for one, _ in possible][:2])
+    raise TwoReadings(f"line {first}: this maze can be read in two ways, with {ways}; write . for open cells")
