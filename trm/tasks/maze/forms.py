@@ -84,7 +84,7 @@ def _is_edge(text: str) -> bool:
 
 
 def renamed(lines: Sequence[Line]) -> list[Line]:
-    """Lines with # . S G for other signs of walls, open cells and ends: blocks, E for the goal, A and B for the ends."""
+    """Lines with # . S G for other signs: blocks for walls, E for the goal, A and B for the ends."""
     text = "".join(line.text for line in lines)
     signs = {**dict.fromkeys(WALLS, "#"), **dict.fromkeys(FREE, ".")}
     has_wall = any(c in text for c in ("#", *WALLS))

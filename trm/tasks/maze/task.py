@@ -62,8 +62,8 @@ class Maze(Task):
         return Reader(Size(self.height, self.width))
 
     def read(self, text: str) -> Puzzles:
-        """Every maze in `text`: drawn with the characters `# .SGo` (a blank line between two), or one a line, or CSV, or
-        one of the forms in `trm.tasks.maze.forms`.
+        """Every maze in `text`: drawn with the characters `# .SGo` (a blank line between two), or one a line, or CSV,
+        or one of the forms in `trm.tasks.maze.forms`.
 
         Only CSV holds answers; elsewhere they are all 0. `o` in a question is read as an open cell. Raises BadInput
         with one line that names the place, and TwoReadings where a text can be read in two ways.

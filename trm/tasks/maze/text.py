@@ -1,7 +1,7 @@
 """Mazes as text: their characters, and reading drawn mazes, lines and CSV. Whether there is a path is not checked.
 
-The forms that `Reader.grids` takes are the usual ones. `trm.tasks.maze.forms` rewrites others into them. Where two forms
-fit and neither is certain, the text is refused.
+The forms that `Reader.grids` takes are the usual ones. `trm.tasks.maze.forms` rewrites others into them. Where two
+forms fit and neither is certain, the text is refused.
 
 Tokens: 0 padding (unscored), 1 wall, 2 open, 3 start, 4 goal, 5 path.
 """
