@@ -121,7 +121,8 @@ class TwoReadings(BadInput):
 
 def described(left_out: Mapping[str, int]) -> tuple[str, ...]:
     """What was left out, in words: `2 comment lines`."""
-    return tuple(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in left_out.items() if count)
+    several = {kind: kind.replace("line", "lines", 1) if "line" in kind else f"{kind}s" for kind in left_out}
+    return tuple(f"{count} {several[kind] if count > 1 else kind}" for kind, count in left_out.items() if count)
 
 
 def numbered_lines(text: str) -> list[Line]:
@@ -199,10 +200,10 @@ HEADING = re.compile(
     re.IGNORECASE,
 )
 SECTION = re.compile(r"\[([A-Za-z][\w ]*)\]")  # of a file as SadMan Sudoku writes it
-NUMBERED = re.compile(r"#\s*[0-9]+(?:\s*[,;:.|)\t]\s*|\s+|$)")  # a comment, or the number of a puzzle
+NUMBERED = re.compile(r"#\s*[0-9]+(?:\s*[,;:|)]\s*|\.\s+|\s+|$)")  # a comment, or the number of a puzzle
 
 
-def without_comments(lines: Sequence[Line], is_puzzle: Callable[[str], bool]) -> Content:
+def without_comments(content: Content, is_puzzle: Callable[[str], bool]) -> Content:
     """The lines that are neither comments (#), nor headings, nor in another section than [Puzzle].
 
     A line such as `#1 53..7` is a puzzle and its number if no puzzle stands without a number. The same goes for the
@@ -210,13 +211,11 @@ def without_comments(lines: Sequence[Line], is_puzzle: Callable[[str], bool]) ->
 
     Raises TwoReadings where such a line may be either.
     """
+    lines, left_out = content
     filled = [line for line in lines if line.text.strip()]
     columns = csv_columns(filled[0]) if filled and not is_comment(filled[0].text) else None
     if columns is None:
-        lines, headings = without_headings(lines)
-        left_out = dict(headings)
-    else:
-        left_out = {}
+        lines, left_out = without_headings(content)
     kept, ids, comments = list[Line](), list[Line](), 0
     for line in lines:
         if not is_comment(line.text):
@@ -233,8 +232,7 @@ def without_comments(lines: Sequence[Line], is_puzzle: Callable[[str], bool]) ->
         )
     if ids and columns is None:
         ids = [Line(line.number, NUMBERED.sub("", line.text.strip(), count=1)) for line in ids]
-    left_out["comment line"] = comments
-    return Content(sorted([*kept, *ids]), left_out)
+    return Content(sorted([*kept, *ids]), {**left_out, "comment line": comments})
 
 
 def is_comment(text: str) -> bool:
@@ -254,8 +252,9 @@ def _is_row(line: Line, heading: Line, columns: Columns | None, is_puzzle: Calla
     return is_puzzle(fields[columns.question]) or NUMBERED.fullmatch(fields[0].strip()) is not None
 
 
-def without_headings(lines: Sequence[Line]) -> Content:
+def without_headings(content: Content) -> Content:
     """The lines without headings and without sections other than [Puzzle], and how many there were."""
+    lines = content.lines
     sections = [SECTION.fullmatch(line.text.strip()) for line in lines]
     has_puzzle = any(found and found[1].lower() == "puzzle" for found in sections)
     kept, headings, other, inside = list[Line](), 0, 0, True
@@ -269,7 +268,7 @@ def without_headings(lines: Sequence[Line]) -> Content:
             kept.append(Line(line.number, ""))
         else:
             kept.append(line)
-    return Content(kept, {"heading": headings, "line of another section than [Puzzle]": other})
+    return Content(kept, {**content.left_out, "heading": headings, "line outside [Puzzle]": other})
 
 
 # Other alphabets, and JSON
@@ -287,38 +286,47 @@ def narrow(text: str) -> str:
     return text if text.isascii() else text.translate(_NARROW)
 
 
-def from_json(text: str) -> str | None:
-    """The rows of JSON, one a line: numbers with commas between them, or strings. None if it is not JSON.
+def text_lines(text: str) -> Content:
+    """The numbered lines of a text, or of the rows of JSON: numbers with commas between them, or strings.
 
-    A list of grids becomes several grids; null becomes an empty field. An object is a puzzle if one of its keys is
+    A list of grids becomes several grids; null becomes a dot. An object is a puzzle if one of its keys is
     (`question`, `puzzle`, ...). Text with an object in each line is JSON, too.
     """
-    if text.lstrip()[:1] not in ("[", "{"):
-        return None
-    try:
-        values = [json.loads(text)]
-    except (ValueError, RecursionError):
-        try:
-            values = [json.loads(line) for line in text.splitlines() if line.strip()]
-        except (ValueError, RecursionError):
-            return None
-    lines = [line for value in values for line in _json_rows(value)]
-    return "\n".join(lines) if lines else None
+    found, unused = list[str](), 0
+    for value in _json_values(text):
+        rows, others = _json_rows(value)
+        found, unused = found + rows, unused + others
+    if not found:
+        return Content(numbered_lines(text), {})
+    return Content(numbered_lines("\n".join(found)), {"field of JSON": unused})
 
 
-def _json_rows(value: object) -> list[str]:
-    if isinstance(value, str):
-        return value.split("\n")
-    if isinstance(value, dict):
-        found = next((value[name] for name in (*QUESTION, "grid", "board") if name in value), None)
-        return [] if found is None else _json_rows(found)
-    if not isinstance(value, list):
+def _json_values(text: str) -> list[object]:
+    """The JSON values of a text; none if it is not JSON."""
+    if text.lstrip("\ufeff \t\r\n")[:1] not in ("[", "{"):
         return []
-    if any(isinstance(part, list | dict) for part in value) or any(
-        isinstance(part, str) and len(part) > 1 for part in value
-    ):
-        return [row for part in value for row in _json_rows(part)]
-    return [",".join("" if part is None else str(part) for part in value)]
+    for parts in ([text], text.splitlines()):
+        try:
+            return [json.loads(part.strip("\ufeff \t\r\n")) for part in parts if part.strip()]
+        except (ValueError, RecursionError):
+            continue
+    return []
+
+
+def _json_rows(value: object) -> tuple[list[str], int]:
+    """The rows in a value of JSON, and how many fields of objects are no rows."""
+    if isinstance(value, str):
+        return value.split("\n"), 0
+    if isinstance(value, dict):
+        key = next((name for name in (*QUESTION, "grid", "board") if name in value), None)
+        rows, unused = _json_rows(value[key]) if key else ([], 0)
+        return rows, unused + len(value) - (key is not None)
+    if not isinstance(value, list):
+        return [], 0
+    if any(isinstance(part, list | dict) or (isinstance(part, str) and len(part) > 1) for part in value):
+        parts = [_json_rows(part) for part in value]
+        return [row for rows, _ in parts for row in rows], sum(unused for _, unused in parts)
+    return [",".join("." if part is None else str(part) for part in value)], 0
 
 
 # Messages

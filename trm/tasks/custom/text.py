@@ -18,13 +18,12 @@ from trm.tasks.text import (
     TextRow,
     csv_columns,
     described,
-    from_json,
     narrow,
-    numbered_lines,
     printable,
     quoted,
     read_csv,
     read_file,
+    text_lines,
     without_comments,
 )
 
@@ -100,7 +99,7 @@ def read_text(text: str, structure: Structure, name: str) -> Pairs:
     """
     name, cells = printable(name), math.prod(structure.shape)
     text = narrow(text)
-    content = without_comments(numbered_lines(from_json(text) or text), lambda words: _holds(words, cells))
+    content = without_comments(text_lines(text), lambda words: _holds(words, cells))
     lines = [Line(number, line.strip(" ")) for number, line in content.lines if line.strip()]
     if not lines:
         raise BadInput(f"{name}: no puzzle found: it is empty")

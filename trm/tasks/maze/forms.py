@@ -15,6 +15,7 @@ from trm.tasks.text import Line, TwoReadings
 WALLS, FREE = "█▓▒■▉▮⬛", "□▯⬜·"  # besides # and .; light shade is either, see `named`
 SHADE = "░"
 CORNERS = str.maketrans(dict.fromkeys("[](){}'\"", ""))
+ONE, ZERO, PAIRS = "1 as a wall", "0 as a wall", "two characters for each cell"  # readings
 BARS = "|│┃║"
 
 
@@ -23,6 +24,7 @@ class Candidate(NamedTuple):
 
     name: str  # in words
     lines: list[Line]
+    zero: bool = False  # 0 is a wall in it, which is unusual
 
 
 def wide(lines: Sequence[Line]) -> list[Line] | None:
@@ -107,8 +109,8 @@ def numbered(lines: Sequence[Line]) -> Iterator[Candidate]:
     """Both meanings of 0 and 1, if these are what walls and open cells are written as."""
     cells = {*"".join(line.text for line in lines)} - {*" SGo"}
     if cells and cells <= {"0", "1"}:
-        yield Candidate("1 as a wall", _translated(lines, {"1": "#", "0": "."}))
-        yield Candidate("0 as a wall", _translated(lines, {"0": "#", "1": "."}))
+        yield Candidate(ONE, _translated(lines, {"1": "#", "0": "."}))
+        yield Candidate(ZERO, _translated(lines, {"0": "#", "1": "."}), zero=True)
     else:
         yield Candidate("spaces as open cells", list(lines))
 
@@ -117,23 +119,31 @@ def candidates(lines: Sequence[Line]) -> Iterator[Candidate]:
     """Every reading that the spaces of a drawn maze allow. The first is the plain one: each space is an open cell."""
     for first in numbered(lines):
         yield first
-        filled = [line.text for line in first.lines if line.text.strip()]
-        if not filled:
+        if not any(line.text.strip() for line in first.lines):
             return
-        indent = min(len(text) - len(text.lstrip()) for text in filled)
-        trimmed = [Line(number, text[indent:].rstrip()) for number, text in first.lines]
+        trimmed = without_margin(first.lines)
         if trimmed != first.lines:
-            width = max(len(line.text) for line in trimmed)
-            padded = [Line(number, text.ljust(width) if text else text) for number, text in trimmed]
-            yield Candidate("spaces on the left and right as a margin", padded if has_gaps(padded) else trimmed)
-        for whole in (trimmed, [Line(number, text[1:]) for number, text in first.lines] if indent else []):
+            yield Candidate("spaces on the left and right as a margin", trimmed, first.zero)
+        for whole in (trimmed, [Line(number, text[1:]) for number, text in trimmed]):
             rows = [line.text for line in whole if line.text.strip()]
             if rows and max(map(len, rows)) > 2 and not any(text[1::2].strip() for text in rows):
                 width = max(len(text[::2]) for text in rows)
-                apart = [Line(number, text[::2].ljust(width) if text.strip() else "") for number, text in whole]
-                yield Candidate("spaces between the cells", apart)
+                apart = [Line(number, text[::2].ljust(width) if text else "") for number, text in whole]
+                yield Candidate("spaces between the cells", apart, first.zero)
         if pairs := doubled(trimmed):
-            yield Candidate("two characters for each cell", pairs)
+            yield Candidate(PAIRS, pairs, first.zero)
+
+
+def without_margin(lines: Sequence[Line]) -> list[Line]:
+    """Lines without common indentation and without spaces at their ends, but for those that make rows equally long."""
+    filled = [line.text for line in lines if line.text.strip()]
+    indent = min(len(text) - len(text.lstrip()) for text in filled)
+    width = max(len(text.rstrip()) for text in filled) - indent
+    # A line of spaces is a row if it is long enough.
+    return [
+        Line(number, text[indent:].rstrip().ljust(width) if text.strip() or len(text) >= indent + width else "")
+        for number, text in lines
+    ]
 
 
 def has_gaps(lines: Sequence[Line]) -> bool:
@@ -147,7 +157,7 @@ def doubled(lines: Sequence[Line]) -> list[Line] | None:
     width = max(map(len, rows))
     out = []
     for number, text in lines:
-        text = text.ljust(width) if text.strip() else ""
+        text = text.ljust(width) if text else ""
         pairs = [text[at : at + 2] for at in range(0, len(text), 2)]
         if any(len(pair) < 2 or (pair[0] != pair[1] and pair.strip() not in ("S", "G")) for pair in pairs):
             return None
@@ -158,8 +168,9 @@ def doubled(lines: Sequence[Line]) -> list[Line] | None:
 def choose(lines: Sequence[Line], solvable: Callable[[Sequence[Line]], bool | None]) -> list[Line]:
     """The reading that people mean.
 
-    It is the only one that gives mazes with a path; or the one in which no space is left, if another sign is written
-    for open cells; or the one whose mazes have walls all round. Otherwise the text is refused.
+    It is the only one that gives mazes with a path; or the one with two characters for each cell, as no other maze
+    looks like that; or the one in which no space is left, if another sign is written for open cells; or the one whose
+    mazes have walls all round. Otherwise the text is refused. 0 is a wall only where there are walls all round.
 
     Args:
         lines: drawn mazes.
@@ -174,13 +185,16 @@ def choose(lines: Sequence[Line], solvable: Callable[[Sequence[Line]], bool | No
         closed = solvable(one.lines)
         if closed is not None and all(one.lines != other.lines for other, _ in possible):
             possible.append((one, closed))
-    if len(possible) < 2:
+    if len(possible) < 2 and not any(one.zero and not closed for one, closed in possible):
         return possible[0][0].lines if possible else everything[0].lines
-    dots = any("." in line.text for line in everything[0].lines)
+    if pairs := [one for one, _ in possible if one.name == PAIRS and sum(len(row.text) for row in one.lines) > 8]:
+        return pairs[0].lines
+    dots = any("." in line.text for line in everything[0].lines) and not any(one.zero for one, _ in possible)
     certain = [one for one, _ in possible if dots and not has_gaps(one.lines)]
     certain = certain if len(certain) == 1 else [one for one, closed in possible if closed]
     if len(certain) == 1:
         return certain[0].lines
     first = next(line.number for line in lines if line.text.strip())
-    ways = " or ".join([one.name for one, _ in possible][:2])
-    raise TwoReadings(f"line {first}: this maze can be read in two ways, with {ways}; write . for open cells")
+    ways = " or ".join([one.name for one, _ in possible][:2] if len(possible) > 1 else [ONE, ZERO])
+    mend = "# for a wall and . for an open cell" if ONE in ways else ". for open cells"
+    raise TwoReadings(f"line {first}: this maze can be read in two ways, with {ways}; write {mend}")

@@ -30,11 +30,11 @@ from trm.tasks.text import (
     csv_columns,
     described,
     first_question,
-    from_json,
     narrow,
     numbered_lines,
     quoted,
     read_csv,
+    text_lines,
     without_headings,
 )
 
@@ -94,7 +94,8 @@ class Reader:
             elif len(line) == self.size.cells and not grid:
                 found.append(TextRow(number, tokens, None))
             else:
-                raise BadInput(f"{place}: {self._wrong_length(len(line), len(grid))}")
+                other = "; give mazes of one size at a time" if found and not grid else ""
+                raise BadInput(f"{place}: {self._wrong_length(len(line), len(grid))}{other}")
             if len(grid) == self.size.height:
                 found.append(TextRow(start, np.concatenate(grid), None))
                 grid = []
@@ -178,7 +179,7 @@ def maze_lines(text: str) -> Content:
     """The lines of `text` in the usual forms, and what was left out. Raises TwoReadings."""
     if USUAL.fullmatch(text):
         return Content(numbered_lines(text), {})
-    content = without_headings(numbered_lines(from_json(text) or text))
+    content = without_headings(text_lines(text))
     lines = content.lines
     filled = [line for line in lines if line.text.strip()]
     if not filled or csv_columns(filled[0]):

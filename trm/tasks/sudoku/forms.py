@@ -22,6 +22,7 @@ SIGNS = (
     "○",
     "◯",
 )  # further blanks; a text may use one kind and none of BLANKS
+EMPTY = " "  # in place of the cell in an empty field
 BARS = "|¦│┃║"
 CORNERS = str.maketrans(dict.fromkeys("[](){}'\"", ""))
 TOKEN = re.compile(r"[1-9A-Ga-g.0_*xX?+-]+")
@@ -46,6 +47,10 @@ def separated(lines: Sequence[Line], size: int) -> Rewritten | None:
     for delimiter in (*"\t,;|│", None):
         rows = [_fields(line.text, delimiter, size) for line in bare]
         if rows and all(rows):
+            cells = "".join(rows)
+            if EMPTY in cells and any(blank in cells for blank in BLANKS):
+                return None  # two signs for a blank: a cell may be missing
+            rows = [row.replace(EMPTY, ".") for row in rows]
             return Rewritten([Line(line.number, row) for line, row in zip(bare, rows, strict=True)], [])
     return None
 
@@ -58,14 +63,14 @@ def _fields(text: str, delimiter: str | None, size: int) -> str:
     wanted = (size, size**2)
     if len(fields) not in wanted and fields and not fields[-1]:
         fields.pop()  # a comma behind the last cell
-    if len(fields) not in wanted or (delimiter is None and size <= 9):
+    if len(fields) not in wanted:
         return ""
     return "".join(map(_cell, fields)) if all(map(_cell, fields)) else ""
 
 
 def _cell(field: str) -> str:
     if not field or field in ("None", "null"):
-        return "."
+        return "." if field else EMPTY
     if field.isascii() and field.isdecimal() and 10 <= int(field) <= len(DIGITS):
         return DIGITS[int(field) - 1]
     return field if len(field) == 1 else ""

@@ -29,11 +29,10 @@ from trm.tasks.text import (
     csv_columns,
     described,
     first_question,
-    from_json,
     narrow,
-    numbered_lines,
     quoted,
     read_csv,
+    text_lines,
     without_comments,
 )
 
@@ -114,7 +113,7 @@ class Reader:
             rows = [
                 TextRow(row.line, row.question, self.tokens(cells, cells, f"line {row.line}")) for row, cells in answers
             ]
-        return Reading(rows, described({"line with notes beside the puzzle": rewritten.notes}))
+        return Reading(rows, described({"note": rewritten.notes}))
 
     def grids(self, lines: Sequence[Line]) -> list[TextRow[Tokens]]:
         """Puzzles of one line or of `size` lines each."""
@@ -126,8 +125,12 @@ class Reader:
             # A dash is part of a frame, except in a one-line puzzle of just the right length, where it must be a blank.
             row = line.replace("-", ".") if len(line) == self.cells else line
             cells = row.translate(_NO_FRAME)
-            tokens = self.tokens(cells, row, f"line {number}")
             place = f"puzzle {len(found) + 1} (line {number})"
+            if found and not grid and len(cells) in CELLS and len(cells) not in (self.cells, self.size):
+                raise BadInput(
+                    f"{place}: {len(cells)} cells instead of {self.cells}; give puzzles of one size at a time"
+                )
+            tokens = self.tokens(cells, row, f"line {number}")
             if len(cells) == self.size:
                 start = start if grid else number
                 grid.append(tokens)
@@ -138,8 +141,8 @@ class Reader:
                 found.append(TextRow(number, tokens, None))
             else:
                 wanted = f"{self.cells} for a whole puzzle or {self.size} for one row"
-                lost = LOST if may_have_lost(cells, self.cells) else ""
-                raise BadInput(f"{place}: {len(cells)} cells instead of {wanted}{lost}")
+                hint = LOST if may_have_lost(cells, self.cells) else ""
+                raise BadInput(f"{place}: {len(cells)} cells instead of {wanted}{hint}")
             if len(grid) == self.size:
                 found.append(TextRow(start, np.concatenate(grid), None))
                 grid = []
@@ -235,7 +238,8 @@ def _count(lines: Sequence[Line]) -> int:
     dashed = set(line) & set(FRAME) == {"-"} and len(line) in CELLS  # dashes for blanks, as in `Reader.grids`
     count = len(line) if dashed else len(line.translate(_NO_FRAME))
     if count == 16:  # a whole 4x4, or a row of a 16x16, which has no single solution with only four of its digits
-        rest = "".join(line.text for line in lines).upper()
+        rows = [line.text.translate(_NO_FRAME) for line in lines]
+        rest = "".join(row for row in rows if len(row) in (16, 256)).upper()
         return 256 if any(digit in rest for digit in DIGITS[4:]) else 16
     return {4: 16, 6: 36, 9: 81}.get(count, count)
 
@@ -243,7 +247,7 @@ def _count(lines: Sequence[Line]) -> int:
 def puzzle_lines(text: str) -> Content:
     """The lines of `text`, in half-width characters, without comments and headings; JSON as lines."""
     text = narrow(text)
-    return without_comments(numbered_lines(from_json(text) or text), is_puzzle)
+    return without_comments(text_lines(text), is_puzzle)
 
 
 def is_puzzle(text: str) -> bool:
