@@ -16,6 +16,8 @@ WALLS, FREE = "█▓▒■▉▮⬛", "□▯⬜·"  # besides # and .; light s
 SHADE = "░"
 CORNERS = str.maketrans(dict.fromkeys("[](){}'\"", ""))
 ONE, ZERO, PAIRS = "1 as a wall", "0 as a wall", "two characters for each cell"  # readings
+CHANCE = 24  # cells: so many may be in pairs by chance
+WIDEST = 8  # columns of a margin that are tried one by one
 BARS = "|│┃║"
 
 
@@ -124,14 +126,17 @@ def candidates(lines: Sequence[Line]) -> Iterator[Candidate]:
         trimmed = without_margin(first.lines)
         if trimmed != first.lines:
             yield Candidate("spaces on the left and right as a margin", trimmed, first.zero)
-        for whole in (trimmed, [Line(number, text[1:]) for number, text in trimmed]):
+            for part in narrower(first.lines):
+                yield Candidate("spaces on the left and right as a margin", part, first.zero)
+        for whole in (trimmed, first.lines, [Line(number, text[1:]) for number, text in first.lines]):
             rows = [line.text for line in whole if line.text.strip()]
             if rows and max(map(len, rows)) > 2 and not any(text[1::2].strip() for text in rows):
                 width = max(len(text[::2]) for text in rows)
                 apart = [Line(number, text[::2].ljust(width) if text else "") for number, text in whole]
                 yield Candidate("spaces between the cells", apart, first.zero)
-        if pairs := doubled(trimmed):
-            yield Candidate(PAIRS, pairs, first.zero)
+        for whole in (first.lines, trimmed):
+            if pairs := doubled(whole):
+                yield Candidate(PAIRS, pairs, first.zero)
 
 
 def without_margin(lines: Sequence[Line]) -> list[Line]:
@@ -144,6 +149,23 @@ def without_margin(lines: Sequence[Line]) -> list[Line]:
         Line(number, text[indent:].rstrip().ljust(width) if text.strip() or len(text) >= indent + width else "")
         for number, text in lines
     ]
+
+
+def narrower(lines: Sequence[Line]) -> Iterator[list[Line]]:
+    """Lines of one length without some of the blank columns on the left and right, if no dots show what is open."""
+    filled = [line.text for line in lines if line.text.strip()]
+    if any("." in text for text in filled) or len({*map(len, filled)}) > 1:
+        return
+    left = min(len(text) - len(text.lstrip()) for text in filled)
+    right = min(len(text) - len(text.rstrip()) for text in filled)
+    for start in range(min(left, WIDEST) + 1):
+        for end in range(min(right, WIDEST) + 1):
+            yield [Line(number, text[start : len(text) - end]) for number, text in lines]
+
+
+def size_of(lines: Sequence[Line]) -> int:
+    """How many characters there are."""
+    return sum(len(line.text) for line in lines)
 
 
 def has_gaps(lines: Sequence[Line]) -> bool:
@@ -187,7 +209,8 @@ def choose(lines: Sequence[Line], solvable: Callable[[Sequence[Line]], bool | No
             possible.append((one, closed))
     if len(possible) < 2 and not any(one.zero and not closed for one, closed in possible):
         return possible[0][0].lines if possible else everything[0].lines
-    if pairs := [one for one, _ in possible if one.name == PAIRS and sum(len(row.text) for row in one.lines) > 8]:
+    pairs = [one for one, closed in possible if one.name == PAIRS and (closed or size_of(one.lines) > CHANCE)]
+    if len(pairs) == 1:
         return pairs[0].lines
     dots = any("." in line.text for line in everything[0].lines) and not any(one.zero for one, _ in possible)
     certain = [one for one, _ in possible if dots and not has_gaps(one.lines)]

@@ -209,7 +209,7 @@ def _closed(lines: Sequence[Line]) -> bool | None:
         return None
     grid = question.reshape(-1, size.height, size.width)
     edge = np.concatenate([grid[:, 0], grid[:, -1], grid[:, :, 0], grid[:, :, -1]], axis=1)
-    return bool(((edge != OPEN) & (edge != PATH)).all())
+    return min(size) > 3 and bool(((edge != OPEN) & (edge != PATH)).all())
 
 
 def _field(text: str) -> str:

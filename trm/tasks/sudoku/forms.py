@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from trm.tasks.text import Line
+from trm.tasks.text import Line, TwoReadings
 
 DIGITS = "123456789ABCDEFG"
 BLANKS = ".0_*"
@@ -43,7 +43,7 @@ Form = Callable[[Sequence[Line], int], "Rewritten | None"]
 def separated(lines: Sequence[Line], size: int) -> Rewritten | None:
     """Cells with commas, semicolons, tabs or bars between them; an empty field is a blank. Perhaps in brackets."""
     bare = [Line(number, text.translate(CORNERS)) for number, text in lines if any(c not in "-=+─═┼ ╪" for c in text)]
-    bare = [line for line in bare if line.text.strip(" ,;")]
+    bare = [line for line in bare if line.text.strip(" ,;") or len(line.text) > size - 2]
     for delimiter in (*"\t,;|│", None):
         rows = [_fields(line.text, delimiter, size) for line in bare]
         if rows and all(rows):
@@ -96,19 +96,38 @@ def _is_row(text: str, size: int) -> bool:
 
 
 def spaced(lines: Sequence[Line], size: int) -> Rewritten | None:
-    """Blanks written as spaces: each cell has its column. Perhaps with spaces or bars between the cells."""
+    """Blanks written as spaces: each cell has its column. Perhaps with spaces or bars between the cells.
+
+    Raises TwoReadings where the columns may begin at two places.
+    """
     if any(blank in line.text for line in lines for blank in BLANKS):
         return None
     rows = [line for line in lines if line.text and not _is_ruled(line.text)]
-    for found in (rows, [line for line in rows if line.text.strip()]):
-        for indent in sorted(
-            {0, min((len(r.text) - len(r.text.lstrip()) for r in found if r.text.strip()), default=0)}
-        ):
+    filled = [line for line in rows if line.text.strip()]
+    possible: list[list[Line]] = []
+    for found in (rows, filled):
+        for indent in {0, min((len(line.text) - len(line.text.lstrip()) for line in filled), default=0)}:
             for columns in (_plain, _apart):
-                cells = [columns(row.text[indent:], size) for row in found]
-                if found and all(cells) and any("." in cell for cell in cells):
-                    return Rewritten([Line(row.number, cell) for row, cell in zip(found, cells, strict=True)], [])
-    return None
+                cells = _in_columns([line.text[indent:] for line in found], columns, size)
+                grid = [Line(line.number, row) for line, row in zip(found, cells, strict=False)]
+                if grid and grid not in possible:
+                    possible.append(grid)
+    if len(possible) > 1:
+        raise TwoReadings(f"line {filled[0].number}: spaces may be blanks or a margin here; write . for blanks")
+    return Rewritten(possible[0], []) if possible else None
+
+
+def _in_columns(rows: Sequence[str], columns: Callable[[str, int], str], size: int) -> list[str]:
+    """The cells of rows of equal length; none where the rows are not so.
+
+    Spaces at the ends of rows may be lost, but then they are in all rows: a single short row has lost another cell.
+    """
+    width = max(map(len, rows), default=0)
+    short = [row for row in rows if len(row) < width]
+    if short and (len(short) == 1 or any(row.endswith(" ") for row in rows)):
+        return []
+    cells = [columns(row, size) for row in rows]
+    return cells if all(cells) and any("." in cell for cell in cells) else []
 
 
 def _is_ruled(text: str) -> bool:
@@ -117,7 +136,9 @@ def _is_ruled(text: str) -> bool:
 
 def _plain(row: str, size: int) -> str:
     """The cells of a row of one character each."""
-    row = "".join(c for c in row if c not in BARS).rstrip("\r\n")
+    bare = "".join(c for c in row if c not in BARS)
+    if len(bare) < len(row):
+        return bare.replace(" ", ".") if len(bare) == size else ""
     row = row.rstrip() if len(row) > size else row
     if len(row) > size:
         row = row if len(row) == size**2 else ""
