@@ -66,13 +66,18 @@ def to_wide(text: str) -> str:
     return "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text)
 
 
+def one_line(sign: str) -> Callable[[Sequence[str]], str]:
+    return lambda rows: "".join(rows).replace(".", sign)
+
+
+def nine_lines(sign: str, gap: str = "") -> Callable[[Sequence[str]], str]:
+    return lambda rows: "\n".join(gap.join(row) for row in rows).replace(".", sign)
+
+
 SUDOKU_FORMS: dict[str, Callable[[Sequence[str]], str]] = {
-    **{f"one line, {sign!r}": lambda rows, sign=sign: "".join(blank(sign)(rows)) for sign in ".0_*xX?-"},  # type: ignore[misc]
-    **{f"nine lines, {sign!r}": lambda rows, sign=sign: lines(blank(sign)(rows)) for sign in ".0_*xX?"},  # type: ignore[misc]
-    **{
-        f"apart, {sign!r}": lambda rows, sign=sign: lines([" ".join(row) for row in blank(sign)(rows)])
-        for sign in ".0x"
-    },  # type: ignore[misc]
+    **{f"one line, {sign!r}": one_line(sign) for sign in ".0_*xX?-"},
+    **{f"nine lines, {sign!r}": nine_lines(sign) for sign in ".0_*xX?"},
+    **{f"apart, {sign!r}": nine_lines(sign, " ") for sign in ".0x"},
     "a box": ascii_box,
     "a box, spaces": lambda rows: ascii_box(rows).replace(".", " "),
     "indented": lambda rows: lines(["    " + row for row in rows]),

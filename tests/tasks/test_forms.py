@@ -67,14 +67,9 @@ def test_forms_of_a_sudoku(form: str) -> None:
 
 @fuzz
 @given(st.sampled_from(sorted(SUDOKU_FORMS)), st.integers(0, 2**32))
-def test_any_sudoku_in_any_form_is_read_or_refused(form: str, seed: int) -> None:
+def test_any_sudoku_is_read_in_any_form(form: str, seed: int) -> None:
     rows = sudoku_rows(random.Random(seed))
-    try:
-        found = sudokus(SUDOKU_FORMS[form](rows))
-    except BadInput as error:
-        assert form in ("a box, spaces", "JSON, null") or "two ways" in str(error), form
-    else:
-        assert found == ["".join(rows)]
+    assert sudokus(SUDOKU_FORMS[form](rows)) == ["".join(rows)]
 
 
 @fuzz
@@ -185,11 +180,9 @@ def test_any_maze_in_any_form_is_read_or_refused(form: str, seed: int, closed: b
     rows = maze_rows(random.Random(seed), closed)
     try:
         found = mazes(MAZE_FORMS[form](rows))
-    except TwoReadings as error:
-        assert not closed
-        assert "spaces" in str(error) or "wall" in str(error)
-    else:
-        assert found == ["\n".join(rows)]
+    except TwoReadings:
+        found = []
+    assert found == ["\n".join(rows)] or (not found and not closed)
 
 
 def test_two_mazes_in_a_form() -> None:
@@ -238,9 +231,10 @@ LATIN = Custom(
 @pytest.mark.parametrize(
     "text",
     [
-        "1 2 3\n2 3 1\n3 1 .", "1,2,3\n2,3,1\n3,1,", "1;2;3\n2;3;1\n3;1;0", "1\t2\t3\n2\t3\t1\n3\t1\t", "[[1,2,3],[2,3,1],[3,1,null]]",
-        "[[1 2 3]\n [2 3 1]\n [3 1 0]]", "question;answer\n123231310;\n", "id,question\n#1,123231310\n", "#1 123231310", "Puzzle 1\n123\n231\n310",
-        to_wide("123\n231\n310"), "1\u00a02\u00a03\n2 3 1\n3 1 _", "123231310\r\n",
+        "1 2 3\n2 3 1\n3 1 .", "1,2,3\n2,3,1\n3,1,", "1;2;3\n2;3;1\n3;1;0", "1\t2\t3\n2\t3\t1\n3\t1\t",
+        "[[1,2,3],[2,3,1],[3,1,null]]", "[[1 2 3]\n [2 3 1]\n [3 1 0]]", "question;answer\n123231310;\n",
+        "id,question\n#1,123231310\n", "#1 123231310", "Puzzle 1\n123\n231\n310", to_wide("123\n231\n310"),
+        "1\u00a02\u00a03\n2 3 1\n3 1 _", "123231310\r\n",
     ],
 )  # fmt: skip
 def test_forms_of_a_custom_puzzle(text: str) -> None:
@@ -299,10 +293,12 @@ def test_errors_in_a_file_name_it(tmp_path: Path) -> None:
 @given(st.text(st.sampled_from(" .#0123xS-G|,;\t\n[]\"'{}oE█１\u3000"), max_size=60))
 def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
     for read in (sudokus, mazes, LATIN.read):
+        message = ""
         try:
             read(text)
         except BadInput as error:
-            assert str(error).isprintable()
+            message = str(error)
+        assert message == "" or message.isprintable()
 
 
 def test_a_solved_pattern_is_a_sudoku() -> None:

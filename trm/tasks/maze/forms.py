@@ -21,6 +21,13 @@ WIDEST = 8  # columns of a margin that are tried one by one
 BARS = "|│┃║"
 
 
+class Mazes(NamedTuple):
+    """Mazes in which a path leads from S to G."""
+
+    closed: bool  # all of them have walls all round
+    content: tuple[int, int, bytes]  # rows, columns and tokens
+
+
 class Candidate(NamedTuple):
     """A way to read a drawn maze."""
 
@@ -187,7 +194,7 @@ def doubled(lines: Sequence[Line]) -> list[Line] | None:
     return out if width > 2 else None
 
 
-def choose(lines: Sequence[Line], solvable: Callable[[Sequence[Line]], bool | None]) -> list[Line]:
+def choose(lines: Sequence[Line], solve: Callable[[Sequence[Line]], Mazes | None]) -> list[Line]:
     """The reading that people mean.
 
     It is the only one that gives mazes with a path; or the one with two characters for each cell, as no other maze
@@ -196,17 +203,17 @@ def choose(lines: Sequence[Line], solvable: Callable[[Sequence[Line]], bool | No
 
     Args:
         lines: drawn mazes.
-        solvable: whether lines are mazes with a path: None if not, else whether all of them have walls all round.
+        solve: the mazes in lines; None if they are not mazes with a path.
 
     Raises:
         TwoReadings: more than one reading is possible, and none is certain.
     """
-    possible: list[tuple[Candidate, bool]] = []
+    different: dict[tuple[int, int, bytes], tuple[Candidate, bool]] = {}
     everything = list(candidates(lines))
     for one in everything:
-        closed = solvable(one.lines)
-        if closed is not None and all(one.lines != other.lines for other, _ in possible):
-            possible.append((one, closed))
+        if mazes := solve(one.lines):
+            different.setdefault(mazes.content, (one, mazes.closed))
+    possible = list(different.values())
     if len(possible) < 2 and not any(one.zero and not closed for one, closed in possible):
         return possible[0][0].lines if possible else everything[0].lines
     pairs = [one for one, closed in possible if one.name == PAIRS and (closed or size_of(one.lines) > CHANCE)]

@@ -186,13 +186,11 @@ def maze_lines(text: str) -> Content:
         return content
     lines = [Line(number, narrow(line)) for number, line in forms.wide(lines) or lines]
     lines = forms.renamed(forms.unboxed(forms.separated(lines)))
-    return Content(forms.choose(lines, _closed), content.left_out)
+    return Content(forms.choose(lines, _mazes), content.left_out)
 
 
-def _closed(lines: Sequence[Line]) -> bool | None:
-    """Whether the mazes in these lines all have walls all round, but for S and G; None if they are not mazes in which
-    a path leads from S to G.
-    """
+def _mazes(lines: Sequence[Line]) -> forms.Mazes | None:
+    """The mazes in these lines; None if they are not mazes in which a path leads from S to G."""
     size = _drawn_size(lines, Size(1, 1))
     if min(size) < 2:
         return None
@@ -209,7 +207,8 @@ def _closed(lines: Sequence[Line]) -> bool | None:
         return None
     grid = question.reshape(-1, size.height, size.width)
     edge = np.concatenate([grid[:, 0], grid[:, -1], grid[:, :, 0], grid[:, :, -1]], axis=1)
-    return min(size) > 3 and bool(((edge != OPEN) & (edge != PATH)).all())
+    closed = min(size) > 3 and bool(((edge != OPEN) & (edge != PATH)).all())
+    return forms.Mazes(closed, (*size, question.tobytes()))
 
 
 def _field(text: str) -> str:
