@@ -101,6 +101,7 @@ SUDOKU_FORMS: dict[str, Callable[[Sequence[str]], str]] = {
     "JSON, object": lambda rows: json.dumps({"id": 7, "puzzle": "".join(rows)}),
     "an array as numpy prints it": lambda rows: "[[" + "]\n [".join(" ".join(blank("0")(row)) for row in rows) + "]]",
     "Python rows": lambda rows: "".join(f"{row},\n" for row in numbers(rows)),
+    "strings": lambda rows: lines([f'"{row}",' for row in rows]),
     "HoDoKu": lambda rows: f":0100:x:{''.join(rows)}:::",
     "SudokuWiki": lambda rows: "https://www.sudokuwiki.org/sudoku.htm?bd=" + "".join(blank("0")(rows)),
     "full width": lambda rows: to_wide(lines(rows)),
@@ -157,6 +158,7 @@ MAZE_FORMS: dict[str, Callable[[Sequence[str]], str]] = {
     "spaces": lambda rows: lines(blank(" ")(rows)),
     "apart": lambda rows: lines([" ".join(row) for row in rows]),
     "apart, spaces": lambda rows: lines([" ".join(row) for row in blank(" ")(rows)]),
+    "further apart": lambda rows: lines(["  ".join(row) for row in rows]),
     "apart, indented": lambda rows: lines(["  " + " ".join(row) for row in rows]),
     "indented": lambda rows: lines(["   " + row for row in rows]),
     "indented, spaces": lambda rows: lines(["   " + row for row in blank(" ")(rows)]),
@@ -183,5 +185,6 @@ MAZE_FORMS: dict[str, Callable[[Sequence[str]], str]] = {
     "full width, wide spaces": lambda rows: to_wide(lines(rows)).replace("．", "\u3000"),
     "heading": lambda rows: "Maze 1:\n" + lines(rows),
     "carriage returns": lambda rows: "\r\n".join(" ".join(row) for row in rows) + "\r\n",
+    "strings": lambda rows: lines([f'"{row}",' for row in rows]),
     "marked": lambda rows: lines(blank("o")(rows)),
 }

@@ -207,6 +207,7 @@ def test_the_maze_of_the_report() -> None:
         ("S11\n101\n11G", "two ways, with 1 as a wall or 0 as a wall; write # for a wall and . for an open cell"),
         ("S.#\n..G\n\nS.\n.G", "maze 2 (line 4): row 1 has 2 cells instead of 6 for a whole maze or 3"),
         ("S.#\n..G\n\nS.\n.G", "give mazes of one size at a time"),
+        ("S . G\n...\n# . #", "row 2 has 3 cells instead of 5"),  # some rows apart, others not
         ("S..G.", "a maze of 1x5 cells is not supported (2x2 to 100x100)"),
         ("S\n.\nG", "a maze of 3x1 cells is not supported"),
         ("question\nS10G", "two ways"),

@@ -57,6 +57,9 @@ def _runs(text: str) -> list[str]:
 
 def separated(lines: Sequence[Line]) -> list[Line]:
     """Lines without the commas, semicolons or tabs between their cells, if there are any, and without brackets."""
+    texts = [line.text.strip() for line in lines if line.text.strip()]
+    if texts and all(text[0] in "\"'" for text in texts):  # strings of a program, one a row
+        return [Line(number, text.strip().rstrip(",;").translate(CORNERS)) for number, text in lines]
     for delimiter in ",;\t":
         filled = [line for line in lines if line.text.strip()]
         if filled and all(delimiter in line.text for line in filled):
@@ -137,10 +140,11 @@ def candidates(lines: Sequence[Line]) -> Iterator[Candidate]:
                 yield Candidate("spaces on the left and right as a margin", part, first.zero)
         for whole in (trimmed, first.lines, [Line(number, text[1:]) for number, text in first.lines]):
             rows = [line.text for line in whole if line.text.strip()]
-            if rows and max(map(len, rows)) > 2 and not any(text[1::2].strip() for text in rows):
-                width = max(len(text[::2]) for text in rows)
-                apart = [Line(number, text[::2].ljust(width) if text else "") for number, text in whole]
-                yield Candidate("spaces between the cells", apart, first.zero)
+            for stride in (2, 3, 4):
+                between = {text[at] for text in rows for at in range(len(text)) if at % stride}
+                if between == {" "}:
+                    apart = [Line(number, text[::stride]) for number, text in whole]
+                    yield Candidate("spaces between the cells", apart, first.zero)
         for whole in (first.lines, trimmed):
             if pairs := doubled(whole):
                 yield Candidate(PAIRS, pairs, first.zero)
@@ -153,7 +157,7 @@ def without_margin(lines: Sequence[Line]) -> list[Line]:
     width = max(len(text.rstrip()) for text in filled) - indent
     # A line of spaces is a row if it is long enough.
     return [
-        Line(number, text[indent:].rstrip().ljust(width) if text.strip() or len(text) >= indent + width else "")
+        Line(number, text[indent : indent + width] if text.strip() or len(text) >= indent + width else "")
         for number, text in lines
     ]
 
@@ -182,11 +186,9 @@ def has_gaps(lines: Sequence[Line]) -> bool:
 
 def doubled(lines: Sequence[Line]) -> list[Line] | None:
     """Lines of which every cell is two equal characters, or S or G and a space, as one character a cell."""
-    rows = [line.text for line in lines if line.text.strip()]
-    width = max(map(len, rows))
+    width = max(len(line.text) for line in lines)
     out = []
     for number, text in lines:
-        text = text.ljust(width) if text else ""
         pairs = [text[at : at + 2] for at in range(0, len(text), 2)]
         if any(len(pair) < 2 or (pair[0] != pair[1] and pair.strip() not in ("S", "G")) for pair in pairs):
             return None

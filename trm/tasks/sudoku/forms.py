@@ -44,6 +44,9 @@ def separated(lines: Sequence[Line], size: int) -> Rewritten | None:
     """Cells with commas, semicolons, tabs or bars between them; an empty field is a blank. Perhaps in brackets."""
     bare = [Line(number, text.translate(CORNERS)) for number, text in lines if any(c not in "-=+─═┼ ╪" for c in text)]
     bare = [line for line in bare if line.text.strip(" ,;") or len(line.text) > size - 2]
+    ends = [Line(line.number, line.text.strip(" ,;")) for line in bare]
+    if ends and all(len(line.text) in (size, size**2) and TOKEN.fullmatch(line.text) for line in ends):
+        return Rewritten(ends, [])
     for delimiter in (*"\t,;|│", None):
         rows = [_fields(line.text, delimiter, size) for line in bare]
         if rows and all(rows):

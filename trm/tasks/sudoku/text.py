@@ -135,7 +135,8 @@ class Reader:
                 start = start if grid else number
                 grid.append(tokens)
             elif grid:
-                raise BadInput(f"{place}: row {len(grid) + 1} has {len(cells)} cells instead of {self.size}")
+                lost = LOST if may_have_lost(cells, self.size) else ""
+                raise BadInput(f"{place}: row {len(grid) + 1} has {len(cells)} cells instead of {self.size}{lost}")
             elif len(cells) == self.cells:
                 check_parts(row, place)
                 found.append(TextRow(number, tokens, None))
