@@ -22,6 +22,7 @@ SIGNS = (
     "○",
     "◯",
 )  # further blanks; a text may use one kind and none of BLANKS
+LONG = 9  # cells: no number or rating is so long
 EMPTY = " "  # in place of the cell in an empty field
 BARS = "|¦│┃║"
 CORNERS = str.maketrans(dict.fromkeys("[](){}'\"", ""))
@@ -107,6 +108,8 @@ def spaced(lines: Sequence[Line], size: int) -> Rewritten | None:
         return None
     rows = [line for line in lines if line.text and not _is_ruled(line.text)]
     filled = [line for line in rows if line.text.strip()]
+    if not filled:
+        return None
     possible: list[list[Line]] = []
     for found in (rows, filled):
         for indent in {0, min((len(line.text) - len(line.text.lstrip()) for line in filled), default=0)}:
@@ -170,6 +173,8 @@ def noted(lines: Sequence[Line], size: int) -> Rewritten | None:
             continue
         words = [word.replace("+", "") for word in SPLIT.split(text) if word]
         boards = [word for word in words if len(word) == size**2 and TOKEN.fullmatch(word)]
+        if any(len(word) >= LONG and TOKEN.fullmatch(word) for word in words if word not in boards):
+            return None  # rather a part of a puzzle than a note
         notes += len(words) > len(boards)
         if len(boards) == 2:
             boards.sort(key=lambda board: all(cell.upper() in DIGITS for cell in board))
