@@ -81,19 +81,34 @@ def test_solve_takes_files_and_standard_input(call: Call, tiny_run: Path, tmp_pa
     drawn = TASK.draw(TASK.read(OPEN).question[0]).encode()
     (tmp_path / "drawn.txt").write_bytes(drawn)
     assert call("solve", "sudoku", str(tmp_path / "drawn.txt"), *options) == (0, SOLVED + "\n", "")
-    two = Result(0, f"{SOLVED}\n" * 2, "2 of 2 solved\n")
+    two = Result(0, f"{SOLVED}\n" * 2, "2 puzzles of 4x4 read\n2 of 2 solved\n")
     assert call("solve", "sudoku", "-", *options, stdin=drawn + b"\n\n" + drawn) == two
     assert call("solve", "sudoku", f"{OPEN}\n{OPEN}", *options) == two
     (tmp_path / "three.csv").write_text("question,answer\n" + f"{OPEN},\n" * 3)
-    assert call("solve", "sudoku", str(tmp_path / "three.csv"), *options).err == "3 of 3 solved\n"
+    assert (
+        call("solve", "sudoku", str(tmp_path / "three.csv"), *options).err == "3 puzzles of 4x4 read\n3 of 3 solved\n"
+    )
     assert call("solve", "sudoku", str(small_csv), *options).code == 1  # the one answer is not that of these
+
+
+@pytest.mark.usefixtures("oracle")
+def test_solve_says_what_it_left_out(call: Call, tiny_run: Path) -> None:
+    options = ["--weights", str(tiny_run)]
+    done = call("solve", "sudoku", "-", *options, stdin=f"# mine\n{OPEN} 7.2".encode())
+    assert done.err == "1 puzzle of 4x4 read; left out: 1 comment line, 1 note\n"
+    assert call("solve", "sudoku", f"# mine\n{OPEN}", *options, "-q").err == ""
+    assert call("solve", "sudoku", f"# mine\n{OPEN}\n{OPEN}", *options, "-q").err == (
+        "2 puzzles of 4x4 read; left out: 1 comment line\n2 of 2 solved\n"
+    )
+    refused(call("solve", "sudoku", "nosuch.sdm", *options), "cannot read 'nosuch.sdm': No such file")
+    refused(call("solve", "maze", "S..G."), "a maze of 1x5 cells is not supported")
 
 
 def test_solve_fails_and_says_so(trm: Trm, tiny_run: Path) -> None:
     done = trm(
         "solve", "sudoku", "-", "--weights", str(tiny_run), "--steps", "3", "--trace", stdin=f"{OPEN}\n{IMPOSSIBLE}"
     )
-    assert (done.returncode, done.stderr) == (1, "0 of 2 solved\n")
+    assert (done.returncode, done.stderr) == (1, "2 puzzles of 4x4 read\n0 of 2 solved\n")
     assert done.stdout.count("step 3: ") == 2
     for words in ("2 of 2: not solved after 3", "1 of 2: note: it has more than", "2 of 2: note: it has no solution"):
         assert f"puzzle {words}" in done.stdout

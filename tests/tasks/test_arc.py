@@ -163,7 +163,7 @@ def test_errors_of_files_and_folders(tmp_path: Path) -> None:
 
     assert "cannot read" in failure(tmp_path / "absent.json")
     assert "there is no *.json file" in failure(tmp_path)
-    (tmp_path / "bad.json").write_bytes(b"\xff\xfe")
+    (tmp_path / "bad.json").write_bytes(b"[\xff\xfe")
     assert "not UTF-8" in failure(tmp_path / "bad.json")
     (tmp_path / "bad.json").write_text('{"train": 1}')
     assert failure(tmp_path) == "'bad.json': task 'bad': train must be a list of pairs, not 1"

@@ -17,6 +17,7 @@ from trm.tasks import get_task
 from trm.tasks.base import Task, Tokens
 from trm.tasks.maze.sets import complete, fingerprint, generate
 from trm.tasks.maze.task import CHARACTERS, GOAL, OPEN, PATH, START, WALL, Maze, maze_for
+from trm.tasks.text import TwoReadings
 from trm.terminal import boards
 
 
@@ -62,12 +63,12 @@ def test_several_mazes_and_rows_of_spaces() -> None:
     text = "   \nS#G\n   \n\n...\nSGo\n###\n  \nS#G\n   \n   "
     assert maze_for(text) == Maze(3, 3)
     lines = [Maze(3, 3).to_line(row) for row in Maze(3, 3).read(text).question]
-    assert lines == ["...S#G...", "...SGo###", "S#G......"]
+    assert lines == ["...S#G...", "...SG.###", "S#G......"]  # marks are read as open cells
     assert maze_for("\n".join(lines)) == Maze(3, 3)
     assert (Maze(3, 3).read("\n".join(lines)).question == Maze(3, 3).read(text).question).all()
     assert maze_for("question,answer\n" + lines[0] + ",\n") == Maze(3, 3)
     assert maze_for('source,question\n"a, b",' + lines[0] + "\n") == Maze(3, 3)
-    assert [maze_for(text) for text in ("", "question\n", "question\nSG\n", "a,question\nx\n", "S.G")] == [Maze()] * 5
+    assert [maze_for(text) for text in ("", "question\n", "question\nSG\n", "a,question\nx\n", "S-G")] == [Maze()] * 5
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -78,13 +79,18 @@ def test_what_is_drawn_reads_back(height: int, width: int, seed: int, blank: str
     question = question[maze.moves(question) >= 0]
     rng = np.random.default_rng(seed)
     tokens = [maze.reveal(row, maze.label(row), rng.random(), rng) for row in question]
-    drawn = [maze.draw(row).replace(".", blank) for row in tokens]
-    for row, text in zip(tokens, drawn, strict=True):
-        assert (maze.read(text).question == row).all()
-        assert (maze.read(maze.to_line(row)).question == row).all()
-        assert maze_for(text) == maze
+    for row in tokens:
+        text, opened = maze.draw(row).replace(".", blank), np.where(row == PATH, OPEN, row)
+        assert (maze.read(maze.to_line(row)).question == opened).all()
+        try:
+            assert maze_for(text) == maze
+        except TwoReadings:
+            assert blank == " "  # a blank column may be a margin, and blank columns may be gaps
+        else:
+            assert (maze.read(text).question == opened).all()
     if tokens:
-        assert (maze.read("\n\n".join(drawn)).question == tokens).all()
+        drawn = "\n\n".join(maze.draw(row) for row in tokens)
+        assert (maze.read(drawn).question == np.where(np.array(tokens) == PATH, OPEN, tokens)).all()
 
 
 LINE = SHOWN.replace("\n", "")
@@ -150,9 +156,7 @@ def test_sizes_out_of_range() -> None:
         "a maze of 2x101 cells is not supported (2x2 to"
     )
     assert "103x103" in failure("SG" + "." * (103**2 - 2))
-    assert failure("S..G.") == "maze 1 (line 1): row 1 has 5 cells instead of 900 for a whole maze or 30" + (
-        "; write . for open cells, since spaces at the end of a line are easily lost"
-    )
+    assert failure("S..G.") == "a maze of 1x5 cells is not supported (2x2 to 100x100)"
     wide = "S" + "." * 99 + "\n" + "." * 99 + "G"
     assert maze_for(wide) == Maze(2, 100)
     assert maze_for(wide).moves(maze_for(wide).read(wide).question).tolist() == [100]

@@ -228,7 +228,7 @@ def test_damaged_files(tmp_path: Path) -> None:
     for name, data, part in (
         ("empty", b"", "empty"),
         ("latin", b"1" * 20 + b"\xe9", "not UTF-8 text: byte 0xe9 at position 20"),
-        ("utf16", ("\ufeff" + LINE).encode("utf-16"), "not UTF-8"),
+        ("utf16", LINE.encode("utf-16")[:-1], "not UTF-16 text: byte 0x39 at position 162"),
         ("nul", b"1\n2\0", "NUL byte in line 2"),
     ):
         (tmp_path / name).write_bytes(data)

@@ -38,18 +38,20 @@ def solve(
         ),
     ] = "auto",
 ) -> None:
-    """Solve puzzles. Exit code 0 when all are solved, 1 when not, 2 when one is malformed.
+    """Solve puzzles. Exit code 0 when all are solved, 1 when not, 2 when one is malformed or can be read in two ways.
+
+    Standard error says how many were read, if there are several, and what was left out, such as comments.
 
     A Sudoku gets up to 100 further starts of 32 steps, each with noise and two guessed digits; a maze gets up to 3 of
     256 steps.
     """
     from trm.inference.puzzles import read_argument
     from trm.inference.solver import Solver
-    from trm.terminal.solve import check_backend, check_plot, print_answers
+    from trm.terminal.solve import check_backend, check_plot, print_answers, print_read
 
     further = {"restarts": restarts, "noise": noise, "guesses": guesses, "seed": seed}
     chosen = check_backend(backend, task_name, further)
-    task, question = read_argument(puzzle, task_name, weights)
+    task, question, remarks = read_argument(puzzle, task_name, weights)
     if plot is not None:
         check_plot(plot, question, backend)
         chosen = "torch"
@@ -57,6 +59,7 @@ def solve(
     solver = Solver(task_name, weights, backend=chosen, threads=threads, **thinking)
     if solver.remark:
         print(solver.remark, file=sys.stderr)
+    print_read(task, len(question), remarks, quiet)
     answers = solver.solve_tokens(task, question, trace=trace or plot is not None)
     solved = print_answers(task, answers, trace, quiet)
     if plot is not None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +17,10 @@ from trm.errors import BadInput
 from trm.tasks import find_family, resizable
 from trm.tasks.base import Task, Tokens
 from trm.tasks.family import HOMES
-from trm.tasks.text import decode, read_file
+from trm.tasks.text import decode, naming, read_file
 
+FOREIGN = re.compile(r"[h-nq-rt-wyzH-NP-RT-WYZ]")  # letters that no puzzle is written with
+FILE_NAME = re.compile(r"[\w .,()~-]*\.[A-Za-z][A-Za-z0-9]{1,5}|[A-Za-z][\w-]*")
 Puzzle: TypeAlias = str | Sequence[Sequence[str]] | Sequence[Sequence[int]] | npt.NDArray[Any]  # a str is a line, too
 
 
@@ -48,8 +52,16 @@ def read_puzzle(puzzle: Puzzle, task_name: str) -> tuple[Task, Tokens]:
     return task, task.from_grid(grid)[None]
 
 
-def read_argument(argument: str, family: str = "sudoku", weights: str | None = None) -> tuple[Task, Tokens]:
-    """A puzzle on the command line, a file of them, or `-` for standard input. -> the task, [rows, cells]
+class PuzzlesRead(NamedTuple):
+    """The puzzles of an argument."""
+
+    task: Task
+    question: Tokens  # [rows, cells]
+    remarks: tuple[str, ...]  # what was left out of the text
+
+
+def read_argument(argument: str, family: str = "sudoku", weights: str | None = None) -> PuzzlesRead:
+    """A puzzle on the command line, a file of them, or `-` for standard input.
 
     Args:
         argument: what the user wrote.
@@ -59,14 +71,16 @@ def read_argument(argument: str, family: str = "sudoku", weights: str | None = N
     # Not `resizable()`, which imports every family: a cold answer to one puzzle should not wait for the others.
     if family != "custom" and not (family in HOMES and find_family(family).any_size):
         raise BadInput(f"task {family!r} is unknown; choose {', '.join(resizable())} or custom")
+    is_file = argument != "-" and looks_like_path(argument)
     if argument == "-":
         text = decode(sys.stdin.buffer.read(), "standard input")
-    elif looks_like_path(argument):
-        text = read_file(argument)
     else:
-        text = argument
-    task = custom_task(weights) if family == "custom" else find_family(family).task_for(text)
-    return task, task.read(text).question
+        text = read_file(argument) if is_file else argument
+    custom = custom_task(weights) if family == "custom" else None
+    with naming(argument) if is_file else nullcontext():
+        task = custom or find_family(family).task_for(text)
+        puzzles = task.read(text)
+    return PuzzlesRead(task, puzzles.question, puzzles.remarks)
 
 
 def custom_task(weights: str | None) -> Task:
@@ -87,4 +101,8 @@ def looks_like_path(argument: str) -> bool:
             return True
     except (OSError, ValueError):  # too long for a name, or a NUL byte: a puzzle then
         return False
-    return "\n" not in argument and (os.sep in argument or argument.lower().endswith((".txt", ".csv", ".sdk")))
+    if "\n" in argument or "://" in argument:
+        return False
+    if os.sep in argument or argument.lower().endswith((".txt", ".csv", ".sdk")):
+        return True
+    return FILE_NAME.fullmatch(argument) is not None and len(FOREIGN.findall(argument)) > 0

@@ -8,7 +8,7 @@ from trm.errors import BadInput
 from trm.store.stored import Stored, resize
 from trm.tasks import SETS, answered, evaluation_puzzles, find_family, get_task
 from trm.tasks.base import Puzzles, Task
-from trm.tasks.text import read_file
+from trm.tasks.text import naming, read_file
 
 
 class Rows(NamedTuple):
@@ -25,9 +25,12 @@ def rows_for(stored: Stored, data: str, rows: slice) -> Rows:
     family = find_family(task.spec.name)
     if family.any_size and data not in SETS:
         text = read_file(data)  # once, as it may be a pipe; its puzzles may have another size than those trained on
-        task = family.task_for(text, task)
+        with naming(data):
+            task = family.task_for(text, task)
         stored = resize(stored, task.spec)
-        puzzles = answered(task.read(text), data).take(rows)
+        with naming(data):
+            read = task.read(text)
+        puzzles = answered(read, data).take(rows)
     else:
         puzzles = evaluation_puzzles(task, data).take(rows)
     if not len(puzzles):

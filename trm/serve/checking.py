@@ -16,7 +16,7 @@ from trm.tasks.arc.text import ArcTask, parse, parse_task
 from trm.tasks.base import Task, Tokens
 from trm.tasks.maze.task import CHARACTERS
 from trm.tasks.sudoku.task import BLANKS, DIGITS, FIRST, FRAME, SIZES
-from trm.tasks.text import quoted
+from trm.tasks.text import TwoReadings, quoted
 from trm.tools.functions import check_arc_size
 
 SUDOKUS = {task.size: task for task in SIZES.values()}  # rows -> task
@@ -48,6 +48,8 @@ def read_board(family: str, puzzle: Puzzle, side: int) -> tuple[Task, Tokens]:
     """
     try:
         task, question = read_puzzle(puzzle, family)
+    except TwoReadings as error:
+        raise BadPuzzle(str(error), [], None) from None
     except BadInput as error:
         form = FORMS[family]
         cells = form.cells(puzzle, side)

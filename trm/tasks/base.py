@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
-from trm.tasks.text import TextRow, read_file
+from trm.tasks.text import TextRow, naming, read_file
 
 Tokens = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
@@ -53,7 +53,7 @@ class Puzzles:
     question: Tokens  # [rows, cells]
     answer: Tokens  # [rows, cells], all 0 in a row whose answer is not known
     ids: Ints | None = None  # [rows], the puzzle-embedding row of each; None: all 0
-    remarks: tuple[str, ...] = ()  # how they were chosen, to be printed when training begins
+    remarks: tuple[str, ...] = ()  # how they were chosen, and what was left out, for people to read
 
     def __post_init__(self) -> None:
         if self.question.shape != self.answer.shape or self.question.ndim != 2:
@@ -75,10 +75,14 @@ class Puzzles:
         return self.question.tobytes() + self.answer.tobytes()
 
 
-def from_rows(rows: Sequence[TextRow[Tokens]]) -> Puzzles:
-    """Puzzles from rows of text, tokens [cells] each. An answer that is not given becomes all 0."""
+def from_rows(rows: Sequence[TextRow[Tokens]], left_out: Sequence[str] = ()) -> Puzzles:
+    """Puzzles from rows of text, tokens [cells] each. An answer that is not given becomes all 0.
+
+    `left_out`: what was in the text besides, in words.
+    """
     answers = [np.zeros_like(row.question) if row.answer is None else row.answer for row in rows]
-    return Puzzles(np.array([row.question for row in rows]), np.array(answers))
+    remarks = (f"left out: {', '.join(left_out)}",) if left_out else ()
+    return Puzzles(np.array([row.question for row in rows]), np.array(answers), remarks=remarks)
 
 
 class Fault(NamedTuple):
@@ -171,8 +175,10 @@ class Task(ABC):
     # Files, lines and grids
 
     def read_file(self, path: str) -> Puzzles:
-        """The puzzles of a file. Raises BadInput."""
-        return self.read(read_file(path))
+        """The puzzles of a file. Raises BadInput, which names the file."""
+        text = read_file(path)
+        with naming(path):
+            return self.read(text)
 
     def to_line(self, tokens: Tokens) -> str:
         """Tokens [cells] as one line."""

@@ -45,6 +45,13 @@ def check_plot(png: Path, question: Tokens, backend: str) -> None:
     plot.check(png)
 
 
+def print_read(task: Task, count: int, remarks: Sequence[str], quiet: bool) -> None:
+    """Say on standard error how many puzzles were read and what was left out, if there is something to say."""
+    if count > 1 or (remarks and not quiet):
+        size = f"{task.spec.height}x{task.spec.width}"
+        print("; ".join([f"{count} puzzle{'s' if count > 1 else ''} of {size} read", *remarks]), file=sys.stderr)
+
+
 def print_answers(task: Task, answers: Sequence[Answer], trace: bool, quiet: bool) -> bool:
     """Print the answers to puzzles of one task. -> whether all were solved"""
     for number, answer in enumerate(answers, 1):

@@ -102,7 +102,8 @@ class Custom(Task):
         if (bad := answer.any(1) & ~self.valid(question, answer)).any():
             row = int(bad.argmax())
             raise BadInput(f"{pairs.places[row]}, answer: {self.fault(question[row], answer[row])}")
-        return Puzzles(question, answer)
+        left_out = (f"left out: {', '.join(pairs.left_out)}",) if pairs.left_out else ()
+        return Puzzles(question, answer, remarks=left_out)
 
     def _tokens(self, numbers: Ints, pairs: Pairs) -> Tokens:
         """Tokens [rows, cells] of numbers [rows, cells], 0 where no answer is given. Raises BadInput."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +13,22 @@ import numpy as np
 from trm.errors import BadInput
 from trm.tasks.base import Ints
 from trm.tasks.custom.structure import MOST, SIDE, Structure
-from trm.tasks.text import Line, TextRow, csv_columns, printable, quoted, read_csv, read_file
+from trm.tasks.text import (
+    Line,
+    TextRow,
+    csv_columns,
+    described,
+    narrow,
+    printable,
+    quoted,
+    read_csv,
+    read_file,
+    text_lines,
+    without_comments,
+)
 
 NUMBER = re.compile(r"[0-9]{1,9}")
+BLANKS = "._?"  # a text may use one kind of these
 NONE = -1  # in place of each number of an answer that is not given
 
 
@@ -25,6 +39,7 @@ class Pairs(NamedTuple):
     question: Ints  # [rows, cells]
     answer: Ints  # [rows, cells], NONE where there is none
     places: Sequence[str]  # [rows], where each came from, in words
+    left_out: tuple[str, ...] = ()  # of the text, in words
 
 
 def read_pairs(path: str, structure: Structure) -> Pairs:
@@ -77,19 +92,20 @@ def check_array(array: np.ndarray[Any, Any], name: str) -> None:
 def read_text(text: str, structure: Structure, name: str) -> Pairs:
     """Pairs from CSV with the columns `question` and perhaps `answer`, or questions alone: grids, or one a line.
 
-    Numbers are separated by spaces. A single word with as many characters as cells are expected has one digit for each
-    cell, except in a grid of one column, where a line with one word is a row with one number. A dot is a blank. Lines
-    that begin with # are comments. Raises BadInput.
+    Numbers are separated by spaces, commas, semicolons or tabs. A single word with as many characters as cells are
+    expected has one digit for each cell, except in a grid of one column, where a line with one word is a row with one
+    number. A dot, or another of BLANKS, is a blank. Lines that begin with # are comments. JSON is read, too. Raises
+    BadInput, and TwoReadings.
     """
-    stripped = [Line(number, line.strip()) for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1)]
-    lines = [line for line in stripped if line.text and not line.text.startswith("#")]
-    name = printable(name)
+    name, cells = printable(name), math.prod(structure.shape)
+    text = narrow(text)
+    content = without_comments(text_lines(text), lambda words: _holds(words, cells))
+    lines = [Line(number, line.strip(" ")) for number, line in content.lines if line.strip()]
     if not lines:
         raise BadInput(f"{name}: no puzzle found: it is empty")
     if not structure.shape:
         raise BadInput(f"{name}: text has no shape: declare shape = [rows, columns] in a structure file, or use .npz")
     height, width = structure.shape
-    cells = height * width
     if columns := csv_columns(lines[0]):
 
         def parse(field: str, place: str) -> list[int]:
@@ -100,7 +116,14 @@ def read_text(text: str, structure: Structure, name: str) -> Pairs:
         rows = read_grids(lines, structure, name)
     question = np.array([row.question for row in rows], np.int64)
     answer = np.array([[NONE] * cells if row.answer is None else row.answer for row in rows], np.int64)
-    return Pairs((height, width), question, answer, [f"{name}: line {row.line}" for row in rows])
+    places = [f"{name}: line {row.line}" for row in rows]
+    return Pairs((height, width), question, answer, places, described(content.left_out))
+
+
+def _holds(text: str, cells: int) -> bool:
+    """Whether there are as many numbers in a text as a grid has cells."""
+    words = text.split()
+    return cells in (len(words), len(words[0]) if len(words) == 1 else 0)
 
 
 def read_grids(lines: Sequence[Line], structure: Structure, name: str) -> list[TextRow[list[int]]]:
@@ -125,16 +148,31 @@ def read_grids(lines: Sequence[Line], structure: Structure, name: str) -> list[T
 
 def numbers(text: str, wanted: tuple[int, ...], blank: int | None, place: str) -> list[int]:
     """The numbers of a line or field. Raises BadInput, naming the place, unless their count is one of `wanted`."""
-    words = text.split()
-    if len(words) == 1 and 1 not in wanted:
+    words = _words(text, wanted)
+    single = len(words) == 1 and 1 not in wanted
+    if single:
         words = [*words[0]]
     if len(words) not in wanted:
         counts = " or ".join(f"{count}" for count in sorted(set(wanted)))
-        raise BadInput(f"{place}: {len(words)} number{'s' if len(words) != 1 else ''} instead of {counts}")
-    if blank is not None:
-        words = [str(blank) if word == "." else word for word in words]
+        lost = single and 1 < len(words) < max(wanted) and text.strip().isdecimal()
+        hint = "; a spreadsheet or a number may have lost leading zeros" if lost else ""
+        raise BadInput(f"{place}: {len(words)} number{'s' if len(words) != 1 else ''} instead of {counts}{hint}")
+    if blank is not None and len({*words} & {*BLANKS}) < 2:
+        words = [str(blank) if len(word) == 1 and word in BLANKS else word for word in words]
     for at, word in enumerate(words):
         if not NUMBER.fullmatch(word):
             what = f"{quoted(word[:20])} is not a whole number from 0 to {MOST}"
             raise BadInput(f"{place}, number {at + 1}: {what}")
     return [int(word) for word in words]
+
+
+def _words(text: str, wanted: tuple[int, ...]) -> list[str]:
+    """The words of a line or field, which spaces, commas, semicolons or tabs separate. An empty field is a dot."""
+    for delimiter in ",;\t":
+        if delimiter in text:
+            fields = [field.strip() or "." for field in text.strip(" ").strip("[]()").split(delimiter)]
+            if len(fields) - 1 in wanted and fields[-1] == ".":
+                fields.pop()  # a delimiter behind the last number
+            if len(fields) in wanted and not any(" " in field for field in fields):
+                return fields
+    return text.strip(" ").strip("[](),").split()

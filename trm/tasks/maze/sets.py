@@ -19,7 +19,7 @@ from trm.files import write_atomic
 from trm.tasks.base import Puzzles, Tokens
 from trm.tasks.maze.paths import bit_of, count_routes, distances, far_cells, from_bits, layers, to_bits
 from trm.tasks.maze.task import GOAL, OPEN, PATH, START, WALL, Maze, maze_for
-from trm.tasks.text import read_file
+from trm.tasks.text import naming, read_file
 
 DATA = Path(__file__).parents[2] / "data"
 EMBEDDED = ("train", "validation")
@@ -71,8 +71,9 @@ def read_mazes(path: str | Path, default: Maze | None = None) -> MazeFile:
         BadInput: no such file, a bad maze, or one without a path.
     """
     text = read_file(path)
-    maze = maze_for(text, default)
-    return MazeFile(maze, complete(maze.read(text), maze))
+    with naming(path):
+        maze = maze_for(text, default)
+        return MazeFile(maze, complete(maze.read(text), maze))
 
 
 def complete(puzzles: Puzzles, maze: Maze) -> Puzzles:

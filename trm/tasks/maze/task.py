@@ -62,13 +62,15 @@ class Maze(Task):
         return Reader(Size(self.height, self.width))
 
     def read(self, text: str) -> Puzzles:
-        """Every maze in `text`: drawn with the characters `# .SGo` (a blank line between two), or one a line, or CSV.
+        """Every maze in `text`: drawn with the characters `# .SGo` (a blank line between two), or one a line, or CSV,
+        or one of the forms in `trm.tasks.maze.forms`.
 
-        Only CSV holds answers; elsewhere they are all 0. `o` in a question is an open cell that is marked. Raises
-        BadInput with one line that names the place.
+        Only CSV holds answers; elsewhere they are all 0. `o` in a question is read as an open cell. Raises BadInput
+        with one line that names the place, and TwoReadings where a text can be read in two ways.
         """
-        rows = self._reader.read(text)
-        puzzles = from_rows(rows)
+        reading = self._reader.read(text)
+        rows, puzzles = reading.rows, from_rows(reading.rows, reading.left_out)
+        puzzles.question[puzzles.question == PATH] = OPEN
         starts = [row.line for row in rows]
         self._check_questions(puzzles.question, starts)
         self._check_answers(puzzles, starts)
@@ -322,7 +324,7 @@ def maze_for(text: str, default: Maze | None = None) -> Maze:
     """The task in the size of the first maze in `text` (see `trm.tasks.maze.text.size_of`).
 
     Where the size is unclear: `default`, which is 30x30 unless given; its `read` then says what is wrong. Raises
-    BadInput for a size that is not supported.
+    BadInput for a size that is not supported, and TwoReadings.
     """
     default = default or Maze()
     return Maze(*size_of(text, Size(default.height, default.width)))

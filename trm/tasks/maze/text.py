@@ -1,11 +1,15 @@
 """Mazes as text: their characters, and reading drawn mazes, lines and CSV. Whether there is a path is not checked.
 
+The forms that `Reader.grids` takes are the usual ones. `trm.tasks.maze.forms` rewrites others into them. Where two
+forms fit and neither is certain, the text is refused.
+
 Tokens: 0 padding (unscored), 1 wall, 2 open, 3 start, 4 goal, 5 path.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +19,24 @@ import numpy as np
 
 from trm.errors import BadInput
 from trm.tasks.base import Tokens
-from trm.tasks.text import Line, TextRow, csv_columns, first_question, numbered_lines, quoted, read_csv
+from trm.tasks.maze import forms
+from trm.tasks.maze.paths import distances
+from trm.tasks.text import (
+    Content,
+    Line,
+    Reading,
+    TextRow,
+    TwoReadings,
+    csv_columns,
+    described,
+    first_question,
+    narrow,
+    numbered_lines,
+    quoted,
+    read_csv,
+    text_lines,
+    without_headings,
+)
 
 WALL, OPEN, START, GOAL, PATH = range(1, 6)
 CHARACTERS = "0#.SGo"  # by token, as drawn; a space is read as an open cell too
@@ -24,6 +45,7 @@ NO_CHARACTER = 255  # in place of a token
 _TABLE = np.full(256, NO_CHARACTER, np.uint8)  # character code -> token
 _TABLE[[ord(c) for c in CHARACTERS[1:]]] = range(1, 6)
 _TABLE[ord(" ")] = OPEN
+USUAL = re.compile(r"[#.SGo\r\n]*")  # nothing but cells: no other form fits
 
 
 class Size(NamedTuple):
@@ -41,13 +63,13 @@ class Reader:
 
     size: Size
 
-    def read(self, text: str) -> list[TextRow[Tokens]]:
+    def read(self, text: str) -> Reading[Tokens]:
         """Mazes, drawn, one a line, or as CSV, tokens [cells] each. At least one."""
-        lines = numbered_lines(text)
+        lines, left_out = maze_lines(text)
         filled = [line for line in lines if line.text.strip()]
         if filled and (columns := csv_columns(filled[0])):
-            return read_csv(filled, columns, "maze", self.field)
-        return self.grids(lines)
+            return Reading(read_csv(filled, columns, "maze", self.field))
+        return Reading(self.grids(lines), described(left_out))
 
     def read_cells(self, text: str) -> Tokens:
         """[rows, cells] of mazes drawn or one a line, at least one; no CSV."""
@@ -72,7 +94,8 @@ class Reader:
             elif len(line) == self.size.cells and not grid:
                 found.append(TextRow(number, tokens, None))
             else:
-                raise BadInput(f"{place}: {self._wrong_length(len(line), len(grid))}")
+                other = "; give mazes of one size at a time" if found and not grid else ""
+                raise BadInput(f"{place}: {self._wrong_length(len(line), len(grid))}{other}")
             if len(grid) == self.size.height:
                 found.append(TextRow(start, np.concatenate(grid), None))
                 grid = []
@@ -93,6 +116,8 @@ class Reader:
 
     def field(self, text: str, place: str) -> Tokens:
         """A maze [cells] in a field of a CSV. Spaces are cells, so none are stripped."""
+        if not USUAL.fullmatch(text):
+            text = _field(text)
         if len(text) != self.size.cells:
             raise BadInput(f"{place}: {len(text)} cells instead of {self.size.cells}")
         return self.tokens(text, place)
@@ -111,13 +136,21 @@ def size_of(text: str, default: Size) -> Size:
     """The size of the first maze in `text`; `default` where that is unclear.
 
     A line or a CSV field does not tell its shape: it is taken for a square, or for the default if it has as many cells.
+    A line that is no square is a maze of one row. Raises TwoReadings.
     """
-    lines = numbered_lines(text)
+    lines = maze_lines(text).lines
+    filled = [line for line in lines if line.text.strip()]
+    if filled and (columns := csv_columns(filled[0])):
+        field = first_question(filled, columns)
+        return _square(len(_field(field.strip('"'))), default)
+    return _drawn_size(lines, default)
+
+
+def _drawn_size(lines: Sequence[Line], default: Size) -> Size:
+    """The size of the first of drawn mazes, as in `size_of`."""
     filled = [line for line in lines if line.text.strip()]
     if not filled:
         return default
-    if columns := csv_columns(filled[0]):
-        return _square(len(first_question(filled, columns).strip('"')), default)
     # A line of spaces is a row if it is as long as most lines are, or else a gap between mazes.
     lengths = Counter(len(line.text) for line in filled)
     width = max(lengths, key=lambda length: (lengths[length], length))
@@ -125,11 +158,64 @@ def size_of(text: str, default: Size) -> Size:
     first = is_row.index(True)
     height = [*is_row[first:], False].index(False)
     rows = lines[first : first + height]
-    if all("S" in row.text and "G" in row.text for row in rows) and math.isqrt(width) ** 2 == width:
-        return _square(width, default)
-    return Size(height, width) if min(height, width) > 1 else default
+    if all("S" in row.text and "G" in row.text for row in rows):
+        if width == default.cells or math.isqrt(width) ** 2 == width:
+            return _square(width, default)
+        height = 1  # mazes of one row
+    if not all(c in CHARACTERS[1:] + " " for row in rows for c in row.text):
+        return default if min(height, width) < 2 else Size(height, width)
+    return Size(height, width)
 
 
 def _square(cells: int, default: Size) -> Size:
     side = math.isqrt(cells)
     return Size(side, side) if side > 1 and side**2 == cells != default.cells else default
+
+
+# Forms
+
+
+def maze_lines(text: str) -> Content:
+    """The lines of `text` in the usual forms, and what was left out. Raises TwoReadings."""
+    if USUAL.fullmatch(text):
+        return Content(numbered_lines(text), {})
+    content = without_headings(text_lines(text))
+    lines = content.lines
+    filled = [line for line in lines if line.text.strip()]
+    if not filled or csv_columns(filled[0]):
+        return content
+    lines = [Line(number, narrow(line)) for number, line in forms.wide(lines) or lines]
+    lines = forms.renamed(forms.unboxed(forms.separated(lines)))
+    return Content(forms.choose(lines, _mazes), content.left_out)
+
+
+def _mazes(lines: Sequence[Line]) -> forms.Mazes | None:
+    """The mazes in these lines; None if they are not mazes in which a path leads from S to G."""
+    size = _drawn_size(lines, Size(1, 1))
+    if min(size) < 2:
+        return None
+    try:
+        rows = Reader(size).grids(lines)
+    except BadInput:
+        return None
+    question = np.array([row.question for row in rows])
+    start, goal = question == START, question == GOAL
+    if (start.sum(1) != 1).any() or (goal.sum(1) != 1).any():
+        return None
+    moves = distances(question > WALL, start.argmax(1), size.height, size.width)
+    if (moves[np.arange(len(question)), goal.argmax(1)] < 0).any():
+        return None
+    grid = question.reshape(-1, size.height, size.width)
+    edge = np.concatenate([grid[:, 0], grid[:, -1], grid[:, :, 0], grid[:, :, -1]], axis=1)
+    closed = min(size) > 3 and bool(((edge != OPEN) & (edge != PATH)).all())
+    return forms.Mazes(closed, (*size, question.tobytes()))
+
+
+def _field(text: str) -> str:
+    """The field of a CSV, in the usual characters. Raises TwoReadings."""
+    if USUAL.fullmatch(text):
+        return text
+    (_, cells), *_ = forms.renamed([Line(1, narrow(text))])
+    if {*cells} - {*"SGo "} and {*cells} <= {*"01SGo "}:
+        raise TwoReadings("a field with 0 and 1 can be read in two ways, with 1 or 0 as a wall; write # for a wall")
+    return cells

@@ -21,7 +21,7 @@ from trm.tasks.base import Puzzles, Tokens
 from trm.tasks.sudoku.extreme import Walk
 from trm.tasks.sudoku.search import SudokuSearch, TooHard, minimal_puzzle, random_solution
 from trm.tasks.sudoku.task import FIRST, Sudoku, sudoku_for
-from trm.tasks.text import read_file
+from trm.tasks.text import naming, read_file
 
 Ratings = npt.NDArray[np.int32]
 Hashes = npt.NDArray[np.uint64]
@@ -81,8 +81,9 @@ def read_sudokus(path: str | Path, sudoku: Sudoku | None = None) -> Puzzles:
         BadInput: no such file, a bad puzzle, or one without a single solution.
     """
     text = read_file(path)
-    sudoku = sudoku or sudoku_for(text)
-    return complete(sudoku.read(text), sudoku)
+    with naming(path):
+        sudoku = sudoku or sudoku_for(text)
+        return complete(sudoku.read(text), sudoku)
 
 
 def complete(puzzles: Puzzles, sudoku: Sudoku) -> Puzzles:

@@ -74,13 +74,15 @@ class Sudoku(Task):
     # Reading
 
     def read(self, text: str) -> Puzzles:
-        """Every puzzle in `text`: one a line, or grids (drawn or plain), or CSV with a heading.
+        """Every puzzle in `text`: one a line, or grids (drawn or plain), or CSV with a heading, or one of the forms in
+        `trm.tasks.sudoku.forms`.
 
-        Only CSV holds answers; elsewhere they are all 0. Lines that begin with # are comments. Raises BadInput with one
-        line that names the place.
+        Only a CSV, and a line with a puzzle and its solution, hold answers; elsewhere they are all 0. Lines that begin
+        with # are comments; `remarks` count what was left out. Raises BadInput with one line that names the place, and
+        TwoReadings where a text can be read in two ways.
         """
-        rows = Reader(self.size).read(text)
-        puzzles = from_rows(rows)
+        reading = Reader(self.size).read(text)
+        rows, puzzles = reading.rows, from_rows(reading.rows, reading.left_out)
         starts = [row.line for row in rows]
         self._check_givens(puzzles.question, starts)
         self._check_answers(puzzles, starts)

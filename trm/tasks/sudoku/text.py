@@ -1,11 +1,16 @@
 """Sudokus as text: their characters, and reading lines, drawn grids and CSV. Whether the rules hold is not checked.
 
+The forms that `Reader.grids` takes are the usual ones. `trm.tasks.sudoku.forms` rewrites others into them. Where two
+forms fit and lead to different puzzles, the text is refused.
+
 Tokens: 0 not given (unscored), 1 blank, digit d is d + 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,19 +18,37 @@ import numpy as np
 
 from trm.errors import BadInput
 from trm.tasks.base import Tokens
-from trm.tasks.text import Line, TextRow, csv_columns, first_question, numbered_lines, quoted, read_csv
+from trm.tasks.sudoku.forms import DIGITS as DIGITS
+from trm.tasks.sudoku.forms import FORMS, Rewritten
+from trm.tasks.text import (
+    Content,
+    Line,
+    Reading,
+    TextRow,
+    TwoReadings,
+    csv_columns,
+    described,
+    first_question,
+    narrow,
+    quoted,
+    read_csv,
+    text_lines,
+    without_comments,
+)
 
 BLANK = 1
 FIRST = 2  # token of digit 1
-DIGITS = "123456789ABCDEFG"
 BLANKS = ".0_*"
 FRAME = " \t|¦!-+=" + "".join(map(chr, range(0x2500, 0x2580)))  # what people draw boxes with
 RULES = "-=─━═╌╍┄┅┈┉"  # a line with one of these and no digit is part of the drawing
 CELLS = (16, 36, 81, 256)  # of the sizes that a text can show
 UNCLEAR = 81
+USUAL = re.compile(r"[0-9A-Ga-g._*\r\n]*")  # nothing but cells: no other form fits
+LOST = "; a spreadsheet or a number may have lost leading zeros: write . for blanks, or keep the column as text"
 
 NO_CHARACTER = 255  # in place of a token
 _NO_FRAME = str.maketrans("", "", FRAME)
+_PARTS = str.maketrans(FRAME, " " * len(FRAME))
 
 
 @dataclass(frozen=True)
@@ -38,42 +61,89 @@ class Reader:
     def cells(self) -> int:
         return self.size**2
 
-    def read(self, text: str) -> list[TextRow[Tokens]]:
+    def read(self, text: str) -> Reading[Tokens]:
         """Puzzles, one a line, as grids, or as CSV, tokens [cells] each. At least one."""
-        lines = content(text)
-        if not lines:
+        content = puzzle_lines(text)
+        lines = content.lines
+        if not any(line.text.strip() for line in lines):
             raise BadInput("no puzzle found: the input is empty")
-        if columns := csv_columns(lines[0]):
-            return read_csv(lines, columns, "puzzle", self.field)
-        return self.grids(lines)
+        filled = [line for line in lines if line.text.strip()]
+        if columns := csv_columns(filled[0]):
+            filled = [Line(number, line.strip(" ")) for number, line in filled]
+            return Reading(read_csv(filled, columns, "puzzle", self.field), described(content.left_out))
+        found = self.forms(lines, usual=USUAL.fullmatch(text) is not None)
+        return Reading(found.rows, (*described(content.left_out), *found.left_out))
 
     def read_cells(self, text: str) -> Tokens:
         """[rows, cells] of grids, at least one; no CSV."""
-        lines = content(text)
+        lines = without_rules(puzzle_lines(text).lines)
         if not lines:
             raise BadInput("no grid found: the input is empty")
         return np.array([row.question for row in self.grids(lines)])
 
+    def forms(self, lines: Sequence[Line], usual: bool = False) -> Reading[Tokens]:
+        """The puzzles of lines in the usual forms, or else in one of FORMS. `usual`: no other form can fit."""
+        found: dict[str, Reading[Tokens]] = {}
+        failed = BadInput("")
+        try:
+            found["with spaces and lines as a frame"] = Reading(self.grids(without_rules(lines)))
+        except BadInput as error:
+            failed = error
+        for name, rewrite in FORMS.items() if not usual else ():
+            if rewritten := rewrite(lines, self.size):
+                try:
+                    reading = self._rewritten(rewritten)
+                except BadInput:
+                    continue
+                for other, known in found.items():
+                    if not same(known, reading):
+                        raise TwoReadings(
+                            f"line {lines[0].number}: this can be read in two ways, {other} or {name}; write . for "
+                            "blanks, and nothing between the cells"
+                        )
+                found.setdefault(name, reading)
+        if not found:
+            raise failed
+        return next(iter(found.values()))
+
+    def _rewritten(self, rewritten: Rewritten) -> Reading[Tokens]:
+        rows = self.grids(without_rules(rewritten.lines))
+        if rewritten.answers:
+            answers = zip(rows, rewritten.answers, strict=True)
+            rows = [
+                TextRow(row.line, row.question, self.tokens(cells, cells, f"line {row.line}")) for row, cells in answers
+            ]
+        return Reading(rows, described({"note": rewritten.notes}))
+
     def grids(self, lines: Sequence[Line]) -> list[TextRow[Tokens]]:
         """Puzzles of one line or of `size` lines each."""
+        if not lines:
+            raise BadInput("no puzzle found: the input is empty")
         found: list[TextRow[Tokens]] = []
         start, grid = 0, list[Tokens]()  # an unfinished one: its first line, and its rows
         for number, line in lines:
             # A dash is part of a frame, except in a one-line puzzle of just the right length, where it must be a blank.
             row = line.replace("-", ".") if len(line) == self.cells else line
             cells = row.translate(_NO_FRAME)
-            tokens = self.tokens(cells, row, f"line {number}")
             place = f"puzzle {len(found) + 1} (line {number})"
+            if found and not grid and len(cells) in CELLS and len(cells) not in (self.cells, self.size):
+                raise BadInput(
+                    f"{place}: {len(cells)} cells instead of {self.cells}; give puzzles of one size at a time"
+                )
+            tokens = self.tokens(cells, row, f"line {number}")
             if len(cells) == self.size:
                 start = start if grid else number
                 grid.append(tokens)
             elif grid:
-                raise BadInput(f"{place}: row {len(grid) + 1} has {len(cells)} cells instead of {self.size}")
+                lost = LOST if may_have_lost(cells, self.size) else ""
+                raise BadInput(f"{place}: row {len(grid) + 1} has {len(cells)} cells instead of {self.size}{lost}")
             elif len(cells) == self.cells:
+                check_parts(row, place)
                 found.append(TextRow(number, tokens, None))
             else:
                 wanted = f"{self.cells} for a whole puzzle or {self.size} for one row"
-                raise BadInput(f"{place}: {len(cells)} cells instead of {wanted}")
+                hint = LOST if may_have_lost(cells, self.cells) else ""
+                raise BadInput(f"{place}: {len(cells)} cells instead of {wanted}{hint}")
             if len(grid) == self.size:
                 found.append(TextRow(start, np.concatenate(grid), None))
                 grid = []
@@ -84,10 +154,21 @@ class Reader:
 
     def field(self, text: str, place: str) -> Tokens:
         """A grid [cells] in a field of a CSV."""
-        text = text.strip()
-        if len(text) != self.cells:
-            raise BadInput(f"{place}: {len(text)} cells instead of {self.cells}")
-        return self.tokens(text, text, place)
+        plain = text.strip()
+        if len(plain) == self.cells and USUAL.fullmatch(plain):
+            return self.tokens(plain, plain, place)
+        try:
+            rows = self.forms([Line(1, text)]).rows
+            if len(rows) == 1:
+                return rows[0].question
+        except TwoReadings as error:
+            raise TwoReadings(f"{place}: {str(error).removeprefix('line 1: ')}") from None
+        except BadInput:
+            pass  # the message below says it in terms of the field
+        if len(plain) != self.cells:
+            lost = LOST if may_have_lost(plain, self.cells) else ""
+            raise BadInput(f"{place}: {len(plain)} cells instead of {self.cells}{lost}")
+        return self.tokens(plain, plain, place)
 
     def tokens(self, cells: str, line: str, place: str) -> Tokens:
         """A token for each character of `cells`. `line` is what the user wrote: the position of a bad character is
@@ -113,27 +194,96 @@ def _table(size: int) -> Tokens:
 
 
 def cells_of(text: str) -> int:
-    """How many cells the first puzzle of `text` has, one of CELLS; UNCLEAR if that is unclear or no such number."""
-    lines = content(text)
-    if not lines:
+    """How many cells the first puzzle of `text` has, one of CELLS; UNCLEAR if that is unclear or no such number.
+
+    Raises TwoReadings.
+    """
+    lines = puzzle_lines(text).lines
+    filled = without_rules(lines)
+    if not filled and not any(line.text.strip() for line in lines):
         return UNCLEAR
-    if columns := csv_columns(lines[0]):
-        count = len(first_question(lines, columns).strip(' "'))
-        return count if count in CELLS else UNCLEAR
+    first = next(line for line in lines if line.text.strip())
+    if columns := csv_columns(first):
+        rest = [line for line in lines if line.text.strip()]
+        field = first_question(rest, columns)
+        count = len(field.strip(' "'))
+        return count if count in CELLS else _found(lambda size: Reader(size).field(field, "")) or UNCLEAR
+    guess = _count(filled) if filled else 0
+    if USUAL.fullmatch(text):
+        return guess if guess in CELLS else UNCLEAR
+
+    def read(size: int) -> object:
+        return Reader(size).forms(lines)
+
+    if guess in CELLS and _found(read, (guess,)):
+        return guess
+    return _found(read) or (guess if guess in CELLS else UNCLEAR)
+
+
+def _found(read: Callable[[int], object], cells: Sequence[int] = CELLS) -> int | None:
+    """The first of the numbers of cells at whose size `read(size)` does not fail."""
+    for count in cells:
+        try:
+            read(math.isqrt(count))
+        except TwoReadings:
+            raise
+        except BadInput:
+            continue
+        return count
+    return None
+
+
+def _count(lines: Sequence[Line]) -> int:
+    """How many cells the first puzzle of lines in the usual forms seems to have."""
     line = lines[0].text
     dashed = set(line) & set(FRAME) == {"-"} and len(line) in CELLS  # dashes for blanks, as in `Reader.grids`
     count = len(line) if dashed else len(line.translate(_NO_FRAME))
     if count == 16:  # a whole 4x4, or a row of a 16x16, which has no single solution with only four of its digits
-        rest = "".join(line.text for line in lines).upper()
+        rows = [line.text.translate(_NO_FRAME) for line in lines]
+        rest = "".join(row for row in rows if len(row) in (16, 256)).upper()
         return 256 if any(digit in rest for digit in DIGITS[4:]) else 16
-    count = {4: 16, 6: 36, 9: 81}.get(count, count)
-    return count if count in CELLS else UNCLEAR
+    return {4: 16, 6: 36, 9: 81}.get(count, count)
 
 
-def content(text: str) -> list[Line]:
-    """The lines with cells or a heading in them, stripped: no blank lines, comments or ruled lines."""
-    lines = (Line(number, line.strip()) for number, line in numbered_lines(text))
-    return [line for line in lines if line.text and line.text[0] != "#" and not _is_rule(line.text)]
+def puzzle_lines(text: str) -> Content:
+    """The lines of `text`, in half-width characters, without comments and headings; JSON as lines."""
+    text = narrow(text)
+    return without_comments(text_lines(text), is_puzzle)
+
+
+def is_puzzle(text: str) -> bool:
+    """Whether a text without its number is a whole puzzle in one line."""
+    cells = text.split()[0] if text.strip() else ""
+    return len(cells) in CELLS and all(c in DIGITS + DIGITS.lower() + BLANKS + "xX?-" for c in cells)
+
+
+def without_rules(lines: Sequence[Line]) -> list[Line]:
+    """The lines with cells in them, stripped: no blank and no ruled lines."""
+    stripped = (Line(number, line.strip()) for number, line in lines)
+    return [line for line in stripped if line.text and not _is_rule(line.text)]
+
+
+def check_parts(row: str, place: str) -> None:
+    """Raise TwoReadings if a whole puzzle in one line has parts of different lengths, as a puzzle and a note have."""
+    parts = [len(part) for part in row.translate(_PARTS).split()]
+    if len({*parts}) > 1:
+        raise TwoReadings(
+            f"{place}: parts of {', '.join(map(str, parts[:9]))} cells are one puzzle, or a damaged puzzle and "
+            "a note; write the cells without spaces"
+        )
+
+
+def may_have_lost(cells: str, wanted: int) -> bool:
+    """Whether this may be a puzzle of `wanted` cells that was taken for a number."""
+    if re.fullmatch(r"[0-9][.,]?[0-9]*[eE]\+?[0-9]+", cells):
+        return True
+    return len(cells) < wanted and cells.isascii() and cells.isdecimal() and len(cells) > wanted // 2
+
+
+def same(first: Reading[Tokens], second: Reading[Tokens]) -> bool:
+    """Whether two readings have the same puzzles."""
+    pairs = zip(first.rows, second.rows, strict=False)
+    return len(first.rows) == len(second.rows) and all((a.question == b.question).all() for a, b in pairs)
 
 
 def _is_rule(line: str) -> bool:
