@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trm.cli.app import ThreadsOption, app, set_threads
+from trm.cli.app import Command, ThreadsOption, app, set_threads
 from trm.errors import BadInput
 from trm.files import check_outside, check_writable
+from trm.launch import launched
 from trm.renames import report_rename
 
 if TYPE_CHECKING:
@@ -28,7 +29,14 @@ StructureOption = Annotated[
 ]
 
 
-@app.command()
+LONGEST = 366 * 24 * 60  # minutes of --minutes
+
+
+class TrainCommand(Command):
+    trains = True
+
+
+@app.command(cls=TrainCommand)
 def train(
     preset: PresetArgument,
     settings: SettingsOption = None,
@@ -46,7 +54,8 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option("--steps", hidden=True, min=1)] = None,
     minutes: Annotated[
-        float | None, typer.Option("--minutes", help="Train for about this long, instead of --updates", min=0.01)
+        float | None,
+        typer.Option("--minutes", help="Train for about this long, instead of --updates", min=0.01, max=LONGEST),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The run's folder [default: runs/PRESET]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint in the run's folder")] = False,
@@ -72,7 +81,7 @@ def train(
         config = configure(chosen.config, settings or [], data, structure, updates)
         check_data(config, folder, chosen)
     check_folder(folder, resume)
-    if "RANK" in os.environ or (count := processes(procs, chosen.procs)) == 1:
+    if launched() or (count := processes(procs, chosen.procs)) == 1:
         train_here(config, folder, chosen.name, minutes, threads)
         return
     from trm.training.distributed import launch
@@ -83,12 +92,11 @@ def train(
 
 
 def list_presets() -> None:
-    from rich.console import Console
-
+    from trm.terminal.console import plain_console
     from trm.terminal.presets import show_presets
     from trm.training.presets import PRESETS
 
-    show_presets(PRESETS.values(), Console())
+    show_presets(PRESETS.values(), plain_console())
 
 
 def updates_asked(updates: int | None, steps: int | None, minutes: float | None) -> int | None:
@@ -165,7 +173,8 @@ def train_here(config: RunConfig | None, folder: Path, name: str, minutes: float
     from trm.training.presets import get_preset
     from trm.training.run import train
 
-    set_threads(threads or max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    process = launched()
+    set_threads(threads or max(1, (os.cpu_count() or 1) // (process.local_world if process else 1)))
     command = shlex.join(["trm", *sys.argv[1:]])
     with distributed.joined() as device:
         finished = train(config, folder, name, minutes, config is None, command, device)
@@ -175,7 +184,7 @@ def train_here(config: RunConfig | None, folder: Path, name: str, minutes: float
         print(f"trained: {folder} (weights in model.safetensors); next: {command} {folder}", file=sys.stderr)
     elif first:
         print(f"stopped; go on with: trm train {name} --out {folder} --resume", file=sys.stderr)
-    if "RANK" in os.environ:
+    if process:
         # DistributedDataParallel leaves threads of gloo behind, and one that frees a tensor while the interpreter shuts
         # down aborts the process. This is rare. Everything is written by now, so the shutdown is skipped.
         sys.stdout.flush()
