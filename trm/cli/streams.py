@@ -54,6 +54,13 @@ class ClosedOutput(io.RawIOBase):
         raise OSError(errno.EBADF, "standard output is closed")
 
 
+def check_open() -> None:
+    """Raise BadInput if standard input or standard output is closed, for a command that talks over them."""
+    for name, stream, stand_in in (("input", sys.stdin, ClosedInput), ("output", sys.stdout, ClosedOutput)):
+        if isinstance(getattr(getattr(stream, "buffer", None), "raw", None), stand_in):
+            raise BadInput(f"standard {name} is closed; this command reads requests from one and answers to the other")
+
+
 def open_closed() -> None:
     """Put something in the place of standard streams that are closed, which Python shows as None.
 

@@ -135,7 +135,7 @@ class Solver:
         if not isinstance(task, str):
             raise BadInput(f"task must be the name of a task, not {task!r}")
         find_family(task)  # refuses a task that there is not
-        check_names(thinking)
+        check_names(thinking, ("weights", "backend", "batch", "threads"))
         self.backend, self.batch = backend, whole_number("batch", batch, 1)
         self._made = SolverArguments(task, fixed(weights), backend, check_threads(threads), dict(thinking))
         self._backends = Backends(backend, task, weights, self._made.threads)
@@ -306,14 +306,17 @@ def holds_model(path: Path) -> bool:
     return path.is_file() or any((path / name).is_file() for name in names)
 
 
-def check_names(thinking: dict[str, Any]) -> None:
-    """Raise UnknownArgument for a keyword argument that is no setting of `Thinking`."""
+def check_names(thinking: dict[str, Any], others: Sequence[str] = ()) -> None:
+    """Raise UnknownArgument for a keyword argument that is no setting of `Thinking`.
+
+    `others`: further arguments of the function, one of which may be meant.
+    """
     known = [one.name for one in fields(Thinking)]
     for name in thinking:
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise UnknownArgument(f"no argument {name!r}: {hint}How to think is set by {', '.join(known)}")
+            near = get_close_matches(name, [*known, *others], 1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise UnknownArgument(f"no argument {name!r}{hint}; the settings of Thinking are {', '.join(known)}")
 
 
 def check_one_start(thinking: dict[str, Any]) -> None:
