@@ -164,7 +164,7 @@ def test_flat_boards_of_every_size(solver: trm.Solver, size: int) -> None:
 @pytest.mark.parametrize(
     ("puzzle", "words"),
     [
-        ([5.5] + FLAT[1:], "cell 1 of the puzzle is 5.5"),
+        ([5.5, *FLAT[1:]], "cell 1 of the puzzle is 5.5"),
         (np.array(FLAT).reshape(9, 9) + np.eye(9) / 2, "row 1, column 1 of the puzzle is 5.5"),
         ([float("nan")] * 81, "nan"),
         ([float("inf")] * 81, "inf"),

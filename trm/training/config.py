@@ -72,9 +72,7 @@ class RunConfig(Settings):
     continue_loss: bool = False  # train the continue logit by Q-learning, as HRM does
     # Supervision steps
     max_steps: int = Field(16, ge=1, le=10**6)  # per puzzle in training, at most; `trm eval` and `trm solve`: --steps
-    window: int = Field(
-        1, ge=1, le=10**4
-    )  # supervision steps in an update, with gradient through all; the paper's is 1
+    window: int = Field(1, ge=1, le=10**4)  # supervision steps in an update, with gradient through all; the paper: 1
     start_noise: float = Field(0.0, ge=0)  # standard deviation of the noise on a puzzle's initial y and z
     carry: float = Field(0.0, ge=0, le=1)  # share of puzzles that start from the final state of the one before
     explore: float = Field(0.1, ge=0, le=1)  # share of sequences that may not halt for a random number of steps
