@@ -84,7 +84,7 @@ def test_answers_in_any_encoding(encoding: str, options: str) -> None:
     assert lines[-1] == SOLUTION
     if encoding not in ("utf-8", "cp437"):  # cp437 has the characters of frames
         assert result.out.isascii()
-        assert lines[-14].strip("-+") == "", "an ASCII frame"
+        assert lines[-15].strip("-+") == "", "an ASCII frame"
         assert "| 5 3 4 | 6 7 8 | 9 1 2 |" in lines
 
 

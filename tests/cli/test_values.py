@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
 
 import pytest
 import torch
@@ -24,17 +26,19 @@ def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def number_options() -> list[tuple[str, str, str]]:
-    """Every option of every command that takes a number: the command, the option, its kind."""
+def number_options() -> list[tuple[str, str]]:
+    """Every option of every command that takes a number, after the name of its command."""
     found = []
 
-    def walk(command: object, names: tuple[str, ...]) -> None:
+    def walk(command: Any, names: tuple[str, ...]) -> None:
         for name, one in getattr(command, "commands", {}).items():
             walk(one, (*names, name))
-        for parameter in getattr(command, "params", ()):
-            kind = str(getattr(parameter.type, "name", ""))
-            if parameter.param_type_name == "option" and kind.startswith(("integer", "float")):
-                found.append((" ".join(names), max(parameter.opts, key=len), kind.split()[0]))
+        kinds = inspect.signature(command.callback or print, eval_str=True).parameters
+        for parameter in command.params:
+            kind = kinds[parameter.name].annotation if parameter.name in kinds else None
+            given = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+            if parameter.param_type_name == "option" and {int, float} & {given, *get_args(given)}:
+                found.append((" ".join(names), max(parameter.opts, key=len)))
 
     walk(typer.main.get_command(app), ())
     return found
@@ -58,19 +62,15 @@ MUST = {  # what a command cannot do without
 def test_number_options_are_found() -> None:
     found = number_options()
     assert len(found) > 50
-    wanted = {("train", "--minutes", "float"), ("solve", "--seed", "integer"), ("adapt", "--seconds", "float")}
-    assert wanted <= {(command, option, kind.removesuffix("range").strip()) for command, option, kind in found}
+    assert {("train", "--minutes"), ("solve", "--seed"), ("adapt", "--seconds"), ("data maze", "--least")} <= {*found}
 
 
-@pytest.mark.parametrize(("command", "option", "kind"), number_options())
-def test_absurd_numbers(call: Call, tmp_path: Path, command: str, option: str, kind: str) -> None:
+@pytest.mark.parametrize(("command", "option"), number_options())
+def test_absurd_numbers(call: Call, tmp_path: Path, command: str, option: str) -> None:
     """Each is one line and exit code 2, and nothing has been done."""
-    huge = ["1" + "0" * 30, "9" * 5000, "-1" + "0" * 30]
-    for value in (*huge, "inf", "-inf", "nan", "1e400", "x"):
-        result = call(*command.split(), *MUST.get(command, ["nothing"]), option, value)
-        refused(result, option)
+    for value in ("1" + "0" * 30, "9" * 5000, "-1" + "0" * 30, "inf", "-inf", "nan", "1e400", "x"):
+        refused(call(*command.split(), *MUST.get(command, ["nothing"]), option, value), option)
     assert list(tmp_path.iterdir()) == []
-    assert kind
 
 
 @pytest.mark.parametrize("command", [["solve", "sudoku", EASY], TRAIN, ["eval", "sudoku-mini"], ["serve"]])
@@ -99,7 +99,7 @@ def test_minutes(call: Call, tmp_path: Path, value: str) -> None:
         "betas=0.9,1e20",
         "batch=1000000000",
         "model.width=1000000000",
-        "model.width=8000",
+        "model.width=9000",
         "model.layers=1000000000",
         "model.T=1e9",
         "stages=sudoku-4x4:0.5:99999999999",

@@ -68,9 +68,8 @@ def check_value(name: str, key: str, text: Any, values: dict[str, Any]) -> None:
         text: what was typed: a text, or a list of them; anything else where it was not given.
         values: of all options, converted.
     """
-    if key != "puzzle" and "" in (
-        text if isinstance(text, list | tuple) else [text]
-    ):  # puzzles have errors of their own
+    texts = text if isinstance(text, list | tuple) else [text]
+    if "" in texts and key != "puzzle":  # a puzzle has errors of its own
         raise BadInput(f"{name} is empty: give it a value{' or leave it out' if name.startswith('-') else ''}")
     value = values.get(key)
     if isinstance(value, float):
