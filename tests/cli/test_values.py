@@ -180,7 +180,7 @@ def test_names_are_printed_as_they_are(call: Call, tmp_path: Path, small_csv: Pa
         shown = call(*command)
         assert (shown.code, shown.err) == (0, "")
     assert data.name in shown.out
-    refused(call("solve", "sudoku", f"{name}.csv"), f"{name}.csv".replace("\\", "\\\\"))
+    refused(call("solve", "sudoku", f"no-{name}.csv"), f"no-{name}.csv".replace("\\", "\\\\"))
     made = call("data", "sudoku", str(data.with_suffix(".new")), "--rows", "1", "--kind", "minimal", "--size", "4")
     assert (made.code, data.with_suffix(".new").name in made.out) == (0, True)
 
