@@ -1,12 +1,17 @@
-"""The device that models run on."""
+"""The device that models run on. torch is imported when it is needed."""
 
 from __future__ import annotations
 
 import os
-
-import torch
+import re
+from typing import TYPE_CHECKING
 
 from trm.errors import BadInput
+
+if TYPE_CHECKING:
+    import torch
+
+NAME = re.compile(r"(cpu|cuda|mps)(?::([0-9]{1,4}))?", re.ASCII)
 
 
 def pick_device(local: int = 0) -> torch.device:
@@ -18,15 +23,44 @@ def pick_device(local: int = 0) -> torch.device:
         local: the number of the GPU on this machine.
 
     Raises:
-        BadInput: TRM_DEVICE is not a device.
+        BadInput: TRM_DEVICE is not a device, or not one of this machine; or there is no GPU of the number `local`.
     """
-    chosen = os.environ.get("TRM_DEVICE")
-    if chosen:
-        try:
-            return torch.device(chosen)
-        except RuntimeError:
-            raise BadInput(f"TRM_DEVICE={chosen} is not a device; use cpu, cuda, cuda:1 or mps") from None
+    import torch
+
+    check_device()
+    if chosen := os.environ.get("TRM_DEVICE"):
+        return torch.device(chosen)
     if torch.cuda.is_available():
+        if local >= torch.cuda.device_count():
+            raise BadInput(
+                f"there is no GPU {local}, only {torch.cuda.device_count()}; start as many processes as GPUs"
+            )
         torch.cuda.set_device(local)
         return torch.device("cuda", local)
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def check_device() -> None:
+    """Raise BadInput if TRM_DEVICE in the environment is not a device of this machine."""
+    chosen = os.environ.get("TRM_DEVICE")
+    if not chosen or chosen == "cpu":
+        return
+    name = NAME.fullmatch(chosen)
+    if name is None:
+        raise BadInput(f"TRM_DEVICE={chosen!r} is not a device; use cpu, cuda, cuda:1 or mps, or unset it")
+    kind, number = name.group(1), int(name.group(2) or 0)
+    count = devices(kind)
+    if number >= count:
+        have = f"only {count} of them" if count else "none"
+        raise BadInput(f"TRM_DEVICE={chosen}: there is no such device; of {kind}, this machine has {have}; unset it")
+
+
+def devices(kind: str) -> int:
+    """How many devices of that kind torch finds on this machine."""
+    if kind == "cpu":
+        return 1
+    import torch
+
+    if kind == "mps":
+        return int(torch.backends.mps.is_available())
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -13,3 +13,7 @@ class BadInput(TrmError):
     """The user's input is wrong: a puzzle, a file or an option. Exit code 2."""
 
     exit_code = 2
+
+
+class UnknownArgument(BadInput, TypeError):
+    """A keyword argument that a function does not have."""

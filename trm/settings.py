@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from trm.errors import BadInput
+from trm.numbers import LARGEST, LARGEST_SEED, shown
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
 class Settings(BaseModel):
-    """Frozen settings, equal and hashable by value. Unknown names, infinity and NaN are refused."""
+    """Frozen settings, equal and hashable by value. Unknown names, infinity, NaN and absurd numbers are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def refuse_absurd_numbers(self) -> Self:
+        for name, value in self:
+            most = LARGEST_SEED if name == "seed" else LARGEST
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, int | float) and abs(number) > most:
+                    raise ValueError(f"setting {name} must be at most {most} in size, not {shown(number)}")
+        return self
 
     @classmethod
     def validated(cls, values: Mapping[str, Any]) -> Self:

@@ -70,12 +70,17 @@ def test_a_default_that_is_said_in_a_help_text_is_shown(call: Call) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["eval", "solve sudoku", "eval x --nonsense", "eval x --steps 0", "eval x --budget 3", "eval-llm x", "nothing"],
+    ["eval", "solve sudoku", "eval x --nonsense", "eval x --budget 3", "eval-llm x", "nothing"],
 )
 def test_usage_errors(call: Call, command: str) -> None:
     result = call(*command.split())
     assert (result.code, result.out) == (2, "")
     assert "Usage: trm" in result.err
+
+
+def test_a_value_out_of_range_is_one_line(call: Call) -> None:
+    refused(call("eval", "x", "--steps", "0"), "--steps", "1")
+    refused(call("eval", "x", "--steps", "many"), "--steps")
 
 
 def test_presets(call: Call) -> None:

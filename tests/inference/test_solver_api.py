@@ -84,10 +84,10 @@ def test_every_way_to_write_a_puzzle(solver: trm.Solver) -> None:
         ([[0] * 8] * 8, "4, 6, 9 or 16 rows and columns, not the shape (8, 8)"),
         ([[0] * 3] * 27, "expected a grid of 9x9 digits, not one of shape (27, 3)"),
         ([[0] * 9] * 8 + [[0] * 8], "different lengths"),
-        (np.zeros((9, 9)), "rows of whole numbers (0: blank), not float64 of shape (9, 9)"),
-        ([0] * 81, "not int64 of shape (81,)"),
-        (None, "not object"),
-        ([], "not float64 of shape (0,)"),
+        (np.zeros((9, 9), bool), "rows of whole numbers (0: blank), not bool of shape (9, 9)"),
+        ([0] * 80, "not int64 of shape (80,)"),
+        (None, "not an object of type NoneType"),
+        ([], "no puzzle found"),
     ],
 )
 def test_bad_puzzles(solver: trm.Solver, puzzle: Any, words: str) -> None:

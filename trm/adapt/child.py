@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import subprocess
 import sys
 import time
@@ -61,7 +62,10 @@ def adapt_in_child(task: ArcTask, seconds: float) -> Generator[Progress | Result
     blind = [{"input": pair.question.tolist()} for pair in task.test]
     request = json.dumps({"id": task.id, "task": {**task.as_dict(), "test": blind}, "seconds": seconds})
     command = [sys.executable, "-c", CODE, HOME]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as child:
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}  # whatever this process writes in
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", env=environment
+    ) as child:
         assert child.stdin is not None
         assert child.stdout is not None
         timer = Timer(wall_clock_limit(seconds), child.kill)

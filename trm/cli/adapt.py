@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +47,7 @@ PlotOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no grids and no progress")]
+LARGEST_SEED = 2**53  # each model gets a seed of its own, and torch takes 64 bits
 
 
 @app.command("adapt")
@@ -79,8 +79,8 @@ def adapt_command(
         raise BadInput("--plot draws one task; leave out --all")
     if not every and (limit or procs > 1):
         raise BadInput(f"{'--limit' if limit else '--procs'} works only with --all")
-    if seconds is not None and not math.isfinite(seconds):
-        raise BadInput("--seconds must be finite; for a limit that does not depend on the machine, give --updates N")
+    if seed > LARGEST_SEED:
+        raise BadInput(f"--seed must be at most {LARGEST_SEED}, not {seed}")
     from trm.adapt.learn import AdaptSettings
     from trm.adapt.run import many_tasks, one_task
     from trm.terminal.adapt import adapt_all, adapt_one

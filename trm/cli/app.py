@@ -1,8 +1,9 @@
-"""The `trm` command itself, and the options that several of its subcommands share."""
+"""The `trm` command itself: what all subcommands check, and the options that several of them share."""
 
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -10,14 +11,18 @@ import typer
 from typer.core import TyperCommand
 
 from trm.errors import BadInput
+from trm.launch import launched
+from trm.numbers import LARGEST, LARGEST_SEED, check_threads, finite_number, whole_number
 from trm.version import __version__
 
 
 class Command(TyperCommand):
-    """A command whose help is plain text in paragraphs.
+    """A command whose help is plain text in paragraphs, and which refuses wrong values and a wrong environment.
 
     typer alone reads help as markup, in which `[default: 0.5]` disappears, and keeps the line breaks of docstrings.
     """
+
+    trains = False  # whether torchrun may start it in several processes
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -27,10 +32,72 @@ class Command(TyperCommand):
             if text := getattr(parameter, "help", None):
                 parameter.help = plain(text)  # type: ignore[attr-defined]
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            rest = super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            if not error.message:  # a value is missing; what is wrong is seen best beside the usage
+                raise
+            where = name_of(error.param) if error.param is not None else self.name
+            raise BadInput(f"{where}: {error.message[0].lower()}{error.message[1:].rstrip('.')}") from None
+        texts, _, _ = self.make_parser(ctx).parse_args(args=given)
+        for parameter in self.params:
+            check_value(name_of(parameter), parameter.name or "", texts.get(parameter.name), ctx.params)
+        return rest
+
+    def invoke(self, ctx: Any) -> Any:
+        check_environment(self.trains, ctx.command_path)
+        return super().invoke(ctx)
+
 
 def plain(text: str) -> str:
     """`text` as markup that shows it unchanged. rich has a function for this, but importing it takes too long here."""
     return text.replace("[", "\\[")
+
+
+def name_of(parameter: Any) -> str:
+    """An option or argument as people write it: --steps, MODEL."""
+    if parameter.param_type_name == "argument":
+        return str(parameter.metavar or parameter.name.upper())
+    return str(max(parameter.opts, key=len))
+
+
+def check_value(name: str, key: str, text: Any, values: dict[str, Any]) -> None:
+    """Raise BadInput for an option's value that no command can use: an empty one, or an absurd number.
+
+    Args:
+        name: the option's, as people write it.
+        key: its name in `values`.
+        text: what was typed: a text, or a list of them; anything else where it was not given.
+        values: of all options, converted.
+    """
+    texts = text if isinstance(text, list | tuple) else [text]
+    if "" in texts and key != "puzzle":  # a puzzle has errors of its own
+        raise BadInput(f"{name} is empty: give it a value{' or leave it out' if name.startswith('-') else ''}")
+    value = values.get(key)
+    if isinstance(value, float):
+        finite_number(name, value, -LARGEST)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        whole_number(name, value, -LARGEST, LARGEST_SEED if key in ("seed", "budget") else LARGEST)
+    if key in ("threads", "procs"):
+        check_threads(value, name)
+
+
+def check_environment(trains: bool, command: str) -> None:
+    """Raise BadInput if the environment asks for what `command` cannot do: a device, or several processes."""
+    try:
+        process = launched()
+    except BadInput:
+        if trains:
+            raise
+        process = None  # commands that do not train have no use for these variables
+    if process is not None and not trains:
+        raise BadInput(f"{command} runs in one process: start it without torchrun, which is for trm train")
+    if os.environ.get("TRM_DEVICE"):
+        from trm.devices import check_device
+
+        check_device()
 
 
 class App(typer.Typer):
@@ -109,7 +176,7 @@ def set_threads(count: int) -> None:
     """Let torch use `count` threads; 0: as many as it chooses."""
     import torch
 
-    if count:
+    if check_threads(count, "--threads"):
         torch.set_num_threads(count)
 
 

@@ -26,14 +26,13 @@ def describe(
     chosen = get_preset(preset)
     run = configure(chosen.config, settings or [], data, structure)
     set_threads(threads)
-    from rich.console import Console
-
     from trm.analysis.describe import facts, matrix_rate
     from trm.devices import pick_device
+    from trm.terminal.console import plain_console
     from trm.terminal.describe import show
 
     found = facts(chosen, run, matrix_rate(pick_device()))
     if as_json:
         print(json.dumps(found))
     else:
-        show(found, Console(highlight=False))
+        show(found, plain_console())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import re
 import sys
 import time
 from importlib import import_module
+from typing import NoReturn
 
+from trm.cli import streams
 from trm.cli.app import app
 from trm.errors import TrmError
+from trm.launch import others_print_first
 
 __all__ = ["app", "main"]
 
@@ -17,28 +20,38 @@ COMMANDS = "train describe solve models adapt serve evaluate eval_arc eval_llm c
 for name in COMMANDS.split():
     import_module(f"trm.cli.{name}")
 
-ALONE = 10.0  # seconds that ranks other than 0 wait before they print their own error
+# Where all processes fail with the same error, rank 0 prints it, and its exit ends the others meanwhile.
+ALONE = 10.0  # seconds that they wait before they print their own error
+OUT_OF_MEMORY = re.compile(r"not enough memory|can.t allocate memory|out of memory|Storage size calculation overflowed")
 
 
 def main() -> None:
     """Entry point of the `trm` command: every expected failure is one line on standard error and an exit code."""
+    streams.prepare()
     try:
         try:
             app(prog_name="trm")  # `python -m trm` too
         finally:
             sys.stdout.flush()  # here and not at exit, so that a closed pipe is handled below
     except TrmError as error:
-        if int(os.environ.get("RANK", "0")) > 0:
-            # All processes usually fail with the same error. Rank 0 prints it, and its exit ends the others meanwhile.
+        if others_print_first():
             time.sleep(ALONE)
-        print("trm:", " ".join(str(error).splitlines()), file=sys.stderr)  # a file's name may hold anything
-        sys.exit(error.exit_code)
+        fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:
-        # Discard buffered output, or Python reports the error once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):  # a broken pipe is no error: head or less has quit
-            where = f"{error.filename}: " if error.filename else ""
-            print(f"trm: {where}{error.strerror or error}", file=sys.stderr)
-        sys.exit(1)
+        streams.discard_output()
+        if isinstance(error, BrokenPipeError):  # no error: head or less has quit
+            sys.exit(1)
+        where = f"{error.filename}: " if error.filename else ""
+        fail(f"{where}{error.strerror or error}", 1)
+    except (MemoryError, RuntimeError) as error:  # torch has RuntimeErrors for it
+        if isinstance(error, RuntimeError) and not OUT_OF_MEMORY.search(str(error)):
+            raise
+        fail("not enough memory; choose smaller sizes, a smaller batch or fewer rows", 1)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Print an error in one line, whatever the names in it hold, and exit."""
+    print("trm:", " ".join(message.splitlines()), file=sys.stderr)
+    sys.exit(code)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from trm.cli.app import ServedWeightsOption, ThreadsOption, app, set_threads
+from trm.cli.streams import check_open
 from trm.errors import TrmError
 
 
@@ -43,4 +44,5 @@ def mcp(
     if http:
         mcp_server.run_http(host, port)
     else:
+        check_open()
         mcp_server.run_stdio()

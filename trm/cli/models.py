@@ -24,8 +24,7 @@ def models(
     if as_json:
         print(json.dumps([model.as_dict() for model in found]))
         return
-    from rich.console import Console
-
+    from trm.terminal.console import plain_console
     from trm.terminal.models import print_models
 
-    print_models(found, Console(highlight=False))
+    print_models(found, plain_console())

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trm.cli.app import ThreadsOption, app, set_threads
+from trm.cli.app import Command, ThreadsOption, app, set_threads
 from trm.errors import BadInput
 from trm.files import check_outside, check_writable
+from trm.launch import launched
 from trm.renames import LAUNCHED, report_rename
 
 if TYPE_CHECKING:
@@ -28,7 +29,14 @@ StructureOption = Annotated[
 ]
 
 
-@app.command()
+LONGEST = 366 * 24 * 60  # minutes of --minutes
+
+
+class TrainCommand(Command):
+    trains = True
+
+
+@app.command(cls=TrainCommand)
 def train(
     preset: PresetArgument,
     settings: SettingsOption = None,
@@ -46,7 +54,8 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option("--steps", hidden=True, min=1)] = None,
     minutes: Annotated[
-        float | None, typer.Option("--minutes", help="Train for about this long, instead of --updates", min=0.01)
+        float | None,
+        typer.Option("--minutes", help="Train for about this long, instead of --updates", min=0.01, max=LONGEST),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The run's folder [default: runs/PRESET]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint in the run's folder")] = False,
@@ -74,7 +83,7 @@ def train(
         check_data(config, folder, chosen)
     check_folder(folder, resume)
     own = read_launch(folder) if resume else Launch()
-    if "RANK" in os.environ or (count := processes(procs, chosen.procs, own.processes)) == 1:
+    if launched() or (count := processes(procs, chosen.procs, own.processes)) == 1:
         go_on = resume_command(chosen.name, folder, procs, threads)
         train_here(config, folder, chosen.name, go_on, minutes, threads or own.threads, data)
         return
@@ -88,12 +97,11 @@ def train(
 
 
 def list_presets() -> None:
-    from rich.console import Console
-
+    from trm.terminal.console import plain_console
     from trm.terminal.presets import show_presets
     from trm.training.presets import PRESETS
 
-    show_presets(PRESETS.values(), Console())
+    show_presets(PRESETS.values(), plain_console())
 
 
 def updates_asked(updates: int | None, steps: int | None, minutes: float | None) -> int | None:
@@ -185,7 +193,8 @@ def train_here(
     from trm.training.commands import eval_command
     from trm.training.run import train
 
-    set_threads(threads or max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    process = launched()
+    set_threads(threads or max(1, (os.cpu_count() or 1) // (process.local_world if process else 1)))
     command = shlex.join(["trm", *sys.argv[1:]])
     resume = config is None
     with distributed.joined() as device:
@@ -196,9 +205,9 @@ def train_here(
         remark = f"{step.remark}; " if step.remark else ""
         print(f"trained: {folder} (weights in model.safetensors); {remark}next: {step.command}", file=sys.stderr)
     elif first:
-        by = "" if LAUNCHED in os.environ or "RANK" not in os.environ else "torchrun as before, and "
+        by = "torchrun as before, and " if process and LAUNCHED not in os.environ else ""
         print(f"stopped; go on with: {by}{go_on}", file=sys.stderr)
-    if "RANK" in os.environ:
+    if process:
         # DistributedDataParallel leaves threads of gloo behind, and one that frees a tensor while the interpreter shuts
         # down aborts the process. This is rare. Everything is written by now, so the shutdown is skipped.
         sys.stdout.flush()

@@ -16,10 +16,12 @@ import numpy as np
 
 from trm.errors import BadInput
 from trm.inference.backend import Backend, Floats, Outcome, S, S_co
+from trm.numbers import LARGEST, LARGEST_SEED, finite_number, whole_number
 from trm.tasks.base import Bools, Ints, Task, Tokens, check, keep_complete
 
 Until = Literal["valid", "sure", "halt", "end"]
 
+MOST_NOISE = 1e6  # standard deviation; far beyond this the state is not finite
 MEMORY = 0.8  # weight of earlier steps in a puzzle's belief
 
 
@@ -43,12 +45,16 @@ class Thinking:
     sure: float = 0.7  # 0..1; what the confidence is: `trm/inference/torch_step.py`
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("restarts", 0), ("noise", 0), ("guesses", 0), ("seed", 0)):
-            if not getattr(self, name) >= least:
-                raise BadInput(f"{name} must be {least} or more, not {getattr(self, name)}")
-        if self.seconds is not None and not self.seconds > 0:
-            raise BadInput(f"seconds must be more than 0, not {self.seconds}")
-        if not 0 < self.sure <= 1:
+        for name, least in (("steps", 1), ("restarts", 0), ("guesses", 0), ("seed", 0)):
+            most = LARGEST_SEED if name == "seed" else LARGEST
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), least, most))
+        object.__setattr__(self, "noise", finite_number("noise", self.noise, 0, MOST_NOISE))
+        if self.seconds is not None:
+            object.__setattr__(self, "seconds", finite_number("seconds", self.seconds, 0))
+            if not self.seconds > 0:
+                raise BadInput(f"seconds must be more than 0, not {self.seconds}")
+        object.__setattr__(self, "sure", finite_number("sure", self.sure, 0, 1))
+        if not self.sure > 0:
             raise BadInput(f"sure must be a probability, more than 0, not {self.sure}")
         if self.until not in get_args(Until):
             raise BadInput(f"until must be one of {', '.join(get_args(Until))}, not {self.until!r}")

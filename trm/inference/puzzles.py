@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -21,7 +21,8 @@ from trm.tasks.text import decode, naming, read_file
 
 FOREIGN = re.compile(r"[h-nq-rt-wyzH-NP-RT-WYZ]")  # letters that no puzzle is written with
 FILE_NAME = re.compile(r"[\w .,()~-]*\.[A-Za-z][A-Za-z0-9]{1,5}|[A-Za-z][\w-]*")
-Puzzle: TypeAlias = str | Sequence[Sequence[str]] | Sequence[Sequence[int]] | npt.NDArray[Any]  # a str is a line, too
+# A str is a line, too.
+Puzzle: TypeAlias = str | Sequence[Sequence[str]] | Sequence[Sequence[int]] | Sequence[int] | npt.NDArray[Any]
 
 
 def read_puzzle(puzzle: Puzzle, task_name: str) -> tuple[Task, Tokens]:
@@ -29,7 +30,8 @@ def read_puzzle(puzzle: Puzzle, task_name: str) -> tuple[Task, Tokens]:
 
     Args:
         puzzle: text, lines of text, or [height, width] whole numbers: digits of a Sudoku (0: blank), tokens of a task
-            that has no `from_grid` of its own.
+            that has no `from_grid` of its own. Whole numbers may be floats, and the array may be flat where only one
+            shape has so many cells.
         task_name: `sudoku`, `maze`, or the name of a registered task.
 
     Raises:
@@ -39,15 +41,30 @@ def read_puzzle(puzzle: Puzzle, task_name: str) -> tuple[Task, Tokens]:
     if isinstance(puzzle, str):
         task = family.task_for(puzzle) if family.any_size else family.task(task_name)
         return task, task.read(puzzle).question
+    return read_array(puzzle, task_name)
+
+
+def read_array(puzzle: Any, task_name: str) -> tuple[Task, Tokens]:
+    """Puzzles given as lines of text or as numbers: see `read_puzzle`. -> the task of their size, [rows, cells]"""
+    family = find_family(task_name)
+    if isinstance(puzzle, Set | Mapping | bytes | Path) or not hasattr(puzzle, "__len__"):
+        raise BadInput(f"a puzzle is text, lines of text, or rows of whole numbers (0: blank), not {described(puzzle)}")
     try:
         grid = np.asarray(puzzle)
     except ValueError:
         raise BadInput("the rows of the puzzle are of different lengths") from None
+    if not grid.size:
+        raise BadInput("no puzzle found: there are no cells in it")
     if grid.dtype.kind == "U":
+        if grid.ndim == 1 and grid.dtype.itemsize == np.dtype("U1").itemsize and (shape := flat(grid, task_name)):
+            grid = grid.reshape(shape)
         return read_puzzle("\n".join("".join(row) for row in grid.tolist()), task_name)
+    if grid.dtype.kind == "f":
+        grid = whole(grid)
+    if grid.dtype.kind in "iu" and grid.ndim == 1 and (shape := flat(grid, task_name)):
+        grid = grid.reshape(shape)
     if grid.dtype.kind not in "iu" or grid.ndim != 2:
-        what = f"{grid.dtype} of shape {grid.shape}"
-        raise BadInput(f"a puzzle is text, lines of text, or rows of whole numbers (0: blank), not {what}")
+        raise BadInput(f"a puzzle is text, lines of text, or rows of whole numbers (0: blank), not {described(grid)}")
     task = family.task_of_shape(grid.shape) if family.any_size else family.task(task_name)
     return task, task.from_grid(grid)[None]
 
@@ -58,6 +75,32 @@ class PuzzlesRead(NamedTuple):
     task: Task
     question: Tokens  # [rows, cells]
     remarks: tuple[str, ...]  # what was left out of the text
+
+
+def flat(grid: npt.NDArray[Any], task_name: str) -> tuple[int, int] | None:
+    """The shape of the only board with as many cells as the flat `grid` has; None if there is none, or several."""
+    family = find_family(task_name)
+    if family.any_size:
+        return family.shape_of(len(grid))
+    spec = family.task(task_name).spec
+    return (spec.height, spec.width) if spec.height * spec.width == len(grid) else None
+
+
+def whole(grid: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """A grid of floats as whole numbers. Raises BadInput that names the first cell which is none."""
+    wrong = ~(np.isfinite(grid) & (np.abs(grid) < 1e9)) | (grid != np.round(grid))
+    if wrong.any():
+        place = tuple(int(one) + 1 for one in np.argwhere(wrong)[0])
+        where = f"row {place[0]}, column {place[1]}" if grid.ndim == 2 else f"cell {', '.join(map(str, place))}"
+        raise BadInput(f"{where} of the puzzle is {grid[wrong][0]}; cells are whole numbers (0: blank)")
+    return grid.astype(np.int64)
+
+
+def described(puzzle: Any) -> str:
+    """What was given in place of a puzzle, in a few words."""
+    if isinstance(puzzle, np.ndarray):
+        return f"{puzzle.dtype} of shape {puzzle.shape}"
+    return f"an object of type {type(puzzle).__name__}"
 
 
 def read_argument(argument: str, family: str = "sudoku", weights: str | None = None) -> PuzzlesRead:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from functools import cached_property, partial
 from itertools import chain, islice
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from trm.errors import BadInput
+from trm.errors import BadInput, UnknownArgument
 from trm.inference.backends import BackendName, Backends, BackendStage, think_in_stages
 from trm.inference.defaults import usual_thinking
 from trm.inference.loop import SearchResult, SearchState, StepBatch, Thinking
+from trm.inference.onnx import FILE
 from trm.inference.puzzles import Puzzle, read_puzzle
+from trm.numbers import check_threads, whole_number
 from trm.tasks import find_family, get_task
 from trm.tasks.base import Spec, Task, Tokens, accepted, check
 
@@ -88,7 +91,8 @@ class Answer(Board):
 
 
 class Solver:
-    """A model that solves puzzles of one task. Several threads may use one solver at a time.
+    """A model that solves puzzles of one task. Several threads may use one solver at a time. It can be pickled and sent
+    to other processes, which load its model themselves.
 
     A puzzle and a seed always give the same answer after the same steps, whatever other puzzles are solved with it: the
     noise of a restart depends on the seed and the question alone. The size of a batch can only change how the last bits
@@ -112,7 +116,8 @@ class Solver:
             answer by, `until` is `sure` by default.
 
     Raises:
-        BadInput: no such task, weights or backend; weights for another task; or restarts with the onnx backend.
+        BadInput: no such task, weights, backend or argument; weights for another task; or restarts with the onnx
+            backend.
         TrmError: a model of the hub cannot be downloaded, or onnxruntime is not installed.
     """
 
@@ -126,8 +131,13 @@ class Solver:
         threads: int = 0,
         **thinking: Any,
     ) -> None:
-        self.backend, self.batch = backend, batch
-        self._backends = Backends(backend, task, weights, threads)
+        if not isinstance(task, str):
+            raise BadInput(f"task must be the name of a task, not {task!r}")
+        find_family(task)  # refuses a task that there is not
+        check_names(thinking, ("weights", "backend", "batch", "threads"))
+        self.backend, self.batch = backend, whole_number("batch", batch, 1)
+        self._made = SolverArguments(task, fixed(weights), backend, check_threads(threads), dict(thinking))
+        self._backends = Backends(backend, task, weights, self._made.threads)
         stored = self._backends.sizes.stored if self._backends.sizes else None  # auto: perhaps not loaded yet
         self.task = stored.spec.name if stored and find_family(task).defined_by_weights else task
         if not get_task(self.task).checkable:
@@ -136,6 +146,15 @@ class Solver:
             check_one_start(thinking)
             thinking = {**thinking, "restarts": 0, "guesses": 0}
         self.thinking = Thinking(**usual_thinking(task, thinking, stored.model.config.round if stored else 1))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as the arguments it was made with. Raises BadInput for a solver of a loaded model."""
+        if not isinstance(self._made.weights, str | None):
+            raise BadInput(
+                f"a solver of a loaded model ({self._made.weights.name!r}) cannot be pickled: make it with the name or "
+                "the folder of its weights"
+            )
+        return make_again, (self._made, self.batch, self.thinking)
 
     @property
     def stored(self) -> Stored:
@@ -214,6 +233,7 @@ class Solver:
 
     def _changed(self, thinking: dict[str, Any]) -> Thinking:
         """The solver's settings with changes for one call. Raises BadInput."""
+        check_names(thinking)
         if self.backend == "onnx":
             check_one_start(thinking)
         return replace(self.thinking, **thinking)
@@ -248,6 +268,54 @@ class Solver:
             again = partial(tuple, steps) if trace else partial(replay, used, task, row, how, result.steps)
             answers.append(answer_of(task, row, result, again))
         return answers
+
+
+@dataclass(frozen=True)
+class SolverArguments:
+    """What a solver was made with, to make it again in another process."""
+
+    task: str
+    weights: str | Stored | None  # a folder is absolute
+    backend: BackendName
+    threads: int
+    thinking: dict[str, Any]  # as given, not the settings that follow from it
+
+
+def make_again(made: SolverArguments, batch: int, thinking: Thinking) -> Solver:
+    """A solver like the one that was made with these arguments, with its present batch and settings."""
+    solver = Solver(made.task, made.weights, backend=made.backend, batch=batch, threads=made.threads, **made.thinking)
+    solver.thinking = thinking
+    return solver
+
+
+def fixed(weights: str | Path | Stored | None) -> str | Stored | None:
+    """Weights in such a way that they are the same from another working directory. Raises BadInput."""
+    if isinstance(weights, str | Path):
+        if not str(weights):
+            raise BadInput("weights is empty: give a model's name or folder, or None for the model that ships")
+        return str(Path(weights).absolute()) if holds_model(Path(weights)) else str(weights)
+    if weights is not None and not hasattr(weights, "model"):
+        raise BadInput(f"weights must be a model's name or folder, or a loaded model, not {weights!r}")
+    return weights
+
+
+def holds_model(path: Path) -> bool:
+    """Whether it is a file, or a folder that comes before the shipped model of that name."""
+    names = [f"{folder}{name}" for folder in ("", "model/") for name in ("config.json", FILE)]
+    return path.is_file() or any((path / name).is_file() for name in names)
+
+
+def check_names(thinking: dict[str, Any], others: Sequence[str] = ()) -> None:
+    """Raise UnknownArgument for a keyword argument that is no setting of `Thinking`.
+
+    `others`: further arguments of the function, one of which may be meant.
+    """
+    known = [one.name for one in fields(Thinking)]
+    for name in thinking:
+        if name not in known:
+            near = get_close_matches(name, [*known, *others], 1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise UnknownArgument(f"no argument {name!r}{hint}; the settings of Thinking are {', '.join(known)}")
 
 
 def check_one_start(thinking: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from trm.settings import Settings
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+MOST_WEIGHTS = 2 * 10**9  # that a model may have, about; 8 GB. More is a slip of the keyboard
 TURN = 64  # supervision steps of a turn, unless `trm turns` is told another number
 
 
@@ -21,24 +22,24 @@ class ModelConfig(Settings):
     # Network
     kind: Literal["trm", "hrm", "direct"] = "trm"
     mixer: str = "attention"  # attention | mlp | groups | local, or a name given to `trm.models.register_mixer`
-    width: int = Field(512, ge=8)  # D; for `groups` the channels of one (cell, symbol) pair
-    heads: int = Field(8, ge=1)  # of the mixer `attention`
-    layers: int = Field(2, ge=1)  # of each network
-    expansion: float = Field(4.0, gt=0)  # of the SwiGLU
-    multiple: int = Field(256, ge=1)  # the SwiGLU's hidden width is rounded up to a multiple of this
+    width: int = Field(512, ge=8, le=8192)  # D; for `groups` the channels of one (cell, symbol) pair
+    heads: int = Field(8, ge=1, le=8192)  # of the mixer `attention`
+    layers: int = Field(2, ge=1, le=1000)  # of each network
+    expansion: float = Field(4.0, gt=0, le=100)  # of the SwiGLU
+    multiple: int = Field(256, ge=1, le=65536)  # the SwiGLU's hidden width is rounded up to a multiple of this
     positions: Literal["none", "rope", "learned"] = "rope"  # how a token's position is encoded
     # Recursion
-    T: int = Field(3, ge=1)  # recursions per supervision step; the first T-1 carry no gradient
-    n: int = Field(6, ge=1)  # latent updates per recursion
+    T: int = Field(3, ge=1, le=10000)  # recursions per supervision step; the first T-1 carry no gradient
+    n: int = Field(6, ge=1, le=10000)  # latent updates per recursion
     networks: Literal["shared", "separate"] = "shared"  # one network f for z and y, or f_L for z and f_H for y
     gradient: Literal["recursion", "one_step"] = "recursion"  # through the last recursion, or its last two updates
     memory: Literal["yz", "single", "scales"] = "yz"  # y and z; one state for both; y and a z_i for each latent update
-    turns: int = Field(1, ge=1)  # trained networks that take turns (see `trm turns`)
+    turns: int = Field(1, ge=1, le=10000)  # trained networks that take turns (see `trm turns`)
     turn_steps: int = Field(TURN, ge=1)  # supervision steps of a turn
     # Heads and embeddings
-    hints: int = Field(0, ge=0)  # logits per cell of the head that learns a task's hints; 0: no such head
+    hints: int = Field(0, ge=0, le=10000)  # logits per cell of the head that learns a task's hints; 0: no such head
     puzzle_ids: int = Field(0, ge=0)  # rows of the puzzle-embedding table; 0: no puzzle embeddings
-    puzzle_tokens: int = Field(16, ge=1)  # positions that a puzzle embedding fills
+    puzzle_tokens: int = Field(16, ge=1, le=10000)  # positions that a puzzle embedding fills
     puzzle_width: int = Field(512, ge=1)  # length of a puzzle embedding, zero-padded to puzzle_tokens * width
 
     @model_validator(mode="before")
@@ -60,6 +61,9 @@ class ModelConfig(Settings):
 
     def _contradictions(self) -> Iterator[str]:
         """A message for each contradiction. `trm.models.build` checks what depends on a task's `Spec` or the frame."""
+        inside = self.layers * self.width**2 * (4 + 3 * self.expansion) * self.turns
+        if max(inside, self.puzzle_ids * self.puzzle_width) > MOST_WEIGHTS:
+            yield f"a model of this size has more than {MOST_WEIGHTS:,} weights; set a smaller width or fewer layers"
         if self.mixer == "local" and (self.puzzle_ids or self.positions != "none"):
             yield "mixer 'local' has no puzzle embeddings and no positions: set puzzle_ids=0 and positions=none"
         if self.mixer == "attention" and self.width % (2 * self.heads):

@@ -88,6 +88,10 @@ class Family:
         """The task for a grid of whole numbers of that shape. Raises BadInput for a shape that no task has."""
         return self.task(self.name)
 
+    def shape_of(self, cells: int) -> tuple[int, int] | None:
+        """The rows and columns of a board of `any_size` with so many cells; None if there is none, or several."""
+        return None
+
     # Puzzles
 
     def embedded(self, task: Task, part: Part) -> Puzzles:

@@ -8,16 +8,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import Progress
-
 from trm.adapt.learn import AdaptSettings
 from trm.adapt.result import Result, is_solved
 from trm.adapt.run import Summary, read_done, run_many, run_one, summarise
 from trm.arc.show import TaskView, picture
 from trm.plot import check
 from trm.tasks.arc.text import ArcTask
+from trm.terminal.console import plain_console, progress_bars
 
 VERDICTS = {True: "solved", False: "not solved", None: "answered"}
 
@@ -47,8 +44,8 @@ def adapt_one(
     if plot is not None:
         check(plot)
     hidden = as_json or quiet or not sys.stderr.isatty()
-    with Progress(console=Console(stderr=True), transient=True, disable=hidden) as progress:
-        bar = progress.add_task(escape(task.id), total=1.0)
+    with progress_bars(hidden) as progress:
+        bar = progress.add_task(task.id, total=1.0)
 
         def tick(share: float, what: str) -> None:
             progress.update(bar, completed=min(1.0, share), description=what)
@@ -65,7 +62,7 @@ def adapt_one(
 
 def print_one(task: ArcTask, result: Result, quiet: bool) -> None:
     """Print the task with its attempts, unless `quiet`, then the confidence of each attempt and how training went."""
-    console = Console(highlight=False, markup=False)
+    console = plain_console()
     if not quiet:
         console.print(TaskView(task, result.attempts()))
     for number, confidence in enumerate(result.confidence(), 1):
@@ -106,7 +103,7 @@ def adapt_all(
         TrmError: a process was killed, or a result cannot be written.
     """
     results = read_done(tasks, settings, out)
-    console = Console(stderr=True, highlight=False, markup=False, quiet=quiet)
+    console = plain_console(stderr=True, quiet=quiet)
     if results:
         console.print(f"{len(results)} of {len(tasks)} tasks are done already")
     waiting = {task.id: task for task in tasks if task.id not in results}
@@ -126,7 +123,7 @@ def adapt_all(
 
 def print_summary(summary: Summary) -> None:
     """Print how many tasks have attempts, and the scores where answers are known."""
-    console = Console(highlight=False, markup=False)
+    console = plain_console()
     console.print(f"{summary.tasks} tasks, {summary.attempted} with attempts at every test; {summary.submission}")
     score = summary.score
     for k, one in score.passes.items() if score is not None else ():

@@ -19,6 +19,7 @@ from trm.errors import BadInput
 from trm.files import check_writable, write_atomic, write_text
 from trm.plot import COLOURS, check, new_figure, plain
 from trm.statistics import DRAWS, share
+from trm.terminal.console import plain_console
 from trm.terminal.numbers import NONE, count, p_value, percent, rough_duration, span
 from trm.terminal.progress import bars
 
@@ -68,7 +69,7 @@ def compare_and_print(
     if as_json:
         print(json.dumps(as_dict(comparison)))
     else:
-        show(comparison, Console(highlight=False))
+        show(comparison, plain_console())
 
 
 # Cells of the table

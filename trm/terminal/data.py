@@ -10,8 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from trm.errors import BadInput
@@ -23,6 +21,7 @@ from trm.tasks.sudoku.search import SudokuSearch, has_numba
 from trm.tasks.sudoku.sets import KINDS, generate, quantiles, read_sudokus
 from trm.tasks.sudoku.task import SIZES, Sudoku
 from trm.tasks.sudoku.vary import vary
+from trm.terminal.console import plain_console, progress_bars
 
 VARIED = "varied"
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
@@ -72,7 +71,7 @@ def make_sudokus(
         solver = SudokuSearch(task, compiled=None)
         theirs = np.array([solver.rating(solver.bits(question)) for question in other.question])
         add_ratings(table, f"{compare.name} ({len(other)})", theirs)
-    Console().print(table)
+    plain_console().print(table)
 
 
 def sudoku_of_size(size: int, kind: str) -> Sudoku:
@@ -136,7 +135,7 @@ def make_mazes(
             for question, answer in zip(puzzles.question, puzzles.answer, strict=True)
         ),
     )
-    Console().print(maze_table([MazeSet(f"{out.name} ({rows})", maze, puzzles.question), *others]))
+    plain_console().print(maze_table([MazeSet(f"{out.name} ({rows})", maze, puzzles.question), *others]))
 
 
 def maze_table(sets: list[MazeSet]) -> Table:
@@ -152,7 +151,7 @@ def maze_table(sets: list[MazeSet]) -> Table:
 @contextmanager
 def progress_of(rows: int) -> Iterator[Callable[[], object]]:
     """A progress bar on standard error. Call what it yields after each row."""
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with progress_bars(hidden=False) as progress:
         bar = progress.add_task("making", total=rows)
         yield lambda: progress.advance(bar)
 

@@ -7,17 +7,16 @@ import sys
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from trm.arc.evaluation import EvalRequest, EvalResult, EvaluatedModel, evaluate
 from trm.arc.votes import PASSES, Score
+from trm.terminal.console import plain_console, progress_bars
 
 
 def evaluate_and_print(request: EvalRequest, as_json: bool) -> None:
     """Evaluate, with progress on standard error, and print the scores. Raises as `trm.arc.evaluation.evaluate` does."""
-    with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as progress:
+    with progress_bars(as_json or not sys.stderr.isatty()) as progress:
         bar = progress.add_task("answering", total=None)
         result = evaluate(request, lambda done, total: progress.update(bar, completed=done, total=total))
     if as_json:
@@ -44,7 +43,7 @@ def remarks(model: EvaluatedModel) -> list[str]:
 
 def print_result(result: EvalResult) -> None:
     """A table of the first model's scores, one of the pooled scores, and a line with the cost."""
-    console = Console(highlight=False, markup=False)
+    console = plain_console()
     on = f"{len(result.scored)} task{'s' if len(result.scored) > 1 else ''} ({result.data})"
     title = f"{result.models[0].name} on {on}, {result.votes} votes a question: %, with 95 % intervals"
     for scores in (result.scores(), result.pooled_scores()):

@@ -108,11 +108,9 @@ class ProgressBar:
     """Progress on standard error, with the reason for the latest retry."""
 
     def __init__(self, client: Client, rows: int, hidden: bool) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
+        from trm.terminal.console import progress_bars
 
-        console = Console(stderr=True)
-        self.progress = Progress(console=console, transient=True, disable=hidden or not console.is_terminal)
+        self.progress = progress_bars(hidden or not sys.stderr.isatty())
         self.bar = self.progress.add_task("asking", total=rows)
         client.on_retry = self.show_retry
 
@@ -127,9 +125,7 @@ class ProgressBar:
         self.progress.update(self.bar, advance=1, description="asking")
 
     def show_retry(self, why: str) -> None:
-        from rich.markup import escape
-
-        self.progress.update(self.bar, description=escape(f"asking again ({why[:60]})"))
+        self.progress.update(self.bar, description=f"asking again ({why[:60]})")
 
 
 # The result
@@ -157,9 +153,9 @@ def record_as_dict(record: Record) -> dict[str, Any]:
 def print_record(record: Record, folder: Path) -> None:
     """The table of `trm eval`, and a line on what became of the rows."""
     import numpy as np
-    from rich.console import Console
 
     from trm.inference.evaluation import Evaluation  # imports torch, so not before everything is asked
+    from trm.terminal.console import plain_console
     from trm.terminal.tables import accuracy
 
     about, exact = record.about, record.exact_flags().sum(1)
@@ -173,7 +169,7 @@ def print_record(record: Record, folder: Path) -> None:
         halted_steps=len(record.rows),
         seconds=record.seconds,
     )
-    console = Console(highlight=False, markup=False)
+    console = plain_console()
     console.print(accuracy(result, f"{record.name} on {len(record.rows)} puzzles ({record.data})", halting=False))
     outcomes = ", ".join(f"{about[name]} {name}" for name in ("answered", "refused", "truncated", "unparsable"))
     tokens = about["prompt_tokens"] + about["completion_tokens"]

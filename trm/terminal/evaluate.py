@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import Progress
-
 from trm import plot
 from trm.devices import pick_device
 from trm.inference.evaluation import Evaluation, StartsResult, evaluate_model, evaluate_starts
@@ -22,6 +19,7 @@ from trm.store.stored import Stored
 from trm.tasks import data_name
 from trm.tasks.base import Puzzles, Task
 from trm.terminal import tables
+from trm.terminal.console import plain_console, progress_bars
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def evaluate_and_print(stored: Stored, request: PuzzleEvalRequest) -> None:
 def measure(stored: Stored, task: Task, puzzles: Puzzles, request: PuzzleEvalRequest) -> PuzzleEvalResult:
     """Evaluate from one start, and from several if there are restarts, with progress on standard error."""
     thinking, several = request.thinking, None
-    with Progress(console=Console(stderr=True), transient=True, disable=request.as_json) as progress:
+    with progress_bars(request.as_json) as progress:
         bar = progress.add_task("evaluating", total=len(puzzles))
         device = pick_device()
         model = stored.model.to(device)
@@ -135,7 +133,7 @@ def measure(stored: Stored, task: Task, puzzles: Puzzles, request: PuzzleEvalReq
 def print_result(result: PuzzleEvalResult) -> None:
     """A table of accuracy against steps and the speed; the choice among several starts where there is one."""
     single, several, thinking = result.single, result.several, result.thinking
-    console = Console(highlight=False)
+    console = plain_console()
     console.print(tables.accuracy(single, result.title, halting=True))
     each = f"{thinking.steps} steps each"
     if result.single_until != "end":

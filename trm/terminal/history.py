@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from trm.analysis.history import Checks, CheckSettings, History, Reports, check_kept, read_history
 from trm.plot import COLOURS, check, new_figure, plain, save
 from trm.renames import report
 from trm.statistics import interval
+from trm.terminal.console import plain_console
 from trm.terminal.progress import bars
 from trm.training.run import LOG
 
@@ -47,7 +47,7 @@ def show(runs: Sequence[str], png: Path | None, settings: CheckSettings | None) 
         with bars() as watch:
             checks = [check_kept(run, settings, watch) for run in runs]
         histories = [replace(history, checks=made) for history, made in zip(histories, checks, strict=True)]
-    console = Console(highlight=False)
+    console = plain_console()
     for run, history in zip(runs, histories, strict=True):
         if history.damaged:
             which = ", ".join(map(str, history.damaged[:5])) + (", ..." if len(history.damaged) > 5 else "")

@@ -7,11 +7,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress
 
 from trm.analysis.watch import Watch
+from trm.terminal.console import progress_bars
 
 
 class Bars(Watch):
@@ -21,16 +20,16 @@ class Bars(Watch):
         self.progress = progress
 
     def begin(self, name: str, rows: int) -> Callable[[int], object]:
-        bar = self.progress.add_task(escape(f"evaluating {name}"), total=rows)
+        bar = self.progress.add_task(f"evaluating {name}", total=rows)
         return functools.partial(self.progress.advance, bar)
 
     def remark(self, text: str) -> None:
-        self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.progress.console.print(text, soft_wrap=True)
 
 
 @contextmanager
 def bars(hidden: bool = False) -> Iterator[Watch]:
     """Bars while the block runs; remarks alone where `hidden`, or where standard error is not a terminal."""
     disabled = hidden or not sys.stderr.isatty()
-    with Progress(console=Console(stderr=True), transient=True, disable=disabled) as progress:
+    with progress_bars(disabled) as progress:
         yield Bars(progress)

@@ -66,11 +66,10 @@ def print_answers(task: Task, answers: Sequence[Answer], trace: bool, quiet: boo
 
 def print_grid(answer: Answer, name: str, trace: bool) -> None:
     """Print an answer for people to read. `name`: the puzzle's label, empty if there is only one puzzle."""
-    from rich.console import Console
-
     from trm.terminal import boards
+    from trm.terminal.console import plain_console
 
-    console = Console(highlight=False)
+    console = plain_console()
     if trace:
         boards.trace(console, answer)
     else:

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from trm.errors import BadInput
 from trm.models.config import TURN, ModelConfig
+from trm.numbers import LARGEST_SEED
 from trm.renames import report_rename
 from trm.settings import Settings
 from trm.tasks.arc.training import ArcSettings
@@ -70,8 +71,8 @@ class RunConfig(Settings):
     hint_weight: float = Field(1.0, ge=0)  # of the loss on hints, where the model has `hints`
     continue_loss: bool = False  # train the continue logit by Q-learning, as HRM does
     # Supervision steps
-    max_steps: int = Field(16, ge=1)  # per puzzle, at most, in training; `trm eval` and `trm solve` have --steps
-    window: int = Field(1, ge=1)  # supervision steps in each update, with gradient through all; the paper's is 1
+    max_steps: int = Field(16, ge=1, le=10**6)  # per puzzle in training, at most; `trm eval` and `trm solve`: --steps
+    window: int = Field(1, ge=1, le=10**4)  # supervision steps in an update, with gradient through all; the paper: 1
     start_noise: float = Field(0.0, ge=0)  # standard deviation of the noise on a puzzle's initial y and z
     carry: float = Field(0.0, ge=0, le=1)  # share of puzzles that start from the final state of the one before
     explore: float = Field(0.1, ge=0, le=1)  # share of sequences that may not halt for a random number of steps
@@ -89,11 +90,11 @@ class RunConfig(Settings):
     ema: float = Field(0.999, ge=0, lt=1)  # decay of the weight average; 0: no average
     # Updates and batches
     updates: int = Field(1000, ge=1)  # optimiser steps, all stages together
-    batch: int = Field(768, ge=1)  # slots over all processes
+    batch: int = Field(768, ge=1, le=10**6)  # slots over all processes
     micro: int = Field(0, ge=0)  # slots per forward pass, to save memory or stay in the cache; 0: all of a process
     augment: bool = True  # show each puzzle in a random symmetry
     reveal: Reveal = Reveal()
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
     # Computing
     # tf32: float32, matrix products with 10 bits of mantissa, on a GPU that can; bfloat16: matrix products in bfloat16
     precision: Literal["float32", "float64", "tf32", "bfloat16"] = "float32"

@@ -13,6 +13,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from trm.devices import pick_device
+from trm.errors import TrmError
+from trm.launch import launched
 from trm.renames import LAUNCHED
 
 
@@ -26,19 +28,28 @@ def world() -> int:
 
 @contextmanager
 def joined() -> Iterator[torch.device]:
-    """Within it, this process is a member of the process group that torchrun has set up, if any. -> its device"""
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    device = pick_device(local)
-    if "RANK" in os.environ and not dist.is_initialized():
+    """Within it, this process is a member of the process group that torchrun has set up, if any. -> its device
+
+    Raises:
+        BadInput: the environment asks for a process group or a device that cannot be.
+        TrmError: the other processes cannot be reached.
+    """
+    process = launched()
+    device = pick_device(process.local_rank if process else 0)
+    if process is None or dist.is_initialized():
+        yield device
+        return
+    try:
         # Counts are summed on the CPU, even where the gradients are on a GPU.
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
-        try:
-            yield device
-            dist.barrier()  # a rank that leaves early would break the connections of the others
-        finally:
-            dist.destroy_process_group()
-    else:
+    except (OSError, RuntimeError, ValueError) as error:
+        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        raise TrmError(f"cannot join the other processes at {where}: {str(error).splitlines()[0]}") from None
+    try:
         yield device
+        dist.barrier()  # a rank that leaves early would break the connections of the others
+    finally:
+        dist.destroy_process_group()
 
 
 def gathered(tensor: Tensor) -> Tensor:

@@ -36,6 +36,10 @@ class SudokuFamily(Family):
             raise BadInput(f"a Sudoku has 4, 6, 9 or 16 rows and columns, not the shape {shape}")
         return task
 
+    def shape_of(self, cells: int) -> tuple[int, int] | None:
+        task = SIZES.get(cells)
+        return None if task is None else (task.size, task.size)
+
     def embedded(self, task: Task, part: Part) -> Puzzles:
         if task != Sudoku():
             return super().embedded(task, part)
