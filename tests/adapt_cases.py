@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from trm.adapt.learn import Settings
+from trm.adapt.learn import AdaptSettings
 from trm.tasks.arc.text import ArcTask, Grid, Pair
 
 RNG = np.random.default_rng(0)
-SMALL = Settings(seconds=None, updates=100, models=1, width=16, n=1, supervised=2, lr=0.02)
+SMALL = AdaptSettings(seconds=None, updates=100, models=1, width=16, n=1, supervised=2, lr=0.02)
 
 
 def task_of(answer: Callable[[Grid], Grid], *questions: Grid, id: str = "made") -> ArcTask:

@@ -20,7 +20,7 @@ from llm_server import ask, model, puzzles  # noqa: F401 -- fixtures
 
 from trm.cli import main as cli
 from trm.tasks import load_puzzles
-from trm.tasks.sudoku.search import Solver, minimal_puzzle, random_solution
+from trm.tasks.sudoku.search import SudokuSearch, minimal_puzzle, random_solution
 from trm.tasks.sudoku.task import Sudoku
 from trm.training.config import RunConfig, override
 from trm.training.presets import PRESETS
@@ -93,7 +93,7 @@ def settings(*more: str) -> list[str]:
 def small_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """40 minimal 4x4 Sudokus with answers."""
     task, rng = Sudoku(2, 2), np.random.default_rng(5)
-    solver = Solver(task)
+    solver = SudokuSearch(task)
     lines = ["source,question,answer,rating"]
     for _ in range(40):
         answer = random_solution(solver, rng)

@@ -7,7 +7,7 @@ from importlib import import_module
 
 
 def late(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
-    """A function to be the `__getattr__` of a package.
+    """The `__getattr__` of a package, which imports a name when it is first used.
 
     Args:
         package: the name of the package.

@@ -56,7 +56,7 @@ def trace(answer: Answer, path: str | Path) -> None:
 
 
 def check(path: Path) -> None:
-    """Check, before the work that it shows, that a picture can be written.
+    """Check before the work that a picture of it can be written.
 
     Raises:
         TrmError: matplotlib is not installed.

@@ -35,7 +35,7 @@ class Settings(BaseModel):
 
 
 def explain(error: ValidationError) -> str:
-    """The first error in one line. It names the setting, unless it is a rule across several, whose text is complete."""
+    """The first error in one line, with the setting's name, except where a rule about several settings names them."""
     first = error.errors()[0]
     own_rule = first["type"] == "value_error"  # raised by a validator of ours
     reason = str(first["ctx"]["error"]) if own_rule else first["msg"].lower()

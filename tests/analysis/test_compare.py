@@ -63,7 +63,7 @@ def test_rows_are_matched_by_what_they_ask() -> None:
     assert one.exact_at_halt().tolist() == [[False, False, False]]
     assert other.exact.tolist() == [[[True, True, False]]]
     assert (one.test, other.test) == (None, paired(*(np.array([records.unpack(row)]) for row in ("110", "100"))))
-    with pytest.raises(BadInput, match="no row is in all"):
+    with pytest.raises(BadInput, match="the models have no row in common"):
         compare([first, entry("c", record(["1"], "z"))])
 
 
@@ -374,7 +374,7 @@ def test_a_picture(runs: Path, small_csv: Path, monkeypatch: pytest.MonkeyPatch)
     picture("fast", "same-0", "same-1", "asked")
     content = path.read_bytes()
     assert (content[:8], struct.unpack(">II", content[16:24])) == (b"\x89PNG\r\n\x1a\n", (1200, 750))
-    with pytest.raises(BadInput, match="name one of ours too"):
+    with pytest.raises(BadInput, match="name a model of trm too"):
         picture("asked")
     assert path.read_bytes() == content
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)

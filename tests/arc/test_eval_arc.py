@@ -224,7 +224,7 @@ def test_what_was_trained_on_is_said(models: dict[str, Stored], folder: Path, ca
     errors = call("eval-arc", "oracle", "--data", str(folder)).err
     assert errors.splitlines() == [
         "taught: 1 of the tasks were not in its training",
-        "taught: the tests of 1 of the tasks were in its training, so this is no test",
+        "taught: the tests of 1 of the tasks were in its training, so these scores do not measure generalisation",
     ]
 
 

@@ -21,13 +21,13 @@ from rich.console import Console
 
 from trm import store
 from trm.errors import BadInput
-from trm.inference.puzzles import read_question
+from trm.inference.puzzles import read_argument
 from trm.inference.solver import Answer, Solver, Step
 from trm.models import ModelConfig, build
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.base import Task, Tokens
 from trm.tasks.sudoku.task import Sudoku
-from trm.terminal import tables as show
+from trm.terminal import boards
 
 TASK = Sudoku(2, 2)
 CHARACTERS = st.one_of(st.sampled_from(".0123456789ABCG_*|-+=#,\"' \t\r\n\0\ufeff─│é²😀\u2028"), st.characters())
@@ -100,12 +100,12 @@ def test_solve_fails_and_says_so(trm: Trm, tiny_run: Path) -> None:
 
 
 def test_a_trace_on_a_terminal_changes_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(show, "FRAME_SECONDS", 0)
+    monkeypatch.setattr(boards, "FRAME_SECONDS", 0)
     written = io.StringIO()
     rows = TASK.read(f"{OPEN}\n{IMPOSSIBLE}\n{SOLVED}").question
     console = Console(file=written, force_terminal=True, width=80, height=40, legacy_windows=False)
     steps = made_steps([rows[1], rows[2]])
-    show.trace(console, Answer(TASK, rows[2], rows[0], True, 0.5, 2, 1, partial(tuple, steps)))
+    boards.trace(console, Answer(TASK, rows[2], rows[0], True, 0.5, 2, 1, partial(tuple, steps)))
     step_1, up, step_2 = map(written.getvalue().index, ("step 1: 4 cells", "\x1b[1A", "step 2: 13 cells"))
     assert step_1 < up < step_2
 
@@ -169,7 +169,7 @@ def from_file(text: str) -> None:
         load_puzzles(TASK, file.name)
 
 
-@pytest.mark.parametrize("read", [read_question, from_file])
+@pytest.mark.parametrize("read", [read_argument, from_file])
 @examples(max_examples=500, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(text=damaged())
 def test_500_malformed_inputs(read: Callable[[str], object], text: str) -> None:

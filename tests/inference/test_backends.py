@@ -13,7 +13,7 @@ import torch
 import trm
 from trm import store
 from trm.errors import BadInput
-from trm.inference import onnx, stages
+from trm.inference import backends, onnx
 from trm.inference.loop import Thinking, search
 from trm.inference.onnx import OnnxBackend
 from trm.inference.solver import Answer
@@ -163,7 +163,7 @@ def test_without_restarts_the_attempt_of_the_file_stands(auto: trm.Solver, calls
 @pytest.mark.parametrize("case", ["many", "seconds", "size", "folder"])
 def test_where_auto_is_torch(case: str, calls: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changes: dict[str, Any] = {"seconds": 60.0} if case == "seconds" else {}
-    lines = {"many": [EASY] * (stages.FEW + 1), "size": ["12..341.2143432."]}.get(case, [EASY])
+    lines = {"many": [EASY] * (backends.FEW + 1), "size": ["12..341.2143432."]}.get(case, [EASY])
     if case == "folder":
         monkeypatch.chdir(tmp_path)
         (tmp_path / "sudoku-mini").symlink_to(store.SHIPPED / "sudoku-mini")

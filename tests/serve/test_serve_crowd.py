@@ -227,7 +227,7 @@ def test_a_fault_of_the_server_is_reported_and_passes(monkeypatch: pytest.Monkey
             patch.setattr(Pathfinder, "watch", lambda *_, **__: (1 / 0 for _ in "x"))
             answer = served.post("solve", ASKED)
         assert answer.status_code == 500
-        assert answer.json() == {"message": "a fault of the server; its log says more", "faults": []}
+        assert answer.json() == {"message": "internal error of the server; see its log", "faults": []}
         wait_until(lambda: served.queue.inside == 0)
         assert served.post("solve", ASKED).json()["solved"] is True
 

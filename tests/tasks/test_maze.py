@@ -17,7 +17,7 @@ from trm.tasks import get_task
 from trm.tasks.base import Task, Tokens
 from trm.tasks.maze.sets import complete, fingerprint, generate
 from trm.tasks.maze.task import CHARACTERS, GOAL, OPEN, PATH, START, WALL, Maze, maze_for
-from trm.terminal import tables as show
+from trm.terminal import boards
 
 
 def failure(text: str, maze: Maze | None = None) -> str:
@@ -304,5 +304,5 @@ def test_the_terminal_finds_every_cell() -> None:
     padded = puzzle.answer[0].copy()
     padded[0] = 0
     for answer in (puzzle.answer[0], padded):
-        assert show.grid(SMALL, puzzle.question[0], answer).plain == SMALL.draw(answer)
+        assert boards.grid(SMALL, puzzle.question[0], answer).plain == SMALL.draw(answer)
     assert SMALL.to_line(puzzle.answer[0]) == ANSWER

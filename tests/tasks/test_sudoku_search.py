@@ -14,7 +14,7 @@ import pytest
 from trm.errors import BadInput, TrmError
 from trm.tasks.base import Puzzles, Tokens
 from trm.tasks.sudoku.extreme import extreme_puzzle
-from trm.tasks.sudoku.search import Solver, TooHard, count_solutions, kernels, minimal_puzzle, random_solution
+from trm.tasks.sudoku.search import SudokuSearch, TooHard, count_solutions, kernels, minimal_puzzle, random_solution
 from trm.tasks.sudoku.sets import (
     EMBEDDED,
     EXTREME,
@@ -100,9 +100,9 @@ def exact_cover(task: Sudoku, question: Tokens, limit: int) -> list[Tokens]:
 
 
 @cache
-def compiled_solver() -> Solver:
+def compiled_solver() -> SudokuSearch:
     pytest.importorskip("numba")
-    return Solver(NINE, compiled=True)
+    return SudokuSearch(NINE, compiled=True)
 
 
 def tokens(line: str, task: Sudoku = NINE) -> Tokens:
@@ -112,7 +112,7 @@ def tokens(line: str, task: Sudoku = NINE) -> Tokens:
 
 @pytest.mark.parametrize("task", TASKS[:3])
 def test_the_search_agrees_with_exact_cover(task: Sudoku) -> None:
-    rng, solver = np.random.default_rng(1), Solver(task)
+    rng, solver = np.random.default_rng(1), SudokuSearch(task)
     counts = set()
     for trial in range(24):
         solution = random_solution(solver, rng)
@@ -163,7 +163,7 @@ def test_limits_and_impossible_questions() -> None:
 
 @pytest.mark.parametrize("task", TASKS[:3])
 def test_minimal_puzzles_are_minimal_and_unique(task: Sudoku) -> None:
-    rng, solver = np.random.default_rng(4), Solver(task)
+    rng, solver = np.random.default_rng(4), SudokuSearch(task)
     for _ in range(4):
         solution = random_solution(solver, rng)
         question = minimal_puzzle(solver, solution, rng)
@@ -180,7 +180,7 @@ def test_minimal_puzzles_are_minimal_and_unique(task: Sudoku) -> None:
 def test_16x16_works() -> None:
     pytest.importorskip("numba")
     task = Sudoku(4, 4)
-    solver, rng = Solver(task, compiled=True), np.random.default_rng(0)
+    solver, rng = SudokuSearch(task, compiled=True), np.random.default_rng(0)
     solution = random_solution(solver, rng)
     assert task.valid(solution[None], solution[None])[0]
     question = task.reveal(np.ones(256, np.uint8), solution, 0.55, rng)
@@ -191,7 +191,7 @@ def test_16x16_works() -> None:
 
 
 def test_plain_and_compiled_agree() -> None:
-    fast, slow = compiled_solver(), Solver(NINE)
+    fast, slow = compiled_solver(), SudokuSearch(NINE)
     for number in range(6):
         made = []
         for solver in (fast, slow):
@@ -207,7 +207,7 @@ def test_plain_and_compiled_agree() -> None:
 
 
 def test_extreme_puzzles_are_the_same_compiled_or_not() -> None:
-    fast, slow = compiled_solver(), Solver(NINE)
+    fast, slow = compiled_solver(), SudokuSearch(NINE)
     for target in (0, 2):
         made = [extreme_puzzle(solver, np.random.default_rng(5), target) for solver in (fast, slow)]
         assert (made[0] == made[1]).all()
@@ -216,7 +216,7 @@ def test_extreme_puzzles_are_the_same_compiled_or_not() -> None:
 
 def test_completions_are_those_that_leave_one_solution() -> None:
     task = Sudoku(2, 3)
-    solver, rng = Solver(task), np.random.default_rng(8)
+    solver, rng = SudokuSearch(task), np.random.default_rng(8)
     question = minimal_puzzle(solver, random_solution(solver, rng), rng)
     question[np.flatnonzero(question >= 2)[0]] = 1
     expected = []
@@ -234,7 +234,7 @@ def test_numba_is_asked_for_by_name_when_missing(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "numba", None)
     kernels.cache_clear()
     with pytest.raises(TrmError, match=r"pip install 'trm\[generate\]'"):
-        Solver(NINE, compiled=True)
+        SudokuSearch(NINE, compiled=True)
     kernels.cache_clear()
 
 

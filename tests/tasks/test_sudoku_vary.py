@@ -10,7 +10,7 @@ from conftest import Call
 
 from trm.errors import BadInput
 from trm.tasks.base import Puzzles
-from trm.tasks.sudoku.search import Solver, count_solutions
+from trm.tasks.sudoku.search import SudokuSearch, count_solutions
 from trm.tasks.sudoku.sets import embedded, fingerprint, read_sudokus
 from trm.tasks.sudoku.task import BLANK, Sudoku
 from trm.tasks.sudoku.vary import vary
@@ -30,7 +30,7 @@ def test_variations_are_minimal_puzzles_of_one_solution_and_not_the_same_in_disg
     puzzles, rating = vary(first, 27, seed=3, processes=1)
     assert (puzzles.question[:6] == first.question).all()
     assert (puzzles.answer[:6] == first.answer).all()
-    solver = Solver(NINE, compiled=None)
+    solver = SudokuSearch(NINE, compiled=None)
     for question, answer, effort in zip(puzzles.question, puzzles.answer, rating.tolist(), strict=True):
         count, solution, _ = count_solutions(question, NINE, compiled=None)
         assert count == 1

@@ -13,7 +13,7 @@ from arc_cases import TASK, grid, write
 from conftest import Call
 
 from trm.adapt import run as adapt_run
-from trm.adapt.learn import Settings, adapt
+from trm.adapt.learn import AdaptSettings, adapt
 from trm.arc.votes import check_submission
 from trm.tasks.arc.text import ArcTask, Pair, read_tasks
 
@@ -50,7 +50,7 @@ def test_a_set_is_gone_on_with(call: Call, tmp_path: Path, monkeypatch: pytest.M
     data, out = write(tmp_path / "data", (RECOLOUR, MIRROR, TWICE)), tmp_path / "out"
     asked: list[str] = []
 
-    def adapted(task: ArcTask, settings: Settings) -> Any:
+    def adapted(task: ArcTask, settings: AdaptSettings) -> Any:
         asked.append(task.id)
         return adapt(task, settings)
 
@@ -111,7 +111,7 @@ def test_the_old_name_of_updates(call: Call, tmp_path: Path) -> None:
     write(tmp_path, (MIRROR,))
     arguments = ["adapt", str(tmp_path / "mirror.json"), "--models", "1", "--json"]
     new, old = call(*arguments, "--updates", "2"), call(*arguments, "--steps", "2")
-    assert (new.code, old.code, new.err, old.err) == (0, 0, "", "trm: --steps is now called --updates\n")
+    assert (new.code, old.code, new.err, old.err) == (0, 0, "", "trm: --steps is now --updates\n")
     told = [{name: part for name, part in json.loads(one.out).items() if name != "seconds"} for one in (new, old)]
     assert told[0] == told[1]
     both = call(*arguments, "--updates", "2", "--steps", "2")

@@ -27,7 +27,7 @@ from trm.tasks.maze.task import GOAL, OPEN, PATH, START, WALL, Maze
 from trm.tasks.maze.training import MazeSettings, TrainingMaze, training_mazes
 from trm.tasks.sampler import Reveal, Sampler
 from trm.tasks.sudoku.task import Sudoku
-from trm.terminal import tables as show
+from trm.terminal import tables
 from trm.training.config import RunConfig
 from trm.training.datasets import make_sampler, training_set
 
@@ -266,7 +266,7 @@ def test_shortest_paths_are_counted_at_every_step() -> None:
     assert found.extra["shortest"].tolist() == [sum(shortest), 256, 0] == [1, 256, 0]
     assert found.valid.tolist() == [2, 256, 0]
     assert found.as_dict()["shortest"] == [round(1 / 256, 6), 1.0, 0.0]
-    header = [str(column.header) for column in show.accuracy(found, "", halting=True).columns]
+    header = [str(column.header) for column in tables.accuracy(found, "", halting=True).columns]
     assert header == ["step", "exact", "95 % interval", "cells", "obeys rules", "shortest"]
     assert isinstance(maze, Scored)
     assert not isinstance(Sudoku(), Scored)

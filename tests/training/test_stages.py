@@ -108,7 +108,7 @@ def test_resuming_in_any_stage_is_exact(stop: int) -> None:
 
 def test_bad_stages_are_refused() -> None:
     for stages, words in (
-        ("maze-4x4:0.6:2,maze-5x5:0.4:2", "^the shares of the stages come to 1 or more; leave some"),
+        ("maze-4x4:0.6:2,maze-5x5:0.4:2", "^the shares of the stages add up to 1 or more; leave a share"),
         ("maze-4x4:0.6", "setting stages.0=.*write task:share:max_steps"),
         ("maze-4x4:x:3", "stages.0.share"),
         ("maze-4x4:0.1:3:0", "stages.0.window"),

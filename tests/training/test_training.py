@@ -225,7 +225,9 @@ def test_a_checkpoint_of_something_else_is_one_line(small_csv: Path, tmp_path: P
             train(None, tmp_path, "tiny", resume=True)
     later = json.loads(content["config"]) | {"later": 1}
     checkpoint.save(tmp_path, {**content, "config": json.dumps(later)})
-    with pytest.raises(TrmError, match="another version of this program, whose setting later this one does not take"):
+    with pytest.raises(
+        TrmError, match="another version of this program; this version does not accept its setting later"
+    ):
         train(None, tmp_path, "tiny", resume=True)
 
 

@@ -25,7 +25,7 @@ from trm.adapt.model import AdaptModel, Batch
 from trm.arc.votes import Guess, Votes, collect
 from trm.tasks.arc.augment import DIHEDRAL, Augmentation
 from trm.tasks.arc.text import ArcTask, Grid, Pair
-from trm.training.ema import Ema, load
+from trm.training.ema import Ema, copy_weights
 from trm.training.optim import make_optimizers
 
 VIEWS = tuple(Augmentation(number) for number in range(len(DIHEDRAL)))  # the eight symmetries of the square
@@ -38,7 +38,7 @@ SMALLEST, LARGEST = 2, 16  # examples in a batch
 
 
 @dataclass(frozen=True)
-class Settings:
+class AdaptSettings:
     """How to adapt to a task. With `updates` and without `seconds` the result depends on task and seed alone."""
 
     seconds: float | None = 240.0  # processor time for all models of a task together; None: no limit
@@ -78,7 +78,7 @@ def ignore_tick(share: float, what: str) -> None:
     """A `Tick` that does nothing."""
 
 
-def adapt(task: ArcTask, settings: Settings = Settings(), tick: Tick = ignore_tick) -> Adaptation:
+def adapt(task: ArcTask, settings: AdaptSettings = AdaptSettings(), tick: Tick = ignore_tick) -> Adaptation:
     """Train models on a task's demonstrations and let them vote on its tests.
 
     Where no rule for the size of the answer holds, there are no votes. The time limit is for the processor time of
@@ -100,7 +100,7 @@ def adapt(task: ArcTask, settings: Settings = Settings(), tick: Tick = ignore_ti
     return Adaptation(votes, [model.fit for model in models], time.process_time() - began)
 
 
-def _train_models(task: ArcTask, settings: Settings, began: float, tick: Tick) -> list[TaskModel]:
+def _train_models(task: ArcTask, settings: AdaptSettings, began: float, tick: Tick) -> list[TaskModel]:
     """Train models one after the other, until there are enough or the time is up."""
     rules, models = canvases(task), list[TaskModel]()
     limit = math.inf if settings.seconds is None else TRAINING * settings.seconds
@@ -116,7 +116,7 @@ def _train_models(task: ArcTask, settings: Settings, began: float, tick: Tick) -
     return models
 
 
-def _report(tick: Tick, settings: Settings, began: float, number: int, fit: Fit) -> None:
+def _report(tick: Tick, settings: AdaptSettings, began: float, number: int, fit: Fit) -> None:
     share = (number + fit.updates / (settings.updates or math.inf)) / settings.models
     if settings.seconds is not None:
         share = max(share if settings.updates else 0.0, (time.process_time() - began) / settings.seconds)
@@ -130,7 +130,7 @@ class TaskModel:
     name changes between few and many.
     """
 
-    def __init__(self, task: ArcTask, rules: Sequence[Canvas], number: int, settings: Settings) -> None:
+    def __init__(self, task: ArcTask, rules: Sequence[Canvas], number: int, settings: AdaptSettings) -> None:
         round, canvas = divmod(number, len(rules))
         self.number, self.settings, self.canvas, self.colours = number, settings, rules[canvas], palette(task)
         upright = [example(self.canvas, self.colours, pair.question, pair.answer) for pair in task.train]
@@ -161,7 +161,7 @@ class TaskModel:
             tick(fit)
             if fit.known or fit.updates >= (settings.updates or math.inf) or time.process_time() >= until:
                 break
-        load(self.model, ema.average)
+        copy_weights(self.model, ema.average)
 
     def _learn(self, batch: Batch, optimizers: Sequence[torch.optim.Optimizer], ema: Ema) -> tuple[Tensor, float]:
         """Supervision steps on a batch, each with an update. -> logits and loss of the last one"""

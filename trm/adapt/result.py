@@ -13,7 +13,7 @@ from urllib.parse import quote
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from trm.adapt.learn import Adaptation, Fit, Settings
+from trm.adapt.learn import Adaptation, AdaptSettings, Fit
 from trm.arc.votes import ATTEMPTS, Votes, rank, score
 from trm.errors import BadInput, TrmError
 from trm.files import write_text
@@ -55,7 +55,7 @@ class Result(BaseModel):
         return {**data, **{name: part for name, part in parts.items() if name in data}}
 
     @classmethod
-    def of(cls, task: ArcTask, adaptation: Adaptation, settings: Settings) -> Result:
+    def of(cls, task: ArcTask, adaptation: Adaptation, settings: AdaptSettings) -> Result:
         """The result of `adapt(task, settings)`."""
         tests = [
             [GridVotes(grid=grid.tolist(), confidences=ballot[_key(grid.tolist(), task.id)]) for grid in rank(ballot)]
@@ -137,7 +137,7 @@ def write_result(out: Path, result: Result) -> None:
         raise TrmError(f"cannot write {path}: {error.strerror}") from None
 
 
-def read_result(out: Path, task: ArcTask, settings: Settings) -> Result | None:
+def read_result(out: Path, task: ArcTask, settings: AdaptSettings) -> Result | None:
     """Read a task's result; None where the task is not done yet.
 
     Raises:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 
-from trm.adapt.learn import Settings, Tick, adapt, ignore_tick
+from trm.adapt.learn import AdaptSettings, Tick, adapt, ignore_tick
 from trm.adapt.result import Result, make_folder, read_result, write_result
 from trm.arc.votes import ATTEMPTS, Score, Votes, score, write_submission
 from trm.errors import BadInput, TrmError
@@ -80,7 +80,7 @@ def many_tasks(name: str, limit: int, seed: int) -> tuple[ArcTask, ...]:
 # One task
 
 
-def run_one(task: ArcTask, settings: Settings, out: Path | None = None, tick: Tick = ignore_tick) -> Result:
+def run_one(task: ArcTask, settings: AdaptSettings, out: Path | None = None, tick: Tick = ignore_tick) -> Result:
     """Adapt to a task on one thread.
 
     Args:
@@ -116,7 +116,7 @@ class Summary(NamedTuple):
     submission: Path  # the competition's file
 
 
-def read_done(tasks: Iterable[ArcTask], settings: Settings, out: Path) -> dict[str, Result]:
+def read_done(tasks: Iterable[ArcTask], settings: AdaptSettings, out: Path) -> dict[str, Result]:
     """The results that are in the folder `out` already, by task id. Makes the folder.
 
     Raises BadInput where results cannot be written to `out`, or for a result that is damaged or has other settings.
@@ -126,7 +126,7 @@ def read_done(tasks: Iterable[ArcTask], settings: Settings, out: Path) -> dict[s
     return {task.id: result for task in tasks if (result := read_result(out, task, settings)) is not None}
 
 
-def run_many(tasks: Sequence[ArcTask], settings: Settings, out: Path, procs: int) -> Iterator[Result]:
+def run_many(tasks: Sequence[ArcTask], settings: AdaptSettings, out: Path, procs: int) -> Iterator[Result]:
     """Adapt to each of `tasks`, `procs` of them at a time. Yields each result once its file is written.
 
     Raises TrmError where a process was killed or a result cannot be written.
@@ -150,7 +150,7 @@ def _submission_path(out: Path) -> Path:
     return out / "submission.json"
 
 
-def _results(tasks: Iterable[ArcTask], settings: Settings, procs: int) -> Iterator[Result]:
+def _results(tasks: Iterable[ArcTask], settings: AdaptSettings, procs: int) -> Iterator[Result]:
     """Results in the order in which they are done. Raises TrmError for a process that was killed."""
     if procs == 1:
         torch.set_num_threads(1)
@@ -183,5 +183,5 @@ def _start_worker() -> None:
     torch.set_num_threads(1)
 
 
-def _result(task: ArcTask, settings: Settings) -> Result:
+def _result(task: ArcTask, settings: AdaptSettings) -> Result:
     return Result.of(task, adapt(task, settings), settings)

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from trm import store
 from trm.analysis import records
@@ -25,7 +24,7 @@ from trm.models.turns import unasked
 from trm.store.provenance import run_settings, training_seconds, trainings, update_of
 from trm.store.shipped import SHIPPED
 from trm.store.stored import Stored
-from trm.tasks import find_family, get_task, load_puzzles
+from trm.tasks import data_name, evaluation_puzzles, find_family, get_task
 from trm.tasks.base import Puzzles, Task
 from trm.training.config import RunConfig
 from trm.training.datasets import task_of
@@ -93,11 +92,10 @@ def collect(
     task = get_task(sources[0].task)
     if find_family(task.spec.name).votes:
         raise BadInput("ARC is scored by votes over augmentations, not row by row: trm eval-arc MODEL for each model")
-    part: Literal["minimal", "validation"] = "minimal" if data == "minimal" else "validation"
-    puzzles = load_puzzles(task, "embedded" if data == "minimal" else data, part).take(rows)
+    puzzles = evaluation_puzzles(task, data).take(rows)
     if not len(puzzles):
         raise BadInput("no rows left: --skip leaves out all of the data")
-    origin = data if data in ("embedded", "minimal", "hub") else Path(data).name
+    origin = data_name(data)
     return [
         describe_model(one, one.record or record_of(one, task, puzzles, origin, steps, batch, watch)) for one in sources
     ]

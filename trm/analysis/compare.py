@@ -100,7 +100,7 @@ def compare(models: Sequence[ComparedModel]) -> Comparison:
     rows = common_rows([model.record for model in models])
     if not rows:
         raise BadInput(
-            "no row is in all of them; evaluate on the same data (--data, --skip, --limit), language models too"
+            "the models have no row in common; evaluate all, language models too, with the same --data, --skip, --limit"
         )
     members: dict[str, list[ComparedModel]] = {}
     for model in models:

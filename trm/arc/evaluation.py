@@ -251,7 +251,7 @@ def choose_tasks(benchmark: str, request: EvalRequest) -> tuple[ArcTask, ...]:
     """The tasks to solve. Raises BadInput for everything that can be known to fail before hours of work."""
     tasks = held_out_tasks(benchmark, request.data)[request.rows]
     if not tasks:
-        raise BadInput(f"no tasks left: --skip {request.rows.start} of the data is all of it")
+        raise BadInput(f"no tasks left: --skip {request.rows.start} leaves out all of the data")
     if not answered(tasks) and request.submission is None:
         raise BadInput(
             f"no test answer in {request.data} is known, so nothing to score; --submission FILE writes answers"

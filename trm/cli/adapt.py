@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ import typer
 from trm.cli.app import app
 from trm.errors import BadInput
 from trm.files import check_outside
+from trm.renames import report_rename
 
 TaskArgument = Annotated[
     str,
@@ -35,7 +35,7 @@ UpdatesOption = Annotated[
         min=1,
     ),
 ]
-StepsOption = Annotated[int | None, typer.Option("--steps", hidden=True, min=1)]  # the old name of --updates
+OldStepsOption = Annotated[int | None, typer.Option("--steps", hidden=True, min=1)]  # the old name of --updates
 ModelsOption = Annotated[int, typer.Option("--models", help="Models to train for a task, at most", min=1)]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the training, and of the sample of --limit", min=0)]
 LimitOption = Annotated[int, typer.Option("--limit", help="With --all: draw N tasks at random; 0: all", min=0)]
@@ -56,7 +56,7 @@ def adapt_command(
     every: AllOption = False,
     seconds: SecondsOption = None,
     updates: UpdatesOption = None,
-    steps: StepsOption = None,
+    steps: OldStepsOption = None,
     models: ModelsOption = 6,
     seed: SeedOption = 0,
     limit: LimitOption = 0,
@@ -81,12 +81,12 @@ def adapt_command(
         raise BadInput(f"{'--limit' if limit else '--procs'} works only with --all")
     if seconds is not None and not math.isfinite(seconds):
         raise BadInput("--seconds must be finite; for a limit that does not depend on the machine, give --updates N")
-    from trm.adapt.learn import Settings
+    from trm.adapt.learn import AdaptSettings
     from trm.adapt.run import many_tasks, one_task
     from trm.terminal.adapt import adapt_all, adapt_one
 
-    limited = Settings.seconds if seconds is None and updates is None else seconds
-    settings = Settings(seconds=limited, updates=updates, models=models, seed=seed)
+    limited = AdaptSettings.seconds if seconds is None and updates is None else seconds
+    settings = AdaptSettings(seconds=limited, updates=updates, models=models, seed=seed)
     if every:
         assert out is not None
         check_outside(out, task)
@@ -101,5 +101,5 @@ def renamed_steps(steps: int | None, updates: int | None) -> int | None:
         return updates
     if updates is not None:
         raise BadInput("--steps is the old name of --updates; give --updates alone")
-    print("trm: --steps is now called --updates", file=sys.stderr)
+    report_rename("--steps", "--updates")
     return steps

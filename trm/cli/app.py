@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from typer.core import TyperCommand
 
 from trm.errors import BadInput
@@ -23,10 +22,15 @@ class Command(TyperCommand):
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         paragraphs = inspect.cleandoc(self.help or "").split("\n\n")
-        self.help = escape("\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))
+        self.help = plain("\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))
         for parameter in self.params:
             if text := getattr(parameter, "help", None):
-                parameter.help = escape(text)  # type: ignore[attr-defined]
+                parameter.help = plain(text)  # type: ignore[attr-defined]
+
+
+def plain(text: str) -> str:
+    """`text` as markup that shows it unchanged. rich has a function for this, but importing it takes too long here."""
+    return text.replace("[", "\\[")
 
 
 class App(typer.Typer):

@@ -48,7 +48,7 @@ def data_sudoku(
     The effort is the number of guesses that a backtracking search needs. --kind varied turns the puzzles of --like into
     others with different digits given and about the same effort, so that a few puzzles are enough to train on.
     """
-    from trm.terminal.make import make_sudokus
+    from trm.terminal.data import make_sudokus
 
     make_sudokus(out, kind, rows, seed, compare=compare, like=like, size=size)
 
@@ -67,8 +67,8 @@ def data_maze(
         int | None,
         typer.Option(
             "--least",
-            help="Fewest moves of a shortest path from S to G [default: for hard, so many that paths are as rare as "
-            "the benchmark's; for perfect, half the longest distance from S]",
+            help="Fewest moves of a shortest path from S to G [default: hard: 109 at 30x30, as in the benchmark, and "
+            "about as rare at other sizes; perfect: half the longest distance from S]",
             min=1,
         ),
     ] = None,
@@ -77,6 +77,6 @@ def data_maze(
     ] = None,
 ) -> None:
     """Make mazes with answers like the benchmark's, and print quantiles of their statistics."""
-    from trm.terminal.make import make_mazes
+    from trm.terminal.data import make_mazes
 
     make_mazes(out, kind, rows, seed, height, width, least=least, compare=compare)

@@ -16,7 +16,7 @@ def eval_llm_command(
         str,
         typer.Argument(metavar="URL", help="Base URL of an OpenAI-compatible API, such as https://api.openai.com/v1"),
     ],
-    model: Annotated[str, typer.Option("--model", help="The model's name, as the endpoint has it")],
+    model: Annotated[str, typer.Option("--model", help="The model's name at the endpoint")],
     data: DataOption = "embedded",
     limit: LimitOption = 20,
     skip: SkipOption = 0,

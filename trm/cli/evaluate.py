@@ -33,7 +33,7 @@ ARC_OPTIONS = ("--votes", "--submission", "--pool")
 
 
 class EvalCommand(Command):
-    """Answers the spellings of the time when `trm eval` was also for language models and for ARC."""
+    """Refuses options from when `trm eval` was also for language models and ARC, and names the new command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         refuse_old_spelling(args)
@@ -66,7 +66,7 @@ def eval_command(
         str,
         typer.Option(
             "--until",
-            help="When a puzzle is done: valid (its answer obeys the rules), sure (the model is confident of it), halt "
+            help="When a puzzle is done: valid (its answer is right by the rules), sure (the model is confident), halt "
             "(the model would halt in training) or end (after all steps)",
         ),
     ] = "end",

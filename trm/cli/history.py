@@ -21,7 +21,7 @@ def history(
         str,
         typer.Option(
             "--data",
-            help="Puzzles with answers for the weights that a run kept to solve: a file, or one of the sets embedded, "
+            help="Puzzles with answers on which to test the weights that a run kept: a file, or one of embedded, "
             "minimal and hub [default: show the checks made during training]",
             show_default=False,
         ),
@@ -31,9 +31,7 @@ def history(
     skip: Annotated[int, typer.Option("--skip", help="With --data: leave out this many rows at the start", min=0)] = 0,
     until: Annotated[
         str,
-        typer.Option(
-            "--until", help="With --data: stop work on a puzzle when its answer is valid, sure or halt; end: never"
-        ),
+        typer.Option("--until", help="With --data: when a puzzle is done: valid, sure, halt or end, as for trm eval"),
     ] = "end",
     threads: ThreadsOption = 0,
 ) -> None:

@@ -13,11 +13,11 @@ from trm.errors import TrmError
 __all__ = ["app", "main"]
 
 # In the order of the help. Importing a command registers it.
-COMMANDS = "train describe solve models adapt serve evaluate eval_arc eval_llm compare history mcp files data"
+COMMANDS = "train describe solve models adapt serve evaluate eval_arc eval_llm compare history mcp convert turns data"
 for name in COMMANDS.split():
     import_module(f"trm.cli.{name}")
 
-ALONE = 10.0  # seconds after which a process that nobody has stopped is the only one that failed
+ALONE = 10.0  # seconds that ranks other than 0 wait before they print their own error
 
 
 def main() -> None:
@@ -26,19 +26,19 @@ def main() -> None:
         try:
             app(prog_name="trm")  # `python -m trm` too
         finally:
-            sys.stdout.flush()  # here, where a reader that has left can still be dealt with, and not at exit
+            sys.stdout.flush()  # here and not at exit, so that a closed pipe is handled below
     except TrmError as error:
         if int(os.environ.get("RANK", "0")) > 0:
-            # Every process of a run finds the same mistake. The first one tells it, and its end stops the others here.
+            # All processes usually fail with the same error. Rank 0 prints it, and its exit ends the others meanwhile.
             time.sleep(ALONE)
         print("trm:", " ".join(str(error).splitlines()), file=sys.stderr)  # a file's name may hold anything
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:
-        # Python would complain about the rest of the output at exit.
+        # Discard buffered output, or Python reports the error once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):  # else the reader (head, less) has left, and wants no more
+        if not isinstance(error, BrokenPipeError):  # a broken pipe is no error: head or less has quit
             where = f"{error.filename}: " if error.filename else ""
             print(f"trm: {where}{error.strerror or error}", file=sys.stderr)
         sys.exit(1)

@@ -18,7 +18,7 @@ def solve(
     weights: WeightsOption = None,
     steps: Annotated[
         int | None,
-        typer.Option("--steps", help="Most supervision steps from one start [default: 32; maze 256, custom 64]", min=1),
+        typer.Option("--steps", help="Supervision steps per start, at most [default: 32; maze 256, custom 64]", min=1),
     ] = None,
     restarts: RestartsOption = None,
     noise: NoiseOption = None,
@@ -33,7 +33,7 @@ def solve(
         str,
         typer.Option(
             "--backend",
-            help="torch; onnx: an exported file, which starts fast and makes one start; auto: onnx for the first start "
+            help="torch; onnx: an exported file, which loads fast but cannot restart; auto: onnx for the first start "
             "of a few puzzles, torch for the rest",
         ),
     ] = "auto",
@@ -43,13 +43,13 @@ def solve(
     A Sudoku gets up to 100 further starts of 32 steps, each with noise and two guessed digits; a maze gets up to 3 of
     256 steps.
     """
-    from trm.inference.puzzles import read_question
+    from trm.inference.puzzles import read_argument
     from trm.inference.solver import Solver
     from trm.terminal.solve import check_backend, check_plot, print_answers
 
     further = {"restarts": restarts, "noise": noise, "guesses": guesses, "seed": seed}
     chosen = check_backend(backend, task_name, further)
-    task, question = read_question(puzzle, task_name, weights)
+    task, question = read_argument(puzzle, task_name, weights)
     if plot is not None:
         check_plot(plot, question, backend)
         chosen = "torch"

@@ -119,7 +119,7 @@ def configure(
 
 
 def check_data(config: RunConfig, folder: Path, preset: Preset) -> None:
-    """Raises BadInput where the data is a file that is not there, or a folder in which the run's lies."""
+    """Raises BadInput if the data does not exist, or if the run's folder lies inside the data's."""
     if config.data in ("", "embedded", "generated", "hub"):
         return
     if not Path(config.data).exists():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Evaluation", "Solver", "Step", "Thinking", "evaluate", "evaluate_model", "evaluate_starts"]
 
-if not TYPE_CHECKING:  # or any name at all would be one to a type checker
+if not TYPE_CHECKING:  # a type checker would otherwise accept any name
     __getattr__ = late(
         __name__,
         {

@@ -1,4 +1,4 @@
-"""What the loop over supervision steps needs of a library that computes them. Numpy only."""
+"""The interface between the loop over supervision steps and the library that computes them. Numpy only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Movement(NamedTuple):
 
 
 class Outcome(Protocol[S_co]):
-    """What one supervision step of a batch came to. Backends compute it, each with its own library."""
+    """The result of one supervision step of a batch. Each backend computes it with its own library."""
 
     @property
     def state(self) -> S_co:

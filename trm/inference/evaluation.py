@@ -24,7 +24,7 @@ from trm.tasks.base import Bools, Ints, Puzzles, Scored, Task, Tokens
 
 
 class Rowwise(NamedTuple):
-    """What the sums of an `Evaluation` are over."""
+    """The values of single rows that an `Evaluation` sums up."""
 
     exact: Bools  # [steps, rows]
     valid: Bools  # [steps, rows]
@@ -84,7 +84,7 @@ class Tally:
         return self.task.scores(question, tokens) if isinstance(self.task, Scored) else {}
 
     def add(self, step: StepBatch[State]) -> None:
-        """Count the answers of a step. What a puzzle leaves with is its answer at all later steps."""
+        """Count the answers of a step. The last answer of a puzzle that ends counts at all later steps too."""
         self.taken += len(step.rows)
         answer = self.puzzles.answer[step.rows]
         scored = answer != 0
@@ -226,7 +226,7 @@ def final_answers(
         device: where the model is [default: the CPU].
     """
     for step in plain_steps(model, task, question, ids, Thinking(steps, until="end"), batch, device):
-        if step.ended.all():  # a batch begins together, and so it ends
+        if step.ended.all():  # all puzzles of a batch begin and end at the same step
             yield FinalAnswers(step.tokens, step.outcome.halting)
 
 

@@ -57,7 +57,7 @@ class Thinking:
 # One puzzle
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SearchResult:
     """The answer to one question."""
 
@@ -69,7 +69,7 @@ class SearchResult:
     found: Tokens | None = None  # [cells], the first answer that was right by the rules, whatever `until` is
 
 
-@dataclass
+@dataclass(eq=False)
 class SearchState:
     """What is known of one puzzle so far."""
 
@@ -81,7 +81,7 @@ class SearchState:
     steps: int = 0
     start: int = 0  # number of the present start, or of the last one
     finished: int = 0  # starts that are over
-    done: bool = False  # what `Thinking.until` asks for has come about
+    done: bool = False  # whether the condition in `Thinking.until` is met
     belief: Floats | None = None  # [cells, symbols], probabilities weighted towards the latest steps; for guesses
 
     def note(self, tokens: Tokens, valid: bool, right: bool, confidence: float, until: Until) -> None:
@@ -160,7 +160,7 @@ class Places(NamedTuple):
 NOWHERE = Places(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StepBatch(Generic[S_co]):
     """One supervision step of a batch of puzzles."""
 
@@ -172,7 +172,7 @@ class StepBatch(Generic[S_co]):
     valid: Bools  # [batch], which of them obey the rules
     right: Bools  # [batch], which of them are right, as far as rules can tell
     confidence: Floats  # [batch], 0..1
-    done: Bools  # [batch], for which puzzles what `Thinking.until` asks for has come about
+    done: Bools  # [batch], for which puzzles the condition in `Thinking.until` is met
     over: Bools  # [batch], for which puzzles this was the last step of the present start
     ended: Bools  # [batch], for which puzzles this was the last step of all
 
@@ -275,7 +275,7 @@ def score_step(
 
 
 def is_done(outcome: Outcome[S], right: Bools, confidence: Floats, thinking: Thinking) -> Bools:
-    """For which puzzles of a batch what `Thinking.until` asks for has come about. -> [batch]"""
+    """For which puzzles of a batch the condition in `Thinking.until` is met. -> [batch]"""
     if thinking.until == "valid":
         return right
     if thinking.until == "sure":

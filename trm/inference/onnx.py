@@ -38,7 +38,7 @@ class OnnxOutput(NamedTuple):
 StepFunction = Callable[[OnnxState, npt.NDArray[np.int64]], OnnxOutput]  # of a state and question [batch, cells]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Exported:
     """An exported model: the function of one supervision step, and what a host needs besides."""
 
@@ -113,7 +113,7 @@ def load(name: str, threads: int = 0) -> Exported:
     return Exported(step, OnnxState(y, z), first_token, name, task, str(path), threads)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OnnxOutcome:
     """An `Outcome` from the arrays of an exported file."""
 

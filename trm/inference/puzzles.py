@@ -14,6 +14,7 @@ import numpy.typing as npt
 from trm.errors import BadInput
 from trm.tasks import find_family, resizable
 from trm.tasks.base import Task, Tokens
+from trm.tasks.family import HOMES
 from trm.tasks.text import decode, read_file
 
 Puzzle: TypeAlias = str | Sequence[Sequence[str]] | Sequence[Sequence[int]] | npt.NDArray[Any]  # a str is a line, too
@@ -47,7 +48,7 @@ def read_puzzle(puzzle: Puzzle, task_name: str) -> tuple[Task, Tokens]:
     return task, task.from_grid(grid)[None]
 
 
-def read_question(argument: str, family: str = "sudoku", weights: str | None = None) -> tuple[Task, Tokens]:
+def read_argument(argument: str, family: str = "sudoku", weights: str | None = None) -> tuple[Task, Tokens]:
     """A puzzle on the command line, a file of them, or `-` for standard input. -> the task, [rows, cells]
 
     Args:
@@ -55,7 +56,8 @@ def read_question(argument: str, family: str = "sudoku", weights: str | None = N
         family: `sudoku`, `maze` or `custom`.
         weights: the model; a custom task is defined by it.
     """
-    if family not in (*resizable(), "custom"):
+    # Not `resizable()`, which imports every family: a cold answer to one puzzle should not wait for the others.
+    if family != "custom" and not (family in HOMES and find_family(family).any_size):
         raise BadInput(f"task {family!r} is unknown; choose {', '.join(resizable())} or custom")
     if argument == "-":
         text = decode(sys.stdin.buffer.read(), "standard input")

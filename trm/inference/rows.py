@@ -6,11 +6,9 @@ from typing import NamedTuple
 
 from trm.errors import BadInput
 from trm.store.stored import Stored, resize
-from trm.tasks import answered, find_family, get_task, load_puzzles
+from trm.tasks import SETS, answered, evaluation_puzzles, find_family, get_task
 from trm.tasks.base import Puzzles, Task
 from trm.tasks.text import read_file
-
-SETS = ("embedded", "minimal", "hub")
 
 
 class Rows(NamedTuple):
@@ -31,8 +29,7 @@ def rows_for(stored: Stored, data: str, rows: slice) -> Rows:
         stored = resize(stored, task.spec)
         puzzles = answered(task.read(text), data).take(rows)
     else:
-        minimal = data == "minimal"
-        puzzles = load_puzzles(task, "embedded" if minimal else data, "minimal" if minimal else "validation").take(rows)
+        puzzles = evaluation_puzzles(task, data).take(rows)
     if not len(puzzles):
         raise BadInput(f"no rows left: --skip {rows.start} leaves out all of the data")
     return Rows(stored, task, puzzles)

@@ -14,13 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
+from trm.inference.backends import BackendName, Backends, BackendStage, think_in_stages
 from trm.inference.defaults import usual_thinking
 from trm.inference.loop import SearchResult, SearchState, StepBatch, Thinking
 from trm.inference.puzzles import Puzzle, read_puzzle
-from trm.inference.stages import BackendName, Backends, Stage, think_in_stages
-from trm.tasks import get_task
+from trm.tasks import find_family, get_task
 from trm.tasks.base import Spec, Task, Tokens, accepted, check
-from trm.tasks.custom.task import FAMILY
 
 if TYPE_CHECKING:
     from trm.store.stored import Stored
@@ -91,9 +90,9 @@ class Answer(Board):
 class Solver:
     """A model that solves puzzles of one task. Several threads may use one solver at a time.
 
-    With the same seed the same puzzle gets the same answer after the same steps, whatever else it is solved with: the
-    noise of a restart depends on the seed and the question alone. The size of a batch can change how the last bits of a
-    probability are rounded, no more (on a CPU, with the C kernels, y and z are equal to the bit).
+    A puzzle and a seed always give the same answer after the same steps, whatever other puzzles are solved with it: the
+    noise of a restart depends on the seed and the question alone. The size of a batch can only change how the last bits
+    of a probability are rounded (on a CPU, with the C kernels, y and z are bit-identical).
 
     Args:
         task: `sudoku` or `maze`, any size that the weights allow; a registered task; or `custom`, which its weights
@@ -130,7 +129,7 @@ class Solver:
         self.backend, self.batch = backend, batch
         self._backends = Backends(backend, task, weights, threads)
         stored = self._backends.sizes.stored if self._backends.sizes else None  # auto: perhaps not loaded yet
-        self.task = stored.spec.name if stored and task == FAMILY else task
+        self.task = stored.spec.name if stored and find_family(task).defined_by_weights else task
         if not get_task(self.task).checkable:
             thinking.setdefault("until", "sure")
         if backend == "onnx":
@@ -237,7 +236,7 @@ class Solver:
 
     def _solve(self, task: Task, question: Tokens, how: Thinking, count: int, trace: bool) -> list[Answer]:
         """Answers to question [rows, cells] in a call with `count` puzzles of any size."""
-        used: list[Stage] = []
+        used: list[BackendStage] = []
         searches, kept = [SearchState() for _ in question], [list[Step]() for _ in question]
         stages = noted(self._backends.stages(task, count, how), used)
         for batch in think_in_stages(stages, task, question, searches, how, self.batch):
@@ -266,14 +265,14 @@ def answer_of(task: Task, question: Tokens, result: SearchResult, trace: Callabl
     return Answer(task, result.tokens, question, result.valid, result.confidence, result.steps, result.starts, trace)
 
 
-def noted(stages: Iterable[Stage], used: list[Stage]) -> Iterator[Stage]:
+def noted(stages: Iterable[BackendStage], used: list[BackendStage]) -> Iterator[BackendStage]:
     """The stages, each noted in `used` when it begins."""
     for stage in stages:
         used.append(stage)
         yield stage
 
 
-def watch(stages: Iterable[Stage], task: Task, question: Tokens, thinking: Thinking) -> Iterator[Step]:
+def watch(stages: Iterable[BackendStage], task: Task, question: Tokens, thinking: Thinking) -> Iterator[Step]:
     """The steps of solving question [cells]; the last one has the answer, which keeps them all."""
     search = SearchState()
     kept: list[Step] = []
@@ -285,7 +284,7 @@ def watch(stages: Iterable[Stage], task: Task, question: Tokens, thinking: Think
         yield step
 
 
-def replay(stages: Sequence[Stage], task: Task, question: Tokens, thinking: Thinking, steps: int) -> list[Step]:
+def replay(stages: Sequence[BackendStage], task: Task, question: Tokens, thinking: Thinking, steps: int) -> list[Step]:
     """The first `steps` steps of solving question [cells] once more, whatever ended the work."""
     search = SearchState()
     endless = replace(thinking, until="end", seconds=None)

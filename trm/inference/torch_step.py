@@ -16,10 +16,10 @@ from trm.models.base import Model, Output, State, join
 from trm.store.stored import Stored
 from trm.tasks.base import Bools, Ints, Spec, Tokens
 
-SIZES = 16  # of a task, for which `ModelSizes` keeps a model
+SIZES = 16  # `ModelSizes` keeps models for at most this many sizes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TorchOutcome:
     """An `Outcome` from the tensors of a model's output."""
 

@@ -23,7 +23,7 @@ from trm.llm.prompts import Reader, make_prompt, refuses
 from trm.llm.transcripts import EVALUATION, Job, Outcome, TranscriptLine, Transcripts, how_to_continue
 from trm.tasks.base import Puzzles, Task, Tokens
 
-# So many rows in succession without a reply, not counting those in flight, and the endpoint is given up.
+# Stop asking after this many rows in succession without a reply, not counting those in flight.
 GIVE_UP = 10
 
 Tick = Callable[[TranscriptLine], object]
@@ -146,7 +146,7 @@ class RowAsker:
             if error is None:
                 error = self._reason_to_stop(result, without_reply, concurrency)
             if error is not None:
-                # No row is asked again. But what was sent is paid for, so its replies are waited for.
+                # No row is asked again, but requests that were sent cost tokens, so wait for their replies.
                 self.client.stop.set()
         if error is not None:
             raise error
@@ -179,8 +179,8 @@ class RowAsker:
 class Budget:
     """The tokens that may still be spent, counted for several threads.
 
-    An attempt may cost all that it is allowed to. So it is begun only while everything else comes to less than the
-    limit: then only the last attempt can exceed it.
+    An attempt may use as many tokens as it is allowed. It begins only if the tokens spent, lost and reserved add up to
+    less than the limit, so only the last attempt can exceed it.
 
     Args:
         limit: tokens in all; 0: any number.

@@ -209,7 +209,7 @@ class Client:
                     reply = self.attempt(prompt)
                 except AttemptFailed as failure:
                     late += failure.late
-                    # A model that is slower than the timeout would be so again, and would cost as much again.
+                    # A model that was slower than the timeout would probably be too slow again, at the same cost.
                     self.recover(prompt, failure, attempts, last=attempts > self.retries or late > 1)
                 else:
                     return replace(reply, attempts=attempts, seconds=time.perf_counter() - began)
@@ -267,7 +267,7 @@ class Client:
             return AttemptFailed(why, retry_after(response.headers), sent=late, late=late)
         if status in (401, 403):
             needs = "check the key in" if self.endpoint.key else "it needs a key in"
-            return EndpointFailed(f"{host} does not let us in: {needs} {KEY} ({why})")
+            return EndpointFailed(f"{host} refuses access: {needs} {KEY} ({why})")
         if status in HOPELESS:
             return EndpointFailed(f"{host} cannot be asked: check the URL and --model ({why})")
         if 300 <= status < 400:

@@ -21,7 +21,7 @@ Outcome = Literal["answered", "refused", "truncated", "unparsable", "failed"]
 
 
 class Job(BaseModel):
-    """What makes replies comparable: the first line of the file, the same in every run that continues it."""
+    """The settings that replies depend on. They are the first line of the file, and no later run may change them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

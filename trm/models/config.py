@@ -59,7 +59,7 @@ class ModelConfig(Settings):
         return self
 
     def _contradictions(self) -> Iterator[str]:
-        """What these settings rule out. Rules about a task's `Spec` or a mixer's frame are `trm.models.build`'s."""
+        """A message for each contradiction. `trm.models.build` checks what depends on a task's `Spec` or the frame."""
         if self.mixer == "local" and (self.puzzle_ids or self.positions != "none"):
             yield "mixer 'local' has no puzzle embeddings and no positions: set puzzle_ids=0 and positions=none"
         if self.mixer == "attention" and self.width % (2 * self.heads):

@@ -148,7 +148,7 @@ class SymbolFrame(nn.Module):
 
     def read_halt(self, y: Tensor) -> Tensor:
         """-> halt and continue logits [batch, 2]"""
-        # The mean tells how far the grid is solved, the maximum whether any single cell contradicts.
+        # The mean shows how far the grid is solved, the maximum whether any single cell signals a conflict.
         flat = y.flatten(1, 2)
         logits: Tensor = self.halt(torch.cat((flat.mean(1), flat.amax(1)), dim=-1))
         return logits

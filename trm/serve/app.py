@@ -34,7 +34,7 @@ EVENTS = (
     "Server-sent events: a `step` (see Step) for every supervision step, or `progress` (see Progress) while models "
     "train on an ARC task; then one `answer`, as `solve` returns it, or a `problem` (see Problem) if the work fails."
 )
-COUNTED, COUNT_NODES = 81, 3000  # `check` counts the solutions of boards up to so many cells, with so many branch nodes
+COUNTED, COUNT_NODES = 81, 3000  # largest board, in cells, whose solutions `check` counts; branch nodes for it
 
 
 class Application(FastAPI):
@@ -121,7 +121,7 @@ class Service:
         if question.task not in self.solvers:
             raise HTTPException(503, no_weights(question.task))
         options = question.model_dump(include=set(Options.model_fields), exclude_none=True)
-        # As a grid and not as text, from which a board with few digits could not tell its size.
+        # As a grid, not as text: the text of a board with few digits does not show its size.
         steps = self.solvers[question.task].watch(to_json(task, tokens), **options)
         parts = step_events(task, tokens, steps) if events else answer_json(task, steps)
         return WorkResponse(self.queue, parts, media_type, question.seconds + GRACE, error_part)

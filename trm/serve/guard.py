@@ -30,7 +30,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-DRAIN = 16  # a too large body is read up to so many times the limit, so that the client gets to read the refusal
+DRAIN = 16  # a body that is too large is read up to this many times the limit, or clients would miss the refusal
 
 
 class Guard:

@@ -78,7 +78,7 @@ async def failed(request: Request, error: Exception) -> JSONResponse:
 
 
 async def server_fault(request: Request, error: Exception) -> JSONResponse:
-    return refusal(500, "a fault of the server; its log says more")
+    return refusal(500, "internal error of the server; see its log")
 
 
 async def invalid(request: Request, error: Exception) -> JSONResponse:

@@ -18,8 +18,8 @@ Text: TypeAlias = Annotated[
 ]
 Line: TypeAlias = Annotated[str, Field(max_length=256)]
 Lines: TypeAlias = Annotated[list[Line], Field(min_length=1, max_length=256, description="Line by line.")]
-# To JSON Schema 3.0 is an integer, and "3" and true are not. It must follow the limits, or the OpenAPI document loses
-# them.
+# In JSON Schema, 3.0 is an integer, but "3" and true are not. In an Annotated, WHOLE must come after the limits, or the
+# OpenAPI document loses them.
 WHOLE = BeforeValidator(lambda value: int(value) if isinstance(value, float) and value.is_integer() else value)
 Digit: TypeAlias = Annotated[int, Field(ge=0, le=16), WHOLE]
 Row: TypeAlias = Annotated[list[Digit], Field(min_length=1, max_length=16)]
@@ -59,7 +59,7 @@ class Options(BaseModel):
     )
     seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="Seed of noise and guesses."), WHOLE] = Thinking.seed
     seconds: float = Field(MAX_SECONDS, gt=0, le=MAX_SECONDS, description="Time limit, checked between steps.")
-    until: Until = Field(Thinking.until, description="What ends the work. `valid`: an answer that obeys the rules.")
+    until: Until = Field(Thinking.until, description="What ends the work. `valid`: an answer right by the rules.")
 
 
 class SudokuQuestion(Options):
@@ -109,7 +109,7 @@ class Fault(BaseModel):
 class Problem(BaseModel):
     """Why there is no answer."""
 
-    message: str = Field(description="One line: what is wrong, where, and how to mend it.")
+    message: str = Field(description="One line: what is wrong, where, and how to fix it.")
     faults: list[Fault] = Field([], description=f"The cells at fault, {UP_TO_FAULTS}.")
 
 

@@ -35,7 +35,7 @@ class Score(BaseModel):
     setting: str  # how long the model works on a puzzle
     steps: float | None  # supervision steps for a puzzle on average, over all starts; None: not measured
     milliseconds: float | None  # for a puzzle on average; None: not measured
-    machine: str | None  # on which these were measured
+    machine: str | None  # the machine on which milliseconds were measured
 
     @model_validator(mode="after")
     def check(self) -> Score:
@@ -54,7 +54,7 @@ class Card(BaseModel):
     purpose: str = Field(min_length=1)
     scores: tuple[Score, ...] = Field(min_length=1)  # the most important first
     trained: str = Field(min_length=1)  # on what and for how long, in one line
-    command: str = Field(min_length=1)  # that trains such a model
+    command: str = Field(min_length=1)  # the command that trains such a model
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def to_onnx(stored: Stored) -> bytes:
     if size > LIMIT:
         raise BadInput(f"model {stored.name!r} has {size >> 20} MB of weights; an ONNX file holds {LIMIT >> 20} MB")
     program = trace(stored)
-    # Each call of the network brings its constants along: keep them once. Stack traces name files of this machine.
+    # Keep one copy of constants that every call repeats, and drop stack traces, which name files of this machine.
     for clean in (DeduplicateInitializersPass(size_limit=LIMIT), ClearMetadataAndDocStringPass()):
         clean(program.model)
     program.rename_axes({value.shape[0]: "batch" for value in program.model.graph.inputs})

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from trm.tasks.base import Puzzles, Spec, Task, Tokens
 from trm.tasks.family import Family, Part, answered, family_name, find_family, get_task, register_task, resizable
 
+SETS = ("embedded", "minimal", "hub")  # sets of puzzles to evaluate on; any other name is that of a file
+
 __all__ = [
+    "SETS",
     "Family",
     "Part",
     "Puzzles",
@@ -13,6 +18,8 @@ __all__ = [
     "Task",
     "Tokens",
     "answered",
+    "data_name",
+    "evaluation_puzzles",
     "family_name",
     "find_family",
     "get_task",
@@ -38,3 +45,18 @@ def load_puzzles(task: Task, source: str, part: Part = "train") -> Puzzles:
         TrmError: the public set cannot be downloaded.
     """
     return find_family(task.spec.name).load_puzzles(task, source, part)
+
+
+def evaluation_puzzles(task: Task, data: str) -> Puzzles:
+    """Puzzles with answers to evaluate a model on: those of a set (see SETS), its held-out part, or of a file.
+
+    Raises as `load_puzzles` does.
+    """
+    if data == "minimal":
+        return load_puzzles(task, "embedded", "minimal")
+    return load_puzzles(task, data, "validation")
+
+
+def data_name(data: str) -> str:
+    """What a report calls these puzzles: the set's name, or that of the file without its folder."""
+    return data if data in SETS else Path(data).name

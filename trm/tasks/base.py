@@ -83,7 +83,7 @@ def from_rows(rows: Sequence[TextRow[Tokens]]) -> Puzzles:
 
 class Fault(NamedTuple):
     cell: int
-    what: str  # is wrong there
+    what: str  # what is wrong there, in words
 
 
 class Task(ABC):

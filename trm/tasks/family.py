@@ -66,7 +66,8 @@ class Family:
     weights: ClassVar[str | None] = None  # the model that is used by default: the best one that ships
     thinking: ClassVar[Mapping[str, Any]] = {"steps": 64}  # default fields of `trm.inference.Thinking`
     dataset: ClassVar[str | None] = None  # repository of the public set on the Hugging Face hub
-    any_size: ClassVar[bool] = False  # whether its puzzles have several sizes, told by their text
+    any_size: ClassVar[bool] = False  # whether its puzzles come in several sizes, which their text shows
+    defined_by_weights: ClassVar[bool] = False  # whether a model is needed to know the task
     votes: ClassVar[bool] = False  # whether it is scored by votes over augmentations instead of row by row
 
     # Tasks
@@ -185,7 +186,7 @@ def unknown(name: str) -> BadInput:
 
 
 def resizable() -> list[str]:
-    """The names of the families whose puzzles have several sizes, told by their text."""
+    """The names of the families whose puzzles come in several sizes, which their text shows."""
     return [name for name in HOMES if find_family(name).any_size]
 
 

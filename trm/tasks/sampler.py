@@ -22,10 +22,10 @@ ORDER, PUZZLE, HALTING, START, CARRY = range(5)  # streams: the second number in
 class Reveal(Settings):
     """Easier puzzles, with some of their unknown cells filled in from the answer."""
 
-    share: float = Field(0.0, ge=0, le=1)  # of the puzzles made easier when training begins; it changes linearly
-    last: float = Field(0.0, ge=0, le=1)  # of the puzzles made easier from `until` to the end
+    share: float = Field(0.0, ge=0, le=1)  # share of puzzles made easier at the start of training; it changes linearly
+    last: float = Field(0.0, ge=0, le=1)  # share of puzzles made easier from `until` to the end
     until: float = Field(0.6, gt=0, le=1)  # share of training after which `last` holds
-    most: float = Field(0.5, ge=0, le=1)  # of a puzzle's unknown cells are filled in, at most; uniform up to that
+    most: float = Field(0.5, ge=0, le=1)  # largest share of a puzzle's unknown cells that is filled in
     # Instead of `most`: the number of cells left unknown has a uniform logarithm, from one to all of them, so that
     # nearly full boards are as frequent as nearly empty ones.
     every_fill: bool = False

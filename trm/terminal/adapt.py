@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from trm.adapt.learn import Settings
+from trm.adapt.learn import AdaptSettings
 from trm.adapt.result import Result, is_solved
 from trm.adapt.run import Summary, read_done, run_many, run_one, summarise
 from trm.arc.show import TaskView, picture
@@ -25,7 +25,7 @@ VERDICTS = {True: "solved", False: "not solved", None: "answered"}
 
 
 def adapt_one(
-    task: ArcTask, settings: Settings, out: Path | None, plot: Path | None, as_json: bool, quiet: bool
+    task: ArcTask, settings: AdaptSettings, out: Path | None, plot: Path | None, as_json: bool, quiet: bool
 ) -> bool:
     """Adapt to a task and print the result.
 
@@ -88,7 +88,9 @@ def described(result: Result) -> str:
 # Many tasks
 
 
-def adapt_all(tasks: Sequence[ArcTask], settings: Settings, out: Path, procs: int, as_json: bool, quiet: bool) -> None:
+def adapt_all(
+    tasks: Sequence[ArcTask], settings: AdaptSettings, out: Path, procs: int, as_json: bool, quiet: bool
+) -> None:
     """Adapt to the tasks that are not done yet, write `submission.json` in `out`, and print the scores.
 
     Args:

@@ -231,7 +231,7 @@ def draw(comparison: Comparison, file: BinaryIO) -> None:
         BadInput: all models are language models, whose compute is not known.
     """
     if all(group.step_flops is None for group in comparison.groups):
-        raise BadInput("the compute of language models is not known, and the picture needs it: name one of ours too")
+        raise BadInput("--png shows compute, which is not known for language models: name a model of trm too")
     figure = new_figure(8, 5)
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 

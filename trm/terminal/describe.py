@@ -13,7 +13,7 @@ from trm.terminal.numbers import duration, quantity
 LARGE = 1e6  # bytes of puzzle embeddings that are worth mentioning
 REMARK = (
     "FLOP counts matrix products. Bytes and activations are those of plain torch; the fused kernels need less. "
-    "No run reaches the full rate: count on half of it for narrow models."
+    "Training never reaches the full rate: expect about half of it for narrow models."
 )
 
 

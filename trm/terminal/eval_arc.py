@@ -38,7 +38,7 @@ def remarks(model: EvaluatedModel) -> list[str]:
         found.append(f"{model.not_trained_on} of the tasks were not in its training")
     if model.tests_trained_on:
         count = f"the tests of {model.tests_trained_on} of the tasks"
-        found.append(f"{count} were in its training, so this is no test")
+        found.append(f"{count} were in its training, so these scores do not measure generalisation")
     return found
 
 

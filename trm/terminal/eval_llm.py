@@ -14,13 +14,11 @@ from trm.errors import BadInput, TrmError
 from trm.llm.ask import ask_rows
 from trm.llm.http import Client, endpoint
 from trm.llm.transcripts import TranscriptLine, how_to_continue, plan
-from trm.tasks import load_puzzles
+from trm.tasks import SETS, evaluation_puzzles
 from trm.tasks.base import Task
 from trm.tasks.maze.task import maze_for
 from trm.tasks.sudoku.task import Sudoku, sudoku_for
 from trm.tasks.text import read_file
-
-SUDOKU_SETS = ("embedded", "minimal", "hub")  # anything else is a file
 
 
 @dataclass(frozen=True)
@@ -64,11 +62,10 @@ def evaluate_and_print(request: LlmEvalRequest) -> None:
     """
     client = make_client(request)
     task = find_task(request.data)
-    minimal = request.data == "minimal"
-    whole = load_puzzles(task, "embedded" if minimal else request.data, "minimal" if minimal else "validation")
+    whole = evaluation_puzzles(task, request.data)
     puzzles = whole.take(request.rows)
     if not len(puzzles):
-        raise BadInput(f"no rows left: --skip {request.rows.start} of the data is all of it")
+        raise BadInput(f"no rows left: --skip {request.rows.start} leaves out all of the data")
     job = plan(task, whole, request.data_name, client)
     try:
         with ProgressBar(client, len(puzzles), request.as_json) as bar:
@@ -92,7 +89,7 @@ def evaluate_and_print(request: LlmEvalRequest) -> None:
 def make_client(request: LlmEvalRequest) -> Client:
     """Raises BadInput for a bad URL or name."""
     if not request.model.strip():
-        raise BadInput("--model is empty: give the model's name, as the endpoint has it")
+        raise BadInput("--model is empty: give the model's name at the endpoint")
     target, model = endpoint(request.url), request.model_name
     if target.clean(model) != model:
         raise BadInput("--model holds the key; name a model")
@@ -101,7 +98,7 @@ def make_client(request: LlmEvalRequest) -> Client:
 
 def find_task(data: str) -> Task:
     """The task that a set or file of puzzles belongs to. Raises BadInput for a file that cannot be read."""
-    if data in SUDOKU_SETS:
+    if data in SETS:
         return Sudoku()
     text = read_file(data)
     return maze_for(text) if "#" in text else sudoku_for(text)  # a Sudoku never holds a #

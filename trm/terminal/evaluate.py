@@ -15,10 +15,11 @@ from trm import plot
 from trm.devices import pick_device
 from trm.inference.evaluation import Evaluation, StartsResult, evaluate_model, evaluate_starts
 from trm.inference.loop import Thinking
-from trm.inference.rows import SETS, rows_for
+from trm.inference.rows import rows_for
 from trm.models.turns import unasked
 from trm.statistics import interval
 from trm.store.stored import Stored
+from trm.tasks import data_name
 from trm.tasks.base import Puzzles, Task
 from trm.terminal import tables
 
@@ -127,7 +128,7 @@ def measure(stored: Stored, task: Task, puzzles: Puzzles, request: PuzzleEvalReq
             several = evaluate_starts(
                 stored, task, puzzles, thinking, request.batch, progress=lambda rows: progress.advance(bar, rows)
             )
-    source = request.data if request.data in SETS else Path(request.data).name
+    source = data_name(request.data)
     return PuzzleEvalResult(task.spec.name, stored.name, source, thinking, single, several)
 
 

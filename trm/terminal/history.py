@@ -31,7 +31,7 @@ def show(runs: Sequence[str], png: Path | None, settings: CheckSettings | None) 
     Args:
         runs: their folders.
         png: the file for the picture.
-        settings: the held-out puzzles for the weights that the runs kept to solve; None: show the checks that were
+        settings: the held-out puzzles on which to test the weights that the runs kept; None: show the checks that were
             made during training.
 
     Raises:

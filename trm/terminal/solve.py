@@ -11,17 +11,17 @@ from trm.errors import BadInput
 from trm.tasks.base import Tokens
 
 if TYPE_CHECKING:
+    from trm.inference.backends import BackendName
     from trm.inference.solver import Answer
-    from trm.inference.stages import BackendName
     from trm.tasks.base import Task
 
 
 def check_backend(name: str, family: str, further: dict[str, Any]) -> BackendName:
-    """`--backend NAME`, for puzzles of a family. Raises BadInput for a backend that cannot do what is asked.
+    """Check the value of `--backend`. -> it. Raises BadInput if there is no such backend, or it cannot do the work.
 
     `further`: the options of further starts, by name.
     """
-    from trm.inference.stages import BackendName
+    from trm.inference.backends import BackendName
 
     backend: BackendName | None = next((known for known in get_args(BackendName) if known == name), None)
     if backend is None:
@@ -35,7 +35,7 @@ def check_backend(name: str, family: str, further: dict[str, Any]) -> BackendNam
 
 
 def check_plot(png: Path, question: Tokens, backend: str) -> None:
-    """Find what is wrong with `--plot` before any work. Raises BadInput, and TrmError where matplotlib is missing."""
+    """Check `--plot` before any work is done. Raises BadInput, and TrmError where matplotlib is missing."""
     from trm import plot
 
     if len(question) != 1:
@@ -58,16 +58,16 @@ def print_answers(task: Task, answers: Sequence[Answer], trace: bool, quiet: boo
 
 
 def print_grid(answer: Answer, name: str, trace: bool) -> None:
-    """An answer as a person wants to see it. `name`: how to call the puzzle, empty where there is one only."""
+    """Print an answer for people to read. `name`: the puzzle's label, empty if there is only one puzzle."""
     from rich.console import Console
 
-    from trm.terminal import tables as show
+    from trm.terminal import boards
 
     console = Console(highlight=False)
     if trace:
-        show.trace(console, answer)
+        boards.trace(console, answer)
     else:
-        console.print(show.grid(answer.task, answer.question, answer.tokens))
-    console.print(name, show.verdict(answer), sep="")
+        console.print(boards.grid(answer.task, answer.question, answer.tokens))
+    console.print(name, boards.verdict(answer), sep="")
     if trouble := answer.task.problem(answer.question):
         console.print(f"{name}note: {trouble}", style="yellow")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PRESETS", "Preset", "RunConfig", "Stage", "Trainer", "get_preset", "override", "train"]
 
-if not TYPE_CHECKING:  # or any name at all would be one to a type checker
+if not TYPE_CHECKING:  # a type checker would otherwise accept any name
     __getattr__ = late(
         __name__,
         {

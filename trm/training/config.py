@@ -55,7 +55,7 @@ class RunConfig(Settings):
     # Task and data
     task: str = "sudoku"
     data: str = "embedded"  # embedded | hub | generated (mazes) | path of a file, or of a folder of ARC tasks
-    limit: int = Field(0, ge=0)  # train on the first so many rows of the data; 0: on all
+    limit: int = Field(0, ge=0)  # train on only this many rows, the first ones; 0: on all
     stages: tuple[Stage, ...] = ()  # curriculum before the main task, for example smaller boards
     arc: ArcSettings = ArcSettings()
     maze: MazeSettings = MazeSettings()
@@ -71,7 +71,7 @@ class RunConfig(Settings):
     hint_weight: float = Field(1.0, ge=0)  # of the loss on hints, where the model has `hints`
     continue_loss: bool = False  # train the continue logit by Q-learning, as HRM does
     # Supervision steps
-    max_steps: int = Field(16, ge=1)  # per puzzle, at most
+    max_steps: int = Field(16, ge=1)  # per puzzle, at most, in training; `trm eval` and `trm solve` have --steps
     window: int = Field(1, ge=1)  # supervision steps in each update, with gradient through all; the paper's is 1
     start_noise: float = Field(0.0, ge=0)  # standard deviation of the noise on a puzzle's initial y and z
     carry: float = Field(0.0, ge=0, le=1)  # share of puzzles that start from the final state of the one before
@@ -128,7 +128,7 @@ class RunConfig(Settings):
     @classmethod
     def leave_a_rest(cls, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
         if sum(stage.share for stage in stages) >= 1:
-            raise ValueError("the shares of the stages come to 1 or more; leave some of the run to its own task")
+            raise ValueError("the shares of the stages add up to 1 or more; leave a share for the run's own task")
         return stages
 
     def shares(self) -> tuple[float, ...]:

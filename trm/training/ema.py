@@ -25,15 +25,15 @@ class Ema:
     def applied(self, model: nn.Module) -> Iterator[None]:
         """Inside the `with` block, `model` has the averaged weights."""
         live = {name: p.detach().clone() for name, p in model.named_parameters()}
-        load(model, self.average)
+        copy_weights(model, self.average)
         try:
             yield
         finally:
-            load(model, live)
+            copy_weights(model, live)
 
 
 @torch.no_grad()
-def load(model: nn.Module, weights: dict[str, Tensor]) -> None:
+def copy_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
     """Copy `weights` into the model's parameters of the same names."""
     for name, p in model.named_parameters():
         p.copy_(weights[name])

@@ -2,7 +2,7 @@
 
 An answer does not say how it is found. In a maze the distances to the goal do (`trm.tasks.maze.task.Maze.hint`). So a
 second head learns to read from the latent z what each cell can know by then, and the answer is not asked for before it
-can be known. Otherwise the model learns to guess, and what it has marked too early stays.
+can be known. Otherwise the model learns to guess, and cells that it marks too early stay marked.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from trm.tasks.base import Hint, Hinted, Task, Tokens
 
 
 class Reach(NamedTuple):
-    """How far information has come, [slots of part, cells] bool each. Both are false where a cell may know or not."""
+    """What is certain after these steps, [slots of part, cells] bool each. Both are false where neither is certain."""
 
     known: Tensor  # the cell's answer can be known
     hidden: Tensor  # nothing of the cell's answer can be known yet

@@ -71,7 +71,8 @@ def step_loss(
 def limited(loss: Tensor, limit: float) -> Tensor:
     """limit * (1 - exp(-loss / limit)): close to `loss` where that is small, and never above `limit`. Same shape.
 
-    With an unbounded loss a model that cannot see the answer learns to hedge, and more steps do not change that. With a
-    limit, a sequence counts less the worse it is, so trying one possibility pays where it is right often enough.
+    With an unbounded loss, a model that cannot find the answer spreads its probability over several candidates, however
+    many steps it takes. With a limit, a wrong answer costs at most `limit`, so committing to one candidate lowers the
+    expected loss if it is right often enough.
     """
     return limit * -torch.expm1(-loss / limit)

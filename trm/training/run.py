@@ -177,8 +177,8 @@ class Run:
             self.save()
         except NonFinite:
             last = f"the checkpoint of update {saved} in {self.out} is intact" if saved else "no checkpoint was due yet"
-            hint = "start anew in another --out with a lower rate (--set lr=...) or --set clip=1"
-            hint += f", from the weights so far if you like (--set init={self.out})" if saved else ""
+            hint = "start a new run in another --out with a lower learning rate (--set lr=...) or --set clip=1"
+            hint += f"; --set init={self.out} begins with the weights so far" if saved else ""
             raise TrmError(f"the loss is not finite at update {trainer.update_count + 1}; {last}; {hint}") from None
         finally:
             restore()
@@ -267,7 +267,7 @@ def saved_config(text: str, out: Path) -> RunConfig:
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         wrote = "was written by another version of this program"
-        raise TrmError(f"{out}: {CHECKPOINT} {wrote}, whose setting {where} this one does not take") from None
+        raise TrmError(f"{out}: {CHECKPOINT} {wrote}; this version does not accept its setting {where}") from None
 
 
 def catch_signals(action: Callable[[], None]) -> Callable[[], None]:

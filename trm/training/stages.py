@@ -47,10 +47,10 @@ class ActiveStage:
     hints: Hints | None
 
     def starting_states(self, part: slice, state: State) -> State:
-        """`state` [slots of part], but at its start where the slot has halted. Changes no slot.
+        """`state` [slots of part], with the slots that have halted reset for their next puzzle. Changes no slot.
 
-        The start is the model's initial state, with noise where the run has it, or the state that the puzzle before
-        has left.
+        A reset slot begins at the model's initial state, with noise if the run has `start_noise`, or keeps the final
+        state of its previous puzzle (see `carry`).
         """
         halted = self.slots.halted[part].clone()  # autograd keeps it until the backward pass, and the slots change
         start = self.model.start(len(halted))

@@ -117,7 +117,7 @@ class Trainer:
     def forward(self, part: slice, state: State) -> Output:
         """One supervision step on the slots of `part`, from `state`."""
         slots = self.stage.slots
-        ids = slots.ids[part].clone()  # kept until the weights change, and the slots may take other puzzles before
+        ids = slots.ids[part].clone()  # a copy: needed until the update, and before that slots may take new puzzles
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
             output: Output = self.stage.network(state, slots.question[part], ids)
         return output.to(self.dtype)
@@ -222,4 +222,4 @@ class Trainer:
         for optimizer, state in zip(self.optimizers, content["optimizers"], strict=True):
             optimizer.load_state_dict(state)
         self.stage.restore(content["slots"])
-        self.totals = Totals(**content["totals"]) if distributed.rank() == 0 else Totals()  # they are of all ranks
+        self.totals = Totals(**content["totals"]) if distributed.rank() == 0 else Totals()  # sums over all ranks

@@ -123,7 +123,7 @@ def _cache_folder() -> Path | None:
         status = folder.stat()
     except (OSError, RuntimeError):  # RuntimeError: no home folder
         return None
-    # Where others can write, the library might be theirs, and must not be run.
+    # If other users can write there, they may have replaced the library, so it must not be loaded.
     return folder if status.st_uid == os.getuid() and not status.st_mode & 0o022 else None
 
 

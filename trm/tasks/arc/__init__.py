@@ -43,7 +43,7 @@ __all__ = [
     "samples",
 ]
 
-if not TYPE_CHECKING:  # or any name at all would be one to a type checker
+if not TYPE_CHECKING:  # a type checker would otherwise accept any name
     __getattr__ = late(
         __name__,
         {

@@ -78,9 +78,7 @@ def well_formed(tokens: Tokens, offset: Offset = CORNER) -> bool:
 
 
 def locate(tokens: Tokens) -> Offset:
-    """The offset of the grid in tokens [900] that `encode` made: of all that is not padding its first cell comes
-    first.
-    """
+    """The offset of the grid in tokens [900] that `encode` made, whose first cell is the first that is not padding."""
     return divmod(int((tokens != PAD).argmax()), SIDE)
 
 

@@ -16,7 +16,7 @@ __all__ = [
     "read_structure",
 ]
 
-if not TYPE_CHECKING:  # or any name at all would be one to a type checker
+if not TYPE_CHECKING:  # a type checker would otherwise accept any name
     __getattr__ = late(
         __name__,
         {

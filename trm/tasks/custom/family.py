@@ -10,9 +10,10 @@ from trm.tasks.family import Family
 
 
 class CustomFamily(Family):
-    """Custom tasks. A task is known from when a model for it has been loaded, or a run on it has begun."""
+    """Custom tasks. A task becomes known when a model for it is loaded (`trm.store.load` calls `remember`)."""
 
     name = NAME
+    defined_by_weights = True
 
     def __init__(self) -> None:
         self.tasks: dict[str, Custom] = {}  # by the name of the spec, which holds a digest of the structure

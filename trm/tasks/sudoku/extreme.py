@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from trm.tasks.base import Tokens
-from trm.tasks.sudoku.search import Solver, minimal_puzzle, minimise, random_solution
+from trm.tasks.sudoku.search import SudokuSearch, minimal_puzzle, minimise, random_solution
 
 # Hardness is log(1 + branch nodes), averaged over cell orders.
-POOL = 256  # orders that the walk draws from; not those of the rating, or it would climb on their bad luck
+POOL = 256  # orders that the walk draws from; with those of the rating it would exploit unlucky ones
 TRIES = 4  # orders in which a proposal is compared
 DOUBT = 0.35  # a proposal that is this much worse in one order (in n orders: divided by sqrt n) is dropped at once
 TEMPERATURE = 0.1  # of the annealing, in units of hardness
@@ -45,7 +45,7 @@ class Walk:
     A move removes one given and adds another one that leaves a single solution again, not necessarily the same one.
     """
 
-    def __init__(self, solver: Solver, rng: np.random.Generator) -> None:
+    def __init__(self, solver: SudokuSearch, rng: np.random.Generator) -> None:
         self.solver, self.rng = solver, rng
         turns = np.random.default_rng(1)
         self.pool = [solver.sudoku.random_symmetry(turns).cells.tolist() for _ in range(POOL)]
@@ -153,6 +153,6 @@ class Walk:
         return Reached(key, self.solver.tokens(bits))
 
 
-def extreme_puzzle(solver: Solver, rng: np.random.Generator, target: float) -> Tokens:
+def extreme_puzzle(solver: SudokuSearch, rng: np.random.Generator, target: float) -> Tokens:
     """One minimal puzzle [cells] with a rating near `target`. A rating of 100 takes half a minute with numba."""
     return Walk(solver, rng).reach({0: math.log1p(target)}).puzzle

@@ -32,7 +32,7 @@ class Count(NamedTuple):
     nodes: int  # branch nodes: guesses made
 
 
-class SearchResult(NamedTuple):
+class Completions(NamedTuple):
     solutions: int  # up to the limit
     first: Tokens | None  # [cells]
     nodes: int  # branch nodes: guesses made
@@ -196,7 +196,7 @@ def kernels(compiled: bool) -> tuple[Any, Any]:
     return compile_(_place), compile_(FunctionType(_search.__code__, names, "_search"))
 
 
-class Solver:
+class SudokuSearch:
     """Counts the solutions of puzzles of one size. Must not be shared between threads.
 
     Puzzles are given as `bits`: [cells], 1 << (d - 1) for digit d and 0 for a blank.
@@ -299,22 +299,22 @@ class Solver:
 
 def count_solutions(
     question: Tokens, sudoku: Sudoku, limit: int = 2, max_nodes: int = MAX_NODES, compiled: bool | None = False
-) -> SearchResult:
+) -> Completions:
     """The solutions of question [cells], up to `limit`. Raises TooHard after `max_nodes` guesses.
 
     The search fills in singles, then guesses the cell with the fewest candidates.
     """
     if question.shape != (sudoku.cells,):
         raise ValueError(f"question must be [{sudoku.cells}], not {list(question.shape)}")
-    solver = Solver(sudoku, compiled)
+    solver = SudokuSearch(sudoku, compiled)
     count, nodes = solver.count(solver.bits(question), limit, max_nodes)
-    return SearchResult(count, solver.found() if count else None, nodes)
+    return Completions(count, solver.found() if count else None, nodes)
 
 
 # Generators
 
 
-def random_solution(solver: Solver, rng: np.random.Generator) -> Tokens:
+def random_solution(solver: SudokuSearch, rng: np.random.Generator) -> Tokens:
     """A random complete grid [cells]: random digits are put into random cells, each kept if a solution remains, until
     only one does.
     """
@@ -334,7 +334,7 @@ def random_solution(solver: Solver, rng: np.random.Generator) -> Tokens:
     return solver.tokens(bits)
 
 
-def minimise(solver: Solver, bits: Any, cells: list[int]) -> None:
+def minimise(solver: SudokuSearch, bits: Any, cells: list[int]) -> None:
     """Remove from `bits`, in place, the givens among `cells`, in that order, that are not needed for one solution."""
     for cell in cells:
         bit = bits[cell]
@@ -348,7 +348,7 @@ def minimise(solver: Solver, bits: Any, cells: list[int]) -> None:
                 bits[cell] = bit
 
 
-def minimal_puzzle(solver: Solver, solution: Tokens, rng: np.random.Generator) -> Tokens:
+def minimal_puzzle(solver: SudokuSearch, solution: Tokens, rng: np.random.Generator) -> Tokens:
     """A random puzzle [cells] whose only solution is this one, and of whose givens every one is needed for that."""
     bits = solver.bits(solution)
     minimise(solver, bits, rng.permutation(len(solution)).tolist())

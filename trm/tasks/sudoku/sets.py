@@ -19,7 +19,7 @@ from trm.errors import BadInput
 from trm.files import write_atomic
 from trm.tasks.base import Puzzles, Tokens
 from trm.tasks.sudoku.extreme import Walk
-from trm.tasks.sudoku.search import Solver, TooHard, minimal_puzzle, random_solution
+from trm.tasks.sudoku.search import SudokuSearch, TooHard, minimal_puzzle, random_solution
 from trm.tasks.sudoku.task import FIRST, Sudoku, sudoku_for
 from trm.tasks.text import read_file
 
@@ -91,7 +91,7 @@ def complete(puzzles: Puzzles, sudoku: Sudoku) -> Puzzles:
     if not missing:
         return puzzles
     answer = puzzles.answer.copy()
-    solver = Solver(sudoku, compiled=None if len(missing) > 100 else False)
+    solver = SudokuSearch(sudoku, compiled=None if len(missing) > 100 else False)
     for row in missing:
         try:
             count = solver.count(solver.bits(puzzles.question[row])).solutions
@@ -137,7 +137,7 @@ def generate(
         raise BadInput(f"no kind of puzzle {kind!r}; there are: {', '.join(KINDS)}")
     if kind == "extreme" and sudoku != Sudoku():
         raise BadInput("extreme puzzles are generated at 9x9 only; use the kind minimal")
-    solver, seen = Solver(sudoku, compiled), set(avoid)
+    solver, seen = SudokuSearch(sudoku, compiled), set(avoid)
     question, answer = np.zeros((2, rows, sudoku.cells), np.uint8)
     rating = np.zeros(rows, np.int32)
     refused = 0
@@ -167,7 +167,7 @@ def generate(
     return RatedPuzzles(Puzzles(question, answer), rating)
 
 
-def _fill_minimal(solver: Solver, rows: int, seed: int, take: Callable[[int, Tokens], bool]) -> None:
+def _fill_minimal(solver: SudokuSearch, rows: int, seed: int, take: Callable[[int, Tokens], bool]) -> None:
     for row in range(rows):
         # Each row has a generator of its own, so that no row depends on what was refused before.
         rng = np.random.default_rng([seed, 0, row])
@@ -175,7 +175,7 @@ def _fill_minimal(solver: Solver, rows: int, seed: int, take: Callable[[int, Tok
             pass
 
 
-def _fill_extreme(solver: Solver, rows: int, seed: int, take: Callable[[int, Tokens], bool]) -> None:
+def _fill_extreme(solver: SudokuSearch, rows: int, seed: int, take: Callable[[int, Tokens], bool]) -> None:
     rng = np.random.default_rng([seed, 1])
     # One target from each of `rows` equal slices of the distribution, in random order.
     share = (rng.permutation(rows) + rng.random(rows)) / max(rows, 1)

@@ -21,7 +21,7 @@ DIGITS = "123456789ABCDEFG"
 BLANKS = ".0_*"
 FRAME = " \t|¦!-+=" + "".join(map(chr, range(0x2500, 0x2580)))  # what people draw boxes with
 RULES = "-=─━═╌╍┄┅┈┉"  # a line with one of these and no digit is part of the drawing
-CELLS = (16, 36, 81, 256)  # of the sizes that are told by their text
+CELLS = (16, 36, 81, 256)  # of the sizes that a text can show
 UNCLEAR = 81
 
 NO_CHARACTER = 255  # in place of a token

@@ -17,7 +17,7 @@ import numpy as np
 
 from trm.errors import BadInput
 from trm.tasks.base import Puzzles, Tokens
-from trm.tasks.sudoku.search import Solver, minimise
+from trm.tasks.sudoku.search import SudokuSearch, minimise
 from trm.tasks.sudoku.sets import RatedPuzzles
 from trm.tasks.sudoku.task import Sudoku
 
@@ -38,7 +38,7 @@ class Variation(NamedTuple):
 class Variations:
     """An endless random walk from a puzzle with one solution. Iterating yields the puzzles along it."""
 
-    def __init__(self, solver: Solver, question: Tokens, answer: Tokens, rng: np.random.Generator) -> None:
+    def __init__(self, solver: SudokuSearch, question: Tokens, answer: Tokens, rng: np.random.Generator) -> None:
         self.solver, self.rng = solver, rng
         self.bits, self.answer = solver.bits(question), solver.bits(answer)
         turns = np.random.default_rng(1)
@@ -72,7 +72,7 @@ class Variations:
         return True
 
     def given_otherwise(self) -> Any:
-        """The puzzle with a few more digits of the solution, without as many of the old givens as are not needed."""
+        """The puzzle with a few more givens from its solution, and without the old givens that are then superfluous."""
         bits = self.bits.copy()
         old, blank = (self.rng.permutation(np.flatnonzero(part)) for part in (self.filled, ~self.filled))
         for cell in blank[: self.rng.integers(1, ADDED + 1)].tolist():
@@ -111,7 +111,7 @@ class Job(NamedTuple):
 
 def _run(job: Job) -> list[RatedPuzzles]:
     """For each puzzle of a job: itself and its variations."""
-    solver, made = Solver(Sudoku(), job.compiled), []
+    solver, made = SudokuSearch(Sudoku(), job.compiled), []
     for question, answer, row in zip(job.puzzles.question, job.puzzles.answer, job.rows, strict=True):
         walk = Variations(solver, question, answer, np.random.default_rng([job.seed, 2, row]))
         every = [Variation(question, answer), *islice(walk, job.each - 1)]
@@ -147,7 +147,7 @@ def vary(
         raise BadInput("only 9x9 puzzles can be varied, and at least one is needed")
     if rows < have:
         raise BadInput(f"{rows} rows are fewer than the {have} puzzles to be varied: ask for at least that many")
-    compiled = Solver(Sudoku(), compiled).compiled
+    compiled = SudokuSearch(Sudoku(), compiled).compiled
     parts = [list(range(start, min(start + ROWS, have))) for start in range(0, have, ROWS)]
     jobs = [Job(puzzles.take(part), part, -(-rows // have), seed, compiled) for part in parts]
     processes = processes or os.cpu_count() or 1

@@ -14,8 +14,8 @@ class Preset:
 
     name: str
     config: RunConfig
-    hardware: str  # that it suits
-    time: str  # that training takes on it
+    hardware: str  # the hardware that the run is meant for
+    time: str  # how long training takes on it
     score: str  # measured or published, with the rows it is for
     procs: int = 1  # local processes to start on a CPU
     note: str = ""

@@ -1,8 +1,7 @@
-"""`trm import`, `trm export` and `trm turns`: commands that read and write files of models."""
+"""`trm import` and `trm export`: published checkpoints, and files for other programs."""
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -79,24 +78,3 @@ def export_command(
     from trm.store.published import export_file
 
     export_file(model, to)
-
-
-@app.command()
-def turns(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write the new model to")],
-    models: Annotated[
-        list[str],
-        typer.Argument(metavar="MODEL", help="Two or more models of the same shape, preferably from different seeds"),
-    ],
-    steps: Annotated[int, typer.Option("--steps", help="Supervision steps of a turn", min=1)] = 64,
-) -> None:
-    """Join models into one whose networks take turns at a puzzle: where one is stuck, another may succeed.
-
-    Nothing is trained, and a step costs as much as a step of one of the models. The first model begins. With no more
-    steps than one turn has, trm eval and trm solve use the first model alone.
-    """
-    from trm.store.turns import take_turns
-
-    take_turns(models, out, steps)
-    command = shlex.join(("trm", "eval", str(out), "--steps", str(8 * steps * len(models)), "--until", "sure"))
-    print(f"{len(models)} networks take turns of {steps} steps: {out}; next: {command}", file=sys.stderr)

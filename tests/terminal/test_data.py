@@ -10,10 +10,10 @@ import pytest
 from conftest import Call
 
 from trm.tasks.sudoku import search as sudoku_search
-from trm.tasks.sudoku.search import Solver, count_solutions
+from trm.tasks.sudoku.search import SudokuSearch, count_solutions
 from trm.tasks.sudoku.sets import fingerprint, read_sudokus
 from trm.tasks.sudoku.task import SIZES, Sudoku
-from trm.terminal import make
+from trm.terminal import data as make
 
 
 def test_puzzles_made_on_the_command_line(call: Call, tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_puzzles_made_on_the_command_line(call: Call, tmp_path: Path) -> None:
     lines = [line.split("│")[2:-1] for line in shown.out.splitlines() if ".csv (6)" in line]
     assert len(lines) == 2
     assert [cell.strip() for cell in lines[0]] == [cell.strip() for cell in lines[1]]
-    puzzles, solver = read_sudokus(first), Solver(Sudoku())
+    puzzles, solver = read_sudokus(first), SudokuSearch(Sudoku())
     rows = [line.split(",") for line in first.read_text().splitlines()[1:]]
     assert [int(row[3]) for row in rows] == [solver.rating(solver.bits(question)) for question in puzzles.question]
     assert all(count_solutions(question, Sudoku())[0] == 1 for question in puzzles.question)

@@ -13,8 +13,8 @@ from trm.inference.backend import Backend
 from trm.inference.defaults import default_weights
 from trm.inference.loop import SearchState, StepBatch, Thinking, think
 from trm.store.shipped import SHIPPED
+from trm.tasks import find_family
 from trm.tasks.base import Task, Tokens
-from trm.tasks.custom.task import FAMILY
 
 if TYPE_CHECKING:
     from trm.inference.torch_step import ModelSizes
@@ -24,11 +24,11 @@ BackendName = Literal["torch", "onnx", "auto"]
 FEW = 4  # puzzles of a call for which `auto` begins with the exported file
 
 
-class Stage(NamedTuple):
+class BackendStage(NamedTuple):
     """A part of the work on a puzzle."""
 
     backend: Backend[Any]
-    starts: int | None  # after which the next stage goes on; None: there is none
+    starts: int | None  # of each puzzle before the next stage takes over; None: this is the last stage
 
 
 class Backends:
@@ -77,35 +77,35 @@ class Backends:
         """The exported file, opened at the first call. Raises BadInput, and TrmError where onnxruntime is missing."""
         with self._lock:
             if self._exported is None:
-                if not isinstance(self.weights, str) or self.task == FAMILY:
+                if not isinstance(self.weights, str) or find_family(self.task).defined_by_weights:
                     raise BadInput("the onnx backend is for exported files of registered tasks; choose backend torch")
                 file = str(SHIPPED / self.weights / onnx.FILE) if self.name == "auto" else self.weights
                 self._exported = onnx.load(file, self.threads)
             return self._exported
 
     def ships_exported(self) -> bool:
-        """Whether the weights ship with an exported file. A folder of that name in the working directory comes first:
-        an exported file in it may be older than its weights.
+        """Whether the weights ship with an exported file. False if the working directory has a folder of that name,
+        since that folder comes first and an exported file in it may be older than its weights.
         """
         weights = self.weights
         if not isinstance(weights, str):
             return False
         return not Path(weights).exists() and (SHIPPED / weights / onnx.FILE).is_file()
 
-    def stages(self, task: Task, count: int, thinking: Thinking) -> Iterator[Stage]:
+    def stages(self, task: Task, count: int, thinking: Thinking) -> Iterator[BackendStage]:
         """The stages of the work on `count` puzzles of one size. Raises BadInput where the weights do not fit it."""
         if self.name == "onnx":
             onnx.check_task(self.exported(), task)
-            yield Stage(onnx.OnnxBackend(self.exported()), None)
+            yield BackendStage(onnx.OnnxBackend(self.exported()), None)
             return
         few = count <= FEW and thinking.seconds is None and task.checkable
         if self.name == "auto" and few and self.ships_exported() and onnx.fits(self.exported(), task):
-            yield Stage(onnx.OnnxBackend(self.exported()), 1)
-        yield Stage(self.torch().backend(task.spec), None)
+            yield BackendStage(onnx.OnnxBackend(self.exported()), 1)
+        yield BackendStage(self.torch().backend(task.spec), None)
 
 
 def think_in_stages(
-    stages: Iterable[Stage],
+    stages: Iterable[BackendStage],
     task: Task,
     question: Tokens,
     searches: Sequence[SearchState],

@@ -19,7 +19,7 @@ from trm.files import check_writable, write_text
 from trm.tasks.base import Tokens
 from trm.tasks.maze import sets as maze_sets
 from trm.tasks.maze.task import Maze
-from trm.tasks.sudoku.search import Solver, has_numba
+from trm.tasks.sudoku.search import SudokuSearch, has_numba
 from trm.tasks.sudoku.sets import KINDS, generate, quantiles, read_sudokus
 from trm.tasks.sudoku.task import SIZES, Sudoku
 from trm.tasks.sudoku.vary import vary
@@ -69,7 +69,7 @@ def make_sudokus(
     table = Table("guesses that a search needs", *(f"{percentile} %" for percentile in PERCENTILES))
     add_ratings(table, f"{out.name} ({rows})", ratings)
     if other is not None and compare is not None:
-        solver = Solver(task, compiled=None)
+        solver = SudokuSearch(task, compiled=None)
         theirs = np.array([solver.rating(solver.bits(question)) for question in other.question])
         add_ratings(table, f"{compare.name} ({len(other)})", theirs)
     Console().print(table)
