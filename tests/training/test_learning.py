@@ -40,6 +40,24 @@ def brute_force_loss(logits: np.ndarray, answer: np.ndarray, first: int, kind: s
     return means
 
 
+def test_caution_about_halting_moves_the_threshold_and_nothing_else() -> None:
+    """The logit with the least expected loss is positive only where right answers are frequent enough."""
+    logits = torch.eye(5, dtype=torch.float64)[None].repeat(2, 1, 1) * 9
+    answer = torch.arange(1, 6)[None].repeat(2, 1)
+    answer[1, 0] = 2  # the second sequence is wrong
+    halts = torch.linspace(-6, 6, 241, dtype=torch.float64)
+    for caution in (1.0, 20.0):
+        losses = [
+            step_loss(Output(NOTHING, logits, halt.expand(2)), answer, 1, "softmax", halt_caution=caution).halt
+            for halt in halts
+        ]
+        right, wrong = torch.stack(losses).T
+        for chance in (0.3, 0.9, 0.99):
+            best = float(halts[(chance * right + (1 - chance) * wrong).argmin()])
+            assert best == pytest.approx(math.log(chance / (1 - chance) / caution), abs=0.06)
+        torch.testing.assert_close(right[120] * wrong[120], torch.tensor(math.log(2) ** 2, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("kind", ["softmax", "stablemax"])
 @pytest.mark.parametrize("first", [0, 2])
 def test_losses_agree_with_brute_force(kind: LossName, first: int) -> None:

@@ -20,11 +20,19 @@ ORDER, PUZZLE, HALTING, START, CARRY = range(5)  # streams: the second number in
 
 
 class Reveal(Settings):
-    """Easier puzzles early in training, with some of their unknown cells filled in from the answer."""
+    """Easier puzzles, with some of their unknown cells filled in from the answer."""
 
-    share: float = Field(0.0, ge=0, le=1)  # share of puzzles made easier at the start of training; it falls linearly
+    share: float = Field(0.0, ge=0, le=1)  # share of puzzles made easier at the start of training; it changes linearly
+    last: float = Field(0.0, ge=0, le=1)  # share of puzzles made easier from `until` to the end
+    until: float = Field(0.6, gt=0, le=1)  # share of training after which `last` holds
     most: float = Field(0.5, ge=0, le=1)  # largest share of a puzzle's unknown cells that is filled in
-    until: float = Field(0.6, gt=0, le=1)  # share of training after which no puzzle is made easier
+    # Instead of `most`: the number of cells left unknown has a uniform logarithm, from one to all of them, so that
+    # nearly full boards are as frequent as nearly empty ones.
+    every_fill: bool = False
+
+    def at(self, progress: float) -> float:
+        """The share of puzzles made easier when `progress`, 0 to 1, of training is done."""
+        return self.last + (self.share - self.last) * max(0.0, 1 - progress / self.until)
 
 
 class Draw(NamedTuple):
@@ -60,9 +68,13 @@ class Sampler:
         question, answer = self.puzzles.question[row], self.puzzles.answer[row]
         if self.augment:
             question, answer = self.task.augment(question, answer, rng)
-        easy = self.reveal.share * max(0.0, 1 - progress / self.reveal.until)
+        easy = self.reveal.at(progress)
         if easy and rng.random() < easy:
-            question = self.task.reveal(question, answer, rng.random() * self.reveal.most, rng)
+            share = rng.random() * self.reveal.most
+            if self.reveal.every_fill:
+                unknown = max(1, int((question != answer).sum()))
+                share = 1 - unknown ** -float(rng.random())
+            question = self.task.reveal(question, answer, share, rng)
         return Draw(question, answer, 0 if self.puzzles.ids is None else int(self.puzzles.ids[row]))
 
     def _epoch(self, epoch: int) -> npt.NDArray[np.int64]:

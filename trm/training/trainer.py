@@ -127,7 +127,8 @@ class Trainer:
         config, slots, hints = self.stage.config, self.stage.slots, self.stage.hints
         question, answer, steps = slots.question[part], slots.answer[part], slots.steps[part]
         target = hints.target(part, question, answer, steps) if hints else None
-        step = step_loss(output, answer, self.stage.model.first_token, config.loss, target)
+        first_token, caution = self.stage.model.first_token, config.halt_caution
+        step = step_loss(output, answer, first_token, config.loss, target, caution)
         halt = step.halt
         if config.continue_loss:
             assert output.resume is not None
