@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 RUN := runs/sudoku-mini
 
-.PHONY: run test lint bench clean chromium
+.PHONY: run test lint fuzz bench clean chromium
 
 run: .venv/ready  ## learn Sudoku from nothing, measure it on unseen puzzles, solve three
 	@if [ -f $(RUN)/checkpoint.pt ]; then \
@@ -23,6 +23,9 @@ test: .venv/ready-dev  ## the test suite
 
 lint: .venv/ready-dev
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
+
+fuzz: .venv/ready-dev  ## the tests of the forms of puzzles, with 10,000 examples each
+	@FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest -n auto tests/tasks/test_forms.py
 
 bench: .venv/ready-dev  ## ratios on this machine; leave it alone meanwhile
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
