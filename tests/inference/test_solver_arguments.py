@@ -183,7 +183,7 @@ def test_flat_boards_of_every_size(solver: trm.Solver, size: int) -> None:
         ({1: 2}, "of type dict"),
         ((sign for sign in EASY), "of type generator"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_arrays_that_are_no_puzzle(solver: trm.Solver, puzzle: Any, words: str) -> None:
     with pytest.raises(BadInput) as caught:
