@@ -45,6 +45,7 @@ network() {
   seed=$1
   trap 'kill $! 2>/dev/null || :' EXIT
   trap 'exit 143' TERM
+  [ -f "$running" ] || exit 143 # a shell that has just been started loses signals
   part "$folder/begin$seed" sudoku --set seed="$seed" --set updates=21000 --set lr_floor=0.3 \
     --set keep_every=3000 &&
     part "$folder/search$seed" sudoku-search --set seed="$seed" --set init="$folder/begin$seed" \
@@ -53,7 +54,8 @@ network() {
 
 # If one network fails, or the script is stopped, stop both.
 networks=
-trap 'kill $networks 2>/dev/null || :' EXIT
+running=$(mktemp "$folder/running.XXXXXX")
+trap 'rm -f "$running"; kill $networks 2>/dev/null || :' EXIT
 trap 'exit 143' INT TERM
 trap 'tail -n 1 "$folder/$first.log" "$folder/$second.log" >&2; exit 1' USR1
 for seed in "$first" "$second"; do

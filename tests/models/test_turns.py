@@ -276,14 +276,18 @@ def test_where_one_network_of_the_script_fails_both_end(
     """At once, and what is wrong is seen: the other would take an hour."""
     (tmp_path / "out").mkdir()
     (tmp_path / "out/data.csv").touch()
+    said = tmp_path / "said"
     done = script(f"""
-case "$*" in *begin{failing}*) echo "trm: no room" >&2; exit 1 ;; esac
-trap 'echo ended >>{tmp_path / "said"}; kill $!; exit' TERM
+case "$*" in *begin{failing}*)
+  until grep -q ready {said}; do sleep 0.05; done
+  echo "trm: no room" >&2; exit 1 ;;
+esac
+trap 'echo ended >>{said}; kill $!; exit' TERM
+echo ready >>{said}
 sleep 1000 & wait
 """, "3", "4")  # fmt: skip
     assert done.returncode == 1
     assert "trm: no room" in done.stderr
-    said = tmp_path / "said"
     for _ in range(100):
         if "ended" in said.read_text():
             break
