@@ -6,6 +6,7 @@ family from outside the package is made by `register_task`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -59,7 +60,7 @@ class DataSettings(Protocol):
     def model(self) -> HasPuzzleIds: ...
 
 
-class Family:
+class Family(ABC):
     """A puzzle family. The defaults suit a family of one task that is read from text or files."""
 
     name: str
@@ -76,9 +77,9 @@ class Family:
         """The names that people are shown; `task` may accept others."""
         return (self.name,)
 
+    @abstractmethod
     def task(self, name: str) -> Task:
         """The task of that name. Raises BadInput if there is none."""
-        raise NotImplementedError
 
     def task_for(self, text: str, default: Task | None = None) -> Task:
         """The task in the size of the first puzzle in `text`; `default` where that is unclear."""

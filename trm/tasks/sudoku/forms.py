@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from trm.tasks.sudoku.text import DIGITS
 from trm.tasks.text import Line, TwoReadings
 
-DIGITS = "123456789ABCDEFG"
 BLANKS = ".0_*"
 SIGNS = (
     "xX",

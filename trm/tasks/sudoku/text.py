@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trm.errors import BadInput
 from trm.tasks.base import Tokens
-from trm.tasks.sudoku.forms import DIGITS as DIGITS
-from trm.tasks.sudoku.forms import FORMS, Rewritten
 from trm.tasks.text import (
     Content,
     Line,
@@ -36,6 +35,10 @@ from trm.tasks.text import (
     without_comments,
 )
 
+if TYPE_CHECKING:
+    from trm.tasks.sudoku.forms import Form, Rewritten
+
+DIGITS = "123456789ABCDEFG"
 BLANK = 1
 FIRST = 2  # token of digit 1
 BLANKS = ".0_*"
@@ -89,7 +92,7 @@ class Reader:
             found["with spaces and lines as a frame"] = Reading(self.grids(without_rules(lines)))
         except BadInput as error:
             failed = error
-        for name, rewrite in FORMS.items() if not usual else ():
+        for name, rewrite in () if usual else other_forms():
             if rewritten := rewrite(lines, self.size):
                 try:
                     reading = self._rewritten(rewritten)
@@ -218,6 +221,13 @@ def cells_of(text: str) -> int:
     if guess in CELLS and _found(read, (guess,)):
         return guess
     return _found(read) or (guess if guess in CELLS else UNCLEAR)
+
+
+def other_forms() -> Iterable[tuple[str, Form]]:
+    """Imported when needed: the usual forms are by far the most frequent, and a cold answer should not wait."""
+    from trm.tasks.sudoku.forms import FORMS
+
+    return FORMS.items()
 
 
 def _found(read: Callable[[int], object], cells: Sequence[int] = CELLS) -> int | None:
