@@ -10,7 +10,7 @@ import typer
 from trm.cli.app import app
 from trm.errors import BadInput
 from trm.files import check_outside
-from trm.renames import report_rename
+from trm.remarks import report_rename
 
 TaskArgument = Annotated[
     str,

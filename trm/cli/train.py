@@ -14,7 +14,7 @@ from trm.cli.app import Command, ThreadsOption, app, set_threads
 from trm.errors import BadInput
 from trm.files import check_outside, check_writable
 from trm.launch import launched
-from trm.renames import LAUNCHED, report_rename
+from trm.remarks import LAUNCHED, report_rename
 
 if TYPE_CHECKING:
     from trm.training.config import RunConfig
@@ -133,7 +133,9 @@ def configure(
 
 def check_data(config: RunConfig, folder: Path, preset: Preset) -> None:
     """Raises BadInput if the data does not exist, or if the run's folder lies inside the data's."""
-    if config.data in ("", "embedded", "generated", "hub"):
+    from trm.training.commands import NO_PATHS
+
+    if config.data in NO_PATHS:
         return
     if not Path(config.data).exists():
         hint = f" ({preset.note})" if config.data == preset.config.data else ""

@@ -12,7 +12,7 @@ from trm.inference import onnx
 from trm.inference.backend import Backend
 from trm.inference.defaults import default_weights
 from trm.inference.loop import SearchState, StepBatch, Thinking, think
-from trm.renames import report
+from trm.remarks import report
 from trm.store.shipped import SHIPPED
 from trm.tasks import find_family
 from trm.tasks.base import Task, Tokens

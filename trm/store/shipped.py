@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from trm.errors import BadInput
-from trm.renames import report_rename
+from trm.remarks import report_rename
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"  # in a model's folder
 SHIPPED = Path(__file__).parents[1] / "weights"

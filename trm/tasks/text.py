@@ -20,6 +20,7 @@ QUESTION, ANSWER = ("question", "puzzle", "quizzes"), ("answer", "solution", "so
 DELIMITERS = ",;\t"
 MAX_BYTES = 256 << 20  # of a file
 LONGEST = 80  # characters of a value in a message
+NO_BRACKETS = str.maketrans(dict.fromkeys("[](){}'\"", ""))  # takes away what programs write around cells
 
 
 # Files

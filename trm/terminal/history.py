@@ -12,7 +12,7 @@ from rich.table import Table
 
 from trm.analysis.history import Checks, CheckSettings, History, Reports, check_kept, read_history
 from trm.plot import COLOURS, check, new_figure, plain, save
-from trm.renames import report
+from trm.remarks import first_few, report
 from trm.statistics import interval
 from trm.terminal.console import plain_console
 from trm.terminal.progress import bars
@@ -50,8 +50,7 @@ def show(runs: Sequence[str], png: Path | None, settings: CheckSettings | None) 
     console = plain_console()
     for run, history in zip(runs, histories, strict=True):
         if history.damaged:
-            which = ", ".join(map(str, history.damaged[:5])) + (", ..." if len(history.damaged) > 5 else "")
-            report(f"{Path(run) / LOG}: damaged lines are left out: {which}")
+            report(f"{Path(run) / LOG}: damaged lines are left out: {first_few(history.damaged)}")
         console.print(table(history))
         if not len(history.checks):
             console.print("no checks on held-out puzzles: train with --set check_every=500, or give --data")

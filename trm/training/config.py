@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from trm.errors import BadInput
 from trm.models.config import TURN, ModelConfig
 from trm.numbers import LARGEST_SEED
-from trm.renames import report_rename
+from trm.remarks import report_rename
 from trm.settings import Settings
 from trm.tasks.arc.training import ArcSettings
 from trm.tasks.custom.structure import Structure

@@ -15,7 +15,7 @@ from torch import Tensor
 from trm.devices import pick_device
 from trm.errors import TrmError
 from trm.launch import launched
-from trm.renames import LAUNCHED
+from trm.remarks import LAUNCHED
 
 
 def rank() -> int:

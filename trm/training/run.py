@@ -7,7 +7,6 @@ import os
 import platform
 import shlex
 import signal
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +23,7 @@ from trm.devices import pick_device
 from trm.errors import BadInput, TrmError
 from trm.files import write_atomic, write_text
 from trm.inference.evaluation import Evaluation, evaluate_model
+from trm.remarks import first_few, report
 from trm.store.stored import CHECKPOINT, check_free, load, save_model
 from trm.tasks import get_task
 from trm.tasks.base import Puzzles, Task
@@ -282,8 +282,8 @@ def saved_config(text: str, out: Path) -> RunConfig:
         values = dict(json.loads(text))
     except (ValueError, TypeError, RecursionError):
         raise checkpoint.damaged(out, "config is not the settings of a run") from None
-    for old in sorted(RENAMED.keys() & values.keys()) if distributed.rank() == 0 else ():
-        print(f"trm: {out} is from an older version: its setting {old} is now {RENAMED[old]}", file=sys.stderr)
+    for old in sorted(RENAMED.keys() & values.keys()):
+        report(f"{out} is from an older version: its setting {old} is now {RENAMED[old]}")
     try:
         return RunConfig.model_validate_json(text)
     except ValidationError as error:
@@ -365,7 +365,5 @@ def trim_log(path: Path, update: int) -> None:
     if bad:
         saved = path.with_name(f"{path.name}.damaged")
         write_atomic(saved, lambda file: file.write(path.read_bytes()))
-        which = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
-        what = f"{path}: damaged lines were left out ({which}); the log as it was is in {saved.name}"
-        print("trm:", " ".join(what.splitlines()), file=sys.stderr)
+        report(f"{path}: damaged lines were left out ({first_few(bad)}); the log as it was is in {saved.name}")
     write_text(path, "".join(kept))

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput, TrmError
-from trm.renames import report
+from trm.remarks import report
 from trm.tasks.text import printable, quoted, read_file
 
 Grid = npt.NDArray[np.uint8]  # [height, width] of colours

@@ -10,11 +10,10 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from trm.tasks.text import Line, TwoReadings
+from trm.tasks.text import NO_BRACKETS, Line, TwoReadings
 
 WALLS, FREE = "█▓▒■▉▮⬛", "□▯⬜·"  # besides # and .; light shade is either, see `named`
 SHADE = "░"
-CORNERS = str.maketrans(dict.fromkeys("[](){}'\"", ""))
 ONE, ZERO, PAIRS = "1 as a wall", "0 as a wall", "two characters for each cell"  # readings
 CHANCE = 24  # cells: so many may be in pairs by chance
 WIDEST = 8  # columns of a margin that are tried one by one
@@ -59,13 +58,13 @@ def separated(lines: Sequence[Line]) -> list[Line]:
     """Lines without the commas, semicolons or tabs between their cells, if there are any, and without brackets."""
     texts = [line.text.strip() for line in lines if line.text.strip()]
     if texts and all(text[0] in "\"'" for text in texts):  # strings of a program, one a row
-        return [Line(number, text.strip().rstrip(",;").translate(CORNERS)) for number, text in lines]
+        return [Line(number, text.strip().rstrip(",;").translate(NO_BRACKETS)) for number, text in lines]
     for delimiter in ",;\t":
         filled = [line for line in lines if line.text.strip()]
         if filled and all(delimiter in line.text for line in filled):
             rows = []
             for number, text in lines:
-                fields = [field.strip() or " " for field in text.translate(CORNERS).split(delimiter)]
+                fields = [field.strip() or " " for field in text.translate(NO_BRACKETS).split(delimiter)]
                 if delimiter != "\t" and len(fields) > 1 and fields[-1] == " ":
                     fields.pop()
                 if any(len(field) > 1 for field in fields):

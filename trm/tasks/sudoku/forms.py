@@ -6,10 +6,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from trm.tasks.sudoku.text import DIGITS
-from trm.tasks.text import Line, TwoReadings
+from trm.tasks.sudoku.text import BLANKS, DIGITS
+from trm.tasks.text import NO_BRACKETS, Line, TwoReadings
 
-BLANKS = ".0_*"
 SIGNS = (
     "xX",
     "?",
@@ -25,7 +24,6 @@ SIGNS = (
 LONG = 9  # cells: no number or rating is so long
 EMPTY = " "  # in place of the cell in an empty field
 BARS = "|¦│┃║"
-CORNERS = str.maketrans(dict.fromkeys("[](){}'\"", ""))
 TOKEN = re.compile(r"[1-9A-Ga-g.0_*xX?+-]+")
 SPLIT = re.compile(r"[\s,;:|#=&/\"'()\[\]]+")
 
@@ -43,7 +41,9 @@ Form = Callable[[Sequence[Line], int], "Rewritten | None"]
 
 def separated(lines: Sequence[Line], size: int) -> Rewritten | None:
     """Cells with commas, semicolons, tabs or bars between them; an empty field is a blank. Perhaps in brackets."""
-    bare = [Line(number, text.translate(CORNERS)) for number, text in lines if any(c not in "-=+─═┼ ╪" for c in text)]
+    bare = [
+        Line(number, text.translate(NO_BRACKETS)) for number, text in lines if any(c not in "-=+─═┼ ╪" for c in text)
+    ]
     bare = [line for line in bare if line.text.strip(" ,;") or len(line.text) > size - 2]
     ends = [Line(line.number, line.text.strip(" ,;")) for line in bare]
     if ends and all(len(line.text) in (size, size**2) and TOKEN.fullmatch(line.text) for line in ends):
@@ -202,7 +202,7 @@ def pencilled(lines: Sequence[Line], size: int) -> Rewritten | None:
     for number, text in lines:
         if not any(c.isalnum() for c in text):
             continue
-        words = [word.upper() for word in re.split(f"[\\s{BARS}!]+", text.translate(CORNERS)) if word]
+        words = [word.upper() for word in re.split(f"[\\s{BARS}!]+", text.translate(NO_BRACKETS)) if word]
         if len(words) != size or any(len({*word}) < len(word) or {*word} - {*DIGITS[:size]} for word in words):
             return None
         many += sum(len(word) > 1 for word in words)

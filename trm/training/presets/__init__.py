@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from trm.errors import BadInput
-from trm.renames import report_rename
+from trm.remarks import report_rename
 from trm.store.shipped import RENAMED
 from trm.training.presets import maze, sudoku
 from trm.training.presets.base import Preset

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 LAUNCHED = "TRM_LAUNCHED"  # set for the processes that `trm train --procs` starts
 
@@ -15,6 +16,11 @@ def report(line: str) -> None:
     """
     if os.environ.get("RANK", "0") == "0":
         print("trm:", " ".join(line.splitlines()), file=sys.stderr)
+
+
+def first_few(numbers: Sequence[int]) -> str:
+    """At most five numbers, in words, for a remark."""
+    return ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
 
 
 def report_rename(old: str, new: str) -> None:
