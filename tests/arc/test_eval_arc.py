@@ -33,6 +33,7 @@ class Taught:
     """A model that says for each question [900] what it was taught, and nothing but end markers for any other."""
 
     first_token = 0
+    halt_logit = 0.0
 
     def __init__(self, answers: dict[bytes, Any], halt: float = 1.0) -> None:
         self.config = config(Path("x")).model

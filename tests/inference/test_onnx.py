@@ -54,7 +54,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 def small(kind: str, spec: Spec = TASK.spec) -> Stored:
     torch.manual_seed(3)
-    config = ModelConfig(**SMALL, **KINDS[kind])
+    config = ModelConfig(**SMALL, **KINDS[kind], halt_probability=0.7)
     model = build(config, spec).eval()
     torch.nn.init.normal_(model.frame.halt.weight)  # a fresh one never halts, whatever it looks at
     torch.nn.init.zeros_(model.frame.halt.bias)
@@ -95,6 +95,7 @@ def check_form(graph: onnx.ModelProto, session: Any, content: bytes) -> None:
 def check_values(stored: Stored, values: dict[str, Any], session: Any) -> None:
     """What a host reads of the model."""
     wanted = {"format": 1, "name": stored.name, "first_token": stored.model.first_token, "max_steps": 7}
+    wanted["halt_logit"] = pytest.approx(np.log(0.7 / 0.3))
     assert {key: values[key] for key in wanted} == wanted
     assert values["task"] == json.loads(json.dumps(asdict(TASK.spec)))
     shapes = {node.name: node.shape for node in session.get_inputs()}
@@ -132,8 +133,8 @@ def as_exported(stored: Stored) -> Exported:
         state = OnnxState(output.state.y.numpy(), output.state.z.numpy())
         return OnnxOutput(state, output.logits.numpy(), output.halt.numpy())
 
-    start = model.start(1)
-    return Exported(step, OnnxState(start.y.numpy().copy(), start.z.numpy().copy()), model.first_token)
+    y, z = (part.numpy().copy() for part in model.start(1)[:2])
+    return Exported(step, OnnxState(y, z), model.first_token, model.halt_logit)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 20])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable
 from typing import Literal, cast
@@ -39,8 +40,13 @@ class Stub:
 
     first_token = 2
 
-    def __init__(self, lucky: float = 0.5, halt: Callable[[Tensor, Tensor], Tensor] = lambda luck, step: luck) -> None:
-        self.lucky, self.halt = lucky, halt
+    def __init__(
+        self,
+        lucky: float = 0.5,
+        halt: Callable[[Tensor, Tensor], Tensor] = lambda luck, step: luck,
+        halt_logit: float = 0.0,
+    ) -> None:
+        self.lucky, self.halt, self.halt_logit = lucky, halt, halt_logit
         self.seen = 0  # rows of all batches
 
     def start(self, batch: int) -> State:
@@ -115,6 +121,13 @@ def test_the_models_own_halt() -> None:
     assert model.seen == 4 * len(OPEN)  # those that are done leave the batch
 
 
+@pytest.mark.parametrize(("probability", "steps"), [(0.5, 4), (0.95, 7), (0.97, 7), (0.98, 8)])
+def test_it_halts_from_the_probability_that_is_stored_with_it(probability: float, steps: int) -> None:
+    logit = math.log(probability / (1 - probability))  # 2.9, 3.5 and 3.9
+    model = Stub(lucky=-1, halt=lambda luck, step: step - 3.5, halt_logit=logit)
+    assert [answer.steps for answer in run(model, Thinking(steps=9, until="halt"))] == [steps] * len(OPEN)
+
+
 def test_until_it_is_sure() -> None:
     model = Stub(lucky=-1, halt=lambda luck, step: step - 3.5)
     for sure, steps in ((0.9 * CERTAIN, 6), (0.05 * CERTAIN, 1), (0.95, 18)):  # sigmoid(2.5) is more than 0.9
@@ -133,6 +146,7 @@ class Wavering:
     """Fills the grid by the rules where cell 15 was given rightly; its belief in cell 15 is two in three for that."""
 
     first_token = 2
+    halt_logit = 0.0
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
@@ -278,6 +292,7 @@ def test_a_longer_path_is_not_solved(backend: Literal["torch", "onnx"], capsys: 
 
     class Model:
         first_token = 0
+        halt_logit = 0.0
 
         def start(self, batch: int) -> State:
             return State(torch.zeros(batch, 1), torch.zeros(batch, 1))

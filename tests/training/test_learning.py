@@ -40,24 +40,6 @@ def brute_force_loss(logits: np.ndarray, answer: np.ndarray, first: int, kind: s
     return means
 
 
-def test_caution_about_halting_moves_the_threshold_and_nothing_else() -> None:
-    """The logit with the least expected loss is positive only where right answers are frequent enough."""
-    logits = torch.eye(5, dtype=torch.float64)[None].repeat(2, 1, 1) * 9
-    answer = torch.arange(1, 6)[None].repeat(2, 1)
-    answer[1, 0] = 2  # the second sequence is wrong
-    halts = torch.linspace(-6, 6, 241, dtype=torch.float64)
-    for caution in (1.0, 20.0):
-        losses = [
-            step_loss(Output(NOTHING, logits, halt.expand(2)), answer, 1, "softmax", halt_caution=caution).halt
-            for halt in halts
-        ]
-        right, wrong = torch.stack(losses).T
-        for chance in (0.3, 0.9, 0.99):
-            best = float(halts[(chance * right + (1 - chance) * wrong).argmin()])
-            assert best == pytest.approx(math.log(chance / (1 - chance) / caution), abs=0.06)
-        torch.testing.assert_close(right[120] * wrong[120], torch.tensor(math.log(2) ** 2, dtype=torch.float64))
-
-
 @pytest.mark.parametrize("kind", ["softmax", "stablemax"])
 @pytest.mark.parametrize("first", [0, 2])
 def test_losses_agree_with_brute_force(kind: LossName, first: int) -> None:
@@ -142,6 +124,15 @@ def test_halting_waits_for_exploration_and_ends_at_the_limit() -> None:
     output = Output(NOTHING, torch.empty(0), torch.tensor([1.0, 1, 1, -1, -1]), torch.tensor([0.0, 0, 2, -2, 0]))
     assert halted(output, steps, 5, least, use_continue=False).tolist() == [True, False, True, False, False]
     assert halted(output, steps, 6, least, use_continue=True).tolist() == [True, False, False, True, False]
+    assert halted(output, steps, 6, least * 0, False, halt_logit=0.99).tolist() == [True, True, True, False, False]
+    assert halted(output, steps, 6, least * 0, False, halt_logit=1.01).tolist() == [False] * 5
+
+
+@pytest.mark.parametrize(("probability", "odds"), [(0.5, 1), (0.75, 3), (0.95, 19), (0.1, 1 / 9)])
+def test_a_model_halts_from_its_own_probability(probability: float, odds: float) -> None:
+    model = build(ModelConfig(width=8, heads=1, halt_probability=probability), Sudoku(2, 2).spec)
+    assert model.halt_logit == pytest.approx(math.log(odds), abs=1e-12)
+    assert math.exp(model.halt_logit) / (1 + math.exp(model.halt_logit)) == pytest.approx(probability)
 
 
 def test_muon_agrees_with_torchs() -> None:

@@ -85,6 +85,29 @@ def test_other_ends_keep_the_walls(seed: int, height: int, width: int, turned: b
     assert path_length(plain, made, label) >= path_length(plain, question, answer)
 
 
+def test_near_ends_are_as_often_close_as_far_apart() -> None:
+    plain, rng = Maze(9, 8), np.random.default_rng(0)
+    puzzles = generate("hard", 1, 3, 9, 8, 16)
+    question, answer = puzzles.question[0], puzzles.answer[0]
+    task = TrainingMaze(9, 8, plain, turned=False, near=0.5, least=6)
+    moves, kept = [], 0
+    for _ in range(400):
+        made, label = task.augment(question, answer, rng)
+        assert ((made == WALL) == (question == WALL)).all()
+        moves.append(path_length(plain, made, label))
+        kept += bytes(made) == bytes(question)
+    assert 160 < kept < 240
+    assert min(moves) == 1
+    assert max(moves) > 12
+    close, far = (sum(a <= length < b for length in moves) / (400 - kept) for a, b in ((1, 3), (8, 99)))
+    assert close > 0.3
+    assert far > 0.1
+    walls = np.full(72, WALL, np.uint8)
+    walls[[0, 71]] = START, GOAL
+    with pytest.raises(BadInput, match="next to each other"):
+        plain.near_ends(walls, rng)
+
+
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.integers(0, 2**32), st.integers(2, 9), st.integers(3, 8), st.integers(1, 7), st.booleans())
 def test_windows_are_parts_of_the_maze(seed: int, height: int, width: int, least: int, turned: bool) -> None:
@@ -239,6 +262,7 @@ class Told(torch.nn.Module):
     """Answers what it is told, one step after the other."""
 
     first_token = 0
+    halt_logit = 0.0
 
     def __init__(self, answers: Tensor) -> None:
         super().__init__()

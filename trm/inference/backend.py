@@ -37,7 +37,7 @@ class Outcome(Protocol[S_co]):
 
     @property
     def halts(self) -> Bools:
-        """[batch], whether the halting logit is above 0."""
+        """[batch], whether the model halts: its halting logit is above the model's `halt_logit`."""
         ...
 
     @property

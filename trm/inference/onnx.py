@@ -47,6 +47,7 @@ class Exported:
     step: StepFunction
     start: OnnxState  # of one puzzle before its first step, [1, ...]
     first_token: int  # the token that logits[..., 0] stands for
+    halt_logit: float = 0.0  # the model halts where the halting logit is above it
     name: str = ""
     task: dict[str, Any] = field(default_factory=dict)  # the fields of `trm.tasks.base.Spec`
     file: str = ""  # where it was read from, and with how many threads it runs
@@ -129,6 +130,7 @@ def load(name: str, threads: int = 0) -> Exported:
         # The initial state is one vector, the same at every position, whatever the shape of the state.
         y, z = (np.full((1, *shapes[part]), np.float32(about[f"start_{part}"])) for part in "yz")
         name, task, first_token = about["name"], about["task"], about["first_token"]
+        halt_logit = float(about.get("halt_logit", 0.0))  # files written before it was added halt above 0
     except BadInput:
         raise
     except Exception as error:  # exceptions of onnxruntime have no base class of their own
@@ -141,7 +143,7 @@ def load(name: str, threads: int = 0) -> Exported:
         y, z, logits, halt = session.run(None, {"y": state.y, "z": state.z, "question": question})
         return OnnxOutput(OnnxState(y, z), logits, halt)
 
-    return Exported(step, OnnxState(y, z), first_token, name, task, str(path), threads)
+    return Exported(step, OnnxState(y, z), first_token, halt_logit, name, task, str(path), threads)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +153,7 @@ class OnnxOutcome:
     before: OnnxState
     output: OnnxOutput
     first_token: int
+    halt_logit: float
 
     @property
     def state(self) -> OnnxState:
@@ -163,7 +166,7 @@ class OnnxOutcome:
 
     @property
     def halts(self) -> Bools:
-        halts: Bools = self.output.halt > 0
+        halts: Bools = self.output.halt > self.halt_logit
         return halts
 
     @property
@@ -203,7 +206,8 @@ class OnnxBackend:
 
     def step(self, state: OnnxState, question: Tokens, ids: Ints | None) -> OnnxOutcome:
         assert ids is None, "a model with puzzle embeddings needs the torch backend"
-        return OnnxOutcome(state, self.exported.step(state, question.astype(np.int64)), self.first_token)
+        output = self.exported.step(state, question.astype(np.int64))
+        return OnnxOutcome(state, output, self.first_token, self.exported.halt_logit)
 
     def join(self, first: OnnxState, second: OnnxState) -> OnnxState:
         return OnnxState(*(np.concatenate(parts) for parts in zip(first, second, strict=True)))

@@ -26,6 +26,7 @@ class TorchOutcome:
     before: State
     output: Output
     first_token: int
+    halt_logit: float
 
     @property
     def state(self) -> State:
@@ -38,7 +39,7 @@ class TorchOutcome:
 
     @property
     def halts(self) -> Bools:
-        halts: Bools = (self.output.halt > 0).cpu().numpy()
+        halts: Bools = (self.output.halt > self.halt_logit).cpu().numpy()
         return halts
 
     @property
@@ -98,7 +99,7 @@ class TorchBackend:
     def step(self, state: State, question: Tokens, ids: Ints | None) -> TorchOutcome:
         on_device = torch.from_numpy(question).to(self.device)
         output = self.model(state, on_device, None if ids is None else torch.from_numpy(ids).to(self.device))
-        return TorchOutcome(state, output, self.first_token)
+        return TorchOutcome(state, output, self.first_token, self.model.halt_logit)
 
     @torch.inference_mode()
     def join(self, first: State, second: State) -> State:

@@ -33,7 +33,7 @@ class Output(NamedTuple):
 
     state: State  # attached to the graph; training detaches it once a window
     logits: Tensor  # [batch, cells, tokens - first_token]
-    halt: Tensor  # [batch], the halting logit q: above 0 means "my answer is right"
+    halt: Tensor  # [batch], the halting logit q: the log-odds of "my answer is right"
     resume: Tensor | None = None  # [batch], the continue logit, where the model has one
     hints: Tensor | None = None  # [batch, cells, kinds of hint], where the model has such a head
 
@@ -48,6 +48,7 @@ class Model(Protocol):
     """The interface that training, evaluation and solving rely on."""
 
     first_token: int  # the token that logits[..., 0] stands for
+    halt_logit: float  # the model halts where the halting logit is above it; the paper's is 0
 
     def start(self, batch: int) -> State:
         """The state before the first supervision step."""

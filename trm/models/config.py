@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,6 +38,10 @@ class ModelConfig(Settings):
     turns: int = Field(1, ge=1, le=10000)  # trained networks that take turns (see `trm turns`)
     turn_steps: int = Field(TURN, ge=1)  # supervision steps of a turn
     # Heads and embeddings
+    # Probability of a right answer, the sigmoid of the halting logit, above which the model halts; the paper's is 0.5.
+    # It belongs to the model, not to its weights: a model answers easy puzzles in so few steps that at 0.5 it often
+    # halts a step before the answer is complete.
+    halt_probability: float = Field(0.5, gt=0, lt=1)
     hints: int = Field(0, ge=0, le=10000)  # logits per cell of the head that learns a task's hints; 0: no such head
     puzzle_ids: int = Field(0, ge=0)  # rows of the puzzle-embedding table; 0: no puzzle embeddings
     puzzle_tokens: int = Field(16, ge=1, le=10000)  # positions that a puzzle embedding fills
@@ -79,6 +84,11 @@ class ModelConfig(Settings):
             yield f"memory 'single' has one update, so networks cannot be {self.networks!r}"
         if self.turns > 1 and (self.kind, self.memory, self.hints) != ("trm", "yz", 0):
             yield "turns are for kind 'trm', memory 'yz' and no hints"
+
+    @property
+    def halt_logit(self) -> float:
+        """The halting logit above which the model halts: the logarithm of the odds of `halt_probability`."""
+        return math.log(self.halt_probability / (1 - self.halt_probability))
 
     @property
     def round(self) -> int:

@@ -39,6 +39,7 @@ class TRM(nn.Module):
         self.config = config
         self.frame: Frame = make_frame(config, spec)
         self.first_token = self.frame.first_token
+        self.halt_logit = config.halt_logit
 
         def network() -> nn.Sequential:
             return nn.Sequential(*(Block(config, spec) for _ in range(config.layers)))

@@ -107,6 +107,7 @@ def describe(stored: Stored, sha256: str) -> dict[str, Any]:
         "task": asdict(stored.spec),
         "weights_sha256": sha256,
         "first_token": stored.model.first_token,
+        "halt_logit": stored.model.halt_logit,
         "max_steps": trained.get("max_steps"),  # in training; null where that is not known
         "start_y": frame.start_y.tolist(),
         "start_z": frame.start_z.tolist(),

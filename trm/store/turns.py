@@ -39,10 +39,12 @@ def take_turns(names: Sequence[str], out: Path, steps: int) -> None:
             raise BadInput(
                 f"{name} identifies ARC tasks by numbers of its own, so it cannot take turns with another model"
             )
-        if (other.model.config, other.spec) != (first.model.config, first.spec):
+        alike = other.model.config.changed(halt_probability=first.model.config.halt_probability)
+        if (alike, other.spec) != (first.model.config, first.spec):
             raise BadInput(f"{name} has another shape or task than {names[0]}; networks that take turns must be alike")
     try:
-        config = first.model.config.changed(turns=len(models), turn_steps=steps)
+        cautious = max(stored.model.config.halt_probability for stored in models)
+        config = first.model.config.changed(turns=len(models), turn_steps=steps, halt_probability=cautious)
         joint = build(config, first.spec)
     except BadInput as error:
         raise BadInput(f"{names[0]} cannot take turns: {error}") from None

@@ -20,19 +20,21 @@ ORDER, PUZZLE, HALTING, START, CARRY = range(5)  # streams: the second number in
 
 
 class Reveal(Settings):
-    """Easier puzzles, with some of their unknown cells filled in from the answer."""
+    """Easier puzzles, with some of their unknown cells filled in from the answer.
 
-    share: float = Field(0.0, ge=0, le=1)  # share of puzzles made easier at the start of training; it changes linearly
-    last: float = Field(0.0, ge=0, le=1)  # share of puzzles made easier from `until` to the end
-    until: float = Field(0.6, gt=0, le=1)  # share of training after which `last` holds
-    most: float = Field(0.5, ge=0, le=1)  # largest share of a puzzle's unknown cells that is filled in
-    # Instead of `most`: the number of cells left unknown has a uniform logarithm, from one to all of them, so that
-    # nearly full boards are as frequent as nearly empty ones.
-    every_fill: bool = False
+    Training has two parts. In the first, at most `most` of the unknown cells are filled in, so that the model learns to
+    solve puzzles at all. In the second, the number of cells left unknown has a uniform logarithm, from one to all of
+    them, so that nearly full boards are as frequent as nearly empty ones.
+    """
+
+    share: float = Field(0.0, ge=0, le=1)  # share of puzzles made easier at the start; linear up to `until`
+    most: float = Field(0.5, ge=0, le=1)  # largest share of a puzzle's unknown cells that is filled in until `until`
+    until: float = Field(0.6, ge=0, le=1)  # share of training after which the second part begins
+    last: float = Field(0.0, ge=0, le=1)  # share of puzzles made easier in the second part
 
     def at(self, progress: float) -> float:
         """The share of puzzles made easier when `progress`, 0 to 1, of training is done."""
-        return self.last + (self.share - self.last) * max(0.0, 1 - progress / self.until)
+        return self.last if progress >= self.until else self.share + (self.last - self.share) * progress / self.until
 
 
 class Draw(NamedTuple):
@@ -70,12 +72,15 @@ class Sampler:
             question, answer = self.task.augment(question, answer, rng)
         easy = self.reveal.at(progress)
         if easy and rng.random() < easy:
-            share = rng.random() * self.reveal.most
-            if self.reveal.every_fill:
-                unknown = max(1, int((question != answer).sum()))
-                share = 1 - unknown ** -float(rng.random())
-            question = self.task.reveal(question, answer, share, rng)
+            question = self.task.reveal(question, answer, self.shown(question, answer, progress, rng), rng)
         return Draw(question, answer, 0 if self.puzzles.ids is None else int(self.puzzles.ids[row]))
+
+    def shown(self, question: Tokens, answer: Tokens, progress: float, rng: np.random.Generator) -> float:
+        """The share of the unknown cells of question [cells] to fill in."""
+        if progress < self.reveal.until:
+            return rng.random() * self.reveal.most
+        unknown = max(1, int((question != answer).sum()))
+        return 1 - float(unknown ** -rng.random())
 
     def _epoch(self, epoch: int) -> npt.NDArray[np.int64]:
         """The order in which an epoch visits the training set, [rows]."""

@@ -68,7 +68,6 @@ class RunConfig(Settings):
     loss: LossName = "stablemax"  # stablemax | softmax
     loss_limit: float = Field(0.0, ge=0)  # upper bound of a sequence's answer loss, see `losses.limited`; 0: none
     halt_weight: float = Field(0.5, ge=0)  # of the halting loss
-    halt_caution: float = Field(1.0, gt=0)  # how many times as much halting on a wrong answer costs; the paper's is 1
     hint_weight: float = Field(1.0, ge=0)  # of the loss on hints, where the model has `hints`
     continue_loss: bool = False  # train the continue logit by Q-learning, as HRM does
     # Supervision steps

@@ -8,15 +8,18 @@ from torch import Tensor
 from trm.models.base import Output
 
 
-def wants_to_halt(output: Output, use_continue: bool) -> Tensor:
-    """TRM halts when q_halt > 0; HRM, and TRM with the continue loss, when q_halt > q_continue. -> [batch] bool"""
+def wants_to_halt(output: Output, use_continue: bool, halt_logit: float = 0.0) -> Tensor:
+    """TRM halts when q_halt > `halt_logit`, which the paper sets to 0; HRM, and TRM with the continue loss, when
+    q_halt > q_continue. -> [batch] bool"""
     if use_continue:
         assert output.resume is not None
         return output.halt > output.resume
-    return output.halt > 0
+    return output.halt > halt_logit
 
 
-def halted(output: Output, steps: Tensor, max_steps: int, least: Tensor, use_continue: bool) -> Tensor:
+def halted(
+    output: Output, steps: Tensor, max_steps: int, least: Tensor, use_continue: bool, halt_logit: float = 0.0
+) -> Tensor:
     """Which sequences halt in training. -> [batch] bool
 
     Args:
@@ -25,8 +28,9 @@ def halted(output: Output, steps: Tensor, max_steps: int, least: Tensor, use_con
         max_steps: where every sequence halts.
         least: [batch], supervision steps before which a sequence may not halt by itself (see `exploration`).
         use_continue: whether the continue logit is trained.
+        halt_logit: of the model (`ModelConfig.halt_logit`).
     """
-    wants = wants_to_halt(output, use_continue) & (steps >= least)
+    wants = wants_to_halt(output, use_continue, halt_logit) & (steps >= least)
     return wants | (steps >= max_steps)
 
 

@@ -39,7 +39,6 @@ def step_loss(
     first_token: int,
     kind: LossName,
     target: Tensor | None = None,
-    halt_caution: float = 1.0,
 ) -> StepLoss:
     """The losses of a supervision step.
 
@@ -50,15 +49,11 @@ def step_loss(
         kind: of the cross-entropy.
         target: [batch, cells] tokens for the answer's loss, where they are not `answer`. `halt`, `exact` and `correct`
             always compare with `answer`.
-        halt_caution: how many times as much a halting logit costs that is wrong about a wrong answer. The logit is then
-            positive only where the answer is right with a probability of halt_caution / (1 + halt_caution).
     """
     scored, classes = answer != 0, (answer.long() - first_token).clamp(min=0)
     right = (output.logits.argmax(-1) == classes) & scored
     exact = right.sum(-1) == scored.sum(-1)
     halt = F.binary_cross_entropy_with_logits(output.halt, exact.to(output.halt.dtype), reduction="none")
-    if halt_caution != 1:
-        halt = halt * torch.where(exact, halt_caution**-0.5, halt_caution**0.5)
     share = right.sum(-1) / scored.sum(-1).clamp(min=1)
     if target is not None:
         scored, classes = target != 0, (target.long() - first_token).clamp(min=0)

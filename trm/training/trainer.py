@@ -106,7 +106,9 @@ class Trainer:
             losses = self.losses(part, output)
             loss = loss + losses.total.sum()
             fewest = stage.fewest_steps(part, self.update_count, number)
-            stop = halted(output, slots.steps[part], config.max_steps, fewest, config.continue_loss)
+            stop = halted(
+                output, slots.steps[part], config.max_steps, fewest, config.continue_loss, stage.model.halt_logit
+            )
             slots.halted[part] = stop
             sums.add(self.sums(part, losses, stop))
             state = output.state
@@ -127,8 +129,7 @@ class Trainer:
         config, slots, hints = self.stage.config, self.stage.slots, self.stage.hints
         question, answer, steps = slots.question[part], slots.answer[part], slots.steps[part]
         target = hints.target(part, question, answer, steps) if hints else None
-        first_token, caution = self.stage.model.first_token, config.halt_caution
-        step = step_loss(output, answer, first_token, config.loss, target, caution)
+        step = step_loss(output, answer, self.stage.model.first_token, config.loss, target)
         halt = step.halt
         if config.continue_loss:
             assert output.resume is not None

@@ -190,6 +190,22 @@ class Maze(Task):
                 return walls
         raise BadInput(f"no two cells of this maze are {least} moves apart")
 
+    def near_ends(self, question: Tokens, rng: np.random.Generator) -> Tokens:
+        """The same walls [cells] with another S and G, often close together.
+
+        S is uniform among the cells with an open neighbour, and the logarithm of its distance from G is uniform. Raises
+        BadInput if no cell has an open neighbour.
+        """
+        walls = np.where(question > WALL, OPEN, question).astype(np.uint8)
+        free = to_bits(walls == OPEN, self.width)
+        for start in rng.permutation(np.flatnonzero(walls == OPEN)).tolist():
+            rings = layers(free, bit_of(start, self.width), self.width)
+            if len(rings) > 1:
+                ring = rings[int(len(rings) ** rng.random())]
+                walls[[start, rng.choice(from_bits(ring, self.height, self.width))]] = START, GOAL
+                return walls
+        raise BadInput("no two open cells of this maze are next to each other")
+
     def crop(self, question: Tokens, rng: np.random.Generator, height: int, width: int, least: int = 1) -> Tokens:
         """A random window on the walls of question [cells] with ends of its own, at least `least` moves apart: a
         question of `Maze(height, width)`.

@@ -24,6 +24,7 @@ class MazeSettings(Settings):
     """Settings that only runs on mazes have."""
 
     ends: float = Field(0.0, ge=0, le=1)  # share of the mazes that get another start and goal in the same walls
+    near: float = Field(0.0, ge=0, le=1)  # share of the mazes that get ends at any distance, often close together
     # New mazes, windows and other ends have a path of at least this share of the usual length (109 moves at 30x30).
     least: float = Field(1.0, gt=0, le=1)
 
@@ -37,6 +38,7 @@ class TrainingMaze(Maze):
     turned: bool = True  # turn and mirror at random
     moved: float = 0.0  # share of the mazes that get other ends
     least: int = 1  # moves from S to G in what is made
+    near: float = 0.0  # share of the mazes that then get ends at any distance
 
     def augment(self, question: Tokens, answer: Tokens, rng: np.random.Generator) -> tuple[Tokens, Tokens]:
         """A maze of this size, [cells] each, from a row of the data, [cells of `rows`] each.
@@ -54,6 +56,8 @@ class TrainingMaze(Maze):
         elif self.moved and rng.random() < self.moved:
             # No more than the maze's own ends are apart, so that such ends exist.
             changed = self.other_ends(question, rng, min(self.least, int(self.moves(question[None])[0])))
+        if self.near and rng.random() < self.near:
+            changed = self.near_ends(changed, rng)
         if self.turned:
             return super().augment(changed, answer, rng)
         return changed, answer if changed is question else self.label(changed)
@@ -94,7 +98,7 @@ def training_mazes(maze: Maze, source: str, limit: int, turned: bool, settings: 
         raise BadInput(f"the mazes of {source} are {rows.height}x{rows.width}, too small for {maze.spec.name}")
     if limit:
         puzzles = puzzles.take(slice(0, limit))
-    task = TrainingMaze(maze.height, maze.width, rows, new, turned, settings.ends, least)
+    task = TrainingMaze(maze.height, maze.width, rows, new, turned, settings.ends, least, settings.near)
     return MazePuzzles(puzzles.question, puzzles.answer, task=task)
 
 

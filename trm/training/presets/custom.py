@@ -31,7 +31,7 @@ CUSTOM = Preset(
         batch=16,
         micro=8,
         updates=4000,
-        reveal=Reveal(share=0.9, most=0.5, until=0.8),
+        reveal=Reveal(share=0.9, most=0.5, until=0.7, last=0.5),
     ),
     note="pairs of integer grids of your own: --data FILE.npz or CSV, --structure FILE; see docs/custom.md",
 )
