@@ -7,7 +7,12 @@ import os
 import random
 from collections.abc import Callable, Sequence
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))  # of each hypothesis test about forms
+from hypothesis import HealthCheck, settings
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))  # of each hypothesis test that is marked by `fuzz`
+fuzz = settings(
+    max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
 NINE = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
 
 # Sudokus: a puzzle is a list of strings of 9 characters, '.' for a blank.
@@ -131,6 +136,11 @@ def maze_rows(chance: random.Random, closed: bool) -> list[str]:
             rows = ["#" * (width + 2), *("#" + row + "#" for row in rows), "#" * (width + 2)]
         if has_path(rows):
             return rows
+
+
+def maze_rows_of(height: int, width: int) -> list[str]:
+    """An open maze of that size."""
+    return ["S" + "." * (width - 1), *["." * width] * (height - 2), "." * (width - 1) + "G"]
 
 
 def has_path(rows: Sequence[str]) -> bool:

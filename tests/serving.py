@@ -14,7 +14,6 @@ import httpx
 import numpy as np
 
 import trm
-from trm.errors import BadInput
 from trm.inference.puzzles import Puzzle, read_puzzle
 from trm.inference.solver import Answer, Step
 from trm.models import ModelConfig, build
@@ -46,10 +45,8 @@ class Pathfinder(trm.Solver):
         self.count = steps
 
     def watch(self, puzzle: Puzzle, **thinking: Any) -> Iterator[Step]:
-        task, rows = read_puzzle(puzzle, "maze")
-        if not isinstance(task, Maze) or len(rows) != 1:
-            raise BadInput("one maze")
-        question = rows[0]
+        ((task, question),) = read_puzzle(puzzle, "maze")
+        assert isinstance(task, Maze)
         return self._steps(task, question, task.label(question), min(self.count, thinking.get("steps", self.count)))
 
     def _steps(self, task: Maze, question: Any, path: Any, count: int) -> Iterator[Step]:

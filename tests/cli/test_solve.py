@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,11 +21,11 @@ from rich.console import Console
 
 from trm import store
 from trm.errors import BadInput
-from trm.inference.puzzles import read_argument
+from trm.inference.puzzles import SizedPuzzle, read_argument
 from trm.inference.solver import Answer, Solver, Step
 from trm.models import ModelConfig, build
 from trm.tasks import get_task, load_puzzles
-from trm.tasks.base import Task, Tokens
+from trm.tasks.base import Tokens
 from trm.tasks.sudoku.task import Sudoku
 from trm.terminal import boards
 
@@ -53,7 +53,8 @@ def oracle(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that knows one answer and takes two steps to find it."""
     right = TASK.read(SOLVED).question[0]
 
-    def solve(self: Solver, task: Task, question: Tokens, *, trace: bool) -> list[Answer]:
+    def solve(self: Solver, boards: Sequence[SizedPuzzle], *, trace: bool) -> list[Answer]:
+        question = np.array([board.question for board in boards])
         first = np.where(question == 1, 2, question).astype(np.uint8)
         steps = [made_steps([start, right]) if trace else [] for start in first]
         return [
@@ -61,7 +62,7 @@ def oracle(monkeypatch: pytest.MonkeyPatch) -> None:
             for row, kept in zip(question, steps, strict=True)
         ]
 
-    monkeypatch.setattr(Solver, "solve_tokens", solve)
+    monkeypatch.setattr(Solver, "solve_boards", solve)
 
 
 @pytest.mark.usefixtures("oracle")

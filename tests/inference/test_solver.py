@@ -316,6 +316,6 @@ def test_a_longer_path_is_not_solved(backend: Literal["torch", "onnx"], capsys: 
         assert found.tokens.tolist() == best.tolist()
         assert (found.steps, found.valid) == (min(steps, 3), steps > 1)
         answer = Answer(task, found.tokens, question[0], found.valid, found.confidence, found.steps, 1, list)
-        assert print_answers(task, [answer], trace=False, quiet=False) is (steps == 5)
+        assert print_answers([answer], trace=False, quiet=False) is (steps == 5)
         said = {1: "breaks the rules", 2: "a path, but not a shortest one", 5: "solved in 3 steps"}[steps]
         assert said in capsys.readouterr().out

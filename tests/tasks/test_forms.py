@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import random
 import re
+from itertools import combinations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from readers import (
-    EXAMPLES,
     MAZE_FORMS,
     NINE,
     SUDOKU_FORMS,
     candidates,
+    fuzz,
+    lines,
     maze_rows,
+    maze_rows_of,
     pencil_rows,
     solved_rows,
     sudoku_rows,
@@ -23,7 +26,7 @@ from readers import (
 )
 
 from trm.errors import BadInput
-from trm.inference.puzzles import looks_like_path, read_argument
+from trm.inference.puzzles import looks_like_path, read_argument, read_text
 from trm.tasks import load_puzzles
 from trm.tasks.custom.structure import Structure
 from trm.tasks.custom.task import Custom
@@ -33,9 +36,6 @@ from trm.tasks.text import TwoReadings, decode
 
 ROWS = [NINE[at : at + 9] for at in range(0, 81, 9)]
 SOLVED = "534678912672195348198342567859761423426853791713924856961537284287419635345286179"
-fuzz = settings(
-    max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
 
 
 def sudokus(text: str) -> list[str]:
@@ -206,7 +206,8 @@ def test_the_maze_of_the_report() -> None:
         ("  S #\n  # G\n    #", "two ways, with spaces as open cells or spaces on the left and right as a margin"),
         ("S11\n101\n11G", "two ways, with 1 as a wall or 0 as a wall; write # for a wall and . for an open cell"),
         ("S.#\n..G\n\nS.\n.G", "maze 2 (line 4): row 1 has 2 cells instead of 6 for a whole maze or 3"),
-        ("S.#\n..G\n\nS.\n.G", "give mazes of one size at a time"),
+        ("S.#\n..G\n\nS.\n.G", "give mazes of one size at a time"),  # both have two rows: the second may lack a column
+        ("S.#\n..G\n#..\n\nS.#\n..G", "maze 2 (line 5): the maze ends after 2 rows instead of 3"),
         ("S . G\n...\n# . #", "row 2 has 3 cells instead of 5"),  # some rows apart, others not
         ("S..G.", "a maze of 1x5 cells is not supported (2x2 to 100x100)"),
         ("S\n.\nG", "a maze of 3x1 cells is not supported"),
@@ -215,6 +216,45 @@ def test_the_maze_of_the_report() -> None:
 )
 def test_mazes_that_are_refused(text: str, words: str) -> None:
     assert words in refusal(text, "maze")
+
+
+SIZES = ["S.#\n..G\n#..", "\n".join(CLOSED), "S...G\n.....\n.....\n.....\n....."]
+FOUR = "1.3.\n3.1.\n.1.3\n.3.1"
+
+
+@pytest.mark.parametrize("gap", ["\n\n", "\n\n\n", "\nMaze 3:\n", "\n```\n```\n"])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 1, 2), (2, 1, 0), (1, 1, 0), (0, 1, 0)])
+def test_sizes_mixed_in_one_text(gap: str, order: tuple[int, ...]) -> None:
+    boards, _ = read_text(gap.join(SIZES[number] for number in order) + "\n", "maze")
+    assert [board.task.draw(board.question) for board in boards] == [SIZES[number] for number in order]
+    assert [board.task.spec.height for board in boards] == [(3, 7, 5)[number] for number in order]
+
+
+def test_sudokus_of_sizes_mixed_in_one_text() -> None:
+    boards, remarks = read_text("\n".join(ROWS) + "\n\n# a small one\n" + FOUR, "sudoku")
+    found = [board.task.to_line(board.question) for board in boards]
+    assert (found, remarks) == ([NINE, FOUR.replace("\n", "")], ("left out: 1 comment line",))
+
+
+@fuzz
+@given(st.lists(st.integers(0, 2**32), min_size=2, max_size=4), st.data())
+def test_mazes_of_any_sizes_are_read_together_or_refused(seeds: list[int], data: st.DataObject) -> None:
+    """Whole, or with a line lost: what is read is what was meant, and a lost line is not."""
+    drawn = [maze_rows(random.Random(seed), closed=False) for seed in seeds]
+    lost = data.draw(st.sampled_from([None, *range(len(drawn))]))
+    meant = [lines(rows) for rows in drawn]
+    if lost is not None:
+        drawn.append(maze_rows_of(len(drawn[lost]), len(drawn[lost][0])))  # it tells that a row is missing
+        at = data.draw(st.integers(0, len(drawn[lost]) - 1))
+        del drawn[lost][at]
+    sizes = {(len(rows), len(rows[0])) for rows in drawn if rows}
+    try:
+        boards = read_text("\n\n".join(map(lines, drawn)), "maze").boards
+    except BadInput:
+        assert lost is not None or any(a[0] == b[0] or a[1] == b[1] for a, b in combinations(sizes, 2))
+        return
+    assert lost is None
+    assert [board.task.draw(board.question) for board in boards] == meant
 
 
 def test_a_marked_maze_is_open() -> None:

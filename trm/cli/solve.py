@@ -51,17 +51,17 @@ def solve(
 
     further = {"restarts": restarts, "noise": noise, "guesses": guesses, "seed": seed}
     chosen = check_backend(backend, task_name, further)
-    task, question, remarks = read_argument(puzzle, task_name, weights)
+    boards, remarks = read_argument(puzzle, task_name, weights)
     if plot is not None:
-        check_plot(plot, question, backend)
+        check_plot(plot, len(boards), backend)
         chosen = "torch"
     thinking: dict[str, Any] = {**further, "steps": steps, "seconds": seconds}
     solver = Solver(task_name, weights, backend=chosen, threads=threads, **thinking)
     if solver.remark:
         print(solver.remark, file=sys.stderr)
-    print_read(task, len(question), remarks, quiet)
-    answers = solver.solve_tokens(task, question, trace=trace or plot is not None)
-    solved = print_answers(task, answers, trace, quiet)
+    print_read(boards, remarks, quiet)
+    answers = solver.solve_boards(boards, trace=trace or plot is not None)
+    solved = print_answers(answers, trace, quiet)
     if plot is not None:
         from trm.plot import trace as draw_trace
 

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence, Set
 from contextlib import nullcontext
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -16,8 +17,8 @@ import numpy.typing as npt
 from trm.errors import BadInput
 from trm.tasks import find_family, resizable
 from trm.tasks.base import Task, Tokens
-from trm.tasks.family import HOMES
-from trm.tasks.text import decode, naming, read_file
+from trm.tasks.family import HOMES, Family
+from trm.tasks.text import HEADING, TwoReadings, decode, naming, numbered_lines, read_file
 
 FOREIGN = re.compile(r"[h-nq-rt-wyzH-NP-RT-WYZ]")  # letters that no puzzle is written with
 FILE_NAME = re.compile(r"[\w .,()~-]*\.[A-Za-z][A-Za-z0-9]{1,5}|[A-Za-z][\w-]*")
@@ -25,8 +26,74 @@ FILE_NAME = re.compile(r"[\w .,()~-]*\.[A-Za-z][A-Za-z0-9]{1,5}|[A-Za-z][\w-]*")
 Puzzle: TypeAlias = str | Sequence[Sequence[str]] | Sequence[Sequence[int]] | Sequence[int] | npt.NDArray[Any]
 
 
-def read_puzzle(puzzle: Puzzle, task_name: str) -> tuple[Task, Tokens]:
-    """Puzzles given in Python. -> the task of their size, [rows, cells]
+class SizedPuzzle(NamedTuple):
+    """A puzzle, and the task of its size."""
+
+    task: Task
+    question: Tokens  # [cells]
+
+
+class PuzzlesRead(NamedTuple):
+    """The puzzles of a text."""
+
+    boards: list[SizedPuzzle]
+    remarks: tuple[str, ...] = ()  # what was left out of the text
+
+
+def read_text(text: str, task_name: str) -> PuzzlesRead:
+    """The puzzles of a text. Drawn ones may be of several sizes if empty lines or headings separate them.
+
+    Raises BadInput: no such task, or no puzzle of it.
+    """
+    family = find_family(task_name)
+    task = family.task_for(text) if family.any_size else family.task(task_name)
+    try:
+        puzzles = task.read(text)
+    except TwoReadings:
+        raise
+    except BadInput:
+        if family.any_size and (mixed := read_sizes(text, family)):
+            return mixed
+        raise
+    return PuzzlesRead([SizedPuzzle(task, row) for row in puzzles.question], puzzles.remarks)
+
+
+def read_sizes(text: str, family: Family) -> PuzzlesRead | None:
+    """The drawn puzzles of a text, each of a size of its own; None if it is no such text, or may be a damaged one.
+
+    Where two puzzles differ only in height, or only in width, a row or a column may be missing.
+    """
+    boards, remarks = list[SizedPuzzle](), list[str]()
+    for drawing in drawings(text):
+        try:
+            task = family.task_for(drawing)
+            puzzles = task.read(drawing)
+        except BadInput:
+            return None
+        if len(puzzles) != 1 or len(drawing.split()) == 1:
+            return None
+        boards.append(SizedPuzzle(task, puzzles.question[0]))
+        remarks += puzzles.remarks
+    sizes = {(board.task.spec.height, board.task.spec.width) for board in boards}
+    alike = any(a[0] == b[0] or a[1] == b[1] for a, b in combinations(sizes, 2))
+    return PuzzlesRead(boards, tuple(remarks)) if len(sizes) > 1 and not alike else None
+
+
+def drawings(text: str) -> list[str]:
+    """The parts of a text between empty lines and headings, each with its line numbers: after as many empty lines."""
+    found, part = list[str](), list[str]()
+    for number, line in numbered_lines(text):
+        if line.strip() and not HEADING.fullmatch(line.strip()):
+            part = part or [""] * (number - 1)
+            part.append(line)
+        elif part:
+            found.append("\n".join(part))
+            part = []
+    return [*found, "\n".join(part)] if part else found
+
+
+def read_puzzle(puzzle: Puzzle, task_name: str) -> list[SizedPuzzle]:
+    """Puzzles given in Python.
 
     Args:
         puzzle: text, lines of text, or [height, width] whole numbers: digits of a Sudoku (0: blank), tokens of a task
@@ -37,15 +104,11 @@ def read_puzzle(puzzle: Puzzle, task_name: str) -> tuple[Task, Tokens]:
     Raises:
         BadInput: no such task, or no puzzle of it.
     """
-    family = find_family(task_name)
-    if isinstance(puzzle, str):
-        task = family.task_for(puzzle) if family.any_size else family.task(task_name)
-        return task, task.read(puzzle).question
-    return read_array(puzzle, task_name)
+    return read_text(puzzle, task_name).boards if isinstance(puzzle, str) else read_array(puzzle, task_name)
 
 
-def read_array(puzzle: Any, task_name: str) -> tuple[Task, Tokens]:
-    """Puzzles given as lines of text or as numbers: see `read_puzzle`. -> the task of their size, [rows, cells]"""
+def read_array(puzzle: Any, task_name: str) -> list[SizedPuzzle]:
+    """Puzzles given as lines of text or as numbers: see `read_puzzle`."""
     family = find_family(task_name)
     if isinstance(puzzle, Set | Mapping | bytes | Path) or not hasattr(puzzle, "__len__"):
         raise BadInput(f"a puzzle is text, lines of text, or rows of whole numbers (0: blank), not {described(puzzle)}")
@@ -66,15 +129,7 @@ def read_array(puzzle: Any, task_name: str) -> tuple[Task, Tokens]:
     if grid.dtype.kind not in "iu" or grid.ndim != 2:
         raise BadInput(f"a puzzle is text, lines of text, or rows of whole numbers (0: blank), not {described(grid)}")
     task = family.task_of_shape(grid.shape) if family.any_size else family.task(task_name)
-    return task, task.from_grid(grid)[None]
-
-
-class PuzzlesRead(NamedTuple):
-    """The puzzles of an argument."""
-
-    task: Task
-    question: Tokens  # [rows, cells]
-    remarks: tuple[str, ...]  # what was left out of the text
+    return [SizedPuzzle(task, task.from_grid(grid))]
 
 
 def flat(grid: npt.NDArray[Any], task_name: str) -> tuple[int, int] | None:
@@ -119,11 +174,9 @@ def read_argument(argument: str, family: str = "sudoku", weights: str | None = N
         text = decode(sys.stdin.buffer.read(), "standard input")
     else:
         text = read_file(argument) if is_file else argument
-    custom = custom_task(weights) if family == "custom" else None
+    name = custom_task(weights).spec.name if family == "custom" else family
     with naming(argument) if is_file else nullcontext():
-        task = custom or find_family(family).task_for(text)
-        puzzles = task.read(text)
-    return PuzzlesRead(task, puzzles.question, puzzles.remarks)
+        return read_text(text, name)
 
 
 def custom_task(weights: str | None) -> Task:

@@ -19,7 +19,7 @@ from trm.inference.backends import BackendName, Backends, BackendStage, think_in
 from trm.inference.defaults import usual_thinking
 from trm.inference.loop import SearchResult, SearchState, StepBatch, Thinking
 from trm.inference.onnx import FILE
-from trm.inference.puzzles import Puzzle, read_puzzle
+from trm.inference.puzzles import Puzzle, SizedPuzzle, read_puzzle
 from trm.numbers import check_threads, whole_number
 from trm.tasks import find_family, get_task
 from trm.tasks.base import Spec, Task, Tokens, accepted, check
@@ -196,8 +196,11 @@ class Solver:
         Raises:
             BadInput: as `solve`; for puzzles given one by one it names the puzzle.
         """
+        return self.solve_boards(self._read(puzzles), trace=trace, **thinking)
+
+    def solve_boards(self, boards: Sequence[SizedPuzzle], *, trace: bool = False, **thinking: Any) -> list[Answer]:
+        """Solve puzzles that have been read, of any sizes. `trace` and `thinking` are as in `solve_many`."""
         how = self._changed(thinking)
-        boards = self._read(puzzles)
         sizes: dict[Spec, list[int]] = {}
         for number, (task, _) in enumerate(boards):
             sizes.setdefault(task.spec, []).append(number)
@@ -225,11 +228,12 @@ class Solver:
         A generator: it computes only while you iterate.
         """
         how = self._changed(thinking)
-        task, question = read_puzzle(puzzle, self.task)
-        if len(question) != 1:
-            raise BadInput(f"there are {len(question)} puzzles in this text; give them to solve_many")
+        boards = read_puzzle(puzzle, self.task)
+        if len(boards) != 1:
+            raise BadInput(f"there are {len(boards)} puzzles in this text; give them to solve_many")
+        task, question = boards[0]
         stages = self._backends.stages(task, 1, how)
-        return watch(chain([next(stages)], stages), task, question[0], how)  # weights that do not fit are refused now
+        return watch(chain([next(stages)], stages), task, question, how)  # weights that do not fit are refused now
 
     def _changed(self, thinking: dict[str, Any]) -> Thinking:
         """The solver's settings with changes for one call. Raises BadInput."""
@@ -238,20 +242,18 @@ class Solver:
             check_one_start(thinking)
         return replace(self.thinking, **thinking)
 
-    def _read(self, puzzles: str | Iterable[Puzzle]) -> list[tuple[Task, Tokens]]:
-        """-> the task and the question [cells] of each."""
+    def _read(self, puzzles: str | Iterable[Puzzle]) -> list[SizedPuzzle]:
         if isinstance(puzzles, str):
-            task, question = read_puzzle(puzzles, self.task)
-            return [(task, row) for row in question]
+            return read_puzzle(puzzles, self.task)
         boards = []
         for number, puzzle in enumerate(puzzles):
             try:
-                task, question = read_puzzle(puzzle, self.task)
-                if len(question) != 1:
-                    raise BadInput(f"there are {len(question)} puzzles in this text; give one at a time")
+                found = read_puzzle(puzzle, self.task)
+                if len(found) != 1:
+                    raise BadInput(f"there are {len(found)} puzzles in this text; give one at a time")
             except BadInput as error:
                 raise BadInput(f"puzzles[{number}]: {error}") from None
-            boards.append((task, question[0]))
+            boards += found
         return boards
 
     def _solve(self, task: Task, question: Tokens, how: Thinking, count: int, trace: bool) -> list[Answer]:

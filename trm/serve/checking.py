@@ -47,18 +47,19 @@ def read_board(family: str, puzzle: Puzzle, side: int) -> tuple[Task, Tokens]:
         BadInput: several puzzles, or one that is too large.
     """
     try:
-        task, question = read_puzzle(puzzle, family)
+        boards = read_puzzle(puzzle, family)
     except TwoReadings as error:
         raise BadPuzzle(str(error), [], None) from None
     except BadInput as error:
         form = FORMS[family]
         cells = form.cells(puzzle, side)
         raise BadPuzzle(str(error), form.faults(cells) if cells else [], form.grid(cells) if cells else None) from None
-    if len(question) != 1:
-        raise BadInput(f"there are {len(question)} puzzles in this text; give one at a time")
+    if len(boards) != 1:
+        raise BadInput(f"there are {len(boards)} puzzles in this text; give one at a time")
+    task, question = boards[0]
     if max(task.spec.height, task.spec.width) > side:
         raise BadInput(f"{task.spec.height}x{task.spec.width} cells are too many; at most {side}x{side} are accepted")
-    return task, question[0]
+    return task, question
 
 
 def read_arc(puzzle: str | dict[str, Any]) -> ArcTask:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from trm.errors import BadInput
-from trm.tasks.base import Tokens
 
 if TYPE_CHECKING:
     from trm.inference.backends import BackendName
+    from trm.inference.puzzles import SizedPuzzle
     from trm.inference.solver import Answer
-    from trm.tasks.base import Task
 
 
 def check_backend(name: str, family: str, further: dict[str, Any]) -> BackendName:
@@ -34,30 +34,37 @@ def check_backend(name: str, family: str, further: dict[str, Any]) -> BackendNam
     return backend
 
 
-def check_plot(png: Path, question: Tokens, backend: str) -> None:
-    """Check `--plot` before any work is done. Raises BadInput, and TrmError where matplotlib is missing."""
+def check_plot(png: Path, count: int, backend: str) -> None:
+    """Check `--plot` of `count` puzzles before any work is done.
+
+    Raises BadInput, and TrmError where matplotlib is missing.
+    """
     from trm import plot
 
-    if len(question) != 1:
-        raise BadInput(f"--plot draws the trace of one puzzle, and there are {len(question)}")
+    if count != 1:
+        raise BadInput(f"--plot draws the trace of one puzzle, and there are {count}")
     if backend == "onnx":
         raise BadInput(f"--plot needs the torch backend: leave out --backend {backend}")
     plot.check(png)
 
 
-def print_read(task: Task, count: int, remarks: Sequence[str], quiet: bool) -> None:
+def print_read(boards: Sequence[SizedPuzzle], remarks: Sequence[str], quiet: bool) -> None:
     """Say on standard error how many puzzles were read and what was left out, if there is something to say."""
+    count = len(boards)
     if count > 1 or (remarks and not quiet):
-        size = f"{task.spec.height}x{task.spec.width}"
-        print("; ".join([f"{count} puzzle{'s' if count > 1 else ''} of {size} read", *remarks]), file=sys.stderr)
+        sizes = Counter(f"{board.task.spec.height}x{board.task.spec.width}" for board in boards)
+        named = f"of {next(iter(sizes))} read"
+        if len(sizes) > 1:
+            named = "read: " + ", ".join(f"{number} of {size}" for size, number in sizes.items())
+        print("; ".join([f"{count} puzzle{'s' if count > 1 else ''} {named}", *remarks]), file=sys.stderr)
 
 
-def print_answers(task: Task, answers: Sequence[Answer], trace: bool, quiet: bool) -> bool:
-    """Print the answers to puzzles of one task. -> whether all were solved"""
+def print_answers(answers: Sequence[Answer], trace: bool, quiet: bool) -> bool:
+    """Print answers. -> whether all were solved"""
     for number, answer in enumerate(answers, 1):
         if not quiet:
             print_grid(answer, f"puzzle {number} of {len(answers)}: " if len(answers) > 1 else "", trace)
-        print(task.to_line(answer.tokens))
+        print(answer.task.to_line(answer.tokens))
     solved = sum(answer.solved for answer in answers)
     if len(answers) > 1:
         print(f"{solved} of {len(answers)} solved", file=sys.stderr)
