@@ -11,7 +11,7 @@ from trm.errors import BadInput
 if TYPE_CHECKING:
     import torch
 
-NAME = re.compile(r"(cpu|cuda|mps)(?::([0-9]{1,4}))?", re.ASCII)
+NAME = re.compile(r"(cpu|cuda|mps)(?::(0|[1-9][0-9]{0,3}))?")  # what torch takes
 
 
 def pick_device(local: int = 0) -> torch.device:

@@ -15,5 +15,12 @@ class BadInput(TrmError):
     exit_code = 2
 
 
+def in_one_line(error: BaseException | str) -> str:
+    """The first line of what another program says, cut where it is long, and safe to print."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    line = line if line.isprintable() else ascii(line)[1:-1]
+    return line if len(line) <= 300 else f"{line[:297]}..."
+
+
 class UnknownArgument(BadInput, TypeError):
     """A keyword argument that a function does not have."""

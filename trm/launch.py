@@ -36,20 +36,29 @@ def launched() -> Process | None:
                 f"{given[0]} is set in the environment and {name} is not; torchrun sets {', '.join(NAMES + ADDRESS)}: "
                 f"unset {' and '.join(given)} to train in this process alone"
             )
-    rank, world, local = (number(name) for name in NAMES)
-    number("MASTER_PORT", most=LAST_PORT)
-    local_world = number("LOCAL_WORLD_SIZE") if os.environ.get("LOCAL_WORLD_SIZE") else 1
-    for name, value, size in (("RANK", rank, world), ("LOCAL_RANK", local, world)):
-        if value >= size:
-            raise BadInput(f"{name}={value} in the environment must be less than WORLD_SIZE={size}; ranks begin at 0")
-    return Process(rank, world, local, max(1, local_world))
+    rank, world, local = number("RANK"), number("WORLD_SIZE", least=1), number("LOCAL_RANK")
+    number("MASTER_PORT", least=1, most=LAST_PORT)
+    check_rank("RANK", rank, "WORLD_SIZE", world)
+    check_rank("LOCAL_RANK", local, "WORLD_SIZE", world)
+    if not os.environ.get("LOCAL_WORLD_SIZE"):
+        return Process(rank, world, local, 1)
+    local_world = number("LOCAL_WORLD_SIZE", least=1, most=world)
+    check_rank("LOCAL_RANK", local, "LOCAL_WORLD_SIZE", local_world)
+    return Process(rank, world, local, local_world)
 
 
-def number(name: str, most: int = 10**6) -> int:
-    """A variable's value. Raises BadInput unless it is a whole number from 0 to `most`."""
+def check_rank(name: str, rank: int, whole: str, size: int) -> None:
+    """Raise BadInput unless `rank` is one of `size` processes. `name`, `whole`: the variables of both."""
+    if rank >= size:
+        raise BadInput(f"{name}={rank} in the environment must be less than {whole}={size}; ranks begin at 0")
+
+
+def number(name: str, least: int = 0, most: int = 10**6) -> int:
+    """A variable's value. Raises BadInput unless it is a whole number from `least` to `most`."""
     text = os.environ[name].strip()
-    if not (text.isascii() and text.isdigit() and len(text) < 12 and int(text) <= most):
-        raise BadInput(f"{name}={text[:40]!r} in the environment is not a whole number from 0 to {most}; unset it")
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= most):
+        wanted = f"a whole number from {least} to {most}"
+        raise BadInput(f"{name}={text[:40]!r} in the environment is not {wanted}; unset it")
     return int(text)
 
 

@@ -14,8 +14,14 @@ def report(line: str) -> None:
 
     Of several processes with the same command line only one prints it: rank 0.
     """
-    if os.environ.get("RANK", "0") == "0":
-        print("trm:", " ".join(line.splitlines()), file=sys.stderr)
+    if not os.environ.get("RANK", "").strip("0 "):  # it is unset, empty or 0
+        print("trm:", one_line(line), file=sys.stderr)
+
+
+def one_line(text: str) -> str:
+    """Text in one line, with what is not safe to print as escape sequences."""
+    line = " ".join(text.splitlines())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def first_few(numbers: Sequence[int]) -> str:

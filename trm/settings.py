@@ -15,17 +15,22 @@ if TYPE_CHECKING:
 
 
 class Settings(BaseModel):
-    """Frozen settings, equal and hashable by value. Unknown names, infinity, NaN and absurd numbers are refused."""
+    """Frozen settings, equal and hashable by value. Unknown names, infinity, NaN and absurd numbers are refused.
+
+    So is text that no JSON can hold: the name of a file whose bytes are not UTF-8.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @model_validator(mode="after")
-    def refuse_absurd_numbers(self) -> Self:
+    def refuse_absurd_values(self) -> Self:
         for name, value in self:
             most = LARGEST_SEED if name == "seed" else LARGEST
-            for number in value if isinstance(value, tuple) else (value,):
-                if isinstance(number, int | float) and abs(number) > most:
-                    raise ValueError(f"setting {name} must be at most {most} in size, not {shown(number)}")
+            for part in value if isinstance(value, tuple) else (value,):
+                if isinstance(part, int | float) and abs(part) > most:
+                    raise ValueError(f"setting {name} must be at most {most} in size, not {shown(part)}")
+                if isinstance(part, str) and part.encode("utf-8", "replace").decode() != part:
+                    raise ValueError(f"setting {name} is not UTF-8 text: {shown(part)}; rename the file")
         return self
 
     @classmethod
@@ -53,4 +58,4 @@ def explain(error: ValidationError) -> str:
     if own_rule and not single:
         return reason
     name = "setting " + ".".join(map(str, first["loc"]))
-    return f"{name}={first['input']!r}: {reason}" if single else f"{name}: {reason}"
+    return f"{name}={shown(first['input'])}: {reason}" if single else f"{name}: {reason}"

@@ -42,6 +42,7 @@ def without_digest(path: Path) -> None:
     (entry,) = [entry for entry in model.metadata_props if entry.key == "trm"]
     values = json.loads(entry.value)
     del values["weights_sha256"]
+    values.pop("file_sha256", None)
     entry.value = json.dumps(values)
     onnx.save(model, path)
 

@@ -254,7 +254,10 @@ def test_settings_of_one_call_stay_there(solver: trm.Solver) -> None:
     assert short.solve(IMPOSSIBLE, steps=3, restarts=1).steps == 6
     assert short.solve(IMPOSSIBLE).steps == 2
     assert short.solve(EASY, steps=5, until="end").steps == 5
-    halts = (step["halt"] > 0 for step in model_steps(solver.stored, NINE.read(EASY).question[0]))
+    halts = (
+        step["halt"] > solver.stored.model.halt_logit
+        for step in model_steps(solver.stored, NINE.read(EASY).question[0])
+    )
     assert solver.solve(EASY, until="halt", steps=9).steps == next(n for n, halt in enumerate(halts, 1) if halt)
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from trm.adapt.result import result_path
 from trm.errors import BadInput, TrmError
 from trm.files import write_text
-from trm.tasks.arc.text import SAMPLES, benchmark, parse, read_tasks, sample, samples
+from trm.tasks.arc.text import SAMPLES, benchmark, parse, read_tasks, report_new_id, sample, samples
 
 
 def test_a_task_reads_the_same_from_everywhere(tmp_path: Path) -> None:
@@ -189,6 +189,7 @@ ODD = ("x" * 200, "two\nlines", "bell\x07", "ünï" * 40, "\udcff", "tab\t")
 
 def test_a_name_that_is_no_id_costs_a_remark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of one task in a folder, not the others; and each always gets the same id."""
+    report_new_id.cache_clear()  # another test may have had the same names
     (tmp_path / "set").mkdir()
     for name in ("short", *ODD):
         (tmp_path / "set" / f"{name}.json").write_text(json.dumps(DATA))

@@ -21,7 +21,7 @@ from trm.inference.rows import rows_for
 from trm.store.provenance import training_seconds, trainings, update_of
 from trm.store.stored import CONFIG, load
 from trm.tasks import find_family
-from trm.training.run import LOG
+from trm.training.run import LOG, logged
 
 Floats = npt.NDArray[np.float64]
 C = TypeVar("C", bound="Columns")
@@ -89,7 +89,7 @@ def read_history(run: str) -> History:
     """
     path = Path(run) / LOG
     try:
-        lines = path.read_bytes().decode("utf-8", "replace").split("\n")
+        lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise BadInput(
             f"{run}: no log of a training ({path.name}: {error.strerror}); name the folder of a run"
@@ -102,7 +102,7 @@ def read_history(run: str) -> History:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = json.loads(line.decode())
             entry = (_check if "check" in record else _report)(record, before)
             if not all(map(math.isfinite, entry.values())):
                 raise ValueError("a number is not finite")
@@ -118,19 +118,19 @@ def read_history(run: str) -> History:
 
 def _when(record: dict[str, Any], before: float) -> dict[str, float]:
     """The fields that both kinds of lines share. Older logs say `step` for an update."""
-    update = record["update"] if "update" in record else record["step"]
-    return {"update": float(update), "seconds": float(record["seconds"]) + before}
+    update = logged(record["update"] if "update" in record else record["step"])
+    return {"update": update, "seconds": logged(record["seconds"]) + before}
 
 
 def _report(record: dict[str, Any], before: float) -> dict[str, float]:
-    ended = float(record["finished"])
-    exact = float(record["exact"]) * ended
-    return {**_when(record, before), "loss": float(record["loss"]), "exact": exact, "ended": ended}
+    ended = logged(record["finished"])
+    exact = logged(record["exact"]) * ended
+    return {**_when(record, before), "loss": logged(record["loss"]), "exact": exact, "ended": ended}
 
 
 def _check(record: dict[str, Any], before: float) -> dict[str, float]:
-    puzzles = float(record["check"]["rows"])
-    return {**_when(record, before), "exact": float(record["check"]["exact"][-1]) * puzzles, "puzzles": puzzles}
+    puzzles = logged(record["check"]["rows"])
+    return {**_when(record, before), "exact": logged(record["check"]["exact"][-1]) * puzzles, "puzzles": puzzles}
 
 
 def seconds_before(run: Path) -> float:
@@ -138,8 +138,9 @@ def seconds_before(run: Path) -> float:
     try:
         about = json.loads((run / CONFIG).read_text(encoding="utf-8"))["about"]
         earlier = trainings(about)[1:]
-        return (training_seconds(earlier[0]) if earlier else None) or 0.0
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        seconds = (training_seconds(earlier[0]) if earlier else None) or 0.0
+        return seconds if math.isfinite(seconds) else 0.0
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return 0.0  # the run has not saved any weights yet
 
 

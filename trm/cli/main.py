@@ -12,6 +12,7 @@ from trm.cli import streams
 from trm.cli.app import app
 from trm.errors import TrmError
 from trm.launch import others_print_first
+from trm.remarks import one_line
 
 __all__ = ["app", "main"]
 
@@ -53,5 +54,5 @@ def main() -> None:
 
 def fail(message: str, code: int) -> NoReturn:
     """Print an error in one line, whatever the names in it hold, and exit."""
-    print("trm:", " ".join(message.splitlines()), file=sys.stderr)
+    print("trm:", one_line(message), file=sys.stderr)
     sys.exit(code)

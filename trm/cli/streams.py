@@ -6,6 +6,7 @@ import codecs
 import errno
 import io
 import os
+import re
 import sys
 from typing import Any
 
@@ -25,13 +26,15 @@ STAND_INS = {
     ".": "·…",
     "x": "×",
 }
+SIZE = re.compile(r"[1-9][0-9]{0,3}")  # of a terminal, in characters
 PLAIN = {character: stand_in for stand_in, characters in STAND_INS.items() for character in characters}
 
 
 def prepare() -> None:
-    """Make the standard streams fit to print to: see `open_closed` and `encode_all`."""
+    """Make the standard streams fit to print to: see `open_closed`, `encode_all` and `forget_sizes`."""
     open_closed()
     encode_all()
+    forget_sizes()
 
 
 class ClosedInput(io.RawIOBase):
@@ -89,6 +92,16 @@ def encode_all() -> None:
             stream.reconfigure(errors=HANDLER)
 
 
+def forget_sizes() -> None:
+    """Take variables out of the environment that are no size of a terminal, such as 0, x or ².
+
+    rich and typer fail with them, or print nothing.
+    """
+    for name in ("COLUMNS", "LINES", "TERMINAL_WIDTH"):
+        if not SIZE.fullmatch(os.environ.get(name, "1")):
+            del os.environ[name]
+
+
 def plain(error: UnicodeError) -> tuple[str | bytes, int]:
     """A codec error handler: plain characters for those of frames, an escape sequence for any other."""
     if not isinstance(error, UnicodeEncodeError):
@@ -96,6 +109,8 @@ def plain(error: UnicodeError) -> tuple[str | bytes, int]:
     first = error.object[error.start]
     if first in PLAIN:
         return PLAIN[first], error.start + 1
+    if first.isascii():  # cp864 has no %
+        return "?", error.start + 1
     return first.encode("ascii", "backslashreplace").decode("ascii"), error.start + 1
 
 

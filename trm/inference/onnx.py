@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from trm.errors import BadInput, TrmError
+from trm.errors import BadInput, TrmError, in_one_line
 from trm.files import digest
 from trm.inference.backend import Floats, Movement
+from trm.store.seals import is_whole
 from trm.store.shipped import CONFIG, SHIPPED, WEIGHTS
 from trm.tasks.base import Bools, Ints, Task, Tokens
+from trm.tasks.text import quoted
 
 FORMAT = 1
 FILE = "model.onnx"  # in a model's folder
@@ -85,6 +87,24 @@ def check_weights(path: Path, about: dict[str, Any]) -> None:
     raise Stale(f"{path} {fault}, and {weights.name} lies beside it; write it anew: {again}")
 
 
+def check_about(about: dict[str, Any], widths: Sequence[Any]) -> None:
+    """Raise KeyError, TypeError or ValueError for metadata of a wrong kind; `widths`: the last axes of y and z."""
+    for part, width in zip("yz", widths, strict=True):
+        vector = about[f"start_{part}"]
+        if not isinstance(vector, list) or len(vector) != width or not all(map(is_finite, vector)):
+            raise ValueError(f"start_{part} is no vector of {width} numbers")
+    task, sizes = about["task"], ("height", "width", "vocab")
+    counts = [about["first_token"], *(task[size] for size in sizes)]
+    if not isinstance(about["name"], str) or not isinstance(task["name"], str):
+        raise ValueError("a name is no text")
+    if not all(type(count) is int and count >= 0 for count in counts) or not is_finite(about.get("halt_logit", 0.0)):
+        raise ValueError("a number is missing or of a wrong kind")
+
+
+def is_finite(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= float(np.finfo(np.float32).max)
+
+
 def find(name: str) -> Path:
     """An exported file: its path, or the folder or the shipped name of a model that has one. Raises BadInput."""
     if name.endswith(".onnx"):
@@ -121,12 +141,17 @@ def load(name: str, threads: int = 0) -> Exported:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads leave the cores alone
     options.log_severity_level = 3  # errors
     try:
-        session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        content = path.read_bytes()
+        if not is_whole(content):
+            raise ValueError("its content is not what was written")
+        # Without a fallback, of which it would print lines: there is one provider.
+        session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"], enable_fallback=0)
         about = json.loads(session.get_modelmeta().custom_metadata_map["trm"])
-        if about["format"] != FORMAT:
-            raise BadInput(f"{path}: its format is {about['format']}, this version reads {FORMAT}; export it again")
-        check_weights(path, about)
+        if type(about["format"]) is not int or about["format"] != FORMAT:
+            raise BadInput(f"{path}: its format is {quoted(about['format'])}, and {FORMAT} is read; export it again")
         shapes = {node.name: node.shape[1:] for node in session.get_inputs()}
+        check_about(about, [shapes[part][-1] for part in "yz"])
+        check_weights(path, about)
         # The initial state is one vector, the same at every position, whatever the shape of the state.
         y, z = (np.full((1, *shapes[part]), np.float32(about[f"start_{part}"])) for part in "yz")
         name, task, first_token = about["name"], about["task"], about["first_token"]
@@ -134,7 +159,7 @@ def load(name: str, threads: int = 0) -> Exported:
     except BadInput:
         raise
     except Exception as error:  # exceptions of onnxruntime have no base class of their own
-        reason = str(error).splitlines()[0]
+        reason = in_one_line(error)
         raise BadInput(f"{path}: not a file that `trm export` wrote, or a damaged one ({reason})") from None
     if "ids" in shapes:
         raise BadInput(f"{path}: this model has an embedding for each puzzle of its training, and none for a new one")

@@ -85,7 +85,7 @@ def bare(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return result
 
 
-def from_published(tensors: Mapping[str, Tensor], spec: Spec | None = None, **given: int | str) -> Imported:
+def from_published(tensors: Mapping[str, Tensor], spec: Spec | None = None, /, **given: int | str) -> Imported:
     """Read a published state dict.
 
     Args:

@@ -23,6 +23,7 @@ from trm import store
 from trm.errors import BadInput, TrmError
 from trm.files import digest, write_atomic
 from trm.models import TRM, Spec, State
+from trm.store.seals import UNSEALED, sealed
 from trm.store.stored import WEIGHTS, Stored, weights_of
 from trm.store.torch_files import not_finite
 
@@ -94,7 +95,7 @@ def to_onnx(stored: Stored, sha256: str = "") -> bytes:
     sha256 = sha256 or hashlib.sha256(weights_of(model)).hexdigest()
     program.model.metadata_props["trm"] = json.dumps(describe(stored, sha256))
     content: bytes = onnx_ir.to_proto(program.model).SerializeToString(deterministic=True)
-    return content
+    return sealed(content)
 
 
 def describe(stored: Stored, sha256: str) -> dict[str, Any]:
@@ -106,6 +107,7 @@ def describe(stored: Stored, sha256: str) -> dict[str, Any]:
         "name": stored.name,
         "task": asdict(stored.spec),
         "weights_sha256": sha256,
+        "file_sha256": UNSEALED,
         "first_token": stored.model.first_token,
         "halt_logit": stored.model.halt_logit,
         "max_steps": trained.get("max_steps"),  # in training; null where that is not known

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from trm.errors import BadInput
+from trm.errors import BadInput, in_one_line
 from trm.files import digest, write_atomic
 from trm.models import build
 from trm.store.convert import TABLE, Imported, from_published, to_published
@@ -20,6 +20,7 @@ from trm.store.torch_files import not_finite, read_torch_file
 from trm.tasks import get_task
 from trm.tasks.arc.text import VERSIONS
 from trm.tasks.base import Spec
+from trm.tasks.text import quoted
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -28,28 +29,30 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Torch files are read with `weights_only=True`: tensors and plain containers, never code.
 
     Raises:
-        BadInput: no such file, a damaged one, or one that holds anything but named tensors.
+        BadInput: no such file, a damaged one, or one that holds anything but named tensors of finite weights.
     """
     if not path.is_file():
         raise BadInput(f"{path}: no such file; give a published checkpoint (.safetensors, or a torch file)")
     try:
         content = load_file(path) if path.suffix == ".safetensors" else read_torch_file(path)
     except (ValueError, OSError, SafetensorError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInput(
-            f"{path}: not a checkpoint of plain tensors: {reason}; save the model's state dict alone"
+            f"{path}: not a checkpoint of plain tensors: {in_one_line(error)}; save the model's state dict alone"
         ) from None
     if not isinstance(content, dict) or not content:
         raise BadInput(f"{path}: holds a {type(content).__name__}, not a state dict (names and tensors)")
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise BadInput(f"{path}: entry {name!r} is a {type(value).__name__}; give the model's state dict alone")
+            what = f"entry {quoted(name)} is a {type(value).__name__}"
+            raise BadInput(f"{path}: {what}; give the model's state dict alone")
+        if not name.isprintable():
+            raise BadInput(f"{path}: {quoted(name)} is no name of a tensor; give the model's state dict alone")
     if fault := not_finite(content):
         raise BadInput(f"{path}: {fault}; its training failed, so take an earlier checkpoint")
     return content
 
 
-def import_file(path: Path, out: Path, task: str | None = None, **given: int | str) -> Imported:
+def import_file(path: Path, out: Path, task: str | None = None, /, **given: int | str) -> Imported:
     """Import a published TRM or HRM checkpoint: write it to the folder `out` in this package's format.
 
     Args:

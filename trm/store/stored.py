@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import nn
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
 
-from trm.errors import BadInput
+from trm.errors import BadInput, in_one_line
 from trm.files import write_atomic, write_text
 from trm.hub import fetch
 from trm.models import TRM, ModelConfig, Spec, build
+from trm.settings import explain
 from trm.store.shipped import CONFIG as CONFIG
 from trm.store.shipped import SHIPPED, current_name, shipped_names
 from trm.store.shipped import WEIGHTS as WEIGHTS
@@ -25,8 +28,12 @@ from trm.store.torch_files import not_finite
 from trm.tasks import family_name
 from trm.tasks.custom.family import remember
 from trm.tasks.custom.task import FAMILY, task_of_run
+from trm.tasks.text import printable
 
 FORMAT = 1
+MOST_CELLS, MOST_TOKENS = 1 << 20, 1 << 8  # of a board, and in a vocabulary: a token is a byte
+NEWER = {"halt_probability", "hints", "turns", "turn_steps"}  # settings of a model that older files lack
+SEAL = "sha256"  # of the tensors, in the metadata of a file of weights
 CHECKPOINT = "checkpoint.pt"  # in a run's folder
 # Other files that this program writes to the folder of a model or a run.
 OTHERS = ("log.jsonl", "run.json", "card.json", "model.onnx")
@@ -57,8 +64,35 @@ def save_model(
 def weights_of(model: nn.Module) -> bytes:
     """The content of a model's file of weights."""
     tensors = {key: value.detach().cpu().float().contiguous() for key, value in model.state_dict().items()}
-    content: bytes = save(tensors)
+    content: bytes = save(tensors, {SEAL: seal(tensors)})
     return content
+
+
+def seal(tensors: Mapping[str, Tensor]) -> str:
+    """A digest of named tensors. A file of weights holds it, since nothing else there tells damaged numbers."""
+    whole = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        whole.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return whole.hexdigest()
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors in a file of weights. Raises ValueError for one that is no weights, or not as it was written.
+
+    Files of other programs or older versions hold no digest, so that damage to a number is not noticed there.
+    """
+    with safe_open(path, "pt") as file:  # opened once, since a run may be writing another one
+        names, written = file.keys(), (file.metadata() or {}).get(SEAL)
+        tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in names}
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point():
+            raise ValueError(f"tensor {printable(name)} in {path.name} holds {tensor.dtype}, not weights")
+    if fault := not_finite(tensors):
+        raise ValueError(f"{fault} in {path.name}")
+    if written is not None and written != seal(tensors):
+        raise ValueError(f"{path.name} is damaged: its tensors are not those that were written")
+    return tensors
 
 
 def find(name: str) -> Path:
@@ -102,20 +136,21 @@ def load(name: str, spec: Spec | None = None) -> Stored:
     folder = find(name)
     try:
         content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        config = ModelConfig.model_validate(content["model"])
-        stored_spec, name = read_spec(content["task"]), str(content["name"])
+        config, stored_spec = read_config(content["model"]), read_spec(content["task"])
+        name, about, version = content["name"], content.get("about", {}), content.get("format", FORMAT)
+        if not isinstance(name, str) or not isinstance(about, dict) or type(version) is not int or version != FORMAT:
+            raise ValueError(f"{CONFIG} is damaged, or of another version of this program")
         if stored_spec.name.startswith(f"{FAMILY}-"):
-            remember(task_of_run(content["about"]["run"]))
-        tensors = load_file(folder / WEIGHTS)
+            remember(task_of_run(about["run"]))
+        tensors = read_weights(folder / WEIGHTS)
     except KeyError as error:
         raise BadInput(f"model {folder}: config.json lacks {error}; copy or train it again") from None
-    except (ValidationError, TypeError, ValueError, AttributeError, OSError, SafetensorError) as error:
-        raise BadInput(f"model {folder}: {str(error).splitlines()[0]}; copy or train it again") from None
-    if fault := not_finite(tensors):
-        raise BadInput(f"model {folder}: {fault} in {WEIGHTS}; copy or train it again")
+    except (TypeError, ValueError, AttributeError, OSError, RecursionError, SafetensorError) as error:
+        reason = in_one_line(explain(error) if isinstance(error, ValidationError) else error)
+        raise BadInput(f"model {folder}: {reason}; copy or train it again") from None
     check_family(name, stored_spec, (spec or stored_spec).name)
     model = build_from(tensors, config, spec or stored_spec, str(folder))
-    return Stored(model, spec or stored_spec, name, content.get("about", {}))
+    return Stored(model, spec or stored_spec, name, about)
 
 
 def resize(stored: Stored, spec: Spec) -> Stored:
@@ -133,17 +168,37 @@ def check_family(name: str, trained: Spec, wanted: str) -> None:
 
 def build_from(tensors: dict[str, torch.Tensor], config: ModelConfig, spec: Spec, source: str) -> TRM:
     """A model in evaluation mode with the weights `tensors`. Raises BadInput, naming `source`, if they do not fit."""
-    model = build(config, spec)
+    try:
+        model = build(config, spec)
+    except BadInput as error:
+        raise BadInput(f"model {source}: {error}") from None
     check_shapes(tensors, model, source)
     model.load_state_dict(tensors)
     model.eval()
     return model
 
 
+def read_config(values: dict[str, Any]) -> ModelConfig:
+    """The configuration in `config.json`. Raises ValidationError, and KeyError for a setting that it lacks."""
+    config = ModelConfig.model_validate(values, strict=True)
+    if lacking := ModelConfig.model_fields.keys() - config.model_fields_set - NEWER:
+        raise KeyError(min(lacking))
+    return config
+
+
 def read_spec(values: dict[str, Any]) -> Spec:
-    """A `Spec` from its JSON form, in which tuples are lists."""
+    """A `Spec` from its JSON form, in which tuples are lists. Raises KeyError, TypeError or ValueError."""
     groups = tuple(tuple(tuple(group) for group in kind) for kind in values["groups"])
-    return Spec(**{**values, "groups": groups})
+    spec = Spec(**{**values, "groups": groups})
+    sizes = (spec.height, spec.width, spec.vocab, spec.first_symbol)
+    parts = [group for kind in groups for group in (kind, *kind)]
+    cells = [cell for kind in groups for group in kind for cell in group]
+    whole = isinstance(spec.name, str) and all(type(number) is int for number in (*sizes, *cells)) and all(parts)
+    if not whole or min(sizes) < 1 or spec.cells > MOST_CELLS or not spec.first_symbol <= spec.vocab <= MOST_TOKENS:
+        raise ValueError(f"the task in {CONFIG} is damaged")
+    if any(not 0 <= cell < spec.cells for cell in cells):
+        raise ValueError(f"the groups of the task in {CONFIG} are damaged")
+    return spec
 
 
 def check_shapes(tensors: dict[str, torch.Tensor], model: nn.Module, source: str) -> None:
@@ -153,7 +208,7 @@ def check_shapes(tensors: dict[str, torch.Tensor], model: nn.Module, source: str
         have = tuple(tensors[key].shape) if key in tensors else "missing"
         want = wanted.get(key, "no such tensor")
         if have != want:
-            raise BadInput(f"model {source}: tensor {key} is {have}; the configuration needs {want}")
+            raise BadInput(f"model {source}: tensor {printable(key)} is {have}; the configuration needs {want}")
 
 
 def check_free(folder: Path, out: str = "--out") -> None:

@@ -8,10 +8,12 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
+
+from trm.tasks.text import printable
 
 NONE = "it is cut short, or no torch file"
 PICKLE = b"\x80"  # the first byte of a pickle
@@ -63,11 +65,21 @@ def damaged_part(path: Path) -> str:
     return ""
 
 
+def is_plain(value: object) -> TypeGuard[Tensor]:
+    """Whether it is a tensor with a number in memory for each of its places."""
+    return isinstance(value, Tensor) and value.layout == torch.strided and not value.is_meta
+
+
 def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """The first tensor, by name, with a value that is infinite or not a number, in words; None if there is none."""
+    """The first tensor, by name, with a value that is infinite or not a number in float32, or without values in memory,
+    in words; None if there is none.
+    """
     for name in sorted(tensors):
-        value = tensors[name]
-        if value.is_floating_point() and not value.isfinite().all():
-            what = "NaN" if value.isnan().any() else "infinity"
-            return f"tensor {name} holds {what}"
+        value, what = tensors[name], ""
+        if not is_plain(value):
+            what = "no plain numbers"
+        elif value.is_floating_point() and not (number := value.float()).isfinite().all():
+            what = "NaN" if number.isnan().any() else "infinity"
+        if what:
+            return f"tensor {printable(name)} holds {what}"
     return None

@@ -9,11 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from trm.errors import BadInput
 from trm.tasks.base import Puzzles, Task
+from trm.tasks.text import naming
 
 if TYPE_CHECKING:
     from trm.tasks.arc.training import ArcSettings
@@ -199,5 +199,6 @@ def answered(puzzles: Puzzles, source: str) -> Puzzles:
     """The puzzles themselves. Raises BadInput, naming the file `source`, if one of them has no answer."""
     unanswered = ~puzzles.answer.any(axis=1)
     if unanswered.any():
-        raise BadInput(f"{Path(source).name}: puzzle {int(unanswered.argmax()) + 1} has no answer; use a CSV with both")
+        with naming(source):
+            raise BadInput(f"puzzle {int(unanswered.argmax()) + 1} has no answer; use a CSV with both")
     return puzzles

@@ -143,16 +143,27 @@ def csv_fields(line: Line, delimiter: str = ",") -> list[str]:
 
 
 def csv_columns(line: Line) -> Columns | None:
-    """The columns that a CSV's heading names, and its delimiter; None if this line is no heading."""
+    """The columns that a CSV's heading names, and its delimiter; None if this line is no heading.
+
+    Raises TwoReadings where two columns are named as the question, or as the answer.
+    """
     if not any(name in line.text.lower() for name in QUESTION):
         return None
     for delimiter in DELIMITERS:
         names = [name.strip(' "').lower() for name in csv_fields(line, delimiter)]
-        question = next((names.index(name) for name in QUESTION if name in names), None)
-        answer = next((names.index(name) for name in ANSWER if name in names), None)
+        question = _column(line, names, QUESTION)
         if question is not None:
-            return Columns(question, answer, delimiter)
+            return Columns(question, _column(line, names, ANSWER), delimiter)
     return None
+
+
+def _column(line: Line, names: Sequence[str], known: Sequence[str]) -> int | None:
+    """The column with one of the names `known`; None if there is none. Raises TwoReadings if there are several."""
+    found = [at for at, name in enumerate(names) if name in known]
+    if len(found) > 1:
+        both = " and ".join(f"column {at + 1} ({names[at]})" for at in found[:2])
+        raise TwoReadings(f"line {line.number}: {both} may both hold the {known[0]}; rename one of them")
+    return found[0] if found else None
 
 
 def first_question(lines: Sequence[Line], columns: Columns) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Mapping
@@ -13,8 +14,10 @@ from torch import Tensor
 
 from trm.errors import BadInput, TrmError
 from trm.files import write_atomic
+from trm.numbers import LARGEST
 from trm.store.stored import CHECKPOINT, CONFIG, WEIGHTS
-from trm.store.torch_files import not_finite, read_torch_file
+from trm.store.torch_files import is_plain, not_finite, read_torch_file
+from trm.tasks.text import printable
 
 if TYPE_CHECKING:
     from trm.training.trainer import Trainer
@@ -41,13 +44,19 @@ def load(folder: Path) -> dict[str, Any]:
             raise ValueError("it holds something else")
     except ValueError as error:
         raise damaged(folder, str(error)) from None
-    if content["version"] != VERSION:
-        raise TrmError(f"{path} is of version {content['version']}, this program reads version {VERSION}")
+    if type(content["version"]) is not int or content["version"] != VERSION:
+        raise TrmError(f"{path} is of version {describe(content['version'])}, this program reads version {VERSION}")
     for key, kind in KINDS.items():
         if not isinstance(content.get(key), kind):
             raise damaged(folder, f"{key} is missing" if key not in content else f"{key} is of a wrong type")
     if not isinstance(content["about"].get("data"), dict) or "sha256" not in content["about"]["data"]:
         raise damaged(folder, "about.data.sha256 is missing")
+    try:
+        json.dumps(content["about"])  # as it is written beside the weights
+    except (TypeError, ValueError, RecursionError):
+        raise damaged(folder, "about is of a wrong type") from None
+    if not is_finite(content["seconds"]):
+        raise damaged(folder, f"seconds is {describe(content['seconds'])}")
     return content
 
 
@@ -73,7 +82,7 @@ def check(content: dict[str, Any], trainer: Trainer) -> None:
         Damage: something is missing, of a wrong shape or type, or not finite; the message names it.
     """
     updates = content.get("update", content.get("step"))  # "step": its former name
-    if not isinstance(updates, int) or not 0 <= updates <= trainer.config.updates:
+    if type(updates) is not int or not 0 <= updates <= trainer.config.updates:
         raise Damage(f"update is {describe(updates)}")
     params = dict(trainer.model.named_parameters())
     compare("model", part(content, "model"), trainer.model.state_dict())
@@ -99,15 +108,17 @@ def check(content: dict[str, Any], trainer: Trainer) -> None:
     for name, end in (("question", stage.task.spec.vocab), ("answer", stage.task.spec.vocab), ("ids", ids)):
         if not ((slots[name] >= 0) & (slots[name] < end)).all():
             raise Damage(f"slots.{name} holds a number that is not one of 0 to {end - 1}")
+    if fault := not_finite({name: slots[name] for name in ("y", "z")}):
+        raise Damage(f"slots: {fault}")
     for name in ("steps", "taken"):
         if (slots[name] < 0).any():
             raise Damage(f"slots.{name} holds a negative number")
     totals = part(content, "totals")
     for name, value in vars(trainer.totals).items():
-        if not isinstance(totals.get(name, value if name == "hint_loss" else None), int | float):
+        if not is_finite(totals.get(name, value if name == "hint_loss" else None)):
             raise Damage(f"totals.{name} is {describe(totals.get(name))}")
     if unknown := totals.keys() - vars(trainer.totals).keys():
-        raise Damage(f"totals.{min(map(str, unknown))} is unknown")
+        raise Damage(f"totals.{printable(min(unknown))} is unknown")
 
 
 def part(content: dict[str, Any], name: str) -> dict[str, Any]:
@@ -123,8 +134,8 @@ def compare(name: str, found: Mapping[str, Any], wanted: Mapping[str, Tensor], t
     for key in sorted(found.keys() | wanted.keys()):
         have, want = found.get(key), wanted.get(key)
         if want is None:
-            raise Damage(f"{name}.{key} is unknown")
-        if not isinstance(have, Tensor) or have.shape != want.shape or (types and have.dtype != want.dtype):
+            raise Damage(f"{name}.{printable(key)} is unknown")
+        if not is_plain(have) or have.shape != want.shape or (types and have.dtype != want.dtype):
             raise Damage(f"{name}.{key} is {describe(have)} and should be {describe(want)}")
 
 
@@ -141,7 +152,7 @@ def check_groups(name: str, state: Any, groups: list[dict[str, Any]]) -> None:
                 continue
             if key not in have:
                 raise Damage(f"{name}.param_groups.{key} is missing")
-            if have[key] != want[key]:
+            if repr(have[key]) != repr(want[key]):  # as text, since it may be anything
                 raise Damage(f"{name}.param_groups.{key} has another value than the run's settings")
 
 
@@ -166,9 +177,11 @@ def check_moments(
         if not isinstance(values, dict) or values.keys() != kinds:
             raise Damage(f"{name}.state of {param} has not the values {', '.join(sorted(kinds))}")
         steps = values.get("step", 0)
-        if isinstance(steps, Tensor):
-            steps = steps.item() if steps.numel() == 1 else -1
-        if not isinstance(steps, int | float) or not 0 <= steps < float("inf"):
+        if is_plain(steps) and steps.shape == () and steps.dtype == torch.float32:
+            whole = 0 <= steps.item() <= LARGEST
+        else:
+            whole = type(steps) is int and 0 <= steps <= LARGEST
+        if not whole:
             raise Damage(f"{name}.state of {param}: step is {describe(values['step'])}")
         rest = {kind: value for kind, value in values.items() if kind != "step"}
         compare(f"{name}.state of {param}: ", rest, dict.fromkeys(rest, tensor))
@@ -187,10 +200,15 @@ def check_slots(found: dict[str, Any], batch: int, cells: int, start: Any) -> No
     compare("slots", found, wanted)
 
 
+def is_finite(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
 def describe(value: Any) -> str:
     """A value of a checkpoint in a few words."""
     if value is None:
         return "missing"
     if isinstance(value, Tensor):
-        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+        kind = "" if is_plain(value) else "no plain "
+        return f"{kind}{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
     return str(value) if isinstance(value, int | float) else f"a {type(value).__name__}"

@@ -16,9 +16,11 @@ from trm.tasks.arc.training import ArcSettings
 from trm.tasks.custom.structure import Structure
 from trm.tasks.maze.training import MazeSettings
 from trm.tasks.sampler import Reveal
+from trm.tasks.text import quoted
 from trm.training.losses import LossName
 from trm.training.optim import OptimizerName
 
+MOST_STEPS, WIDEST = 10**6, 10**4  # of the settings max_steps and window
 RENAMED = {"steps": "updates"}  # former names of settings -> present ones
 
 
@@ -31,8 +33,8 @@ class Stage(Settings):
 
     task: str
     share: float = Field(gt=0, le=1)  # of the run's updates
-    max_steps: int = Field(ge=1)  # supervision steps per puzzle, at most
-    window: int | None = Field(None, ge=1)  # None: the run's
+    max_steps: int = Field(ge=1, le=MOST_STEPS)  # supervision steps per puzzle, at most
+    window: int | None = Field(None, ge=1, le=WIDEST)  # None: the run's
     loss_limit: float | None = Field(None, ge=0)  # None: the run's
 
     @model_validator(mode="before")
@@ -71,8 +73,8 @@ class RunConfig(Settings):
     hint_weight: float = Field(1.0, ge=0)  # of the loss on hints, where the model has `hints`
     continue_loss: bool = False  # train the continue logit by Q-learning, as HRM does
     # Supervision steps
-    max_steps: int = Field(16, ge=1, le=10**6)  # per puzzle in training, at most; `trm eval` and `trm solve`: --steps
-    window: int = Field(1, ge=1, le=10**4)  # supervision steps in an update, with gradient through all; the paper: 1
+    max_steps: int = Field(16, ge=1, le=MOST_STEPS)  # per puzzle, at most; `trm eval` and `trm solve` have --steps
+    window: int = Field(1, ge=1, le=WIDEST)  # supervision steps in an update, with gradient through all; the paper: 1
     start_noise: float = Field(0.0, ge=0)  # standard deviation of the noise on a puzzle's initial y and z
     carry: float = Field(0.0, ge=0, le=1)  # share of puzzles that start from the final state of the one before
     explore: float = Field(0.1, ge=0, le=1)  # share of sequences that may not halt for a random number of steps
@@ -165,7 +167,7 @@ def override(config: RunConfig, settings: list[str]) -> RunConfig:
     for setting in settings:
         key, sign, value = setting.partition("=")
         if not sign:
-            raise BadInput(f"--set {setting}: write key=value, for example --set lr=0.001")
+            raise BadInput(f"--set {quoted(setting)}: write key=value, for example --set lr=0.001")
         if key in RENAMED:
             report_rename(f"--set {key}", f"--set {RENAMED[key]}")
             key = RENAMED[key]
@@ -175,7 +177,7 @@ def override(config: RunConfig, settings: list[str]) -> RunConfig:
             node = node.get(part) if isinstance(node, dict) else None
         if not isinstance(node, dict) or parts[-1] not in node:
             known = ", ".join(sorted(flat_keys(config.model_dump())))
-            raise BadInput(f"--set {setting}: no setting {key!r}; there are {known}")
+            raise BadInput(f"--set {quoted(setting)}: no setting {quoted(key)}; there are {known}")
         old = node[parts[-1]]
         node[parts[-1]] = [part for part in value.split(",") if part] if isinstance(old, tuple | list) else value
     return RunConfig.validated(values)

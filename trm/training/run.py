@@ -7,6 +7,7 @@ import os
 import platform
 import shlex
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -27,6 +28,7 @@ from trm.remarks import first_few, report
 from trm.store.stored import CHECKPOINT, check_free, load, save_model
 from trm.tasks import get_task
 from trm.tasks.base import Puzzles, Task
+from trm.tasks.text import quoted
 from trm.training import checkpoint, distributed
 from trm.training.commands import RECORD, DataPaths
 from trm.training.config import RENAMED, RunConfig
@@ -287,7 +289,7 @@ def saved_config(text: str, out: Path) -> RunConfig:
     try:
         return RunConfig.model_validate_json(text)
     except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
+        where = quoted(".".join(map(str, error.errors()[0]["loc"])))[1:-1]
         wrote = "was written by another version of this program"
         raise TrmError(f"{out}: {CHECKPOINT} {wrote}; this version does not accept its setting {where}") from None
 
@@ -353,12 +355,12 @@ def trim_log(path: Path, update: int) -> None:
     if not path.exists():
         return
     kept, bad = [], []
-    lines = path.read_bytes().decode("utf-8", "replace").split("\n")
+    lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines, 1):
         try:
-            record = json.loads(line)
-            if (record["update"] if "update" in record else record["step"]) <= update:  # "step": its former name
-                kept.append(line + "\n")
+            record = json.loads(line.decode())
+            if logged(record["update"] if "update" in record else record["step"]) <= update:  # "step": its former name
+                kept.append(line + b"\n")
         except (ValueError, KeyError, TypeError, RecursionError):
             if number < len(lines):  # the last line may have been cut short by a crash, or is empty
                 bad.append(number)
@@ -366,4 +368,11 @@ def trim_log(path: Path, update: int) -> None:
         saved = path.with_name(f"{path.name}.damaged")
         write_atomic(saved, lambda file: file.write(path.read_bytes()))
         report(f"{path}: damaged lines were left out ({first_few(bad)}); the log as it was is in {saved.name}")
-    write_text(path, "".join(kept))
+    write_atomic(path, lambda file: file.write(b"".join(kept)))
+
+
+def logged(value: Any) -> float:
+    """A number in a log. Raises ValueError for anything else, and for what is not finite."""
+    if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
+        raise ValueError("no finite number")
+    return float(value)

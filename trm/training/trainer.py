@@ -220,7 +220,8 @@ class Trainer:
         self.model.load_state_dict(content["model"])
         for name, value in self.ema.average.items():
             value.copy_(content["ema"][name])
-        for optimizer, state in zip(self.optimizers, content["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
+        for optimizer, saved in zip(self.optimizers, content["optimizers"], strict=True):
+            # Their settings are those of the run; torch would take over whatever else the file has.
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": saved["state"]})
         self.stage.restore(content["slots"])
         self.totals = Totals(**content["totals"]) if distributed.rank() == 0 else Totals()  # sums over all ranks

@@ -55,7 +55,11 @@ _state: ctypes.CDLL | _Unavailable | None = None  # None: not tried yet
 def _compiler() -> list[str]:
     """The command of the C compiler: ``$CC`` if it is set, else the first of cc, gcc and clang that exists."""
     wanted = os.environ.get("CC", "").strip()
-    for command in [shlex.split(wanted)] if wanted else [["cc"], ["gcc"], ["clang"]]:
+    try:
+        commands = [shlex.split(wanted)] if wanted else [["cc"], ["gcc"], ["clang"]]
+    except ValueError:  # a quotation mark without its other half
+        commands = []
+    for command in commands:
         path = shutil.which(command[0])
         if path:
             return [path, *command[1:]]

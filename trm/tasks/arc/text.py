@@ -145,7 +145,8 @@ def read_tasks(path: str | Path, solutions: str | Path | None = None) -> tuple[A
 
 
 def _read_folder(folder: Path) -> list[ArcTask]:
-    files = sorted(file for file in folder.rglob("*.json") if not file.name.startswith(".") and not file.is_dir())
+    named = (file for file in folder.rglob("*") if file.suffix.lower() == ".json" and not file.name.startswith("."))
+    files = sorted(file for file in named if not file.is_dir())
     for file in files:
         if file.name.endswith(CHALLENGES):
             raise BadInput(f"{quoted(folder)} holds whole sets: name one of its files, such as {printable(file.name)}")
@@ -183,6 +184,8 @@ def parse(text: str, id: str = "task", place: str = "input", rename: bool = Fals
     for given, task in named.items():
         known = usable_id(given) if rename else given
         if known != given:
+            if known in named:
+                raise BadInput(f"{place}: task {quoted(given)} would be called as task {quoted(known)}; rename it")
             report_new_id(place, given, known)
         tasks.append(parse_task(task, known, place))
     return tasks

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from trm.errors import BadInput
 from trm.settings import Settings
-from trm.tasks.text import printable, read_file
+from trm.tasks.text import printable, quoted, read_file
 
 MOST = 999_999_999  # the largest number in a cell
 VALUES = 255  # the most different numbers: tokens are bytes, and 0 is padding
@@ -114,7 +114,7 @@ def parse(content: Any, name: str) -> Structure:
     except ValidationError as error:
         first = error.errors()[0]
         known = ", ".join(Structure.model_fields)
-        where = "".join(f"[{part}]" if isinstance(part, int) else printable(part) for part in first["loc"][:3])
+        where = "".join(f"[{part}]" if isinstance(part, int) else quoted(part)[1:-1] for part in first["loc"][:3])
         message = first["msg"].removeprefix("Value error, ")
         what = {"extra_forbidden": f"is not a key of a structure; the keys are {known}"}.get(
             first["type"], message[:1].lower() + message[1:]
@@ -122,12 +122,20 @@ def parse(content: Any, name: str) -> Structure:
         raise BadInput(f"{name}: {where}{': ' if where else ''}{what}") from None
 
 
+def distinct(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError if a name occurs twice in it, as TOML does."""
+    found = dict(items)
+    if len(found) < len(items):
+        raise ValueError("a name occurs twice in one object")
+    return found
+
+
 def read_structure(path: Path) -> Structure:
     """The structure that a file declares: JSON if its name ends in .json, else TOML. Raises BadInput."""
     name, text = printable(path.name), read_file(path)
     if path.suffix.lower() == ".json":
         try:
-            return parse(json.loads(text), name)
+            return parse(json.loads(text, object_pairs_hook=distinct), name)
         except (ValueError, RecursionError) as error:
             raise BadInput(f"{name}: not JSON: {str(error).splitlines()[0]}") from None
     if sys.version_info >= (3, 11):

@@ -19,6 +19,7 @@ from trm.errors import BadInput
 from trm.tasks.base import Bools, Ints, Puzzles, Spec, Task, Tokens
 from trm.tasks.custom.structure import VALUES, Structure
 from trm.tasks.custom.text import NONE, Pairs, read_pairs, read_text
+from trm.tasks.text import printable
 
 FAMILY = "custom"
 BLANK = 1  # the token of the blank, if one is declared
@@ -27,7 +28,7 @@ FIRST = 2  # the first token after it
 
 def defined(data: str, structure: Structure) -> Structure:
     """`structure`, completed by the pairs of the file `data`. Raises BadInput where they contradict each other."""
-    pairs, name = read_pairs(data, structure), Path(data).name
+    pairs, name = read_pairs(data, structure), printable(Path(data).name)
     if structure.shape and structure.shape != pairs.shape:
         declared, have = ("x".join(map(str, shape)) for shape in (structure.shape, pairs.shape))
         raise BadInput(f"{name}: grids of {have}, but the structure declares {declared}")
@@ -90,7 +91,7 @@ class Custom(Task):
         pairs = read_pairs(path, self.structure)
         if pairs.shape != self.structure.shape:
             have, wanted = ("x".join(map(str, shape)) for shape in (pairs.shape, self.structure.shape))
-            raise BadInput(f"{Path(path).name}: grids of {have}, but this task has {wanted}")
+            raise BadInput(f"{printable(Path(path).name)}: grids of {have}, but this task has {wanted}")
         return self.puzzles(pairs)
 
     def puzzles(self, pairs: Pairs) -> Puzzles:

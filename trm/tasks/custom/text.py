@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trm.errors import BadInput
+from trm.errors import BadInput, in_one_line
 from trm.tasks.base import Ints
 from trm.tasks.custom.structure import MOST, SIDE, Structure
 from trm.tasks.text import (
@@ -18,6 +18,7 @@ from trm.tasks.text import (
     TextRow,
     csv_columns,
     described,
+    naming,
     narrow,
     printable,
     quoted,
@@ -56,13 +57,14 @@ def read_npz(path: str) -> Pairs:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {key: np.asarray(archive[key]) for key in ("question", "answer")}
+            if bad := archive.zip.testzip():  # numpy stops where it has all that a damaged heading promises
+                raise ValueError(f"the checksum of {bad} is wrong")
     except OSError as error:
         raise BadInput(f"cannot read {name}: {error.strerror or 'it is not an .npz file'}") from None
     except KeyError:
         raise BadInput(f"{name} needs two arrays called question and answer, [rows, height, width] each") from None
     except Exception as error:  # numpy, zipfile and zlib raise errors of many classes for damaged files
-        reason = (str(error) or repr(error)).splitlines()[0]
-        raise BadInput(f"{name} is not an .npz file, or it is damaged: {reason}") from None
+        raise BadInput(f"{name} is not an .npz file, or it is damaged: {in_one_line(error)}") from None
     for key, array in arrays.items():
         check_array(array, f"{name}, array {key}")
     question, answer = arrays["question"], arrays["answer"]
@@ -70,7 +72,7 @@ def read_npz(path: str) -> Pairs:
         raise BadInput(f"{name}: question is of shape {question.shape} and answer of {answer.shape}")
     rows, height, width = question.shape
     question, answer = (array.reshape(rows, height * width).astype(np.int64) for array in (question, answer))
-    return Pairs((height, width), question, answer, [f"{Path(path).name}, row {row}" for row in range(rows)])
+    return Pairs((height, width), question, answer, [f"{printable(Path(path).name)}, row {row}" for row in range(rows)])
 
 
 def check_array(array: np.ndarray[Any, Any], name: str) -> None:
@@ -97,16 +99,18 @@ def read_text(text: str, structure: Structure, name: str) -> Pairs:
     number. A dot, or another of BLANKS, is a blank. Lines that begin with # are comments. JSON is read, too. Raises
     BadInput, and TwoReadings.
     """
-    name, cells = printable(name), math.prod(structure.shape)
-    text = narrow(text)
-    content = without_comments(text_lines(text), lambda words: _holds(words, cells))
-    lines = [Line(number, line.strip(" ")) for number, line in content.lines if line.strip()]
+    cells, text = math.prod(structure.shape), narrow(text)
+    with naming(name):
+        content = without_comments(text_lines(text), lambda words: _holds(words, cells))
+        lines = [Line(number, line.strip(" ")) for number, line in content.lines if line.strip()]
+        columns = csv_columns(lines[0]) if lines else None
+    name = printable(name)
     if not lines:
         raise BadInput(f"{name}: no puzzle found: it is empty")
     if not structure.shape:
         raise BadInput(f"{name}: text has no shape: declare shape = [rows, columns] in a structure file, or use .npz")
     height, width = structure.shape
-    if columns := csv_columns(lines[0]):
+    if columns:
 
         def parse(field: str, place: str) -> list[int]:
             return numbers(field, (cells,), structure.blank, place)

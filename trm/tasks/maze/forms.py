@@ -27,6 +27,12 @@ class Mazes(NamedTuple):
     content: tuple[int, int, bytes]  # rows, columns and tokens
 
 
+MIXED = (
+    "both dots and spaces may be open cells here, or the spaces are gaps; write . for every open cell and nothing between"
+    " the cells"
+)
+
+
 class Candidate(NamedTuple):
     """A way to read a drawn maze."""
 
@@ -183,6 +189,12 @@ def has_gaps(lines: Sequence[Line]) -> bool:
     return any(" " in line.text for line in lines)
 
 
+def mixes(lines: Sequence[Line]) -> bool:
+    """Whether both dots and spaces are cells in these lines, so that the spaces are more likely to be gaps."""
+    texts = [line.text for line in lines if line.text.strip()]
+    return any("." in text for text in texts) and any(" " in text for text in texts)
+
+
 def doubled(lines: Sequence[Line]) -> list[Line] | None:
     """Lines of which every cell is two equal characters, or S or G and a space, as one character a cell."""
     width = max(len(line.text) for line in lines)
@@ -211,10 +223,16 @@ def choose(lines: Sequence[Line], solve: Callable[[Sequence[Line]], Mazes | None
     """
     different: dict[tuple[int, int, bytes], tuple[Candidate, bool]] = {}
     everything = list(candidates(lines))
+    first = next((line.number for line in lines if line.text.strip()), 1)
+    mixed = False
     for one in everything:
         if mazes := solve(one.lines):
-            different.setdefault(mazes.content, (one, mazes.closed))
+            mixed = mixed or mixes(one.lines)
+            if not mixes(one.lines):
+                different.setdefault(mazes.content, (one, mazes.closed))
     possible = list(different.values())
+    if mixed and not possible:
+        raise TwoReadings(f"line {first}: {MIXED}")
     if len(possible) < 2 and not any(one.zero and not closed for one, closed in possible):
         return possible[0][0].lines if possible else everything[0].lines
     pairs = [one for one, closed in possible if one.name == PAIRS and (closed or size_of(one.lines) > CHANCE)]
@@ -225,7 +243,6 @@ def choose(lines: Sequence[Line], solve: Callable[[Sequence[Line]], Mazes | None
     certain = certain if len(certain) == 1 else [one for one, closed in possible if closed]
     if len(certain) == 1:
         return certain[0].lines
-    first = next(line.number for line in lines if line.text.strip())
     ways = " or ".join([one.name for one, _ in possible][:2] if len(possible) > 1 else [ONE, ZERO])
     mend = "# for a wall and . for an open cell" if ONE in ways else ". for open cells"
     raise TwoReadings(f"line {first}: this maze can be read in two ways, with {ways}; write {mend}")

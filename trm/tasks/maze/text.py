@@ -68,7 +68,7 @@ class Reader:
         lines, left_out = maze_lines(text)
         filled = [line for line in lines if line.text.strip()]
         if filled and (columns := csv_columns(filled[0])):
-            return Reading(read_csv(filled, columns, "maze", self.field))
+            return Reading(read_csv(filled, columns, "maze", self.field), described(left_out))
         return Reading(self.grids(lines), described(left_out))
 
     def read_cells(self, text: str) -> Tokens:
@@ -117,7 +117,10 @@ class Reader:
     def field(self, text: str, place: str) -> Tokens:
         """A maze [cells] in a field of a CSV. Spaces are cells, so none are stripped."""
         if not USUAL.fullmatch(text):
-            text = _field(text)
+            try:
+                text = _field(text)
+            except TwoReadings as error:
+                raise TwoReadings(f"{place}: {error}") from None
         if len(text) != self.size.cells:
             raise BadInput(f"{place}: {len(text)} cells instead of {self.size.cells}")
         return self.tokens(text, place)
@@ -142,7 +145,10 @@ def size_of(text: str, default: Size) -> Size:
     filled = [line for line in lines if line.text.strip()]
     if filled and (columns := csv_columns(filled[0])):
         field = first_question(filled, columns)
-        return _square(len(_field(field.strip('"'))), default)
+        try:
+            return _square(len(_field(field.strip('"'))), default)
+        except TwoReadings:
+            return default  # the reader refuses it, and names the place
     return _drawn_size(lines, default)
 
 
@@ -213,6 +219,8 @@ def _mazes(lines: Sequence[Line]) -> forms.Mazes | None:
 
 def _field(text: str) -> str:
     """The field of a CSV, in the usual characters. Raises TwoReadings."""
+    if "." in text and " " in text.strip(" "):
+        raise TwoReadings(forms.MIXED)
     if USUAL.fullmatch(text):
         return text
     (_, cells), *_ = forms.renamed([Line(1, narrow(text))])

@@ -13,7 +13,7 @@ MINI = Preset(
     procs=2,
     config=OWN_RUN.changed(
         task="sudoku",
-        model=GROUPS.changed(halt_probability=0.98),
+        model=GROUPS,
         max_steps=24,
         start_noise=0.5,
         lr=4e-3,
@@ -21,7 +21,7 @@ MINI = Preset(
         batch=16,
         micro=8,
         updates=4000,
-        reveal=Reveal(share=0.9, most=0.5, until=0.6, last=0.5),
+        reveal=Reveal(share=0.9, most=0.5, until=1.0),
     ),
 )
 
@@ -34,7 +34,7 @@ SUDOKU = Preset(
     config=OWN_RUN.changed(
         task="sudoku",
         data="varied.csv",
-        model=GROUPS.changed(width=64, halt_probability=0.99),
+        model=GROUPS.changed(width=64),
         max_steps=24,
         window=2,
         start_noise=0.5,
@@ -43,7 +43,7 @@ SUDOKU = Preset(
         batch=8,
         micro=4,
         updates=69_000,
-        reveal=Reveal(share=0.9, most=0.5, until=0.6, last=0.5),
+        reveal=Reveal(share=0.9, most=0.5, until=0.6),
     ),
     note="1,000 training puzzles and variations of them: "
     "trm data sudoku varied.csv --kind varied --like train.csv --rows 20000 --seed 1",
@@ -57,6 +57,7 @@ SEARCH = Preset(
     score="88.0 % of rows 1-200, at most 2,048 steps; 90.6 % of rows 501-1,000 by the shipped weights (two runs)",
     procs=2,
     config=SUDOKU.config.changed(
+        model=GROUPS.changed(width=64, halt_probability=0.99),
         init="sudoku",
         loss_limit=0.25,
         max_steps=96,
@@ -76,7 +77,7 @@ GPU = Preset(
     time="15 minutes of an H100, extrapolated from part of a run",
     score="79.4 % of 500 unseen genuine training rows, 64 steps; from two runs, both stopped early",
     config=SUDOKU.config.changed(
-        model=GROUPS.changed(width=128, halt_probability=0.99),
+        model=GROUPS.changed(width=128),
         max_steps=32,
         window=4,
         lr=2e-3,
