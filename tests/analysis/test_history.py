@@ -157,7 +157,7 @@ def test_kept_weights_solve_rows_of_a_file(call: Call, small_csv: Path, tmp_path
     mini = load("sudoku-mini").about
     assert training_seconds(second) == pytest.approx(second["seconds"] + first["seconds"] + training_seconds(mini))
     assert training_seconds({"seconds": 3.0, "run": {"init": "lost"}}) is None
-    assert trainings(second) == [second, second["init"], second["init"]["init"]]
+    assert trainings(second)[:3] == [second, second["init"], second["init"]["init"]]
 
     rows = ("--data", str(small_csv), "--skip", "10", "--limit", "20", "--steps", "1")
     png = tmp_path / "t.png"
@@ -167,7 +167,7 @@ def test_kept_weights_solve_rows_of_a_file(call: Call, small_csv: Path, tmp_path
     histories = [replace(read_history(str(folder)), checks=check_kept(str(folder), asked)) for folder in (one, two)]
     assert [history.checks.update.tolist() for history in histories] == [[2, 3], [2, 3]]
     logged = [json.loads(line)["seconds"] for line in (two / "log.jsonl").read_text().splitlines()]
-    before = first["seconds"] + mini["seconds"]
+    before = first["seconds"] + training_seconds(mini)
     np.testing.assert_allclose(histories[1].reports.seconds, np.array(logged) + before)
     kept = [load(str(folder)).about["seconds"] for folder in (two / "update-2", two)]
     np.testing.assert_allclose(histories[1].checks.seconds, np.array(kept) + before)

@@ -28,8 +28,8 @@ class Mazes(NamedTuple):
 
 
 MIXED = (
-    "both dots and spaces may be open cells here, or the spaces are gaps; write . for every open cell and nothing between"
-    " the cells"
+    "both dots and spaces may be open cells here, or the spaces are gaps; write . for every open cell and nothing "
+    "between the cells"
 )
 
 
