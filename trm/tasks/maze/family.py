@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 class MazeFamily(Family):
     name = "maze"
-    weights = "maze-generated"
+    weights = "maze"
     # Information spreads 5 moves a step and must go from G to S and back: enough for paths of some 600 moves.
     thinking: ClassVar[Mapping[str, Any]] = {"steps": 256, "restarts": 3, "noise": 0.5}
     dataset = "sapientinc/maze-30x30-hard-1k"
