@@ -57,7 +57,6 @@ SEARCH = Preset(
     score="88.0 % of rows 1-200, at most 2,048 steps; 90.6 % of rows 501-1,000 by the shipped weights (two runs)",
     procs=2,
     config=SUDOKU.config.changed(
-        model=GROUPS.changed(width=64, halt_probability=0.99),
         init="sudoku",
         loss_limit=0.25,
         max_steps=96,
@@ -66,7 +65,7 @@ SEARCH = Preset(
         lr=1e-3,
         ema=0.998,
         updates=3000,
-        reveal=Reveal(until=0, last=0.5),
+        reveal=Reveal(),
     ),
     note=f"continues from the weights sudoku; {SUDOKU.note}",
 )
