@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from itertools import combinations
@@ -159,6 +160,7 @@ def test_a_solution_beside_its_puzzle_is_the_answer() -> None:
         ("1...............\n" + NINE, "puzzle 2 (line 2): 81 cells instead of 16; give puzzles of one size at a time"),
         (NINE.replace(".", "x", 1), "'x' is not a digit"),  # two signs for a blank are a slip
         (NINE[:40] + "12" + NINE[41:], "82 cells instead of 81"),
+        (json.dumps([["56", *ROWS[0][1:]], *map(list, ROWS[1:])]), "line 1, character 3"),  # no row for each cell
     ],
 )
 def test_sudokus_that_are_refused(text: str, words: str) -> None:

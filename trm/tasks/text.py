@@ -336,6 +336,9 @@ def _json_rows(value: object) -> tuple[list[str], int]:
     if not isinstance(value, list):
         return [], 0
     if any(isinstance(part, list | dict) or (isinstance(part, str) and len(part) > 1) for part in value):
+        lists = [part for part in value if isinstance(part, list) and part and {type(one) for one in part} == {str}]
+        if len(lists) == len(value) and any(len({len(one) for one in part}) > 1 for part in lists):
+            return [",".join(part) for part in lists], 0  # cells, some of them of two digits
         parts = [_json_rows(part) for part in value]
         return [row for rows, _ in parts for row in rows], sum(unused for _, unused in parts)
     return [",".join("." if part is None else str(part) for part in value)], 0
