@@ -196,7 +196,7 @@ HEADINGS = ("question", "answer", "puzzle", "solution", "quizzes", "x", "", "Ans
 def with_columns_changed(chance: random.Random, rows: list[list[str]]) -> list[list[str]]:
     """Rows in which a column is lost, doubled, or has changed places with another: with its heading or without."""
     a, b = (chance.randrange(len(rows[0])) for _ in "ab")
-    how = chance.choice(("nothing", "nothing", "lose", "double", "swap", "headings"))
+    how = chance.choice(("nothing",) * 8 + ("lose", "double", "swap", "headings"))
     changed = [row[:] for row in rows]
     for row in changed[: 1 if how == "headings" else None]:
         if how == "lose":
@@ -213,7 +213,7 @@ def with_a_slip(chance: random.Random, text: str) -> str:
     at = chance.randrange(len(text) + 1)
     start, rest, odd = text[:at], text[at:], chance.choice(ODD)
     return start + chance.choice(
-        (rest[1:], rest[:1] + rest, rest[1:2] + rest[:1] + rest[2:], odd + rest, odd + rest, odd + rest[1:], "")
+        (rest[1:], rest[:1] + rest, rest[1:2] + rest[:1] + rest[2:], odd + rest, *[odd + rest[1:]] * 3, "")
     )
 
 
