@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
+import sys
 from typing import Any
 
 from trm.errors import BadInput
@@ -56,6 +57,11 @@ def finite_number(name: str, value: Any, least: float, most: float = LARGEST) ->
 def is_number(value: Any) -> bool:
     """Whether it is a real number of Python or numpy. numpy's truth values are none."""
     return isinstance(value, numbers.Real)
+
+
+def is_finite(value: Any, most: float = sys.float_info.max) -> bool:
+    """Whether it is an int or a float, as JSON and torch files give them, and at most `most` in size."""
+    return type(value) in (int, float) and abs(value) <= most
 
 
 def float_is_whole(value: Any) -> bool:

@@ -345,23 +345,6 @@ def test_a_file_is_for_one_size(call: Call) -> None:
     assert "exported for sudoku of 9x9 cells, not for sudoku-4x4 of 4x4" in done.err
 
 
-def without_digest(graph: onnx.ModelProto) -> None:
-    """Take the file's own digest away, as after a change by another program."""
-    (entry,) = [entry for entry in graph.metadata_props if entry.key == "trm"]
-    values = json.loads(entry.value)
-    del values["file_sha256"]
-    entry.value = json.dumps(values)
-
-
-def test_a_model_of_puzzle_embeddings_is_refused(tmp_path: Path) -> None:
-    graph = onnx.load(store.SHIPPED / "sudoku-mini" / "model.onnx")
-    graph.graph.input.append(onnx.helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, ["batch"]))
-    without_digest(graph)
-    onnx.save(graph, tmp_path / "x.onnx")
-    with pytest.raises(BadInput, match="an embedding for each puzzle"):
-        exported.load(str(tmp_path / "x.onnx"))
-
-
 def test_packages_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(TrmError, match=r"needs onnxscript: pip install 'trm\[onnx\]'"):

@@ -116,3 +116,13 @@ def test_checking_needs_no_torch(tmp_path: Path) -> None:
 
 def test_stale_is_bad_input() -> None:
     assert issubclass(exported.Stale, BadInput)
+
+
+def test_a_model_of_puzzle_embeddings_is_refused(tmp_path: Path) -> None:
+    shutil.copy(store.SHIPPED / "sudoku-mini" / "model.onnx", tmp_path / "x.onnx")
+    without_digest(tmp_path / "x.onnx")
+    graph = onnx.load(tmp_path / "x.onnx")
+    graph.graph.input.append(onnx.helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, ["batch"]))
+    onnx.save(graph, tmp_path / "x.onnx")
+    with pytest.raises(BadInput, match="an embedding for each puzzle"):
+        exported.load(str(tmp_path / "x.onnx"))

@@ -15,12 +15,14 @@ import numpy.typing as npt
 from trm.errors import BadInput, TrmError, in_one_line
 from trm.files import digest
 from trm.inference.backend import Floats, Movement
+from trm.numbers import is_finite
 from trm.store.seals import is_whole
 from trm.store.shipped import CONFIG, SHIPPED, WEIGHTS
 from trm.tasks.base import Bools, Ints, Task, Tokens
 from trm.tasks.text import quoted
 
 FORMAT = 1
+LARGEST = float(np.finfo(np.float32).max)  # that a number of the model can be
 FILE = "model.onnx"  # in a model's folder
 
 
@@ -91,18 +93,16 @@ def check_about(about: dict[str, Any], widths: Sequence[Any]) -> None:
     """Raise KeyError, TypeError or ValueError for metadata of a wrong kind; `widths`: the last axes of y and z."""
     for part, width in zip("yz", widths, strict=True):
         vector = about[f"start_{part}"]
-        if not isinstance(vector, list) or len(vector) != width or not all(map(is_finite, vector)):
+        if not isinstance(vector, list) or len(vector) != width or not all(is_finite(one, LARGEST) for one in vector):
             raise ValueError(f"start_{part} is no vector of {width} numbers")
     task, sizes = about["task"], ("height", "width", "vocab")
     counts = [about["first_token"], *(task[size] for size in sizes)]
     if not isinstance(about["name"], str) or not isinstance(task["name"], str):
         raise ValueError("a name is no text")
-    if not all(type(count) is int and count >= 0 for count in counts) or not is_finite(about.get("halt_logit", 0.0)):
+    if not all(type(count) is int and count >= 0 for count in counts) or not is_finite(
+        about.get("halt_logit", 0.0), LARGEST
+    ):
         raise ValueError("a number is missing or of a wrong kind")
-
-
-def is_finite(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) <= float(np.finfo(np.float32).max)
 
 
 def find(name: str) -> Path:

@@ -38,9 +38,8 @@ class ModelConfig(Settings):
     turns: int = Field(1, ge=1, le=10000)  # trained networks that take turns (see `trm turns`)
     turn_steps: int = Field(TURN, ge=1)  # supervision steps of a turn
     # Heads and embeddings
-    # Probability of a right answer, the sigmoid of the halting logit, above which the model halts; the paper's is 0.5.
-    # It belongs to the model, not to its weights: a model answers easy puzzles in so few steps that at 0.5 it often
-    # halts a step before the answer is complete.
+    # The model halts above this probability of a right answer, the sigmoid of the halting logit; the paper's is 0.5. At
+    # 0.5 a model often halts at an easy puzzle a step before the answer is complete.
     halt_probability: float = Field(0.5, gt=0, lt=1)
     hints: int = Field(0, ge=0, le=10000)  # logits per cell of the head that learns a task's hints; 0: no such head
     puzzle_ids: int = Field(0, ge=0)  # rows of the puzzle-embedding table; 0: no puzzle embeddings

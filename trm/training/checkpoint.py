@@ -14,7 +14,7 @@ from torch import Tensor
 
 from trm.errors import BadInput, TrmError
 from trm.files import write_atomic
-from trm.numbers import LARGEST
+from trm.numbers import LARGEST, is_finite
 from trm.store.stored import CHECKPOINT, CONFIG, WEIGHTS
 from trm.store.torch_files import is_plain, not_finite, read_torch_file
 from trm.tasks.text import printable
@@ -198,10 +198,6 @@ def check_slots(found: dict[str, Any], batch: int, cells: int, start: Any) -> No
         for name, value in (("y", start.y), ("z", start.z)):
             wanted[name] = torch.empty(batch, *value.shape[1:], dtype=value.dtype)
     compare("slots", found, wanted)
-
-
-def is_finite(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def describe(value: Any) -> str:

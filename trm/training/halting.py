@@ -9,8 +9,9 @@ from trm.models.base import Output
 
 
 def wants_to_halt(output: Output, use_continue: bool, halt_logit: float = 0.0) -> Tensor:
-    """TRM halts when q_halt > `halt_logit`, which the paper sets to 0; HRM, and TRM with the continue loss, when
-    q_halt > q_continue. -> [batch] bool"""
+    """TRM halts when q_halt > `halt_logit` (the paper's is 0); HRM, and TRM with the continue loss, when
+    q_halt > q_continue. -> [batch] bool
+    """
     if use_continue:
         assert output.resume is not None
         return output.halt > output.resume

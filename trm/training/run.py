@@ -7,7 +7,6 @@ import os
 import platform
 import shlex
 import signal
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +23,7 @@ from trm.devices import pick_device
 from trm.errors import BadInput, TrmError
 from trm.files import write_atomic, write_text
 from trm.inference.evaluation import Evaluation, evaluate_model
+from trm.numbers import is_finite
 from trm.remarks import first_few, report
 from trm.store.stored import CHECKPOINT, check_free, load, save_model
 from trm.tasks import get_task
@@ -373,6 +373,6 @@ def trim_log(path: Path, update: int) -> None:
 
 def logged(value: Any) -> float:
     """A number in a log. Raises ValueError for anything else, and for what is not finite."""
-    if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
+    if not is_finite(value):
         raise ValueError("no finite number")
     return float(value)
