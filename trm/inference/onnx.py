@@ -99,9 +99,8 @@ def check_about(about: dict[str, Any], widths: Sequence[Any]) -> None:
     counts = [about["first_token"], *(task[size] for size in sizes)]
     if not isinstance(about["name"], str) or not isinstance(task["name"], str):
         raise ValueError("a name is no text")
-    if not all(type(count) is int and count >= 0 for count in counts) or not is_finite(
-        about.get("halt_logit", 0.0), LARGEST
-    ):
+    whole = all(type(count) is int and count >= 0 for count in counts)
+    if not whole or not is_finite(about.get("halt_logit", 0.0), LARGEST):
         raise ValueError("a number is missing or of a wrong kind")
 
 
