@@ -97,7 +97,11 @@ def test_solve_says_what_it_left_out(call: Call, tiny_run: Path) -> None:
     options = ["--weights", str(tiny_run)]
     done = call("solve", "sudoku", "-", *options, stdin=f"# mine\n{OPEN} 7.2".encode())
     assert done.err == "1 puzzle of 4x4 read; left out: 1 comment line, 1 note\n"
-    assert call("solve", "sudoku", f"# mine\n{OPEN}", *options, "-q").err == ""
+    assert call("solve", "sudoku", f"# mine\n{OPEN}", *options, "-q") == (
+        0,
+        SOLVED + "\n",
+        "1 puzzle of 4x4 read; left out: 1 comment line\n",
+    )
     assert call("solve", "sudoku", f"# mine\n{OPEN}\n{OPEN}", *options, "-q").err == (
         "2 puzzles of 4x4 read; left out: 1 comment line\n2 of 2 solved\n"
     )

@@ -193,6 +193,7 @@ def test_progress_shows_names_as_they_are() -> None:
 
     written = io.StringIO()
     progress = progress_bars(hidden=False)
+    progress.disable = False  # though nobody sees it
     progress.live.console = Console(file=written, force_terminal=True, width=200, color_system=None)
     with progress:
         for name in NAMES_OF_FILES:

@@ -95,6 +95,8 @@ def collect(
     puzzles = evaluation_puzzles(task, data).take(rows)
     if not len(puzzles):
         raise BadInput("no rows left: --skip leaves out all of the data")
+    for remark in puzzles.remarks:
+        watch.remark(remark)
     origin = data_name(data)
     return [
         describe_model(one, one.record or record_of(one, task, puzzles, origin, steps, batch, watch)) for one in sources

@@ -179,6 +179,8 @@ def check_kept(run: str, settings: CheckSettings, watch: Watch = Watch()) -> Che
         update = update_of(stored.about) or 0
         if update in found:
             continue  # the last weights are there twice if they were kept too
+        for remark in puzzles.remarks:
+            watch.remark(remark)
         progress = watch.begin(f"{Path(run).name} after {update} updates", len(puzzles))
         model = stored.model.to(device)
         result = evaluate_model(model, task, puzzles, thinking.steps, BATCH, device, progress, thinking.until)

@@ -27,7 +27,7 @@ def solve(
     seconds: Annotated[float | None, typer.Option("--seconds", help="Time limit for all puzzles", min=0.01)] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Show the grid after every step")] = False,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw one puzzle's trace as PNG, with matplotlib")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one line per answer and no more")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one line per answer and no grids")] = False,
     threads: ThreadsOption = 0,
     backend: Annotated[
         str,
@@ -59,7 +59,7 @@ def solve(
     solver = Solver(task_name, weights, backend=chosen, threads=threads, **thinking)
     if solver.remark:
         print(solver.remark, file=sys.stderr)
-    print_read(boards, remarks, quiet)
+    print_read(boards, remarks)
     answers = solver.solve_boards(boards, trace=trace or plot is not None)
     solved = print_answers(answers, trace, quiet)
     if plot is not None:

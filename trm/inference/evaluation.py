@@ -18,6 +18,7 @@ from trm.inference.loop import SearchState, StepBatch, Thinking, Until, search, 
 from trm.inference.rows import rows_for
 from trm.inference.torch_step import TorchBackend
 from trm.models.base import Model, State
+from trm.remarks import report
 from trm.store.stored import Stored, load
 from trm.tasks import find_family
 from trm.tasks.base import Bools, Ints, Puzzles, Scored, Task, Tokens
@@ -146,6 +147,8 @@ def evaluate(
     if find_family(stored.spec.name).votes:
         raise BadInput(f"model {stored.name!r} solves {stored.spec.name}, which is scored by votes: trm eval-arc")
     rows = rows_for(stored, data, slice(skip, None if limit is None else skip + limit))
+    for remark in rows.puzzles.remarks:
+        report(remark)
     device = pick_device()
     return evaluate_model(rows.stored.model.to(device), rows.task, rows.puzzles, steps, batch, device, until=until)
 

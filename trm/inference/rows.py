@@ -20,7 +20,10 @@ class Rows(NamedTuple):
 
 
 def rows_for(stored: Stored, data: str, rows: slice) -> Rows:
-    """Rows of a set (see SETS) or a file, and the model and its task at their size. Raises BadInput."""
+    """Rows of a set (see SETS) or a file, and the model and its task at their size. Raises BadInput.
+
+    The remarks of the puzzles say what was left out of the file; whoever calls this shows them.
+    """
     task = get_task(stored.spec.name)
     family = find_family(task.spec.name)
     if family.any_size and data not in SETS:
@@ -29,7 +32,7 @@ def rows_for(stored: Stored, data: str, rows: slice) -> Rows:
             task = family.task_for(text, task)
         stored = resize(stored, task.spec)
         with naming(data):
-            read = task.read(text)
+            read = task.read(text).read_from(data)
         puzzles = answered(read, data).take(rows)
     else:
         puzzles = evaluation_puzzles(task, data).take(rows)

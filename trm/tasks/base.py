@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
-from trm.tasks.text import TextRow, naming, read_file
+from trm.tasks.text import TextRow, naming, printable, read_file
 
 Tokens = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
@@ -63,8 +64,14 @@ class Puzzles:
         return len(self.question)
 
     def take(self, rows: slice | Sequence[int] | Ints) -> Puzzles:
-        """Some of the rows."""
-        return Puzzles(self.question[rows], self.answer[rows], None if self.ids is None else self.ids[rows])
+        """Some of the rows. The remarks stay: they are about the whole."""
+        ids = None if self.ids is None else self.ids[rows]
+        return Puzzles(self.question[rows], self.answer[rows], ids, self.remarks)
+
+    def read_from(self, path: str | Path) -> Puzzles:
+        """The same puzzles, whose remarks begin with the name of the file that they were read from."""
+        name = printable(Path(path).name)
+        return replace(self, remarks=tuple(f"{name}: {remark}" for remark in self.remarks))
 
     def about(self) -> dict[str, Any]:
         """What the record of a run says about them, besides their number and digest."""
@@ -178,7 +185,7 @@ class Task(ABC):
         """The puzzles of a file. Raises BadInput, which names the file."""
         text = read_file(path)
         with naming(path):
-            return self.read(text)
+            return self.read(text).read_from(path)
 
     def to_line(self, tokens: Tokens) -> str:
         """Tokens [cells] as one line."""

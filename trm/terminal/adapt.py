@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -43,8 +42,7 @@ def adapt_one(
     """
     if plot is not None:
         check(plot)
-    hidden = as_json or quiet or not sys.stderr.isatty()
-    with progress_bars(hidden) as progress:
+    with progress_bars(as_json or quiet) as progress:
         bar = progress.add_task(task.id, total=1.0)
 
         def tick(share: float, what: str) -> None:

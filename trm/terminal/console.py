@@ -14,11 +14,15 @@ def plain_console(**settings: Any) -> Console:
 
 
 def progress_bars(hidden: bool) -> Progress:
-    """rich's usual progress bars on standard error, gone when the work is done; none where `hidden`."""
+    """rich's usual progress bars on standard error, gone when the work is done.
+
+    There are none where `hidden`, nor where standard error is no terminal: rich would write an empty line there.
+    """
+    console = plain_console(stderr=True)
     columns = (
         TextColumn("{task.description}", style="progress.description", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=plain_console(stderr=True), transient=True, disable=hidden)
+    return Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal)

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from trm.errors import BadInput
 from trm.files import check_writable, write_text
-from trm.tasks.base import Tokens
+from trm.tasks.base import Puzzles, Tokens
 from trm.tasks.maze import sets as maze_sets
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.search import SudokuSearch, has_numba
@@ -51,6 +51,7 @@ def make_sudokus(
     check_writable(out)
     other = None if compare is None else read_sudokus(compare, task)
     given = None if like is None else read_sudokus(like, Sudoku())
+    report_left_out(other, given)
     if not has_numba():
         print("without numba this may take a hundred times as long: pip install 'trm[generate]'", file=sys.stderr)
     with progress_of(rows) as tick:
@@ -72,6 +73,13 @@ def make_sudokus(
         theirs = np.array([solver.rating(solver.bits(question)) for question in other.question])
         add_ratings(table, f"{compare.name} ({len(other)})", theirs)
     plain_console().print(table)
+
+
+def report_left_out(*read: Puzzles | None) -> None:
+    """Say on standard error what was left out of files that were read."""
+    for puzzles in read:
+        for remark in puzzles.remarks if puzzles is not None else ():
+            print(remark, file=sys.stderr)
 
 
 def sudoku_of_size(size: int, kind: str) -> Sudoku:
@@ -125,6 +133,7 @@ def make_mazes(
     others: list[MazeSet] = []
     if compare is not None:
         size, theirs = maze_sets.read_mazes(compare)
+        report_left_out(theirs)
         others.append(MazeSet(f"{compare.name} ({len(theirs)})", size, theirs.question))
     with progress_of(rows) as tick:
         puzzles = maze_sets.generate(kind, rows, seed, height, width, least, tick=tick)

@@ -16,15 +16,15 @@ from trm.terminal.console import plain_console, progress_bars
 
 def evaluate_and_print(request: EvalRequest, as_json: bool) -> None:
     """Evaluate, with progress on standard error, and print the scores. Raises as `trm.arc.evaluation.evaluate` does."""
-    with progress_bars(as_json or not sys.stderr.isatty()) as progress:
+    with progress_bars(as_json) as progress:
         bar = progress.add_task("answering", total=None)
         result = evaluate(request, lambda done, total: progress.update(bar, completed=done, total=total))
-    if as_json:
-        print(json.dumps(result.as_dict()))
-        return
     for model in result.models:
         for remark in remarks(model):
             print(f"{model.name}: {remark}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(result.as_dict()))
+        return
     print_result(result)
     if request.submission is not None:
         print(f"answers to {len(result.tasks)} tasks: {request.submission}")

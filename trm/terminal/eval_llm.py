@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,8 @@ def evaluate_and_print(request: LlmEvalRequest) -> None:
     puzzles = whole.take(request.rows)
     if not len(puzzles):
         raise BadInput(f"no rows left: --skip {request.rows.start} leaves out all of the data")
+    for remark in puzzles.remarks:
+        print(remark, file=sys.stderr)
     job = plan(task, whole, request.data_name, client)
     try:
         with ProgressBar(client, len(puzzles), request.as_json) as bar:
@@ -101,7 +105,16 @@ def find_task(data: str) -> Task:
     if data in SETS:
         return Sudoku()
     text = read_file(data)
-    return maze_for(text) if "#" in text else sudoku_for(text)  # a Sudoku never holds a #
+    if "#" not in text:
+        return sudoku_for(text)
+    kinds: tuple[Callable[[str], Task], ...] = (sudoku_for, maze_for)
+    for kind in kinds:  # a # is a wall of a maze, or begins a comment in a file of Sudokus
+        with suppress(BadInput):
+            task = kind(text)
+            task.read(text)
+            return task
+    # Neither: the message is to be about what it was meant to be.
+    return sudoku_for(text) if text.count("#") < sum(map(text.count, "123456789")) else maze_for(text)
 
 
 class ProgressBar:
@@ -110,7 +123,7 @@ class ProgressBar:
     def __init__(self, client: Client, rows: int, hidden: bool) -> None:
         from trm.terminal.console import progress_bars
 
-        self.progress = progress_bars(hidden or not sys.stderr.isatty())
+        self.progress = progress_bars(hidden)
         self.bar = self.progress.add_task("asking", total=rows)
         client.on_retry = self.show_retry
 

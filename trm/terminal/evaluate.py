@@ -92,8 +92,9 @@ def evaluate_and_print(stored: Stored, request: PuzzleEvalRequest) -> None:
     if request.png is not None:
         plot.check(request.png)
     stored, task, puzzles = rows_for(stored, request.data, request.rows)
-    if note := unasked(stored.model.config, request.thinking.steps):
-        print(note, file=sys.stderr)
+    for remark in (*puzzles.remarks, unasked(stored.model.config, request.thinking.steps)):
+        if remark:
+            print(remark, file=sys.stderr)
     result = measure(stored, task, puzzles, request)
     if request.png is not None:
         plot.accuracy(result.single, result.title, request.png)

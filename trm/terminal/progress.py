@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -18,18 +17,20 @@ class Bars(Watch):
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
+        self.said = set[str]()
 
     def begin(self, name: str, rows: int) -> Callable[[int], object]:
         bar = self.progress.add_task(f"evaluating {name}", total=rows)
         return functools.partial(self.progress.advance, bar)
 
     def remark(self, text: str) -> None:
-        self.progress.console.print(text, soft_wrap=True)
+        if text not in self.said:  # of the same rows for each model
+            self.said.add(text)
+            self.progress.console.print(text, soft_wrap=True)
 
 
 @contextmanager
 def bars(hidden: bool = False) -> Iterator[Watch]:
     """Bars while the block runs; remarks alone where `hidden`, or where standard error is not a terminal."""
-    disabled = hidden or not sys.stderr.isatty()
-    with progress_bars(disabled) as progress:
+    with progress_bars(hidden) as progress:
         yield Bars(progress)

@@ -48,10 +48,10 @@ def check_plot(png: Path, count: int, backend: str) -> None:
     plot.check(png)
 
 
-def print_read(boards: Sequence[SizedPuzzle], remarks: Sequence[str], quiet: bool) -> None:
+def print_read(boards: Sequence[SizedPuzzle], remarks: Sequence[str]) -> None:
     """Say on standard error how many puzzles were read and what was left out, if there is something to say."""
     count = len(boards)
-    if count > 1 or (remarks and not quiet):
+    if count > 1 or remarks:
         sizes = Counter(f"{board.task.spec.height}x{board.task.spec.width}" for board in boards)
         named = f"of {next(iter(sizes))} read"
         if len(sizes) > 1:

@@ -20,10 +20,13 @@ def task_of(config: RunConfig) -> Task:
     return Custom(config.custom) if config.task == FAMILY else get_task(config.task)
 
 
-def training_set(config: RunConfig, task: Task) -> Puzzles:
-    """What the run trains on; remarks on how it was chosen go to standard error. Raises as `load_puzzles` does."""
+def training_set(config: RunConfig, task: Task, again: bool = False) -> Puzzles:
+    """What the run trains on. Raises as `load_puzzles` does.
+
+    Remarks on how it was chosen go to standard error, unless the same data is read `again`, for a stage.
+    """
     puzzles = find_family(task.spec.name).training_set(task, config)
-    if distributed.rank() == 0:
+    if distributed.rank() == 0 and not again:
         for remark in puzzles.remarks:
             print(remark, file=sys.stderr)
     return puzzles

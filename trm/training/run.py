@@ -326,7 +326,7 @@ def updates_for(minutes: float, config: RunConfig, task: Task, puzzles: Puzzles,
     for share, part in zip(config.shares(), plan, strict=True):
         own = part.task == config.task
         one = task if own else get_task(part.task)
-        trainer = Trainer(part, one, puzzles if own else training_set(part, one), device)
+        trainer = Trainer(part, one, puzzles if own else training_set(part, one, again=True), device)
         seconds += share * seconds_per_update(trainer, budget)
     return max(1, round(minutes * 60 / seconds))
 

@@ -129,7 +129,7 @@ def plan_stages(config: RunConfig, task: Task, puzzles: Puzzles, model: TRM) -> 
         else:
             other = get_task(part.task)
             other_model = resized(model, other.spec)
-            stages.append(PlannedStage(part, other, training_set(part, other), other_model))
+            stages.append(PlannedStage(part, other, training_set(part, other, again=True), other_model))
     return stages
 
 

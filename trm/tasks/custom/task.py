@@ -92,7 +92,7 @@ class Custom(Task):
         if pairs.shape != self.structure.shape:
             have, wanted = ("x".join(map(str, shape)) for shape in (pairs.shape, self.structure.shape))
             raise BadInput(f"{printable(Path(path).name)}: grids of {have}, but this task has {wanted}")
-        return self.puzzles(pairs)
+        return self.puzzles(pairs).read_from(path)
 
     def puzzles(self, pairs: Pairs) -> Puzzles:
         """Pairs as tokens. Raises BadInput for a number that the task does not have, and for broken rules."""

@@ -8,6 +8,7 @@ the same distribution. Neither it nor the embedded sets, which `build_embedded` 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,7 +74,7 @@ def read_mazes(path: str | Path, default: Maze | None = None) -> MazeFile:
     text = read_file(path)
     with naming(path):
         maze = maze_for(text, default)
-        return MazeFile(maze, complete(maze.read(text), maze))
+        return MazeFile(maze, complete(maze.read(text).read_from(path), maze))
 
 
 def complete(puzzles: Puzzles, maze: Maze) -> Puzzles:
@@ -81,7 +82,7 @@ def complete(puzzles: Puzzles, maze: Maze) -> Puzzles:
     missing = ~puzzles.answer.any(1)
     answer = puzzles.answer.copy()
     answer[missing] = maze.label(puzzles.question[missing])
-    return Puzzles(puzzles.question, answer)
+    return replace(puzzles, answer=answer)
 
 
 # Generation

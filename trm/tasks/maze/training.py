@@ -99,7 +99,7 @@ def training_mazes(maze: Maze, source: str, limit: int, turned: bool, settings: 
     if limit:
         puzzles = puzzles.take(slice(0, limit))
     task = TrainingMaze(maze.height, maze.width, rows, new, turned, settings.ends, least, settings.near)
-    return MazePuzzles(puzzles.question, puzzles.answer, task=task)
+    return MazePuzzles(puzzles.question, puzzles.answer, remarks=puzzles.remarks, task=task)
 
 
 @lru_cache(maxsize=4)

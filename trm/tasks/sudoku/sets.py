@@ -9,6 +9,7 @@ wider tolerance (docs/notes), so today's code makes others of the same kind.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,7 +84,7 @@ def read_sudokus(path: str | Path, sudoku: Sudoku | None = None) -> Puzzles:
     text = read_file(path)
     with naming(path):
         sudoku = sudoku or sudoku_for(text)
-        return complete(sudoku.read(text), sudoku)
+        return complete(sudoku.read(text).read_from(path), sudoku)
 
 
 def complete(puzzles: Puzzles, sudoku: Sudoku) -> Puzzles:
@@ -101,7 +102,7 @@ def complete(puzzles: Puzzles, sudoku: Sudoku) -> Puzzles:
         if count != 1:
             raise BadInput(f"puzzle {row + 1} has {'no solution' if count == 0 else 'more than one solution'}")
         answer[row] = solver.found()
-    return Puzzles(puzzles.question, answer)
+    return replace(puzzles, answer=answer)
 
 
 # Generation
