@@ -149,6 +149,27 @@ def test_malformed_puzzles(call: Call, puzzle: str, words: list[str]) -> None:
     refused(call("solve", "chess", puzzle), "task 'chess' is unknown")
 
 
+NAMES = ["foo.opensudoku", "my+puzzle.sdm", "puzzles (1).txt", "puzzles (1).sudokus", "mine [1].ss", "my+puzzles"]
+NAMES += ["two words", "l'été.sdx", "@list.sudokus", "b%20c.sdm", r"C:\x\y.sdm", "v1.2.sdm", "1-29.sdm", "../x"]
+
+
+@pytest.mark.parametrize("task", ["sudoku", "maze"])
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_named_as_a_file_and_is_none(call: Call, name: str, task: str) -> None:
+    refused(call("solve", task, name), f"cannot read {name!r}: No such file or directory")
+
+
+CELLS = ["53..7h....6..195....98.", "53..7..../6..195..../.98....6.", "S...T...", "A.B.C.D.E.F.G..AH", "5" * 300]
+CELLS += ['{"puzzle": "12"}', "..a", "1.2.3", "12"]
+
+
+@pytest.mark.parametrize("text", CELLS)
+def test_a_damaged_puzzle_is_not_taken_for_the_name_of_a_file(call: Call, text: str) -> None:
+    done = call("solve", "sudoku", text)
+    refused(done)
+    assert "cannot read" not in done.err
+
+
 def test_solve_reads_mazes_too(call: Call, tmp_path: Path) -> None:
     maze = "S.\n#G\n"
     spec = get_task("maze-2x2").spec

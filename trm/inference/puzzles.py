@@ -21,7 +21,8 @@ from trm.tasks.family import HOMES, Family
 from trm.tasks.text import HEADING, TwoReadings, decode, naming, numbered_lines, read_file
 
 FOREIGN = re.compile(r"[h-nq-rt-wyzH-NP-RT-WYZ]")  # letters that no puzzle is written with
-FILE_NAME = re.compile(r"[\w .,()~-]*\.[A-Za-z][A-Za-z0-9]{1,5}|[A-Za-z][\w-]*")
+SUFFIX = re.compile(r"\.[A-Za-z][\w-]{1,15}$")  # of a file
+SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".sdk", ".sdm", ".ss", ".opensudoku")
 # A str is a line, too.
 Puzzle: TypeAlias = str | Sequence[Sequence[str]] | Sequence[Sequence[int]] | Sequence[int] | npt.NDArray[Any]
 
@@ -192,13 +193,16 @@ def custom_task(weights: str | None) -> Task:
 
 def looks_like_path(argument: str) -> bool:
     """Whether it is a file that exists, or something that can only have been meant as one."""
-    try:
-        if Path(argument).exists():
-            return True
-    except (OSError, ValueError):  # too long for a name, or a NUL byte: a puzzle then
-        return False
+    if not argument or os.path.lexists(argument):
+        return True
     if "\n" in argument or "://" in argument:
         return False
-    if os.sep in argument or argument.lower().endswith((".txt", ".csv", ".sdk")):
+    if argument.lower().endswith(SUFFIXES):
         return True
-    return FILE_NAME.fullmatch(argument) is not None and len(FOREIGN.findall(argument)) > 0
+    foreign, cells = FOREIGN.search(argument), sum(letter in "0123456789._*" for letter in argument)
+    if os.sep in argument:
+        return foreign is not None or cells < 16
+    if foreign is None or argument.count(".") > 3 or argument.lstrip().startswith(("[", "{")):  # blanks, or JSON
+        return False
+    letters = sum(map(str.isalpha, argument))
+    return SUFFIX.search(argument) is not None or 2 * letters > len(argument.replace(" ", ""))

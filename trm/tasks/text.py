@@ -67,7 +67,7 @@ def naming(path: str | Path) -> Iterator[None]:
 
 def read_file(path: str | Path) -> str:
     """The text of a file. Raises BadInput if it cannot be read."""
-    name = quoted(path, longest=None)
+    name = quoted(path, longest=400)
     try:
         with open(path, "rb") as file:
             return decode(file.read(MAX_BYTES + 1), name)
@@ -110,10 +110,11 @@ class Content(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading(Generic[T]):
-    """The puzzles of a text, and what was left out of it, in words."""
+    """The puzzles of a text, what was left out of it, and how something in it was understood, in words."""
 
     rows: list[TextRow[T]]
     left_out: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class TwoReadings(BadInput):
