@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from trm.errors import BadInput
 from trm.models import ModelConfig
 from trm.settings import Settings
-from trm.training.config import RunConfig, Stage
+from trm.training.config import RunConfig, Stage, override, settable
+from trm.training.presets import PRESETS
 
 
 def test_changed_settings_are_validated() -> None:
@@ -69,3 +70,41 @@ def test_models_that_contradict_themselves_cannot_be_described(
     options = [part for key, value in change.items() for part in ("--set", f"model.{key}={value}")]
     refused(call("train", "sudoku-extreme-trm-attention", *options), message)
     refused(call("describe", "sudoku-extreme-trm-attention", *options), message)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_settings_that_are_listed_can_be_set(preset: str) -> None:
+    """And settings that are not listed are refused: they would have no effect."""
+    config = PRESETS[preset].config
+    listed, kind = settable(config), config.task.partition("-")[0]
+    for group in ("arc", "maze", "custom"):
+        assert any(key.startswith(f"{group}.") for key in listed) == (group == kind != "custom")
+    for key in listed:
+        assert override(config, [f"{key}={value}" for value in values(config, key)]) == config
+    for key, value in (("arc.by_task", not config.arc.by_task), ("maze.near", 0.123)):
+        if key not in listed:
+            with pytest.raises(BadInput, match=rf"^setting {key} is for \w+: it has no effect on {config.task}$"):
+                override(config, [f"{key}={value}"])
+
+
+def values(config: RunConfig, key: str) -> list[object]:
+    """The value of a setting that is no tuple, and none of others."""
+    found: object = config
+    for part in key.split("."):
+        found = getattr(found, part)
+    return [] if isinstance(found, tuple) else [found]
+
+
+def test_settings_that_cannot_be_set(call: Call) -> None:
+    for given, words in (
+        ("custom.blank=3", "a custom task is declared in a file, see docs/custom.md: give --structure FILE"),
+        ("custom=3", "give --structure FILE"),
+        ("model=3", "no setting 'model'; there are augment, "),
+        ("arc=3", "no setting 'arc'; there are augment, "),
+        ("maze.near=0.5", "setting maze.near is for mazes: it has no effect on sudoku"),
+    ):
+        for command in ("train", "describe"):
+            refused(call(command, "sudoku-mini", "--set", given), words)
+    for used in ("task=maze-10x10", "stages=maze-10x10:0.5:4"):
+        config = override(PRESETS["sudoku-mini"].config, ["maze.near=0.5", used])
+        assert config.maze.near == 0.5

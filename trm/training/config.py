@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import reduce
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -14,6 +15,7 @@ from trm.remarks import report_rename
 from trm.settings import Settings
 from trm.tasks.arc.training import ArcSettings
 from trm.tasks.custom.structure import Structure
+from trm.tasks.family import family_name
 from trm.tasks.maze.training import MazeSettings
 from trm.tasks.sampler import Reveal
 from trm.tasks.text import quoted
@@ -21,6 +23,8 @@ from trm.training.losses import LossName
 from trm.training.optim import OptimizerName
 
 MOST_STEPS, WIDEST = 10**6, 10**4  # of the settings max_steps and window
+FOR_FAMILIES = {"arc": "ARC", "maze": "mazes"}  # groups of settings that are for the tasks of one family
+MADE = {"model.turns", "model.turn_steps"}  # settings of models that `trm turns` makes, and no run trains
 RENAMED = {"steps": "updates"}  # former names of settings -> present ones
 
 
@@ -161,9 +165,10 @@ def override(config: RunConfig, settings: list[str]) -> RunConfig:
     """Apply `key=value` settings, with dots for nested keys (`model.width=64`).
 
     A setting under its former name is applied, and its present name is printed on standard error. Raises BadInput,
-    which names the bad setting.
+    which names the bad setting; also one that would have no effect, as it is for another task.
     """
     values: dict[str, Any] = config.model_dump()
+    keys = []
     for setting in settings:
         key, sign, value = setting.partition("=")
         if not sign:
@@ -175,12 +180,37 @@ def override(config: RunConfig, settings: list[str]) -> RunConfig:
         parts = key.split(".")
         for part in parts[:-1]:
             node = node.get(part) if isinstance(node, dict) else None
-        if not isinstance(node, dict) or parts[-1] not in node:
-            known = ", ".join(sorted(flat_keys(config.model_dump())))
-            raise BadInput(f"--set {quoted(setting)}: no setting {quoted(key)}; there are {known}")
+        bad = f"--set {quoted(setting)}"
+        if parts[0] == "custom":
+            raise BadInput(f"{bad}: a custom task is declared in a file, see docs/custom.md: give --structure FILE")
+        if not isinstance(node, dict) or parts[-1] not in node or isinstance(node[parts[-1]], dict):
+            raise BadInput(f"{bad}: no setting {quoted(key)}; there are {', '.join(settable(config))}")
+        keys.append(key)
         old = node[parts[-1]]
         node[parts[-1]] = [part for part in value.split(",") if part] if isinstance(old, tuple | list) else value
-    return RunConfig.validated(values)
+    changed = RunConfig.validated(values)
+    for key in keys:
+        group = key.partition(".")[0]
+        if group in FOR_FAMILIES.keys() - families(changed) and value_of(changed, key) != value_of(config, key):
+            raise BadInput(f"setting {key} is for {FOR_FAMILIES[group]}: it has no effect on {changed.task}")
+    return changed
+
+
+def value_of(config: RunConfig, key: str) -> Any:
+    """The value of a setting, with dots for nested ones."""
+    return reduce(getattr, key.split("."), config)
+
+
+def families(config: RunConfig) -> set[str]:
+    """The families of the tasks of a run and its stages."""
+    return {family_name(config.task), *(family_name(stage.task) for stage in config.stages)}
+
+
+def settable(config: RunConfig) -> list[str]:
+    """The settings of a run that may be changed, sorted by name: without those for tasks of other families."""
+    other = {"custom", *FOR_FAMILIES.keys() - families(config)}
+    keys = flat_keys(config.model_dump())
+    return sorted(key for key in keys if key.partition(".")[0] not in other and key not in MADE)
 
 
 def flat_keys(values: dict[str, Any], prefix: str = "") -> list[str]:
