@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -231,7 +230,7 @@ def without_comments(content: Content, is_puzzle: Callable[[str], bool]) -> Cont
         lines, left_out = without_headings(content)
     kept, ids, comments = list[Line](), list[Line](), 0
     for line in lines:
-        if not is_comment(line.text):
+        if not is_comment(line.text, columns):
             kept.append(line)
         elif _is_row(line, filled[0], columns, is_puzzle):
             ids.append(line)
@@ -248,10 +247,15 @@ def without_comments(content: Content, is_puzzle: Callable[[str], bool]) -> Cont
     return Content(sorted([*kept, *ids]), {**left_out, "comment line": comments})
 
 
-def is_comment(text: str) -> bool:
-    """Whether a line begins with #, and is not a CSV's heading whose first column is called #."""
-    text = text.lstrip()
-    return text.startswith("#") and not (text[1:2] in DELIMITERS and csv_columns(Line(1, text)))
+def is_comment(text: str, columns: Columns | None = None) -> bool:
+    """Whether a line begins with #, and is not a CSV's heading. `columns`: of the CSV that the line is in."""
+    if columns is not None and columns.delimiter == "\t":
+        return text.lstrip(" ").startswith("#")  # a tab before it ends an empty field
+    bare = text.lstrip()
+    if not bare.startswith("#"):
+        return False
+    is_heading = bare[1:2] in DELIMITERS or text.lstrip(" ").startswith("\t")
+    return not (is_heading and csv_columns(Line(1, text)))
 
 
 def _is_row(line: Line, heading: Line, columns: Columns | None, is_puzzle: Callable[[str], bool]) -> bool:
@@ -284,13 +288,13 @@ def without_headings(content: Content) -> Content:
     return Content(kept, {**content.left_out, "heading": headings, "line outside [Puzzle]": other})
 
 
-# Other alphabets, and JSON
+# Other alphabets
 
 WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # full-width characters to half-width ones
 SPACES = dict.fromkeys(
     map(ord, "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"), " "
 )
-INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"), "")
+INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u200e\u200f\u2060\ufe0e\ufe0f\ufeff"), "")
 _NARROW: dict[int, int | str] = {**WIDE, **SPACES, **INVISIBLE}
 
 
@@ -299,50 +303,19 @@ def narrow(text: str) -> str:
     return text if text.isascii() else text.translate(_NARROW)
 
 
-def text_lines(text: str) -> Content:
-    """The numbered lines of a text, or of the rows of JSON: numbers with commas between them, or strings.
+def text_lines(text: str, narrowed: bool = False) -> Content:
+    """The numbered lines of a text, or of the rows of JSON (see `trm.tasks.jsontext`).
 
-    A list of grids becomes several grids; null becomes a dot. An object is a puzzle if one of its keys is
-    (`question`, `puzzle`, ...). Text with an object in each line is JSON, too.
+    `narrowed`: full-width characters become half-width ones, those that JSON writes as escapes, too.
     """
-    found, unused = list[str](), 0
-    for value in _json_values(text):
-        rows, others = _json_rows(value)
-        found, unused = found + rows, unused + others
-    if not found:
-        return Content(numbered_lines(text), {})
-    return Content(numbered_lines("\n".join(found)), {"field of JSON": unused})
+    text = narrow(text) if narrowed else text
+    if text.lstrip("\ufeff \t\r\n")[:1] in ("[", "{"):
+        from trm.tasks.jsontext import json_content
 
-
-def _json_values(text: str) -> list[object]:
-    """The JSON values of a text; none if it is not JSON."""
-    if text.lstrip("\ufeff \t\r\n")[:1] not in ("[", "{"):
-        return []
-    for parts in ([text], text.splitlines()):
-        try:
-            return [json.loads(part.strip("\ufeff \t\r\n")) for part in parts if part.strip()]
-        except (ValueError, RecursionError):
-            continue
-    return []
-
-
-def _json_rows(value: object) -> tuple[list[str], int]:
-    """The rows in a value of JSON, and how many fields of objects are no rows."""
-    if isinstance(value, str):
-        return value.split("\n"), 0
-    if isinstance(value, dict):
-        key = next((name for name in (*QUESTION, "grid", "board") if name in value), None)
-        rows, unused = _json_rows(value[key]) if key else ([], 0)
-        return rows, unused + len(value) - (key is not None)
-    if not isinstance(value, list):
-        return [], 0
-    if any(isinstance(part, list | dict) or (isinstance(part, str) and len(part) > 1) for part in value):
-        lists = [part for part in value if isinstance(part, list) and part and {type(one) for one in part} == {str}]
-        if len(lists) == len(value) and any(len({len(one) for one in part}) > 1 for part in lists):
-            return [",".join(part) for part in lists], 0  # cells, some of them of two digits
-        parts = [_json_rows(part) for part in value]
-        return [row for rows, _ in parts for row in rows], sum(unused for _, unused in parts)
-    return [",".join("." if part is None else str(part) for part in value)], 0
+        if content := json_content(text):
+            lines = [Line(number, narrow(line)) for number, line in content.lines] if narrowed else content.lines
+            return Content(lines, content.left_out)
+    return Content(numbered_lines(text), {})
 
 
 # Messages

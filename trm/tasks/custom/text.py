@@ -19,7 +19,6 @@ from trm.tasks.text import (
     csv_columns,
     described,
     naming,
-    narrow,
     printable,
     quoted,
     read_csv,
@@ -99,9 +98,9 @@ def read_text(text: str, structure: Structure, name: str) -> Pairs:
     number. A dot, or another of BLANKS, is a blank. Lines that begin with # are comments. JSON is read, too. Raises
     BadInput, and TwoReadings.
     """
-    cells, text = math.prod(structure.shape), narrow(text)
+    cells = math.prod(structure.shape)
     with naming(name):
-        content = without_comments(text_lines(text), lambda words: _holds(words, cells))
+        content = without_comments(text_lines(text, narrowed=True), lambda words: _holds(words, cells))
         lines = [Line(number, line.strip(" ")) for number, line in content.lines if line.strip()]
         columns = csv_columns(lines[0]) if lines else None
     name = printable(name)
