@@ -163,7 +163,34 @@ def in_pairs(rows: Sequence[str]) -> list[str]:
     return ["".join(c + " " if c in "SG" else 2 * c for c in row) for row in rows]
 
 
+def several(width: int, place: str, gap: str = "", dot: str = " ") -> Callable[[Sequence[str]], str]:
+    """Cells of `width` equal characters, or with S or G in the middle or at a side; `dot` is written for open cells."""
+
+    def written(rows: Sequence[str]) -> str:
+        cells = {"#": "#" * width} | {c: f"{sign:{place}{width}}" for c, sign in {".": dot, "S": "S", "G": "G"}.items()}
+        return lines([gap.join(cells[c] for c in row) for row in rows])
+
+    return written
+
+
+def padded(wide: str) -> Callable[[Sequence[str]], str]:
+    """The characters `wide` in full width, and others in half width with a space behind each."""
+    return lambda rows: lines(["".join(to_wide(c) if c in wide else c + " " for c in row) for row in rows])
+
+
+WIDE_FORMS: dict[str, Callable[[Sequence[str]], str]] = {
+    **{f"{width} characters, {place}": several(width, place) for width in (2, 3, 4, 5) for place in "<^>"},
+    "3 characters, dots": several(3, "^", dot="."),
+    "2 characters, then a space": several(2, "<", " "),
+    "full-width walls": padded("#"),
+    "full-width walls and dots": padded("#."),
+    "full-width ends": lambda rows: padded("SG")(rows).replace("# ", "##").replace(". ", ".."),
+    "full-width walls, spaces": lambda rows: padded("#")(rows).replace(".", " "),
+}
+"""Forms in which a cell is several characters wide."""
+
 MAZE_FORMS: dict[str, Callable[[Sequence[str]], str]] = {
+    **WIDE_FORMS,
     "plain": lines,
     "spaces": lambda rows: lines(blank(" ")(rows)),
     "apart": lambda rows: lines([" ".join(row) for row in rows]),

@@ -15,6 +15,7 @@ from readers import (
     MAZE_FORMS,
     NINE,
     SUDOKU_FORMS,
+    WIDE_FORMS,
     candidates,
     fuzz,
     lines,
@@ -188,8 +189,23 @@ def test_any_maze_in_any_form_is_read_or_refused(form: str, seed: int, closed: b
     assert found == ["\n".join(rows)] or (not found and not closed)
 
 
+@pytest.mark.parametrize(
+    ("text", "maze"),
+    [
+        ("S    .    #\n.    .    .\n#    .    G", "S.#\n...\n#.G"),
+        ("## ## ## ##\n##  S    ##\n##     G ##\n## ## ## ##", "####\n#S.#\n#.G#\n####"),
+        (
+            "⬛\ufe0f⬛\ufe0f⬛\ufe0f\n⬛\ufe0fS ⬛\ufe0f\n⬛\ufe0fG ⬛\ufe0f\n⬛\ufe0f⬛\ufe0f⬛\ufe0f",
+            "###\n#S#\n#G#\n###",
+        ),
+    ],
+)
+def test_cells_of_several_characters(text: str, maze: str) -> None:
+    assert mazes(text) == [maze]
+
+
 def test_two_mazes_in_a_form() -> None:
-    for form in ("apart", "indented", "blanks behind", "S and E", "commas", "spaces"):
+    for form in ("apart", "indented", "blanks behind", "S and E", "commas", "spaces", *WIDE_FORMS):
         drawn = MAZE_FORMS[form](CLOSED)
         assert mazes(f"{drawn}\n\n{drawn}") == ["\n".join(CLOSED)] * 2
 
@@ -208,7 +224,10 @@ def test_the_maze_of_the_report() -> None:
         ("S   #\n    #\n#   G", "two ways, with spaces as open cells or spaces between the cells; write . for open"),
         ("  S #\n  # G\n    #", "two ways, with spaces as open cells or spaces on the left and right as a margin"),
         ("S11\n101\n11G", "two ways, with 1 as a wall or 0 as a wall; write # for a wall and . for an open cell"),
-        ("S    .    #\n.    .    .\n#    .    G", "line 1: both dots and spaces may be open cells here, or"),
+        (
+            "S         .         #\n.         .         .\n#         .         G",
+            "line 1: both dots and spaces may be open cells here, or",
+        ),
         ("S . .  # .\n# . #  . .\n. . #  . #\n. # .  . .\n. . .  # G", "both dots and spaces may be open cells"),
         ("S . . ##. \n##. ##. . \n. . ##. ##\n. ##. . . \n. . . ##G ", "both dots and spaces may be open cells"),
         ("S . . . G", "both dots and spaces may be open cells"),

@@ -6,16 +6,16 @@ readings that are possible, and `choose` takes the one that people mean, or refu
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from trm.tasks.maze import widths
 from trm.tasks.text import NO_BRACKETS, Line, TwoReadings
 
 WALLS, FREE = "█▓▒■▉▮⬛", "□▯⬜·"  # besides # and .; light shade is either, see `named`
 SHADE = "░"
-ONE, ZERO, PAIRS = "1 as a wall", "0 as a wall", "two characters for each cell"  # readings
-CHANCE = 24  # cells: so many may be in pairs by chance
+ONE, ZERO = "1 as a wall", "0 as a wall"  # readings
+CHANCE = 8  # walls: so many may be several characters wide by chance
 WIDEST = 8  # columns of a margin that are tried one by one
 BARS = "|│┃║"
 
@@ -39,25 +39,7 @@ class Candidate(NamedTuple):
     name: str  # in words
     lines: list[Line]
     zero: bool = False  # 0 is a wall in it, which is unusual
-
-
-def wide(lines: Sequence[Line]) -> list[Line] | None:
-    """Full-width characters with a pair of half-width spaces for an open cell, as one character a cell; None where the
-    lines are not drawn so.
-    """
-    out = []
-    for number, text in lines:
-        half = [c for c in text if unicodedata.east_asian_width(c) not in "FW"]
-        if half and (any(c != " " for c in half) or any(len(run) % 2 for run in _runs(text))):
-            return None
-        out.append(Line(number, text.replace("  ", " ")))
-    mixed = any("  " in line.text and line.text.strip() for line in lines)
-    return out if mixed and any(line.text.strip() for line in lines) else None
-
-
-def _runs(text: str) -> list[str]:
-    """The runs of half-width spaces."""
-    return [run for run in "".join(c if c == " " else "x" for c in text).split("x") if run]
+    wide: int = 0  # so many cells are several equal characters
 
 
 def separated(lines: Sequence[Line]) -> list[Line]:
@@ -140,19 +122,27 @@ def candidates(lines: Sequence[Line]) -> Iterator[Candidate]:
             return
         trimmed = without_margin(first.lines)
         if trimmed != first.lines:
-            yield Candidate("spaces on the left and right as a margin", trimmed, first.zero)
+            yield _named("spaces on the left and right as a margin", trimmed, first)
             for part in narrower(first.lines):
-                yield Candidate("spaces on the left and right as a margin", part, first.zero)
+                yield _named("spaces on the left and right as a margin", part, first)
         for whole in (trimmed, first.lines, [Line(number, text[1:]) for number, text in first.lines]):
             rows = [line.text for line in whole if line.text.strip()]
             for stride in (2, 3, 4):
                 between = {text[at] for text in rows for at in range(len(text)) if at % stride}
                 if between == {" "}:
                     apart = [Line(number, text[::stride]) for number, text in whole]
-                    yield Candidate("spaces between the cells", apart, first.zero)
-        for whole in (first.lines, trimmed):
-            if pairs := doubled(whole):
-                yield Candidate(PAIRS, pairs, first.zero)
+                    yield _named("spaces between the cells", apart, first)
+        yield from _blocks(first.lines, first)
+
+
+def _named(name: str, lines: Sequence[Line], first: Candidate, wide: int = 0) -> Candidate:
+    """A reading of the lines of `first`, whose name also says what 0 and 1 are."""
+    return Candidate(f"{first.name} and {name}" if first.name in (ONE, ZERO) else name, [*lines], first.zero, wide)
+
+
+def _blocks(lines: Sequence[Line], first: Candidate) -> Iterator[Candidate]:
+    for cells, width, repeated in widths.blocks(lines):
+        yield _named(f"{widths.WORDS[width]} characters for each cell", cells, first, wide=repeated)
 
 
 def without_margin(lines: Sequence[Line]) -> list[Line]:
@@ -195,34 +185,28 @@ def mixes(lines: Sequence[Line]) -> bool:
     return any("." in text for text in texts) and any(" " in text for text in texts)
 
 
-def doubled(lines: Sequence[Line]) -> list[Line] | None:
-    """Lines of which every cell is two equal characters, or S or G and a space, as one character a cell."""
-    width = max(len(line.text) for line in lines)
-    out = []
-    for number, text in lines:
-        pairs = [text[at : at + 2] for at in range(0, len(text), 2)]
-        if any(len(pair) < 2 or (pair[0] != pair[1] and pair.strip() not in ("S", "G")) for pair in pairs):
-            return None
-        out.append(Line(number, "".join(pair.strip()[:1] or " " for pair in pairs)))
-    return out if width > 2 else None
-
-
-def choose(lines: Sequence[Line], solve: Callable[[Sequence[Line]], Mazes | None]) -> list[Line]:
+def choose(
+    lines: Sequence[Line], solve: Callable[[Sequence[Line]], Mazes | None], columns: Sequence[Sequence[Line]] = ()
+) -> list[Line]:
     """The reading that people mean.
 
-    It is the only one that gives mazes with a path; or the one with two characters for each cell, as no other maze
+    It is the only one that gives mazes with a path; or the one with the most characters for each cell, as no other maze
     looks like that; or the one in which no space is left, if another sign is written for open cells; or the one whose
     mazes have walls all round. Otherwise the text is refused. 0 is a wall only where there are walls all round.
 
     Args:
         lines: drawn mazes.
         solve: the mazes in lines; None if they are not mazes with a path.
+        columns: the same lines with a character for each column of a screen, where the characters differ in width.
 
     Raises:
         TwoReadings: more than one reading is possible, and none is certain.
     """
     different: dict[tuple[int, int, bytes], tuple[Candidate, bool]] = {}
-    everything = list(candidates(lines))
+    everything = [
+        *candidates(lines),
+        *(one for drawn in columns for plain in numbered(drawn) for one in _blocks(plain.lines, plain)),
+    ]
     first = next((line.number for line in lines if line.text.strip()), 1)
     mixed = False
     for one in everything:
@@ -231,18 +215,33 @@ def choose(lines: Sequence[Line], solve: Callable[[Sequence[Line]], Mazes | None
             if not mixes(one.lines):
                 different.setdefault(mazes.content, (one, mazes.closed))
     possible = list(different.values())
-    if mixed and not possible:
+    wide = [(one, closed) for one, closed in possible if one.wide][:1]  # the widest
+    pairs = [one for one, closed in wide if closed or one.wide > CHANCE]
+    if mixed and not pairs and all(one.wide for one, _ in possible):
         raise TwoReadings(f"line {first}: {MIXED}")
     if len(possible) < 2 and not any(one.zero and not closed for one, closed in possible):
-        return possible[0][0].lines if possible else everything[0].lines
-    pairs = [one for one, closed in possible if one.name == PAIRS and (closed or size_of(one.lines) > CHANCE)]
-    if len(pairs) == 1:
+        return possible[0][0].lines if possible else _fallback(everything)
+    if pairs and not any(one.wide and one.zero != pairs[0].zero for one, _ in possible):
         return pairs[0].lines
     dots = any("." in line.text for line in everything[0].lines) and not any(one.zero for one, _ in possible)
     certain = [one for one, _ in possible if dots and not has_gaps(one.lines)]
     certain = certain if len(certain) == 1 else [one for one, closed in possible if closed]
     if len(certain) == 1:
         return certain[0].lines
-    ways = " or ".join([one.name for one, _ in possible][:2] if len(possible) > 1 else [ONE, ZERO])
-    mend = "# for a wall and . for an open cell" if ONE in ways else ". for open cells"
-    raise TwoReadings(f"line {first}: this maze can be read in two ways, with {ways}; write {mend}")
+    raise TwoReadings(f"line {first}: {_two_ways([one.name for one, _ in possible])}")
+
+
+def _fallback(everything: Sequence[Candidate]) -> list[Line]:
+    """Lines whose fault can be told: they are of equal lengths, if any are."""
+    even = (one for one in everything if len({len(line.text) for line in one.lines if line.text.strip()}) == 1)
+    return next((one for one in even if one.wide), everything[0]).lines
+
+
+def _two_ways(names: Sequence[str]) -> str:
+    """What a refusal says. Where 0 and 1 are all that is unclear, nothing else is named."""
+    first, second = names[:2] if len(names) > 1 else (ONE, ZERO)
+    both = {name.partition(" and ")[0] for name in names}
+    if both == {ONE, ZERO}:
+        first, second = ONE, ZERO
+    mend = "# for a wall and . for an open cell" if both & {ONE, ZERO} else ". for open cells"
+    return f"this maze can be read in two ways, with {first} or {second}; write {mend}"

@@ -19,7 +19,7 @@ import numpy as np
 
 from trm.errors import BadInput
 from trm.tasks.base import Tokens
-from trm.tasks.maze import forms
+from trm.tasks.maze import forms, widths
 from trm.tasks.maze.paths import distances
 from trm.tasks.text import (
     Content,
@@ -190,9 +190,14 @@ def maze_lines(text: str) -> Content:
     filled = [line for line in lines if line.text.strip()]
     if not filled or csv_columns(filled[0]):
         return content
-    lines = [Line(number, narrow(line)) for number, line in forms.wide(lines) or lines]
-    lines = forms.renamed(forms.unboxed(forms.separated(lines)))
-    return Content(forms.choose(lines, _mazes), content.left_out)
+    columns = [_usual(wide) for wide in widths.in_columns(lines)]
+    return Content(forms.choose(_usual(lines), _mazes, columns), content.left_out)
+
+
+def _usual(lines: Sequence[Line]) -> list[Line]:
+    """Lines in the usual characters, without what stands around the cells."""
+    narrowed = [Line(number, narrow(text)) for number, text in lines]
+    return forms.renamed(forms.unboxed(forms.separated(narrowed)))
 
 
 def _mazes(lines: Sequence[Line]) -> forms.Mazes | None:

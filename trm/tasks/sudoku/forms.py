@@ -6,24 +6,16 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from trm.tasks.sudoku import columns
+from trm.tasks.sudoku.columns import BARS
 from trm.tasks.sudoku.text import BLANKS, DIGITS
-from trm.tasks.text import NO_BRACKETS, Line, TwoReadings
+from trm.tasks.text import NO_BRACKETS, Line
 
-SIGNS = (
-    "xX",
-    "?",
-    "-",
-    "·",
-    "•",
-    "・",
-    "□",
-    "☐",
-    "○",
-    "◯",
-)  # further blanks; a text may use one kind and none of BLANKS
+SIGNS = ("xX", "?", "·", "•", "・", "□", "☐", "○", "◯", "∙", "⋅", "▢", "◻", "◦", "–", "—", "~")
+# Further blanks; a text may use one kind and none of BLANKS. A dash comes last: it may belong to a drawing.
+DASH = "-"
 LONG = 9  # cells: no number or rating is so long
 EMPTY = " "  # in place of the cell in an empty field
-BARS = "|¦│┃║"
 TOKEN = re.compile(r"[1-9A-Ga-g.0_*xX?+-]+")
 SPLIT = re.compile(r"[\s,;:|#=&/\"'()\[\]]+")
 
@@ -85,10 +77,10 @@ def signed(lines: Sequence[Line], size: int) -> Rewritten | None:
     text = "\n".join(line.text for line in lines)
     if any(blank in text for blank in BLANKS):
         return None
-    for signs in SIGNS:
+    for signs in (*SIGNS, DASH):
         if any(sign in text for sign in signs):
             dotted = [Line(number, text.translate(dict.fromkeys(map(ord, signs), "."))) for number, text in lines]
-            if signs == "-":
+            if signs == DASH:
                 dotted = [line for line in dotted if _is_row(line.text, size)]
             return Rewritten(dotted, [])
     return None
@@ -100,69 +92,9 @@ def _is_row(text: str, size: int) -> bool:
 
 
 def spaced(lines: Sequence[Line], size: int) -> Rewritten | None:
-    """Blanks written as spaces: each cell has its column. Perhaps with spaces or bars between the cells.
-
-    Raises TwoReadings where the columns may begin at two places.
-    """
-    if any(blank in line.text for line in lines for blank in BLANKS):
-        return None
-    rows = [line for line in lines if line.text and not _is_ruled(line.text)]
-    filled = [line for line in rows if line.text.strip()]
-    if not filled:
-        return None
-    possible: list[list[Line]] = []
-    for found in (rows, filled):
-        for indent in {0, min((len(line.text) - len(line.text.lstrip()) for line in filled), default=0)}:
-            for columns in (_plain, _apart):
-                cells = _in_columns([line.text[indent:] for line in found], columns, size)
-                grid = [Line(line.number, row) for line, row in zip(found, cells, strict=False)]
-                if grid and grid not in possible:
-                    possible.append(grid)
-    if len(possible) > 1:
-        raise TwoReadings(f"line {filled[0].number}: spaces may be blanks or a margin here; write . for blanks")
-    return Rewritten(possible[0], []) if possible else None
-
-
-def _in_columns(rows: Sequence[str], columns: Callable[[str, int], str], size: int) -> list[str]:
-    """The cells of rows of equal length; none where the rows are not so.
-
-    Spaces at the ends of rows may be lost, but then they are in all rows: a single short row has lost another cell.
-    """
-    width = max(map(len, rows), default=0)
-    short = [row for row in rows if len(row) < width]
-    if short and (len(short) == 1 or any(row.endswith(" ") for row in rows)):
-        return []
-    cells = [columns(row, size) for row in rows]
-    return cells if all(cells) and any("." in cell for cell in cells) else []
-
-
-def _is_ruled(text: str) -> bool:
-    return any(c in "-=+─━═┌├└╔╟╚┏┠┗" for c in text) and not any(c.isalnum() for c in text)
-
-
-def _plain(row: str, size: int) -> str:
-    """The cells of a row of one character each."""
-    bare = "".join(c for c in row if c not in BARS)
-    if len(bare) < len(row):
-        return bare.replace(" ", ".") if len(bare) == size else ""
-    row = row.rstrip() if len(row) > size else row
-    if len(row) > size:
-        row = row if len(row) == size**2 else ""
-    return (row.ljust(size) if row else "").replace(" ", ".")
-
-
-def _apart(row: str, size: int) -> str:
-    """The cells of a row with a space between two of them, and on both sides of a bar."""
-    if any(bar in row for bar in BARS):
-        parts = [part for part in re.split(f"[{BARS}]", row.strip()) if part]
-        if any(part[::2].strip() for part in parts):
-            return ""
-        cells = "".join(part[1::2] for part in parts)
-    else:
-        if row[1::2].strip():
-            return ""
-        cells = row[::2].rstrip().ljust(size)
-    return cells.replace(" ", ".") if len(cells) == size else ""
+    """Blanks written as spaces: see `trm.tasks.sudoku.columns`. Raises TwoReadings."""
+    rows = columns.spaced(lines, size)
+    return None if rows is None else Rewritten(rows, [])
 
 
 def noted(lines: Sequence[Line], size: int) -> Rewritten | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -83,6 +83,7 @@ class Sudoku(Task):
         """
         reading = Reader(self.size).read(text)
         rows, puzzles = reading.rows, from_rows(reading.rows, reading.left_out)
+        puzzles = replace(puzzles, remarks=(*reading.remarks, *puzzles.remarks))
         starts = [row.line for row in rows]
         self._check_givens(puzzles.question, starts)
         self._check_answers(puzzles, starts)

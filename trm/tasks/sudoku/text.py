@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -20,15 +20,16 @@ import numpy as np
 from trm.errors import BadInput
 from trm.tasks.base import Tokens
 from trm.tasks.text import (
+    Columns,
     Content,
     Line,
     Reading,
     TextRow,
     TwoReadings,
     csv_columns,
+    csv_fields,
     described,
     first_question,
-    narrow,
     quoted,
     read_csv,
     text_lines,
@@ -56,9 +57,13 @@ _PARTS = str.maketrans(FRAME, " " * len(FRAME))
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads Sudokus of `size` rows. Every method raises BadInput with one line that names the place."""
+    """Reads Sudokus of `size` rows. Every method raises BadInput with one line that names the place.
+
+    `zero`: whether 0 is the last digit and no blank; None: the text shows it.
+    """
 
     size: int
+    zero: bool | None = None
 
     @property
     def cells(self) -> int:
@@ -73,29 +78,35 @@ class Reader:
         filled = [line for line in lines if line.text.strip()]
         if columns := csv_columns(filled[0]):
             filled = [Line(number, line.strip(" ")) for number, line in filled]
-            return Reading(read_csv(filled, columns, "puzzle", self.field), described(content.left_out))
+            reader = replace(self, zero=self._zero_in_csv(filled, columns))
+            rows = read_csv(filled, columns, "puzzle", reader.field)
+            return Reading(rows, described(content.left_out), self._remarks(reader.zero))
         found = self.forms(lines, usual=USUAL.fullmatch(text) is not None)
-        return Reading(found.rows, (*described(content.left_out), *found.left_out))
+        return replace(found, left_out=(*described(content.left_out), *found.left_out))
 
     def read_cells(self, text: str) -> Tokens:
         """[rows, cells] of grids, at least one; no CSV."""
         lines = without_rules(puzzle_lines(text).lines)
         if not lines:
             raise BadInput("no grid found: the input is empty")
-        return np.array([row.question for row in self.grids(lines)])
+        return np.array([row.question for row in self._reading(lines).rows])
 
     def forms(self, lines: Sequence[Line], usual: bool = False) -> Reading[Tokens]:
         """The puzzles of lines in the usual forms, or else in one of FORMS. `usual`: no other form can fit."""
         found: dict[str, Reading[Tokens]] = {}
         failed = BadInput("")
         try:
-            found["with spaces and lines as a frame"] = Reading(self.grids(without_rules(lines)))
+            found["with spaces and lines as a frame"] = self._reading(without_rules(lines))
+        except TwoReadings:
+            raise
         except BadInput as error:
             failed = error
         for name, rewrite in () if usual else other_forms():
             if rewritten := rewrite(lines, self.size):
                 try:
                     reading = self._rewritten(rewritten)
+                except TwoReadings:
+                    raise
                 except BadInput:
                     continue
                 for other, known in found.items():
@@ -110,13 +121,43 @@ class Reader:
         return next(iter(found.values()))
 
     def _rewritten(self, rewritten: Rewritten) -> Reading[Tokens]:
-        rows = self.grids(without_rules(rewritten.lines))
-        if rewritten.answers:
-            answers = zip(rows, rewritten.answers, strict=True)
+        reading = self._reading(without_rules(rewritten.lines), rewritten.answers)
+        return replace(reading, left_out=described({"note": rewritten.notes}))
+
+    def _reading(self, lines: Sequence[Line], answers: Sequence[str] = ()) -> Reading[Tokens]:
+        """The puzzles of lines in the usual forms. `answers`: one for each of them, or none."""
+        reader = replace(self, zero=self._zero_in(lines, answers) if self.zero is None else self.zero)
+        rows = reader.grids(lines)
+        if answers:
             rows = [
-                TextRow(row.line, row.question, self.tokens(cells, cells, f"line {row.line}")) for row, cells in answers
+                TextRow(row.line, row.question, reader.tokens(cells, cells, f"line {row.line}"))
+                for row, cells in zip(rows, answers, strict=True)
             ]
-        return Reading(rows, described({"note": rewritten.notes}))
+        return Reading(rows, remarks=self._remarks(reader.zero))
+
+    def _remarks(self, zero: bool | None) -> tuple[str, ...]:
+        return (f"0 read as the digit {DIGITS[self.size - 1]}",) if zero and self.zero is None else ()
+
+    def _zero_in(self, lines: Sequence[Line], answers: Sequence[str] = ()) -> bool:
+        """Whether 0 is the last digit in these lines. Raises TwoReadings."""
+        if not any("0" in line.text for line in (*lines, *(Line(0, answer) for answer in answers))):
+            return False  # by far the most frequent case, so nothing is imported
+        from trm.tasks.sudoku.certain import zero_is_digit
+
+        cells = "".join(self._row(line.text).translate(_NO_FRAME) for line in lines)
+        try:
+            return zero_is_digit(cells + "".join(answers), self.size)
+        except TwoReadings as error:
+            raise TwoReadings(f"line {lines[0].number}: {error}") from None
+
+    def _zero_in_csv(self, lines: Sequence[Line], columns: Columns) -> bool | None:
+        """The same of the fields of a CSV; None where the fields are not in the usual form."""
+        fields = [csv_fields(line, columns.delimiter) for line in lines[1:]]
+        wanted = [at for at in (columns.question, columns.answer) if at is not None]
+        cells = [row[at].strip() for row in fields for at in wanted if at < len(row) and row[at].strip()]
+        if not cells or not all(len(one) == self.cells and USUAL.fullmatch(one) for one in cells):
+            return None
+        return self._zero_in([Line(lines[1].number, one) for one in cells])
 
     def grids(self, lines: Sequence[Line]) -> list[TextRow[Tokens]]:
         """Puzzles of one line or of `size` lines each."""
@@ -125,8 +166,7 @@ class Reader:
         found: list[TextRow[Tokens]] = []
         start, grid = 0, list[Tokens]()  # an unfinished one: its first line, and its rows
         for number, line in lines:
-            # A dash is part of a frame, except in a one-line puzzle of just the right length, where it must be a blank.
-            row = line.replace("-", ".") if len(line) == self.cells else line
+            row = self._row(line)
             cells = row.translate(_NO_FRAME)
             place = f"puzzle {len(found) + 1} (line {number})"
             if found and not grid and len(cells) in CELLS and len(cells) not in (self.cells, self.size):
@@ -155,6 +195,10 @@ class Reader:
             raise BadInput(f"puzzle {len(found) + 1} (line {start}): {what}")
         return found
 
+    def _row(self, line: str) -> str:
+        """A dash is part of a frame, except in a one-line puzzle of just the right length, where it must be a blank."""
+        return line.replace("-", ".") if len(line) == self.cells else line
+
     def field(self, text: str, place: str) -> Tokens:
         """A grid [cells] in a field of a CSV."""
         plain = text.strip()
@@ -177,7 +221,7 @@ class Reader:
         """A token for each character of `cells`. `line` is what the user wrote: the position of a bad character is
         counted in it.
         """
-        tokens = _table(self.size)[np.frombuffer(cells.encode("latin-1", "replace"), np.uint8)]
+        tokens = _table(self.size, self.zero is True)[np.frombuffer(cells.encode("latin-1", "replace"), np.uint8)]
         if (tokens == NO_CHARACTER).any():
             wrong = cells[int((tokens == NO_CHARACTER).argmax())]
             digits = f"1-{DIGITS[self.size - 1]}" if self.size < 10 else f"1-9, A-{DIGITS[self.size - 1]}"
@@ -187,12 +231,16 @@ class Reader:
 
 
 @cache
-def _table(size: int) -> Tokens:
-    """[256] character code -> token; NO_CHARACTER for what is neither a digit of this size nor a blank."""
+def _table(size: int, zero: bool) -> Tokens:
+    """[256] character code -> token; NO_CHARACTER for what is neither a digit of this size nor a blank. `zero`: 0 is
+    the last digit.
+    """
     table = np.full(256, NO_CHARACTER, np.uint8)
     table[[ord(c) for c in BLANKS]] = BLANK
     for token, digit in enumerate(DIGITS[:size], FIRST):
         table[[ord(digit), ord(digit.lower())]] = token
+    if zero:
+        table[ord("0")] = size + FIRST - 1
     return table
 
 
@@ -257,8 +305,7 @@ def _count(lines: Sequence[Line]) -> int:
 
 def puzzle_lines(text: str) -> Content:
     """The lines of `text`, in half-width characters, without comments and headings; JSON as lines."""
-    text = narrow(text)
-    return without_comments(text_lines(text), is_puzzle)
+    return without_comments(text_lines(text, narrowed=True), is_puzzle)
 
 
 def is_puzzle(text: str) -> bool:

@@ -1,0 +1,197 @@
+"""Sudokus whose blanks are spaces: each cell has its place in the line, and the text does not say where that is.
+
+A space may be a blank, a gap between two cells, or a margin. `spaced` lists every grid that the places of the digits
+allow. If there are several, it takes the one that people mean, or refuses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+from trm.tasks.sudoku.certain import BOXES, certain
+from trm.tasks.sudoku.text import BLANKS
+from trm.tasks.text import Line, TwoReadings
+
+BARS = "|¦│┃║╎╏┆┇┊┋"
+PITCHES, GAPS = (1, 2, 3, 4, 5), (0, 1, 2, 3, 4)  # from a cell to the next, and more than that between two boxes
+MOST = 4  # empty lines that may be rows
+CELL = re.compile(r"[\[({<](.?)[\])}>]")  # a cell in brackets: [5], [ ]
+
+
+class Grid(NamedTuple):
+    """A reading: rows of cells, `.` for a blank. One puzzle or several."""
+
+    lines: list[Line]
+    name: str  # in words
+
+
+def spaced(lines: Sequence[Line], size: int) -> list[Line] | None:
+    """The rows of a Sudoku with spaces for blanks; None if the lines are not so. Raises TwoReadings."""
+    if any(blank in line.text for line in lines for blank in BLANKS):
+        return None
+    lines = without_brackets(lines, size)
+    kept = [line for line in lines if not is_ruled(line.text)]
+    filled = [line for line in kept if line.text.strip()]
+    if not filled:
+        return None
+    found: list[Grid] = []
+    for rows, blank in row_sets(kept, filled, size):
+        for grid in grids(rows, size):
+            what = f"{grid.name}, line {blank} as a row of blanks" if blank else grid.name
+            if [line.text for line in grid.lines] not in [[line.text for line in one.lines] for one in found]:
+                found.append(Grid(grid.lines, what))
+    if len(found) < 2:
+        return found[0].lines if found else None
+    chosen = certain([[line.text for line in grid.lines] for grid in found], size)
+    if chosen is None:
+        raise TwoReadings(
+            f"line {filled[0].number}: spaces may be blanks or a margin here, with {found[0].name}, or with "
+            f"{found[1].name}; write . for blanks"
+        )
+    return found[chosen].lines
+
+
+def without_brackets(lines: Sequence[Line], size: int) -> Sequence[Line]:
+    """Lines without the brackets around their cells, if each cell of each row has them."""
+    rows = [line for line in lines if line.text.strip() and not is_ruled(line.text)]
+    if not all(len(CELL.findall(line.text)) == size and not CELL.sub("", line.text).strip(" |") for line in rows):
+        return lines
+    return [Line(line.number, CELL.sub(lambda found: found[1] or " ", line.text)) for line in lines]
+
+
+def is_ruled(text: str) -> bool:
+    """Whether a line belongs to the drawing: it has dashes and no digit."""
+    return any(c in "-=+─━═┌├└╔╟╠╚┏┠┣┗╭╰╌╍┄┅┈┉" for c in text) and not any(c.isalnum() for c in text)
+
+
+# Rows
+
+
+def row_sets(kept: Sequence[Line], filled: Sequence[Line], size: int) -> Iterator[tuple[list[Line], int | None]]:
+    """Which lines may be the rows, and the first of the empty ones among them.
+
+    `kept`: all but ruled lines. An empty line is a row of blanks, or a gap between two bands or puzzles.
+    """
+    if len(filled) % size == 0:
+        yield [*filled], None
+    wide = [line for line in kept if line.text]  # a line of spaces is no gap that people see
+    if len(wide) > len(filled) and len(wide) % size == 0:
+        yield wide, next(line.number for line in wide if not line.text.strip())
+    missing = size - len(filled)
+    if not 0 < missing <= MOST:
+        return
+    inside = [
+        line
+        for line in kept
+        if not line.text.strip() and (line.text or filled[0].number < line.number < filled[-1].number)
+    ]
+    for chosen in combinations(inside[: 3 * MOST], missing):
+        rows = sorted([*filled, *chosen])
+        # Gaps that are left must stand between bands, and between all of them.
+        gaps = {sum(row.number < line.number for row in rows) for line in inside if line not in chosen} - {0, size}
+        if not gaps or gaps == {*range(BOXES[size][0], size, BOXES[size][0])}:
+            yield rows, chosen[0].number
+
+
+# Columns
+
+
+def grids(rows: Sequence[Line], size: int) -> list[Grid]:
+    """The grids that rows may show."""
+    barred = any(bar in row.text for row in rows for bar in BARS)
+    found = boxed(rows, size) if barred else plain(rows, size)
+    return [
+        Grid([Line(row.number, text) for row, text in zip(rows, cells, strict=True)], name) for cells, name in found
+    ]
+
+
+def plain(rows: Sequence[Line], size: int) -> Iterator[tuple[list[str], str]]:
+    """Rows without bars: one or more spaces may stand between two cells, more between two boxes, and a margin before.
+
+    Spaces at the ends of rows may be lost, but then they are in all rows: a single short row has lost another cell.
+    """
+    texts = [row.text for row in rows]
+    filled = [text for text in texts if text.strip()]
+    ends = [len(text) for text in filled]
+    if all(len(text) == size**2 for text in filled) and len(filled) == len(rows):
+        yield [text.replace(" ", ".") for text in texts], "a puzzle in each line"
+    short = [end for end in ends if end < max(ends)]
+    padded = any(text.endswith(" ") for text in filled)
+    if short and (len(short) == 1 or padded):
+        return
+    used = sorted({at for text in filled for at, c in enumerate(text) if c != " "})
+    width = BOXES[size][1]
+    found = []
+    for pitch in PITCHES:
+        for gap in GAPS:
+            steps = [pitch * column + gap * (column // width) for column in range(size)]
+            for start in range(max(0, used[-1] - steps[-1]), used[0] + 1):
+                places = [start + step for step in steps]
+                if {*used} <= {*places} and not (padded and places[-1] >= ends[0]):
+                    cells = ["".join(text[at : at + 1].strip() or "." for at in places) for text in texts]
+                    found.append((cells, places))
+    # Rows of one length without a margin on either side: spaces at the ends were not lost, and none were added.
+    whole = [one for one in found if padded and one[1][0] == 0 and one[1][-1] == ends[0] - 1]
+    for cells, places in whole if len(whole) == 1 else found:
+        if any("." in row for row in cells):
+            yield cells, f"cells in characters {places[0] + 1}, {places[1] + 1}, {places[2] + 1} to {places[-1] + 1}"
+
+
+def boxed(rows: Sequence[Line], size: int) -> Iterator[tuple[list[str], str]]:
+    """Rows with bars between boxes, or between all cells, and perhaps around the grid."""
+    parts = [re.split(f"[{BARS}]+", row.text) for row in rows]
+    if len({*map(len, parts)}) > 1 or len({tuple(map(len, part[:-1])) for part in parts}) > 1:
+        return
+    blank = [not any(part[at].strip() for part in parts) for at in range(len(parts[0]))]
+    for across in {BOXES[size][1], 1}:
+        for start, end in ((0, 0), (1, 1), (0, 1), (1, 0)):
+            inner = [part[start : len(part) - end] for part in parts]
+            if len(inner[0]) == size // across and (not start or blank[0]) and (not end or blank[-1]):
+                yield from cells_of(inner, across, (not start, not end))
+
+
+def cells_of(
+    parts: Sequence[Sequence[str]], across: int, open_sides: tuple[bool, bool]
+) -> Iterator[tuple[list[str], str]]:
+    """The cells of rows that bars divide into parts of `across` cells.
+
+    `open_sides`: whether no bar stands on the left, on the right. A margin may be there, or spaces may be lost.
+    """
+    if across == 1:
+        if all(len(part.strip()) < 2 for row in parts for part in row):
+            yield ["".join(part.strip() or "." for part in row) for row in parts], "a cell between two bars"
+        return
+    left, right = open_sides
+    inner = {len(part) for row in parts for part in row[left : len(row) - right]}
+    if len(inner) > 1:
+        return
+    longest = max(len(part) for row in parts for part in row)
+    for width in inner or range(across, longest + 3):
+        even = [[fitted(part, width, at, len(row), open_sides) for at, part in enumerate(row)] for row in parts]
+        flat = [part for row in even for part in row]
+        if None in flat:
+            continue
+        used = {at for part in flat if part for at, c in enumerate(part) if c != " "}
+        for pitch in PITCHES:
+            for start in range(width - (across - 1) * pitch):
+                places = range(start, start + across * pitch, pitch)
+                if used <= {*places}:
+                    named = ", ".join(str(at + 1) for at in places)
+                    cells = ["".join((part or "")[at] for part in row for at in places) for row in even]
+                    yield [row.replace(" ", ".") for row in cells], f"cells in characters {named} of each box"
+
+
+def fitted(part: str, width: int, at: int, parts: int, open_sides: tuple[bool, bool]) -> str | None:
+    """The part `at` of a row in `width` characters; None if it does not fit. Only at an open side may it be longer or
+    shorter.
+    """
+    if at == 0 and open_sides[0]:
+        rest, part = part[:-width], part.rjust(width)[-width:]
+    elif at == parts - 1 and open_sides[1]:
+        rest, part = part[width:], part.ljust(width)[:width]
+    else:
+        rest = ""
+    return part if len(part) == width and not rest.strip() else None
