@@ -182,6 +182,7 @@ WIDE_FORMS: dict[str, Callable[[Sequence[str]], str]] = {
     **{f"{width} characters, {place}": several(width, place) for width in (2, 3, 4, 5) for place in "<^>"},
     "3 characters, dots": several(3, "^", dot="."),
     "2 characters, then a space": several(2, "<", " "),
+    "brackets": lambda rows: lines(["".join(f"[{c}]" for c in row) for row in rows]),
     "full-width walls": padded("#"),
     "full-width walls and dots": padded("#."),
     "full-width ends": lambda rows: padded("SG")(rows).replace("# ", "##").replace(". ", ".."),

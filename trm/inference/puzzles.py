@@ -7,18 +7,29 @@ import re
 import sys
 from collections.abc import Mapping, Sequence, Set
 from contextlib import nullcontext
-from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
+from trm.inference.sizes import PuzzlesRead, SizedPuzzle, read_sizes
 from trm.tasks import find_family, resizable
-from trm.tasks.base import Task, Tokens
-from trm.tasks.family import HOMES, Family
-from trm.tasks.text import HEADING, TwoReadings, decode, naming, numbered_lines, read_file
+from trm.tasks.base import Task
+from trm.tasks.family import HOMES
+from trm.tasks.text import TwoReadings, decode, naming, read_file
+
+__all__ = [
+    "Puzzle",
+    "PuzzlesRead",
+    "SizedPuzzle",
+    "looks_like_path",
+    "read_argument",
+    "read_array",
+    "read_puzzle",
+    "read_text",
+]
 
 FOREIGN = re.compile(r"[h-nq-rt-wyzH-NP-RT-WYZ]")  # letters that no puzzle is written with
 SUFFIX = re.compile(r"\.[A-Za-z][\w-]{1,15}$")  # of a file
@@ -27,22 +38,8 @@ SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".sdk", ".sdm", ".ss", ".opensudoku
 Puzzle: TypeAlias = str | Sequence[Sequence[str]] | Sequence[Sequence[int]] | Sequence[int] | npt.NDArray[Any]
 
 
-class SizedPuzzle(NamedTuple):
-    """A puzzle, and the task of its size."""
-
-    task: Task
-    question: Tokens  # [cells]
-
-
-class PuzzlesRead(NamedTuple):
-    """The puzzles of a text."""
-
-    boards: list[SizedPuzzle]
-    remarks: tuple[str, ...] = ()  # what was left out of the text
-
-
 def read_text(text: str, task_name: str) -> PuzzlesRead:
-    """The puzzles of a text. Drawn ones may be of several sizes if empty lines or headings separate them.
+    """The puzzles of a text. They may be of several sizes where it is certain where each of them ends.
 
     Raises BadInput: no such task, or no puzzle of it.
     """
@@ -57,40 +54,6 @@ def read_text(text: str, task_name: str) -> PuzzlesRead:
             return mixed
         raise
     return PuzzlesRead([SizedPuzzle(task, row) for row in puzzles.question], puzzles.remarks)
-
-
-def read_sizes(text: str, family: Family) -> PuzzlesRead | None:
-    """The drawn puzzles of a text, each of a size of its own; None if it is no such text, or may be a damaged one.
-
-    Where two puzzles differ only in height, or only in width, a row or a column may be missing.
-    """
-    boards, remarks = list[SizedPuzzle](), list[str]()
-    for drawing in drawings(text):
-        try:
-            task = family.task_for(drawing)
-            puzzles = task.read(drawing)
-        except BadInput:
-            return None
-        if len(puzzles) != 1 or len(drawing.split()) == 1:
-            return None
-        boards.append(SizedPuzzle(task, puzzles.question[0]))
-        remarks += puzzles.remarks
-    sizes = {(board.task.spec.height, board.task.spec.width) for board in boards}
-    alike = any(a[0] == b[0] or a[1] == b[1] for a, b in combinations(sizes, 2))
-    return PuzzlesRead(boards, tuple(remarks)) if len(sizes) > 1 and not alike else None
-
-
-def drawings(text: str) -> list[str]:
-    """The parts of a text between empty lines and headings, each with its line numbers: after as many empty lines."""
-    found, part = list[str](), list[str]()
-    for number, line in numbered_lines(text):
-        if line.strip() and not HEADING.fullmatch(line.strip()):
-            part = part or [""] * (number - 1)
-            part.append(line)
-        elif part:
-            found.append("\n".join(part))
-            part = []
-    return [*found, "\n".join(part)] if part else found
 
 
 def read_puzzle(puzzle: Puzzle, task_name: str) -> list[SizedPuzzle]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from trm.errors import BadInput
-from trm.tasks.text import QUESTION, Content, TwoReadings, numbered_lines, quoted
+from trm.tasks.text import FIELD, QUESTION, Content, TwoReadings, numbered_lines, quoted
 
 # Keys of an object that name its puzzle, or its puzzles
 KEYS = (*QUESTION, "grid", "board", "sudoku", "maze", "questions", "puzzles", "grids", "boards", "sudokus", "mazes")
@@ -38,7 +38,7 @@ def json_content(text: str) -> Content | None:
     drawn = [index for index, part in enumerate(parts) if len(part.rows) > 1]
     rows = [[*part.rows, *([""] if index in drawn or index + 1 in drawn else [])] for index, part in enumerate(parts)]
     lines = numbered_lines("\n".join(row for part in rows for row in part))
-    return Content(lines, {"field of JSON": sum(part.unused for part in parts)})
+    return Content(lines, {FIELD: sum(part.unused for part in parts)})
 
 
 def json_values(text: str) -> list[Any]:
@@ -71,7 +71,9 @@ def json_parts(value: Any, place: str) -> list[Part]:
         raise BadInput(f"{place} is {shown[:40]}, which is no puzzle; delete it, or write the puzzle")
     if not any(isinstance(part, list | dict) or (isinstance(part, str) and len(part) > 1) for part in value):
         return [Part([",".join(map(_cell, value))])]
-    if all(isinstance(part, str) and part.strip("\r\n") for part in value):
+    # A string of spaces is a row if it is as long as another.
+    long = {len(part) for part in value if isinstance(part, str) and part.strip()}
+    if all(isinstance(part, str) and (part.strip() or len(part) in long) for part in value):
         return [Part([row for part in value for row in part.split("\n")])]
     if all(isinstance(part, list) and part and not any(isinstance(one, list | dict) for one in part) for part in value):
         return _rows(value, place)

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 QUESTION, ANSWER = ("question", "puzzle", "quizzes"), ("answer", "solution", "solutions")  # CSV headings in use
 DELIMITERS = ",;\t"
+FIELD = "field of JSON"  # what is left out of JSON
 MAX_BYTES = 256 << 20  # of a file
 LONGEST = 80  # characters of a value in a message
 NO_BRACKETS = str.maketrans(dict.fromkeys("[](){}'\"", ""))  # takes away what programs write around cells
@@ -301,6 +302,20 @@ _NARROW: dict[int, int | str] = {**WIDE, **SPACES, **INVISIBLE}
 def narrow(text: str) -> str:
     """Full-width characters as half-width ones, and every kind of space as a plain one."""
     return text if text.isascii() else text.translate(_NARROW)
+
+
+CELL = re.compile(r"\s*[\[({<](.?)[\])}>]")  # [5], ( ), <#>
+
+
+def without_brackets(lines: Sequence[Line]) -> list[Line]:
+    """Lines without the brackets around their cells, if every cell has them; an empty pair is a space."""
+    rows = [line.text for line in lines if line.text.strip()]
+    if not rows or any(len(CELL.findall(text)) < 2 or CELL.sub("", text).strip() for text in rows):
+        return [*lines]
+    return [
+        Line(number, "".join(cell or " " for cell in CELL.findall(text)) if text.strip() else text)
+        for number, text in lines
+    ]
 
 
 def text_lines(text: str, narrowed: bool = False) -> Content:

@@ -22,12 +22,14 @@ from trm.tasks.base import Tokens
 from trm.tasks.maze import forms, widths
 from trm.tasks.maze.paths import distances
 from trm.tasks.text import (
+    Columns,
     Content,
     Line,
     Reading,
     TextRow,
     TwoReadings,
     csv_columns,
+    csv_fields,
     described,
     first_question,
     narrow,
@@ -35,6 +37,7 @@ from trm.tasks.text import (
     quoted,
     read_csv,
     text_lines,
+    without_brackets,
     without_headings,
 )
 
@@ -68,6 +71,7 @@ class Reader:
         lines, left_out = maze_lines(text)
         filled = [line for line in lines if line.text.strip()]
         if filled and (columns := csv_columns(filled[0])):
+            self._check_size(filled, columns)
             return Reading(read_csv(filled, columns, "maze", self.field), described(left_out))
         return Reading(self.grids(lines), described(left_out))
 
@@ -114,6 +118,23 @@ class Reader:
             what += "; write . for open cells, since spaces at the end of a line are easily lost"
         return what
 
+    def _check_size(self, lines: Sequence[Line], columns: Columns) -> None:
+        """Raise BadInput if the first field of a CSV does not show a size: there is none to read the others by."""
+        if len(lines) < 2 or len({len(csv_fields(line, columns.delimiter)) for line in lines[:2]}) > 1:
+            return  # what is wrong then is said elsewhere
+        place, text = f"line {lines[1].number}, column question", first_question(lines, columns)
+        try:
+            cells = len(text if USUAL.fullmatch(text) else _field(text))
+        except TwoReadings as error:
+            raise TwoReadings(f"{place}: {error}") from None
+        if not text.strip():
+            raise BadInput(f"{place}: there is no maze in it: the field is empty")
+        if cells != self.size.cells and math.isqrt(cells) ** 2 != cells:
+            raise BadInput(
+                f"{place}: {cells} cells are no square, so the rows of the maze are unclear; draw it with a line for "
+                "each row, without a heading"
+            )
+
     def field(self, text: str, place: str) -> Tokens:
         """A maze [cells] in a field of a CSV. Spaces are cells, so none are stripped."""
         if not USUAL.fullmatch(text):
@@ -122,7 +143,9 @@ class Reader:
             except TwoReadings as error:
                 raise TwoReadings(f"{place}: {error}") from None
         if len(text) != self.size.cells:
-            raise BadInput(f"{place}: {len(text)} cells instead of {self.size.cells}")
+            other = self.size.height == self.size.width and math.isqrt(len(text)) ** 2 == len(text) > 3
+            hint = "; give mazes of one size at a time" if other else ""
+            raise BadInput(f"{place}: {len(text)} cells instead of {self.size.cells}{hint}")
         return self.tokens(text, place)
 
     def tokens(self, cells: str, place: str) -> Tokens:
@@ -196,7 +219,7 @@ def maze_lines(text: str) -> Content:
 
 def _usual(lines: Sequence[Line]) -> list[Line]:
     """Lines in the usual characters, without what stands around the cells."""
-    narrowed = [Line(number, narrow(text)) for number, text in lines]
+    narrowed = without_brackets([Line(number, narrow(text)) for number, text in lines])
     return forms.renamed(forms.unboxed(forms.separated(narrowed)))
 
 

@@ -1,4 +1,4 @@
-"""Which of several readings of a Sudoku is certain: by its givens, and by its solutions."""
+"""Which of several readings of a Sudoku is certain."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ NODES = {4: 100, 6: 1000, 9: 1000, 16: 30}  # size -> guesses of a search for so
 
 
 def certain(readings: Sequence[Sequence[str]], size: int) -> int | None:
-    """The number of the reading that is meant; None if that is not certain.
-
-    It is the only one whose puzzles have one solution each; or else the only one in which no digits clash, unless it
-    has no solution.
+    """The number of the reading that is meant; None if that is not certain: it is the only one that has a solution.
 
     Args:
         readings: rows of cells each, of one puzzle or several; `.` for a blank.
@@ -29,12 +26,8 @@ def certain(readings: Sequence[Sequence[str]], size: int) -> int | None:
     possible = [at for at, one in enumerate(puzzles) if one is not None and not clashes(one, size)]
     if len(possible) > MOST:
         return None
-    counts = {at: solutions(puzzles[at], size) for at in possible}
-    for wanted in ((1,), (1, 2)):
-        fitting = [at for at in possible if counts[at] in wanted]
-        if len(fitting) == 1:
-            return fitting[0]
-    return None
+    solved = [at for at in possible if solvable(puzzles[at], size)]
+    return solved[0] if len(solved) == 1 else None
 
 
 def zero_is_digit(cells: str, size: int) -> bool:
@@ -88,18 +81,16 @@ def clashes(puzzles: Tokens, size: int) -> bool:
     return False
 
 
-def solutions(puzzles: Tokens | None, size: int) -> int:
-    """How many solutions the puzzles have: 0 if one of them has none, 1 if each has one, else 2. 2, too, where a short
-    search does not tell.
-    """
+def solvable(puzzles: Tokens | None, size: int) -> bool:
+    """Whether each of the puzzles has a solution, as far as a short search tells."""
     from trm.tasks.sudoku.search import TooHard, count_solutions
     from trm.tasks.sudoku.task import SIZES
 
     assert puzzles is not None
-    counts = []
     for puzzle in puzzles:
         try:
-            counts.append(count_solutions(puzzle.reshape(-1), SIZES[size**2], 2, NODES[size])[0])
+            if not count_solutions(puzzle.reshape(-1), SIZES[size**2], 1, NODES[size])[0]:
+                return False
         except TooHard:
-            counts.append(2)
-    return 0 if 0 in counts else max(counts)
+            continue
+    return True

@@ -12,13 +12,12 @@ from itertools import combinations
 from typing import NamedTuple
 
 from trm.tasks.sudoku.certain import BOXES, certain
-from trm.tasks.sudoku.text import BLANKS
+from trm.tasks.sudoku.text import BLANKS, DIGITS
 from trm.tasks.text import Line, TwoReadings
 
 BARS = "|¦│┃║╎╏┆┇┊┋"
 PITCHES, GAPS = (1, 2, 3, 4, 5), (0, 1, 2, 3, 4)  # from a cell to the next, and more than that between two boxes
 MOST = 4  # empty lines that may be rows
-CELL = re.compile(r"[\[({<](.?)[\])}>]")  # a cell in brackets: [5], [ ]
 
 
 class Grid(NamedTuple):
@@ -30,9 +29,8 @@ class Grid(NamedTuple):
 
 def spaced(lines: Sequence[Line], size: int) -> list[Line] | None:
     """The rows of a Sudoku with spaces for blanks; None if the lines are not so. Raises TwoReadings."""
-    if any(blank in line.text for line in lines for blank in BLANKS):
+    if has_blank(lines, size):
         return None
-    lines = without_brackets(lines, size)
     kept = [line for line in lines if not is_ruled(line.text)]
     filled = [line for line in kept if line.text.strip()]
     if not filled:
@@ -45,7 +43,8 @@ def spaced(lines: Sequence[Line], size: int) -> list[Line] | None:
                 found.append(Grid(grid.lines, what))
     if len(found) < 2:
         return found[0].lines if found else None
-    chosen = certain([[line.text for line in grid.lines] for grid in found], size)
+    last = DIGITS[size - 1]  # 0 stands for it, as spaces are the blanks
+    chosen = certain([[line.text.replace("0", last) for line in grid.lines] for grid in found], size)
     if chosen is None:
         raise TwoReadings(
             f"line {filled[0].number}: spaces may be blanks or a margin here, with {found[0].name}, or with "
@@ -54,12 +53,11 @@ def spaced(lines: Sequence[Line], size: int) -> list[Line] | None:
     return found[chosen].lines
 
 
-def without_brackets(lines: Sequence[Line], size: int) -> Sequence[Line]:
-    """Lines without the brackets around their cells, if each cell of each row has them."""
-    rows = [line for line in lines if line.text.strip() and not is_ruled(line.text)]
-    if not all(len(CELL.findall(line.text)) == size and not CELL.sub("", line.text).strip(" |") for line in rows):
-        return lines
-    return [Line(line.number, CELL.sub(lambda found: found[1] or " ", line.text)) for line in lines]
+def has_blank(lines: Sequence[Line], size: int) -> bool:
+    """Whether a usual sign for a blank is there. 0 is none in a 16x16 puzzle without G: it may be hexadecimal."""
+    text = "".join(line.text for line in lines)
+    signs = BLANKS.replace("0", "") if size == len(DIGITS) and DIGITS[-1] not in text.upper() else BLANKS
+    return any(sign in text for sign in signs)
 
 
 def is_ruled(text: str) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from trm.tasks.sudoku import columns
-from trm.tasks.sudoku.columns import BARS
-from trm.tasks.sudoku.text import BLANKS, DIGITS
+from trm.tasks.sudoku.columns import BARS, has_blank
+from trm.tasks.sudoku.text import DIGITS
 from trm.tasks.text import NO_BRACKETS, Line
 
 SIGNS = ("xX", "?", "·", "•", "・", "□", "☐", "○", "◯", "∙", "⋅", "▢", "◻", "◦", "–", "—", "~")
@@ -44,7 +44,7 @@ def separated(lines: Sequence[Line], size: int) -> Rewritten | None:
         rows = [_fields(line.text, delimiter, size) for line in bare]
         if rows and all(rows):
             cells = "".join(rows)
-            if EMPTY in cells and any(blank in cells for blank in BLANKS):
+            if EMPTY in cells and has_blank([Line(0, cells)], size):
                 return None  # two signs for a blank: a cell may be missing
             rows = [row.replace(EMPTY, ".") for row in rows]
             return Rewritten([Line(line.number, row) for line, row in zip(bare, rows, strict=True)], [])
@@ -75,7 +75,7 @@ def _cell(field: str) -> str:
 def signed(lines: Sequence[Line], size: int) -> Rewritten | None:
     """Blanks written as x, ?, - or another sign, one kind in the whole text."""
     text = "\n".join(line.text for line in lines)
-    if any(blank in text for blank in BLANKS):
+    if has_blank(lines, size):
         return None
     for signs in (*SIGNS, DASH):
         if any(sign in text for sign in signs):

@@ -33,6 +33,7 @@ from trm.tasks.text import (
     quoted,
     read_csv,
     text_lines,
+    without_brackets,
     without_comments,
 )
 
@@ -101,6 +102,9 @@ class Reader:
             raise
         except BadInput as error:
             failed = error
+        bare = lines if usual else without_brackets(lines)
+        if bare != lines:
+            return self.forms(bare)
         for name, rewrite in () if usual else other_forms():
             if rewritten := rewrite(lines, self.size):
                 try:
@@ -213,8 +217,9 @@ class Reader:
         except BadInput:
             pass  # the message below says it in terms of the field
         if len(plain) != self.cells:
-            lost = LOST if may_have_lost(plain, self.cells) else ""
-            raise BadInput(f"{place}: {len(plain)} cells instead of {self.cells}{lost}")
+            hint = LOST if may_have_lost(plain, self.cells) else ""
+            hint = "; give puzzles of one size at a time" if len(plain) in CELLS else hint
+            raise BadInput(f"{place}: {len(plain)} cells instead of {self.cells}{hint}")
         return self.tokens(plain, plain, place)
 
     def tokens(self, cells: str, line: str, place: str) -> Tokens:
