@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -10,6 +11,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from trm.errors import BadInput
+
+LONGEST = 400  # characters of a path in a message
+IMPOSSIBLE = {errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES}  # errors of a path, whatever is there
+FAULTS = {*IMPOSSIBLE, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EPERM, errno.EROFS}  # of a path
 
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -23,7 +28,7 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
             write(pipe)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:60]}.", dir=path.parent)  # the whole may be too long
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
@@ -57,6 +62,8 @@ def special(path: Path) -> bool:
 
 def check_writable(path: Path) -> None:
     """Check before long work that `write_atomic` can write `path` after it. Makes the folder. Raises BadInput."""
+    if fault := path_fault(path):
+        raise BadInput(f"cannot write {short(path)}: {fault}; name another file")
     if path.is_dir():
         raise BadInput(f"{path} is a folder; name a file")
     goal = path.resolve()
@@ -69,6 +76,25 @@ def check_writable(path: Path) -> None:
         raise BadInput(f"cannot write {path}: {path.parent} is a file") from None
     except OSError as error:
         raise BadInput(f"cannot write {path}: {error.strerror}") from None
+
+
+def path_fault(path: str | Path) -> str | None:
+    """Why no file can ever have this path, in words: it is too long, a loop of links, holds a NUL, or lies in a folder
+    that is closed to the user. None if one can, whether it exists or not.
+    """
+    try:
+        os.stat(path)
+    except ValueError:
+        return "it holds a NUL character"
+    except OSError as error:
+        return error.strerror if error.errno in IMPOSSIBLE else None
+    return None
+
+
+def short(path: str | Path) -> str:
+    """A path for a message, cut in the middle where it is very long."""
+    text = str(path)
+    return text if len(text) <= LONGEST else f"{text[:60]}...{text[-15:]}"
 
 
 def check_outside(out: Path, data: str | Path) -> None:

@@ -11,9 +11,14 @@ import typer
 from typer.core import TyperCommand
 
 from trm.errors import BadInput
+from trm.files import path_fault, short
 from trm.launch import launched
 from trm.numbers import LARGEST, LARGEST_SEED, check_threads, finite_number, whole_number
 from trm.version import __version__
+
+PATHS = {"data", "weights", "pool", "structure", "compare", "like"}  # options that name files, sets or models to read
+PATHS |= {"out", "to", "plot", "png", "markdown", "submission"}  # and files or folders to write
+NUL = "holds a NUL character: take it out"
 
 
 class Command(TyperCommand):
@@ -40,10 +45,14 @@ class Command(TyperCommand):
             if not error.message:  # a value is missing; what is wrong is seen best beside the usage
                 raise
             where = name_of(error.param) if error.param is not None else self.name
+            if "null byte" in error.message:  # of a path
+                raise BadInput(f"{where} {NUL}") from None
             raise BadInput(f"{where}: {error.message[0].lower()}{error.message[1:].rstrip('.')}") from None
         texts, _, _ = self.make_parser(ctx).parse_args(args=given)
         for parameter in self.params:
             check_value(name_of(parameter), parameter.name or "", texts.get(parameter.name), ctx.params)
+            if names_files(parameter):
+                check_paths(name_of(parameter), texts.get(parameter.name))
         return rest
 
     def invoke(self, ctx: Any) -> Any:
@@ -75,6 +84,8 @@ def check_value(name: str, key: str, text: Any, values: dict[str, Any]) -> None:
     texts = text if isinstance(text, list | tuple) else [text]
     if "" in texts and key != "puzzle":  # a puzzle has errors of its own
         raise BadInput(f"{name} is empty: give it a value{' or leave it out' if name.startswith('-') else ''}")
+    if key != "puzzle" and any(isinstance(one, str) and "\0" in one for one in texts):
+        raise BadInput(f"{name} {NUL}")
     value = values.get(key)
     if isinstance(value, float):
         finite_number(name, value, -LARGEST)
@@ -82,6 +93,24 @@ def check_value(name: str, key: str, text: Any, values: dict[str, Any]) -> None:
         whole_number(name, value, -LARGEST, LARGEST_SEED if key in ("seed", "budget") else LARGEST)
     if key in ("threads", "procs"):
         check_threads(value, name)
+
+
+def names_files(parameter: Any) -> bool:
+    """Whether a parameter's value is a path, or may be one instead of the name of a set, a model or a task."""
+    argument = parameter.param_type_name == "argument" and parameter.name in ("model", "models", "runs", "task", "file")
+    return argument or parameter.name in PATHS
+
+
+def check_paths(name: str, texts: Any) -> None:
+    """Raise BadInput for a path, given by the option `name`, that no file can have.
+
+    Args:
+        name: the option's, as people write it.
+        texts: what was typed: a text, or a list of them; anything else where it was not given.
+    """
+    for text in texts if isinstance(texts, list | tuple) else [texts]:
+        if isinstance(text, str) and (fault := path_fault(text)):
+            raise BadInput(f"{name} {short(text)}: {fault}; name another file or folder")
 
 
 def check_environment(trains: bool, command: str) -> None:
@@ -142,6 +171,13 @@ BatchOption = Annotated[int, typer.Option("--batch", help="Puzzles that the mode
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else")]
 ThreadsOption = Annotated[
     int, typer.Option("--threads", help="CPU threads per process; 0: all cores, shared by the processes", min=0)
+]
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        help="Of matrix products: float32, bfloat16, or auto: bfloat16 where that is measured to be faster",
+    ),
 ]
 WeightsOption = Annotated[
     str | None, typer.Option("--weights", help=f"{MODEL_HELP} [default: the model that ships for the task]")

@@ -11,6 +11,7 @@ from typing import NoReturn
 from trm.cli import streams
 from trm.cli.app import app
 from trm.errors import TrmError
+from trm.files import FAULTS, short
 from trm.launch import others_print_first
 from trm.remarks import one_line
 
@@ -44,8 +45,8 @@ def main() -> None:
         streams.discard_output()
         if isinstance(error, BrokenPipeError):  # no error: head or less has quit
             sys.exit(1)
-        where = f"{error.filename}: " if error.filename else ""
-        fail(f"{where}{error.strerror or error}", 1)
+        where = f"{short(error.filename)}: " if error.filename else ""
+        fail(f"{where}{error.strerror or error}", 2 if error.filename and error.errno in FAULTS else 1)
     except (MemoryError, RuntimeError) as error:  # torch has RuntimeErrors for it
         if isinstance(error, RuntimeError) and not OUT_OF_MEMORY.search(str(error)):
             raise

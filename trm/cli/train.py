@@ -12,7 +12,7 @@ import typer
 
 from trm.cli.app import Command, ThreadsOption, app, set_threads
 from trm.errors import BadInput
-from trm.files import check_outside, check_writable
+from trm.files import check_outside, check_writable, path_fault, short
 from trm.launch import launched
 from trm.remarks import LAUNCHED, report_rename
 
@@ -132,14 +132,20 @@ def configure(
 
 
 def check_data(config: RunConfig, folder: Path, preset: Preset) -> None:
-    """Raises BadInput if the data does not exist, or if the run's folder lies inside the data's."""
+    """Raises BadInput if what the run begins with does not exist, or if the run's folder lies inside the data's."""
     from trm.training.commands import NO_PATHS
 
+    if config.init:
+        from trm.store import find
+
+        find(config.init)
+    for path in (config.data, config.arc.extra):
+        fault = None if path in NO_PATHS else path_fault(path)
+        if fault or not (path in NO_PATHS or Path(path).exists()):
+            hint = f" ({preset.note})" if path == preset.config.data else ""
+            raise BadInput(f"cannot read {short(path)!r}: {fault or 'No such file or directory'}{hint}")
     if config.data in NO_PATHS:
         return
-    if not Path(config.data).exists():
-        hint = f" ({preset.note})" if config.data == preset.config.data else ""
-        raise BadInput(f"cannot read {config.data!r}: No such file or directory{hint}")
     check_outside(folder, config.data)
 
 

@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from trm.errors import BadInput, in_one_line
-from trm.files import write_atomic, write_text
+from trm.files import path_fault, short, write_atomic, write_text
 from trm.hub import fetch
 from trm.models import TRM, ModelConfig, Spec, build
 from trm.settings import explain
@@ -106,6 +106,8 @@ def find(name: str) -> Path:
         BadInput: there is no such folder, and the name cannot be one on the hub.
         TrmError: the hub has no such model, or cannot be reached.
     """
+    if fault := path_fault(name):
+        raise BadInput(f"no model {short(name)!r}: {fault}")
     path = Path(name)
     for folder in (path, path / "model", SHIPPED / current_name(name)):
         if (folder / CONFIG).is_file():
