@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from trm.errors import BadInput
 
@@ -44,6 +45,18 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write `text` (UTF-8) to `path` atomically."""
     write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises OSError; ValueError, which names the file, for anything else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path.name} is damaged: it is not JSON ({error})") from None
+    if not isinstance(content, dict):
+        kinds = {list: "a list", str: "text", bool: "true or false", type(None): "null"}
+        raise ValueError(f"{path.name} holds {kinds.get(type(content), 'a number')}, and should hold an object {{...}}")
+    return content
 
 
 def digest(path: Path) -> str:

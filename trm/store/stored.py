@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from trm.errors import BadInput, in_one_line
-from trm.files import path_fault, short, write_atomic, write_text
+from trm.files import path_fault, read_object, short, write_atomic, write_text
 from trm.hub import fetch
 from trm.models import TRM, ModelConfig, Spec, build
 from trm.settings import explain
@@ -137,7 +137,7 @@ def load(name: str, spec: Spec | None = None) -> Stored:
     """
     folder = find(name)
     try:
-        content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        content = read_object(folder / CONFIG)
         config, stored_spec = read_config(content["model"]), read_spec(content["task"])
         name, about, version = content["name"], content.get("about", {}), content.get("format", FORMAT)
         if not isinstance(name, str) or not isinstance(about, dict) or type(version) is not int or version != FORMAT:

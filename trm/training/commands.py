@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trm.errors import BadInput
+from trm.files import read_object
+from trm.remarks import report
 from trm.tasks import find_family
 from trm.tasks.custom.task import FAMILY as CUSTOM
 from trm.training.config import RunConfig
@@ -27,17 +29,31 @@ class Launch(NamedTuple):
 
 
 def read_launch(folder: Path) -> Launch:
-    """How the run in `folder` was started the last time."""
+    """How the run in `folder` was started the last time. What cannot be read is named on standard error."""
+    bad = list[str]()
     for name, part in ((RECORD, "launch"), ("config.json", "about")):  # older runs say it only beside their weights
         try:
-            content = json.loads((folder / name).read_text(encoding="utf-8"))
+            content = read_object(folder / name)
+            if part not in content:
+                continue  # an older run's
             values = content[part]
             run = content["run"] if name == RECORD else values["run"]
             launch = Launch(values["processes"], values["threads"], run["batch"])
+        except FileNotFoundError:
+            continue
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            bad.append(name)
             continue
         if all(type(count) is int and count > 0 for count in launch):
+            if bad:
+                report(f"{folder / RECORD} is damaged: how the run was started is read from {name}")
             return launch
+        bad.append(name)
+    if bad:
+        report(
+            f"{folder}: {' and '.join(bad)} damaged: with how many processes and threads the run was started is not "
+            "known; if it was with others than now, give --procs and --threads"
+        )
     return Launch()
 
 
