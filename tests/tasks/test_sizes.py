@@ -82,6 +82,11 @@ def test_mazes_of_several_sizes(seeds: list[int], form: str) -> None:
     assert read(text, "maze") == puzzles
 
 
+def test_mazes_that_begin_with_a_wall_are_no_comments() -> None:
+    for text in ("question\n##GS\n#.......SG......\n", "id,question\n#1,S..G\n#2,#.......SG......\n"):
+        assert read(text, "maze") == [line.split(",")[-1] for line in text.split("\n")[1:3]]
+
+
 def test_what_is_left_out_is_said_for_all_sizes() -> None:
     boards, remarks = read_text(f"# one\n{NINE}\n# two\n{FOUR}", "sudoku")
     assert (len(boards), remarks) == (2, ("left out: 1 comment line", "left out: 1 comment line"))

@@ -92,7 +92,7 @@ def _by_length(
             return None
         boards.update(zip(numbers, read.boards, strict=True))
         remarks += read.remarks
-    return PuzzlesRead([boards[at] for at in sorted(boards)], tuple(remarks))
+    return PuzzlesRead([boards[at] for at in sorted(boards)], tuple(remarks)) if boards else None
 
 
 def _drawn(lines: Sequence[Line], family: Family, certain: bool) -> PuzzlesRead | None:

@@ -31,6 +31,10 @@ MIXED = (
     "both dots and spaces may be open cells here, or the spaces are gaps; write . for every open cell and nothing "
     "between the cells"
 )
+MIXED_DIGITS = (
+    "both digits and spaces may be cells here, or the spaces are gaps; write # for a wall, . for an open cell "
+    "and nothing between the cells"
+)
 
 
 class Candidate(NamedTuple):
@@ -218,7 +222,7 @@ def choose(
     wide = [(one, closed) for one, closed in possible if one.wide][:1]  # the widest
     pairs = [one for one, closed in wide if closed or one.wide > CHANCE]
     if mixed and not pairs and all(one.wide for one, _ in possible):
-        raise TwoReadings(f"line {first}: {MIXED}")
+        raise TwoReadings(f"line {first}: {MIXED_DIGITS if everything[0].name == ONE else MIXED}")
     if len(possible) < 2 and not any(one.zero and not closed for one, closed in possible):
         return possible[0][0].lines if possible else _fallback(everything)
     if pairs and not any(one.wide and one.zero != pairs[0].zero for one, _ in possible):

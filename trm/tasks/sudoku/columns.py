@@ -7,6 +7,7 @@ allow. If there are several, it takes the one that people mean, or refuses.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
@@ -31,6 +32,8 @@ def spaced(lines: Sequence[Line], size: int) -> list[Line] | None:
     """The rows of a Sudoku with spaces for blanks; None if the lines are not so. Raises TwoReadings."""
     if has_blank(lines, size):
         return None
+    while all(line.text.startswith("\t") for line in lines if line.text.strip()) and any(line.text for line in lines):
+        lines = [Line(line.number, line.text[1:]) for line in lines]  # a margin
     kept = [line for line in lines if not is_ruled(line.text)]
     filled = [line for line in kept if line.text.strip()]
     if not filled:
@@ -63,6 +66,23 @@ def has_blank(lines: Sequence[Line], size: int) -> bool:
 def is_ruled(text: str) -> bool:
     """Whether a line belongs to the drawing: it has dashes and no digit."""
     return any(c in "-=+─━═┌├└╔╟╠╚┏┠┣┗╭╰╌╍┄┅┈┉" for c in text) and not any(c.isalnum() for c in text)
+
+
+def in_columns(lines: Sequence[Line]) -> list[Line]:
+    """Lines whose cells are two columns wide on a screen, with a space behind each sign; others as they are.
+
+    A cell is a full-width character, or a half-width one with a space, or two spaces.
+    """
+    screen = [
+        Line(number, "".join(c + " " if unicodedata.east_asian_width(c) in "FW" else c for c in text))
+        for number, text in lines
+    ]
+    text = "".join(line.text for line in lines)
+    if len({unicodedata.east_asian_width(c) in "FW" for c in text}) < 2 or max(len(line.text) for line in lines) <= 9:
+        return [*lines]
+    filled = [line.text for line in screen if line.text.strip()]
+    places = {at % 2 for text in filled for at, c in enumerate(text) if not c.isspace()}
+    return screen if len(places) == 1 else [*lines]
 
 
 # Rows
@@ -107,19 +127,15 @@ def grids(rows: Sequence[Line], size: int) -> list[Grid]:
 
 
 def plain(rows: Sequence[Line], size: int) -> Iterator[tuple[list[str], str]]:
-    """Rows without bars: one or more spaces may stand between two cells, more between two boxes, and a margin before.
-
-    Spaces at the ends of rows may be lost, but then they are in all rows: a single short row has lost another cell.
-    """
+    """Rows without bars: spaces may stand between two cells, more of them between two boxes, and a margin before."""
     texts = [row.text for row in rows]
     filled = [text for text in texts if text.strip()]
     ends = [len(text) for text in filled]
     if all(len(text) == size**2 for text in filled) and len(filled) == len(rows):
         yield [text.replace(" ", ".") for text in texts], "a puzzle in each line"
-    short = [end for end in ends if end < max(ends)]
-    padded = any(text.endswith(" ") for text in filled)
-    if short and (len(short) == 1 or padded):
+    if is_cut([text for text in texts if text]):
         return
+    padded = any(text.endswith(" ") for text in filled)
     used = sorted({at for text in filled for at, c in enumerate(text) if c != " "})
     width = BOXES[size][1]
     found = []
@@ -138,6 +154,14 @@ def plain(rows: Sequence[Line], size: int) -> Iterator[tuple[list[str], str]]:
             yield cells, f"cells in characters {places[0] + 1}, {places[1] + 1}, {places[2] + 1} to {places[-1] + 1}"
 
 
+def is_cut(texts: Sequence[str]) -> bool:
+    """Whether some lines seem to lack a cell. Spaces at the ends of lines may be lost, but then they are so in all
+    lines: a single short one has lost another cell.
+    """
+    short = sum(len(text) < max(map(len, texts)) for text in texts)
+    return short == 1 or (short > 0 and any(text.endswith(" ") for text in texts))
+
+
 def boxed(rows: Sequence[Line], size: int) -> Iterator[tuple[list[str], str]]:
     """Rows with bars between boxes, or between all cells, and perhaps around the grid."""
     parts = [re.split(f"[{BARS}]+", row.text) for row in rows]
@@ -147,6 +171,8 @@ def boxed(rows: Sequence[Line], size: int) -> Iterator[tuple[list[str], str]]:
     for across in {BOXES[size][1], 1}:
         for start, end in ((0, 0), (1, 1), (0, 1), (1, 0)):
             inner = [part[start : len(part) - end] for part in parts]
+            if not end and is_cut([part[-1] for part in parts]):
+                continue
             if len(inner[0]) == size // across and (not start or blank[0]) and (not end or blank[-1]):
                 yield from cells_of(inner, across, (not start, not end))
 

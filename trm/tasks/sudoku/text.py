@@ -30,6 +30,7 @@ from trm.tasks.text import (
     csv_fields,
     described,
     first_question,
+    numbered_lines,
     quoted,
     read_csv,
     text_lines,
@@ -310,6 +311,10 @@ def _count(lines: Sequence[Line]) -> int:
 
 def puzzle_lines(text: str) -> Content:
     """The lines of `text`, in half-width characters, without comments and headings; JSON as lines."""
+    if not text.isascii():
+        from trm.tasks.sudoku.columns import in_columns
+
+        text = "\n".join(line.text for line in in_columns(numbered_lines(text)))
     return without_comments(text_lines(text, narrowed=True), is_puzzle)
 
 
