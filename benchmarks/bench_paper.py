@@ -66,7 +66,7 @@ class Case:
 
     def reference_forward(self) -> tuple[Tensor, Tensor]:
         with torch.inference_mode():
-            _, _, logits, halt = self.reference(self.x, *self.state)
+            _, _, logits, halt = self.reference(self.x, self.state.y, self.state.z)
         return logits[:, -self.spec.cells :], halt
 
     def our_training(self) -> dict[str, Tensor]:
@@ -77,7 +77,7 @@ class Case:
 
     def reference_training(self) -> dict[str, Tensor]:
         self.reference.zero_grad()
-        _, _, logits, _ = self.reference(self.x, *self.state)
+        _, _, logits, _ = self.reference(self.x, self.state.y, self.state.z)
         torch.autograd.backward(stablemax_loss(logits[:, -self.spec.cells :], self.answer))
         return {name: p.grad for name, p in self.reference.named_parameters() if p.grad is not None}
 

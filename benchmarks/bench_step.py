@@ -22,16 +22,18 @@ from trm.models.layers import gated_width
 from trm.tasks.sudoku.task import Sudoku
 from trm.training.presets import PRESETS
 
+Clock = Callable[[], float]  # in seconds
 
-def rate(work: Callable[[], object], rounds: int = 5, seconds: float = 1.0) -> float:
+
+def rate(work: Callable[[], object], rounds: int = 5, seconds: float = 1.0, clock: Clock = time.perf_counter) -> float:
     """Calls a second, the best of `rounds`."""
     best = 0.0
     for _ in range(rounds):
-        began, count = time.perf_counter(), 0
-        while time.perf_counter() - began < seconds:
+        began, count = clock(), 0
+        while clock() - began < seconds:
             work()
             count += 1
-        best = max(best, count / (time.perf_counter() - began))
+        best = max(best, count / (clock() - began))
     return best
 
 
