@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 import torch
 from conftest import Call
 
+from trm.analysis import describe
 from trm.analysis.cost import forward_cost, memory, parameters, published_count, training_cost
+from trm.analysis.placement import OPTIONS, placement
 from trm.models import ModelConfig, build
 from trm.tasks import get_task
 from trm.training.config import override
@@ -86,7 +89,8 @@ PUBLISHED_MILLIONS = {"mlp": 5.03, "attention": 6.83, "hrm": 27.3, "direct": 27.
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS.keys() - {"custom"}))  # which is defined by its data
-def test_every_preset_describes_itself(call: Call, name: str) -> None:
+def test_every_preset_describes_itself(call: Call, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(describe, "placement", lambda *_: {"why": "not measured"})  # it starts processes
     done = call("describe", name, "--json")
     about = json.loads(done.out)
     assert (done.code, about["preset"], about["command"]) == (0, name, f"trm train {name}")
@@ -102,7 +106,8 @@ def test_every_preset_describes_itself(call: Call, name: str) -> None:
         assert published_count(run.model, spec) / 1e6 == pytest.approx(PUBLISHED_MILLIONS[kind], abs=0.05)
 
 
-def test_describe_in_words(call: Call) -> None:
+def test_describe_in_words(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(describe, "placement", lambda *_: {"why": "not measured"})  # it starts processes
     shown = " ".join(call("describe", "arc-agi-1-trm").out.split())
     for words in ("width 512, 2 layers, T=3, n=4", "6,829,058 trained", "410,010,112 numbers", "4 H100", "44.6 %"):
         assert words in shown
@@ -111,3 +116,74 @@ def test_describe_in_words(call: Call) -> None:
     refused = call("describe", "sudoku-mini", "--set", "width=64")
     assert (refused.code, refused.out) == (2, "")
     assert call("describe", "sudoku-maxi").err.startswith("trm: no preset 'sudoku-maxi'; did you mean sudoku-mini")
+
+
+# Precision and placement
+
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("gain", "precision", "why"),
+    [
+        (2.5, "bfloat16", "bfloat16 is measured 2.50 times as fast as float32 at width 48"),
+        (0.8, "float32", "bfloat16 is measured 0.80 times as fast as float32 at width 48; it must be 1.15 times"),
+        (0.0, "float32", "this processor has no bfloat16 products"),
+    ],
+)
+def test_the_precision_that_auto_chooses_and_why(
+    monkeypatch: pytest.MonkeyPatch, gain: float, precision: str, why: str
+) -> None:
+    monkeypatch.delenv("TRM_BFLOAT16", raising=False)
+    monkeypatch.setattr(describe, "gain", lambda device, width: gain)
+    found = describe.precision_facts(PRESETS["sudoku-mini"].config, CPU)
+    assert found == {"precision": precision, "gain": gain or None, "why": why}
+
+
+def test_a_precision_that_is_set_or_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = PRESETS["sudoku-mini"].config
+    for precision in ("float32", "bfloat16", "float64", "tf32"):
+        found = describe.precision_facts(override(run, [f"precision={precision}"]), CPU)
+        assert found == {"precision": precision, "gain": None, "why": "as set"}
+    monkeypatch.setenv("TRM_BFLOAT16", "0")
+    found = describe.precision_facts(run, CPU)
+    assert found == {"precision": "float32", "gain": None, "why": "bfloat16 is turned off by TRM_BFLOAT16=0"}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float64", "tf32"])
+def test_matrix_rates(precision: str) -> None:
+    before = torch.get_float32_matmul_precision()
+    assert describe.matrix_rate(CPU, precision, 0.01) > 1e8
+    assert torch.get_float32_matmul_precision() == before
+
+
+SMALL = ["--set", "task=sudoku-4x4", "--set", "model.width=8", "--set", "precision=float32"]
+
+
+def test_placement_is_measured(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr("trm.analysis.placement.SECONDS", 0.01)
+    about = json.loads(call("describe", "sudoku-mini", *SMALL, "--json").out)
+    rates = about["placement"]["puzzle_steps_per_second"]
+    assert rates.keys() == OPTIONS.keys()
+    assert min(rates.values()) > 0
+    assert about["placement"]["faster"] == max(rates, key=lambda name: rates[name])
+    assert about["placement"]["options"] == OPTIONS[about["placement"]["faster"]]
+    assert about["precision"] == {"precision": "float32", "gain": None, "why": "as set"}
+    monkeypatch.setattr(describe, "placement", lambda *_: about["placement"])  # measured once is enough
+    shown = " ".join(call("describe", "sudoku-mini", *SMALL).out.split())
+    for words in ("float32: as set", "in float32 matrix products (measured)", "is faster: two processes of one thread"):
+        assert words in shown
+
+
+def test_placement_says_why_it_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = PRESETS["sudoku-mini"].config
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert "one puzzle-step takes about" in placement(run, "float32", CPU, 1e8)["why"]
+    assert "batch 15" in placement(override(run, ["batch=15", "micro=5"]), "float32", CPU, 1e11)["why"]
+    assert "GPU" in placement(run, "float32", torch.device("cuda"), 1e11)["why"]
+    monkeypatch.setattr("trm.analysis.placement.CODE", "")
+    assert "did not start" in placement(run, "float32", CPU, 1e11)["why"]
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    assert "one core" in placement(run, "float32", CPU, 1e11)["why"]

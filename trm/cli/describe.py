@@ -26,12 +26,12 @@ def describe(
     chosen = get_preset(preset)
     run = configure(chosen.config, settings or [], data, structure)
     set_threads(threads)
-    from trm.analysis.describe import facts, matrix_rate
+    from trm.analysis.describe import facts
     from trm.devices import pick_device
     from trm.terminal.console import plain_console
     from trm.terminal.describe import show
 
-    found = facts(chosen, run, matrix_rate(pick_device()))
+    found = facts(chosen, run, pick_device())
     if as_json:
         print(json.dumps(found))
     else:

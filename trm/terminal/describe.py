@@ -13,7 +13,8 @@ from trm.terminal.numbers import duration, quantity
 LARGE = 1e6  # bytes of puzzle embeddings that are worth mentioning
 REMARK = (
     "FLOP counts matrix products. Bytes and activations are those of plain torch; the fused kernels need less. "
-    "Training never reaches the full rate: expect about half of it for narrow models."
+    "Training never reaches the full rate: narrow models reach about two fifths of it in float32, a smaller share in "
+    "bfloat16. Other work on the machine disturbs what is measured."
 )
 
 
@@ -62,5 +63,18 @@ def cost_rows(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     weights, activations = quantity(held["weights"], "B"), quantity(held["activations"], "B")
     yield "memory per process", f"{weights} weights and optimiser, {activations} activations{embeddings}"
     seconds = facts["seconds"]
-    yield "this machine", f"{quantity(facts['rate'], 'FLOP')} per second in matrix products (measured)"
+    chosen = facts["precision"]
+    yield "precision", f"{chosen['precision']}: {chosen['why']}"
+    rate = quantity(facts["rate"], "FLOP")
+    yield "this machine", f"{rate} per second in {chosen['precision']} matrix products (measured)"
     yield "at that rate", f"training {duration(seconds['training'])}, an answer {duration(seconds['answer'])}"
+    yield "placement", placement_line(facts["placement"])
+
+
+def placement_line(placement: dict[str, Any]) -> str:
+    """Which processes and threads train fastest, in one line."""
+    if "why" in placement:
+        return str(placement["why"])
+    rates = placement["puzzle_steps_per_second"]
+    measured = ", ".join(f"{name} {quantity(rate, 'puzzle-steps')} per second" for name, rate in rates.items())
+    return f"{placement['options']} is faster: {measured} (measured)"
