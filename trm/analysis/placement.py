@@ -70,7 +70,9 @@ def placement(run: RunConfig, precision: Precision, device: torch.device, rate: 
     best = dict.fromkeys(OPTIONS, 0.0)
     try:
         with ExitStack() as stack:
-            pair = [stack.enter_context(Passes(run, precision)) for _ in OPTIONS]
+            pair = [stack.enter_context(Passes()) for _ in range(2)]
+            for process in pair:
+                process.ask({"run": run.model_dump(mode="json"), "precision": precision})
             for _ in range(ROUNDS):
                 best[first] = max(best[first], measured(pair, half, 1))
                 best[second] = max(best[second], measured(pair[:1], whole, 2))
@@ -83,13 +85,12 @@ def placement(run: RunConfig, precision: Precision, device: torch.device, rate: 
 class Passes:
     """A process that does forward and backward passes. It is gone after the `with` block, or after PATIENCE."""
 
-    def __init__(self, run: RunConfig, precision: Precision) -> None:
+    def __init__(self) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "2", "PYTHONIOENCODING": "utf-8"}
         command, pipe = [sys.executable, "-c", CODE, HOME], subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, encoding="utf-8", env=environment)
         self.timer = Timer(PATIENCE, self.process.kill)
         self.timer.start()
-        self.ask({"run": run.model_dump(mode="json"), "precision": precision})
 
     def ask(self, content: dict[str, Any]) -> None:
         print(json.dumps(content), file=self.process.stdin, flush=True)
