@@ -30,6 +30,8 @@ from trm.training.trainer import Trainer
 # Tiny tensors gain nothing from threads and lose much where the machine is busy.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+# The oracles are in float32. tests/models/test_bfloat16.py turns the products of bfloat16 on where there are some.
+os.environ.setdefault("TRM_BFLOAT16", "0")
 # A shell's background job ignores Ctrl-C, and so would every command that a test starts and stops with it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

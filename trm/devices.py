@@ -1,4 +1,4 @@
-"""The device that models run on. torch is imported when it is needed."""
+"""The device that models run on, and the names of precisions. torch is imported when it is needed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from trm.errors import BadInput
 if TYPE_CHECKING:
     import torch
 
+PRECISIONS = ("auto", "float32", "bfloat16")  # of matrix products, see trm/models/precision.py
 NAME = re.compile(r"(cpu|cuda|mps)(?::(0|[1-9][0-9]{0,3}))?")  # what torch takes
 
 
@@ -53,6 +54,13 @@ def check_device() -> None:
     if number >= count:
         have = f"only {count} of them" if count else "none"
         raise BadInput(f"TRM_DEVICE={chosen}: there is no such device; of {kind}, this machine has {have}; unset it")
+
+
+def check_precision(choice: str, name: str = "precision") -> str:
+    """Check the name of a precision, given as `name`. -> it. Raises BadInput."""
+    if choice not in PRECISIONS:
+        raise BadInput(f"{name} must be one of {', '.join(PRECISIONS)}, not {choice!r}")
+    return choice
 
 
 def devices(kind: str) -> int:

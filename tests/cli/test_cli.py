@@ -134,7 +134,7 @@ def test_eval_json_is_right(call: Call, tiny_run: Path, small_csv: Path, skip: i
     result = call("eval", str(tiny_run), *where, "--steps", str(steps), "--json")
     assert (result.code, result.err, result.out.count("\n")) == (0, "", 1)
     found = json.loads(result.out)
-    assert " ".join(found) == "task weights data rows steps exact cell valid halted seconds"
+    assert " ".join(found) == "task weights data precision rows steps exact cell valid halted seconds"
     assert (found["task"], found["weights"], found["data"]) == ("sudoku-4x4", "tiny", "small.csv")
     assert found["steps"] == list(range(1, steps + 1))
     model, puzzles = store.load(str(tiny_run)).model, load_puzzles(TASK, str(small_csv)).take(slice(skip, skip + rows))

@@ -27,7 +27,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A process that has not loaded the kernels yet, with an empty cache; gives the cache folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("TRM_FUSED", raising=False)
-    monkeypatch.setattr(kernels, "_state", None)
+    monkeypatch.setattr(kernels, "_loaded", {})
     return tmp_path / "trm"
 
 
@@ -285,7 +285,7 @@ def test_other_sizes_and_types_run_plain(monkeypatch: pytest.MonkeyPatch) -> Non
         assert not uses_kernels(monkeypatch, op, inputs)
         plain: Op = getattr(fused, f"plain_{op.__name__}")
         assert torch.equal(op(*inputs), plain(*inputs))
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast("cpu", dtype=torch.float16):
         assert not uses_kernels(monkeypatch, fused.swiglu_norm, block_inputs(10, 16, 16))
 
 
@@ -317,7 +317,7 @@ def test_no_compiler(monkeypatch: pytest.MonkeyPatch, fresh: Path, tmp_path: Pat
 def test_named_compiler_that_is_missing_or_fails(monkeypatch: pytest.MonkeyPatch, fresh: Path) -> None:
     monkeypatch.setenv("CC", "no-such-compiler")
     assert "CC=no-such-compiler" in kernels.available().reason
-    monkeypatch.setattr(kernels, "_state", None)
+    monkeypatch.setattr(kernels, "_loaded", {})
     monkeypatch.setenv("CC", f"{sys.executable} -c 'raise SystemExit(3)'")
     assert "failed" in kernels.available().reason
     assert not kernels.available()
@@ -328,9 +328,9 @@ def test_kept_and_rebuilt_when_damaged(monkeypatch: pytest.MonkeyPatch, fresh: P
     compiled: list[Path] = []
     compile_ = kernels._compile
 
-    def counted(compiler: list[str], target: Path) -> None:
+    def counted(compiler: list[str], flags: list[str], target: Path) -> None:
         compiled.append(target)
-        compile_(compiler, target)
+        compile_(compiler, flags, target)
 
     monkeypatch.setattr(kernels, "_compile", counted)
     monkeypatch.setattr(
@@ -338,7 +338,7 @@ def test_kept_and_rebuilt_when_damaged(monkeypatch: pytest.MonkeyPatch, fresh: P
     )  # compiles faster
 
     def start() -> int:
-        monkeypatch.setattr(kernels, "_state", None)
+        monkeypatch.setattr(kernels, "_loaded", {})
         compiled.clear()
         assert kernels.available()
         check(fused.swiglu_norm, fused.plain_swiglu_norm, block_inputs(10, 16, 16))

@@ -23,7 +23,7 @@ from trm.training.presets import PRESETS
 from trm.training.run import train
 from trm.training.trainer import Trainer
 
-SMALL = ["model.width=8", "model.n=1", "batch=4", "micro=2", "updates=10", "max_steps=3", "warmup=2", "maze.least=0.3"]
+SMALL = ["model.width=8", "model.n=1", "batch=4", "micro=2", "updates=10", "max_steps=3", "warmup=2"]
 STAGES = "stages=maze-4x4:0.2:2,maze-5x6:0.4:5"
 
 
@@ -36,7 +36,7 @@ def small_pool(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def staged(*more: str) -> RunConfig:
     preset = PRESETS["maze-generated"].config
-    return override(preset, [*SMALL, STAGES, "task=maze-6x6", "save_every=3", "log_every=1", *more])
+    return override(preset, [*SMALL, "maze.least=0.3", STAGES, "task=maze-6x6", "save_every=3", "log_every=1", *more])
 
 
 def trainer(config: RunConfig) -> Trainer:

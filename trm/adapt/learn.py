@@ -23,6 +23,7 @@ from trm.adapt.canvas import Canvas, canvases
 from trm.adapt.examples import PLACES, collate, example, named_colours, palette
 from trm.adapt.model import AdaptModel, Batch
 from trm.arc.votes import Guess, Votes, collect
+from trm.models.precision import pick_precision, set_precision
 from trm.tasks.arc.augment import DIHEDRAL, Augmentation
 from trm.tasks.arc.text import ArcTask, Grid, Pair
 from trm.training.ema import Ema, copy_weights
@@ -39,7 +40,7 @@ SMALLEST, LARGEST = 2, 16  # examples in a batch
 
 @dataclass(frozen=True)
 class AdaptSettings:
-    """How to adapt to a task. With `updates` and without `seconds` the result depends on task and seed alone."""
+    """How to adapt to a task. With `updates` and no `seconds` the result depends on task, seed and precision alone."""
 
     seconds: float | None = 240.0  # processor time for all models of a task together; None: no limit
     updates: int | None = None  # optimiser updates of each model, at most; None: no limit
@@ -50,6 +51,7 @@ class AdaptSettings:
     supervised: int = 3  # supervision steps on each batch, with an optimiser update after each
     lr: float = 0.01
     ema: float = 0.98
+    precision: str = "auto"  # see `trm.models.precision.pick_precision`
 
 
 @dataclass
@@ -138,6 +140,7 @@ class TaskModel:
         torch.manual_seed(1000 * settings.seed + number)
         named = named_colours(task, self.colours, few=round % 2 == 0)
         self.model = AdaptModel(settings.width, settings.n, len(self.examples[0].planes), PLACES, named)
+        set_precision(self.model, pick_precision(settings.precision, torch.device("cpu"), settings.width))
         self.fit = Fit(self.canvas.name, 0, math.inf, False)
 
     def train(self, until: float, tick: Callable[[Fit], object]) -> None:

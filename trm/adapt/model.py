@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trm.models.base import State
-from trm.models.kernels.fused import add_norm, gated, swiglu_norm
+from trm.models.kernels.canvas import canvas_mix
+from trm.models.kernels.fused import swiglu_norm
 from trm.models.layers import Linear, RecursiveBlock, SwiGLU, truncated_normal
+from trm.models.precision import Precision, in_precision
 
 
 class Batch(NamedTuple):
@@ -35,12 +36,16 @@ class Block(RecursiveBlock):
     right of it, over the whole canvas, and over all colours of the cell. Each sum has a linear map back to the width.
     """
 
+    scale: Tensor
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.w_features = Linear(width, 2 * width)
         self.w_near = Linear(9 * width, width)
         self.w_far = Linear(6 * width, width)
         self.mlp = SwiGLU(width, 3.0, 8)
+        # So that at first all sums are about as large: of the cells in a line, of the canvas (a mean), of the colours.
+        self.register_buffer("scale", torch.tensor([1 / 3] * 4 + [4.0, 1.0]).view(6, 1, 1), persistent=False)
 
     def forward(self, h: Tensor, inside: Tensor) -> Tensor:
         """Apply the block.
@@ -52,31 +57,11 @@ class Block(RecursiveBlock):
         Returns:
             A tensor of the shape of h.
         """
-        features = gated(h, self.w_features.weight) * inside
-        height, width, channels = h.shape[2:]
-        flat = features.view(-1, height, width, channels)
-        kernel = self.w_near.weight.view(channels, channels, 3, 3)
-        near = F.conv2d(flat.permute(0, 3, 1, 2), kernel, padding=1).permute(0, 2, 3, 1)
-        vertical, horizontal = _before(height, h), _before(width, h)
-        columns, rows = flat.view(-1, height, width * channels), flat.view(-1, width, channels)
-        lines = [
-            (vertical @ columns).view_as(flat),
-            (vertical.T @ columns).view_as(flat),
-            (horizontal @ rows).view_as(flat),
-            (horizontal.T @ rows).view_as(flat),
-        ]
-        up, down, left, right, grid, cell = self.w_far.weight.view(6, channels, channels)
-        sums = sum(F.linear(line, weight) for line, weight in zip(lines, (up, down, left, right), strict=True))
-        area = inside.sum((2, 3), keepdim=True)
-        everywhere = F.linear(4 * features.sum((2, 3), keepdim=True) / area, grid)
-        here = F.linear(features.sum(1, keepdim=True), cell)
-        mixed = (near + sums).view_as(h) + everywhere + here
-        return swiglu_norm(add_norm(h, mixed), self.mlp.w_in.weight, self.mlp.w_out.weight)
-
-
-def _before(length: int, like: Tensor) -> Tensor:
-    """[length, length]: 1/3 where the column's index is less than the row's, else 0."""
-    return torch.ones(length, length, dtype=like.dtype, device=like.device).tril(-1) / 3
+        channels = h.shape[-1]
+        near = self.w_near.weight.view(channels, channels, 9).permute(2, 0, 1)
+        maps = torch.cat((near, self.w_far.weight.view(6, channels, channels) * self.scale))
+        mixed = canvas_mix(h, inside, self.w_features.weight, maps)
+        return swiglu_norm(mixed, self.mlp.w_in.weight, self.mlp.w_out.weight)
 
 
 class AdaptModel(nn.Module):
@@ -96,6 +81,7 @@ class AdaptModel(nn.Module):
     def __init__(self, width: int, n: int, planes: int, places: int, names: list[int]) -> None:
         super().__init__()
         self.n = n
+        self.precision: Precision = "float32"  # of matrix products, see trm/models/precision.py
         self.register_buffer("names", torch.tensor(names), persistent=False)
         self.w_planes = Linear(planes, width)
         self.w_places = Linear(places, width)
@@ -130,7 +116,9 @@ class AdaptModel(nn.Module):
         """Make one supervision step. -> the next state, and logits [batch, height, width, colours]"""
         y, z, x, block = state.y, state.z, self.embed(batch), self.blocks[0]
         inside = batch.canvas[:, None, :, :, None].to(x.dtype)
-        for _ in range(self.n):
-            z = block(x + y + z, inside)
-        y = block(y + z, inside)
+        context = x + y
+        with in_precision(self.precision, x.device):
+            for _ in range(self.n):
+                z = block(context + z, inside)
+            y = block(y + z, inside)
         return State(y=y, z=z), self.head(y).squeeze(-1).permute(0, 2, 3, 1)

@@ -20,6 +20,7 @@ from trm.analysis.watch import Watch
 from trm.devices import pick_device
 from trm.errors import BadInput
 from trm.inference.evaluation import evaluate_model
+from trm.models.precision import placed
 from trm.models.turns import unasked
 from trm.store.provenance import run_settings, training_seconds, trainings, update_of
 from trm.store.shipped import SHIPPED
@@ -168,7 +169,7 @@ def record_of(
     if note := unasked(stored.model.config, steps):
         watch.remark(f"{source.name}: {note}")
     device = pick_device()
-    model = stored.model.to(device)
+    model = placed(stored.model, device)
     result = evaluate_model(model, task, puzzles, steps, batch, device, watch.begin(source.name, len(puzzles)))
     assert result.rowwise is not None
     record = Record(

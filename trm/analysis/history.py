@@ -18,6 +18,7 @@ from trm.errors import BadInput
 from trm.inference.evaluation import evaluate_model
 from trm.inference.loop import Thinking
 from trm.inference.rows import rows_for
+from trm.models.precision import placed
 from trm.store.provenance import training_seconds, trainings, update_of
 from trm.store.stored import CONFIG, load
 from trm.tasks import find_family
@@ -182,7 +183,7 @@ def check_kept(run: str, settings: CheckSettings, watch: Watch = Watch()) -> Che
         for remark in puzzles.remarks:
             watch.remark(remark)
         progress = watch.begin(f"{Path(run).name} after {update} updates", len(puzzles))
-        model = stored.model.to(device)
+        model = placed(stored.model, device)
         result = evaluate_model(model, task, puzzles, thinking.steps, BATCH, device, progress, thinking.until)
         seconds = stored.about.get("seconds", 0.0) + before
         found[update] = {

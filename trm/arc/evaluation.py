@@ -19,6 +19,7 @@ from trm.devices import pick_device
 from trm.errors import BadInput
 from trm.files import check_writable
 from trm.inference.evaluation import final_answers
+from trm.models.precision import placed
 from trm.store.stored import Stored
 from trm.tasks import get_task
 from trm.tasks.arc.augment import Augmentation, decode, identifier
@@ -208,7 +209,7 @@ def evaluate(request: EvalRequest, progress: Callable[[int, int], object] = lamb
 
     device, began, cast = pick_device(), time.perf_counter(), list[Votes]()
     for model, training in zip(models, trainings, strict=True):
-        model.model.to(device)
+        placed(model.model, device)
         predictor = ModelPredictor(model, training, steps, request.batch, device, tick)
         cast.append(collect(predictor, tasks, augmented(votes, training.run.seed)))
     seconds = time.perf_counter() - began

@@ -18,6 +18,7 @@ from trm.cli.app import (
     LimitOption,
     ModelArgument,
     NoiseOption,
+    PrecisionOption,
     RestartsOption,
     SkipOption,
     StepsOption,
@@ -27,6 +28,7 @@ from trm.cli.app import (
     refuse,
     set_threads,
 )
+from trm.devices import check_precision
 from trm.errors import BadInput
 
 ARC_OPTIONS = ("--votes", "--submission", "--pool")
@@ -75,6 +77,7 @@ def eval_command(
     ] = None,
     as_json: JsonOption = False,
     threads: ThreadsOption = 0,
+    precision: PrecisionOption = "auto",
 ) -> None:
     """Measure a model's accuracy on puzzles after every supervision step, with 95 % intervals.
 
@@ -85,6 +88,7 @@ def eval_command(
     """
     if not restarts:
         refuse(ctx, ("noise", "guesses"), "for further starts: give --restarts too")
+    check_precision(precision, "--precision")
     set_threads(threads)
     from trm import store
     from trm.inference.loop import Thinking
@@ -97,5 +101,5 @@ def eval_command(
     options = {"restarts": restarts, "noise": noise, "guesses": guesses}
     further: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     thinking = Thinking(steps, until=until, **further)  # type: ignore[arg-type]
-    request = PuzzleEvalRequest(data, chosen_rows(skip, limit), thinking, batch, png, as_json)
+    request = PuzzleEvalRequest(data, chosen_rows(skip, limit), thinking, batch, png, as_json, precision)
     evaluate_and_print(stored, request)

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from trm.cli.app import GuessesOption, NoiseOption, RestartsOption, ThreadsOption, WeightsOption, app
+from trm.cli.app import GuessesOption, NoiseOption, PrecisionOption, RestartsOption, ThreadsOption, WeightsOption, app
+from trm.devices import check_precision
 
 
 @app.command()
@@ -29,6 +30,7 @@ def solve(
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw one puzzle's trace as PNG, with matplotlib")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one line per answer and no grids")] = False,
     threads: ThreadsOption = 0,
+    precision: PrecisionOption = "auto",
     backend: Annotated[
         str,
         typer.Option(
@@ -50,13 +52,14 @@ def solve(
     from trm.terminal.solve import check_backend, check_plot, print_answers, print_read
 
     further = {"restarts": restarts, "noise": noise, "guesses": guesses, "seed": seed}
+    check_precision(precision, "--precision")
     chosen = check_backend(backend, task_name, further)
     boards, remarks = read_argument(puzzle, task_name, weights)
     if plot is not None:
         check_plot(plot, len(boards), backend)
         chosen = "torch"
     thinking: dict[str, Any] = {**further, "steps": steps, "seconds": seconds}
-    solver = Solver(task_name, weights, backend=chosen, threads=threads, **thinking)
+    solver = Solver(task_name, weights, backend=chosen, threads=threads, precision=precision, **thinking)
     if solver.remark:
         print(solver.remark, file=sys.stderr)
     print_read(boards, remarks)

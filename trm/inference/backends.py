@@ -43,18 +43,21 @@ class Backends:
         task: a family, or the name of a registered task.
         weights: see `trm.Solver`.
         threads: of the backend; 0: its own choice.
+        precision: of the torch model, see `trm.Solver`.
 
     Raises:
         BadInput: no such backend or weights, or weights that do not fit the task.
         TrmError: a model of the hub cannot be downloaded, or onnxruntime is not installed.
     """
 
-    def __init__(self, name: BackendName, task: str, weights: str | Path | Stored | None, threads: int) -> None:
+    def __init__(
+        self, name: BackendName, task: str, weights: str | Path | Stored | None, threads: int, precision: str = "auto"
+    ) -> None:
         if name not in get_args(BackendName):
             raise BadInput(f"backend must be one of {', '.join(get_args(BackendName))}, not {name!r}")
         if weights is None or isinstance(weights, str | Path):
             weights = str(weights or default_weights(task))
-        self.name, self.task, self.weights, self.threads = name, task, weights, threads
+        self.name, self.task, self.weights, self.threads, self.precision = name, task, weights, threads, precision
         self.sizes: ModelSizes | None = None  # the torch model, once it is loaded
         self._exported: onnx.Exported | None = None
         self._stale = False  # the exported file is of other weights
@@ -72,7 +75,7 @@ class Backends:
             if self.sizes is None:
                 from trm.inference.torch_step import open_model
 
-                self.sizes = open_model(self.task, self.weights, self.threads)
+                self.sizes = open_model(self.task, self.weights, self.threads, self.precision)
             return self.sizes
 
     def exported(self) -> onnx.Exported:

@@ -18,6 +18,7 @@ from trm.inference.loop import SearchState, StepBatch, Thinking, Until, search, 
 from trm.inference.rows import rows_for
 from trm.inference.torch_step import TorchBackend
 from trm.models.base import Model, State
+from trm.models.precision import placed
 from trm.remarks import report
 from trm.store.stored import Stored, load
 from trm.tasks import find_family
@@ -127,6 +128,7 @@ def evaluate(
     limit: int | None = None,
     batch: int = 16,
     until: Until = "end",
+    precision: str = "auto",
 ) -> Evaluation:
     """Score a stored model on rows of a set or a file, as `trm eval` does.
 
@@ -138,9 +140,10 @@ def evaluate(
         limit: then take so many rows [default: all].
         batch: puzzles in the batch, at most.
         until: what ends the work on a puzzle before its last step: see `trm.inference.loop.Thinking`.
+        precision: of matrix products: `float32`, `bfloat16`, or `auto` for whichever is faster here.
 
     Raises:
-        BadInput: no such model or file, no rows, or a model that is scored by votes (ARC).
+        BadInput: no such model, file or precision, no rows, or a model that is scored by votes (ARC).
         TrmError: something cannot be downloaded.
     """
     stored = load(model) if isinstance(model, str) else model
@@ -150,7 +153,8 @@ def evaluate(
     for remark in rows.puzzles.remarks:
         report(remark)
     device = pick_device()
-    return evaluate_model(rows.stored.model.to(device), rows.task, rows.puzzles, steps, batch, device, until=until)
+    placed_model = placed(rows.stored.model, device, precision)
+    return evaluate_model(placed_model, rows.task, rows.puzzles, steps, batch, device, until=until)
 
 
 def evaluate_model(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from trm.devices import check_precision
 from trm.errors import BadInput, UnknownArgument
 from trm.inference.backends import BackendName, Backends, BackendStage, think_in_stages
 from trm.inference.defaults import usual_thinking
@@ -111,6 +112,8 @@ class Solver:
             solved in a call, which they do not by default.
         batch: puzzles that `solve_many` works on at once.
         threads: of the backend; with torch this is a setting of the whole process [default: the backend's own].
+        precision: of torch's matrix products: `float32`, `bfloat16`, or `auto` for whichever is faster here. A loaded
+            model keeps it.
         thinking: how long to work, and until when: `steps`, `restarts`, `seed`, `seconds`, `until` and the other fields
             of `trm.inference.Thinking`. Each method takes them too, for one call. Where no rules are known to check an
             answer by, `until` is `sure` by default.
@@ -129,15 +132,18 @@ class Solver:
         backend: BackendName = "torch",
         batch: int = 16,
         threads: int = 0,
+        precision: str = "auto",
         **thinking: Any,
     ) -> None:
         if not isinstance(task, str):
             raise BadInput(f"task must be the name of a task, not {task!r}")
         find_family(task)  # refuses a task that there is not
-        check_names(thinking, ("weights", "backend", "batch", "threads"))
+        check_names(thinking, ("weights", "backend", "batch", "threads", "precision"))
         self.backend, self.batch = backend, whole_number("batch", batch, 1)
-        self._made = SolverArguments(task, fixed(weights), backend, check_threads(threads), dict(thinking))
-        self._backends = Backends(backend, task, weights, self._made.threads)
+        self._made = SolverArguments(
+            task, fixed(weights), backend, check_threads(threads), check_precision(precision), dict(thinking)
+        )
+        self._backends = Backends(backend, task, weights, self._made.threads, precision)
         stored = self._backends.sizes.stored if self._backends.sizes else None  # auto: perhaps not loaded yet
         self.task = stored.spec.name if stored and find_family(task).defined_by_weights else task
         if not get_task(self.task).checkable:
@@ -280,12 +286,21 @@ class SolverArguments:
     weights: str | Stored | None  # a folder is absolute
     backend: BackendName
     threads: int
+    precision: str
     thinking: dict[str, Any]  # as given, not the settings that follow from it
 
 
 def make_again(made: SolverArguments, batch: int, thinking: Thinking) -> Solver:
     """A solver like the one that was made with these arguments, with its present batch and settings."""
-    solver = Solver(made.task, made.weights, backend=made.backend, batch=batch, threads=made.threads, **made.thinking)
+    solver = Solver(
+        made.task,
+        made.weights,
+        backend=made.backend,
+        batch=batch,
+        threads=made.threads,
+        precision=made.precision,
+        **made.thinking,
+    )
     solver.thinking = thinking
     return solver
 

@@ -13,6 +13,7 @@ from trm import store
 from trm.errors import BadInput
 from trm.inference.backend import Floats, Movement
 from trm.models.base import Model, Output, State, join
+from trm.models.precision import Precision, pick_precision, set_precision
 from trm.store.stored import Stored
 from trm.tasks.base import Bools, Ints, Spec, Tokens
 
@@ -115,27 +116,31 @@ class ModelSizes:
 
     Args:
         stored: the model at the size that it was stored with.
+        precision: of its matrix products.
     """
 
-    def __init__(self, stored: Stored) -> None:
-        self.stored = stored
+    def __init__(self, stored: Stored, precision: Precision) -> None:
+        self.stored, self.precision = stored, precision
         self._resized = lru_cache(SIZES)(partial(store.resize, stored))
 
     def backend(self, spec: Spec) -> TorchBackend:
         """The model at this size. Raises BadInput where the weights depend on the size."""
-        return TorchBackend((self.stored if spec == self.stored.spec else self._resized(spec)).model)
+        model = (self.stored if spec == self.stored.spec else self._resized(spec)).model
+        set_precision(model, self.precision)
+        return TorchBackend(model)
 
 
-def open_model(task: str, weights: str | Stored, threads: int = 0) -> ModelSizes:
+def open_model(task: str, weights: str | Stored, threads: int = 0, precision: str = "auto") -> ModelSizes:
     """Load the weights with which to solve puzzles.
 
     Args:
         task: a family, or the name of a registered task.
         weights: see `trm.store.stored.load`, or a loaded model.
         threads: of torch, in the whole process; 0: as they are.
+        precision: of matrix products, see `trm.models.precision.pick_precision`.
 
     Raises:
-        BadInput: no such model, one for another task, or one that needs puzzle numbers.
+        BadInput: no such model or precision, one for another task, or one that needs puzzle numbers.
         TrmError: a model of the hub cannot be downloaded.
     """
     if threads:
@@ -146,7 +151,7 @@ def open_model(task: str, weights: str | Stored, threads: int = 0) -> ModelSizes
         raise BadInput(
             f"model {stored.name!r} has an embedding for each puzzle of its training, and none for a new one"
         )
-    return ModelSizes(stored)
+    return ModelSizes(stored, pick_precision(precision, torch.device("cpu"), stored.model.config.width))
 
 
 def confidence_in(question: Tokens, output: Output) -> Tensor:

@@ -6,6 +6,7 @@ from trm.errors import BadInput
 from trm.models.base import Model, Output, State, select
 from trm.models.config import ModelConfig
 from trm.models.mixers import FRAMES, MIXERS, register_mixer
+from trm.models.precision import set_precision
 from trm.models.trm import TRM
 from trm.models.turns import TurnsTRM
 from trm.models.variants import HRM, Direct, ScalesTRM, SingleTRM
@@ -37,6 +38,7 @@ def resized(model: TRM, spec: Spec) -> TRM:
     Raises BadInput where the weights depend on the size.
     """
     other = build(model.config, spec).to(next(model.parameters()))
+    set_precision(other, model.precision)
     try:
         other.load_state_dict(model.state_dict(keep_vars=True), assign=True)
     except RuntimeError:

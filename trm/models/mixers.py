@@ -52,6 +52,8 @@ class MlpMixer(nn.Module):
         batch, _, width = h.shape
         w_in, w_out = self.mlp.w_in.weight.expand(batch, -1, -1), self.mlp.w_out.weight.expand(batch, -1, -1)
         hidden = gate(torch.bmm(w_in, h).flatten(1)).view(batch, -1, width)
+        if hidden.dtype != h.dtype:  # bfloat16: the sum stays in float32
+            return rms_norm(h + torch.bmm(w_out, hidden), dim=1)
         return rms_norm(torch.baddbmm(h, w_out, hidden), dim=1)
 
 

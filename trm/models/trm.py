@@ -11,6 +11,7 @@ from trm.models.frames import Frame, TokenFrame, make_frame
 from trm.models.kernels.fused import swiglu_norm
 from trm.models.layers import RecursiveBlock, SwiGLU
 from trm.models.mixers import MIXERS
+from trm.models.precision import Precision, in_precision
 from trm.tasks.base import Spec
 
 
@@ -40,6 +41,7 @@ class TRM(nn.Module):
         self.frame: Frame = make_frame(config, spec)
         self.first_token = self.frame.first_token
         self.halt_logit = config.halt_logit
+        self.precision: Precision = "float32"  # of matrix products, see trm/models/precision.py
 
         def network() -> nn.Sequential:
             return nn.Sequential(*(Block(config, spec) for _ in range(config.layers)))
@@ -71,10 +73,11 @@ class TRM(nn.Module):
     def forward(self, state: State, question: Tensor, ids: Tensor | None = None) -> Output:
         """question [batch, cells] tokens (any integer type), ids [batch] where the model has puzzle embeddings."""
         x = self.frame.embed(question.long(), ids)
-        with torch.no_grad():
-            for _ in range(self.config.T - 1):
-                state = self.recursion(x, state)
-        state = self.recursion(x, state)
+        with in_precision(self.precision, question.device):
+            with torch.no_grad():
+                for _ in range(self.config.T - 1):
+                    state = self.recursion(x, state)
+            state = self.recursion(x, state)
         halt, resume = self.frame.read_halt(state.y).unbind(-1)
         hints = self.frame.read_hints(state.z) if isinstance(self.frame, TokenFrame) else None
         return Output(state, self.frame.read(state.y), halt, resume, hints)

@@ -13,6 +13,7 @@ from trm.devices import pick_device
 from trm.inference.evaluation import Evaluation, StartsResult, evaluate_model, evaluate_starts
 from trm.inference.loop import Thinking
 from trm.inference.rows import rows_for
+from trm.models.precision import placed
 from trm.models.turns import unasked
 from trm.statistics import interval
 from trm.store.stored import Stored
@@ -32,6 +33,7 @@ class PuzzleEvalRequest:
     batch: int = 16
     png: Path | None = None  # where to draw accuracy against steps
     as_json: bool = False
+    precision: str = "auto"  # see `trm.models.precision.pick_precision`
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class PuzzleEvalResult:
     thinking: Thinking
     single: Evaluation  # from one start
     several: StartsResult | None  # from several starts, if there are restarts
+    precision: str  # of matrix products
 
     @property
     def title(self) -> str:
@@ -66,7 +69,7 @@ class PuzzleEvalResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        head = {"task": self.task, "weights": self.model, "data": self.data}
+        head = {"task": self.task, "weights": self.model, "data": self.data, "precision": self.precision}
         found: dict[str, Any] = {**head, **self.single.as_dict()}
         if self.single_until != "end":
             mean = round(self.single.taken / self.single.rows, 2)
@@ -110,7 +113,7 @@ def measure(stored: Stored, task: Task, puzzles: Puzzles, request: PuzzleEvalReq
     with progress_bars(request.as_json) as progress:
         bar = progress.add_task("evaluating", total=len(puzzles))
         device = pick_device()
-        model = stored.model.to(device)
+        model = placed(stored.model, device, request.precision)
         single = evaluate_model(
             model,
             task,
@@ -128,7 +131,7 @@ def measure(stored: Stored, task: Task, puzzles: Puzzles, request: PuzzleEvalReq
                 stored, task, puzzles, thinking, request.batch, progress=lambda rows: progress.advance(bar, rows)
             )
     source = data_name(request.data)
-    return PuzzleEvalResult(task.spec.name, stored.name, source, thinking, single, several)
+    return PuzzleEvalResult(task.spec.name, stored.name, source, thinking, single, several, model.precision)
 
 
 def print_result(result: PuzzleEvalResult) -> None:

@@ -102,8 +102,9 @@ class RunConfig(Settings):
     reveal: Reveal = Reveal()
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     # Computing
-    # tf32: float32, matrix products with 10 bits of mantissa, on a GPU that can; bfloat16: matrix products in bfloat16
-    precision: Literal["float32", "float64", "tf32", "bfloat16"] = "float32"
+    # Of matrix products. bfloat16: factors with 8 bits of mantissa; tf32: with 10, on a GPU that can; auto: bfloat16 or
+    # float32, whichever is faster here, decided when the run starts. All else is float32, or float64 with float64.
+    precision: Literal["auto", "float32", "float64", "tf32", "bfloat16"] = "auto"
     compile: bool = False  # use torch.compile
     # Saving and checking
     save_every: int = Field(500, ge=1)  # updates between checkpoints

@@ -36,7 +36,7 @@ from trm.training.datasets import described, held_out, task_of, training_set
 from trm.training.presets import get_preset
 from trm.training.report import Reporter
 from trm.training.totals import Totals
-from trm.training.trainer import NonFinite, Trainer
+from trm.training.trainer import NonFinite, Trainer, settled
 from trm.version import __version__
 
 LOG = "log.jsonl"
@@ -112,6 +112,7 @@ class Run:
         check_free(out)
         task = task_of(config)
         puzzles = training_set(config, task)
+        config = settled(config, device)
         if minutes is not None:
             config = config.changed(updates=updates_for(minutes, config, task, puzzles, device))
         trainer = Trainer(config, task, puzzles, device)

@@ -11,6 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from trm.errors import BadInput
 from trm.models import Output, State, build
+from trm.models.precision import pick_precision, set_precision
 from trm.tasks.base import Puzzles, Task
 from trm.training import distributed
 from trm.training.config import RunConfig
@@ -36,6 +37,15 @@ class Losses(NamedTuple):
     exact: Tensor  # bool: every scored cell is right
 
 
+def settled(config: RunConfig, device: torch.device) -> RunConfig:
+    """The same settings with `auto` replaced by the precision that is faster here; rank 0 decides for all ranks."""
+    if config.precision != "auto":
+        return config
+    faster = pick_precision("auto", device, config.model.width) == "bfloat16" and distributed.rank() == 0
+    chosen = distributed.summed(torch.tensor(int(faster))).item()
+    return config.changed(precision="bfloat16" if chosen else "float32")
+
+
 class Trainer:
     """The training of one rank. `update` is the algorithm, in the order in which things happen.
 
@@ -52,11 +62,13 @@ class Trainer:
         ranks = distributed.world()
         if config.batch % ranks:
             raise BadInput(f"batch {config.batch} does not divide over {ranks} processes; --set batch=...")
+        config = settled(config, device)
         self.config, self.device = config, device
         self.dtype = torch.float64 if config.precision == "float64" else torch.float32
         torch.set_float32_matmul_precision("high" if config.precision == "tf32" else "highest")
         torch.manual_seed(config.seed)  # the same initial weights on every rank
         self.model = build(config.model, task.spec).to(device, self.dtype)
+        set_precision(self.model, "bfloat16" if config.precision == "bfloat16" else "float32")
         self.ema = Ema(self.model, config.ema)
         self.optimizers = make_optimizers(self.model, config.optimizer, config.lr, config.betas, config.weight_decay)
         self.stages = plan_stages(config, task, puzzles, self.model)  # all of them now, so that errors are found early
@@ -120,8 +132,7 @@ class Trainer:
         """One supervision step on the slots of `part`, from `state`."""
         slots = self.stage.slots
         ids = slots.ids[part].clone()  # a copy: needed until the update, and before that slots may take new puzzles
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            output: Output = self.stage.network(state, slots.question[part], ids)
+        output: Output = self.stage.network(state, slots.question[part], ids)
         return output.to(self.dtype)
 
     def losses(self, part: slice, output: Output) -> Losses:

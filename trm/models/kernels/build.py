@@ -1,11 +1,16 @@
-"""The library of C kernels (``fused.c``, ``groups.c``, ``local.c``): compiled on first use, cached, called with ctypes.
+"""The library of C kernels (the C files of this folder): compiled on first use, cached, called with ctypes.
+
+There are two, from the same source. In one the factors of matrix products are float32, in the other they are rounded
+to bfloat16, for processors that multiply it: with the dot products of AVX512-BF16 or ARM, or with the tiles of AMX.
+Everything else is float32 in both; the gate of the second is as exact as its products need.
 
 :func:`available` says whether the kernels can be used, and if not, why. ``TRM_FUSED=0`` in the environment turns them
-off.
+off, ``TRM_BFLOAT16=0`` those with bfloat16 products, ``TRM_TILES=0`` the use of AMX.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import itertools
@@ -17,16 +22,21 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-__all__ = ["Availability", "available", "library"]
+from trm.files import write_text
 
-_SOURCES = tuple(Path(__file__).with_name(name) for name in ("fused.c", "groups.c", "local.c", "fused.h"))
+__all__ = ["Availability", "Factors", "available", "library", "processor_multiplies_bfloat16", "remembered"]
+
+Factors = Literal["float32", "bfloat16"]  # of the matrix products
+_FILES = ("fused.c", "groups.c", "local.c", "canvas.c", "fused.h", "products.h")
+_SOURCES = tuple(Path(__file__).with_name(name) for name in _FILES)
 _FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-pthread")
 _NATIVE = ("-march=native", "-mcpu=native", "")  # the first that the compiler accepts: x86, then some ARM compilers
 _OPENMP = ("-fopenmp", "")
@@ -49,7 +59,7 @@ class _Unavailable(Exception):
 
 
 _lock = threading.Lock()
-_state: ctypes.CDLL | _Unavailable | None = None  # None: not tried yet
+_loaded: dict[Factors, ctypes.CDLL | _Unavailable] = {}  # what was tried
 
 
 def _compiler() -> list[str]:
@@ -75,6 +85,31 @@ def _cpu() -> str:
         return text
     keys = ("model name", "flags", "features", "cpu part", "isa")
     return "\n".join([text, *sorted({line for line in lines if line.lower().startswith(keys)})])
+
+
+def _bfloat16_flags() -> list[list[str]]:
+    """The compiler's options for bfloat16 products, the fastest first. Raises _Unavailable where there are none."""
+    if turned_off("TRM_BFLOAT16"):
+        raise _Unavailable("turned off by TRM_BFLOAT16=0")
+    if not processor_multiplies_bfloat16():
+        raise _Unavailable("the processor has no bfloat16 products")
+    dots = ["-DTRM_BFLOAT16", "-DTRM_NO_TILES"]
+    return [dots] if turned_off("TRM_TILES") or "amx_bf16" not in _cpu_flags() else [["-DTRM_BFLOAT16"], dots]
+
+
+def _cpu_flags() -> set[str]:
+    """The names of the processor's instruction sets, as Linux gives them; elsewhere none."""
+    return {flag for line in _cpu().lower().splitlines() for flag in line.partition(":")[2].split()}
+
+
+def processor_multiplies_bfloat16() -> bool:
+    """Whether the processor has products of bfloat16 (AVX512-BF16, AMX, ARM's BF16), and they are not turned off."""
+    return not turned_off("TRM_BFLOAT16") and bool(_cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def turned_off(variable: str) -> bool:
+    """Whether this variable of the environment is 0."""
+    return os.environ.get(variable, "").strip() == "0"
 
 
 def _has_libgomp() -> bool:
@@ -104,13 +139,13 @@ def _run(command: list[str]) -> str:
     return done.stdout
 
 
-def _compile(compiler: list[str], target: Path) -> None:
+def _compile(compiler: list[str], flags: list[str], target: Path) -> None:
     """Compile the sources to the shared library ``target``, for the CPU of this machine if the compiler can."""
     units = [str(path) for path in _SOURCES if path.suffix == ".c"]
     failure: _Unavailable | None = None
     for native, openmp in itertools.product(_NATIVE, _OPENMP if _has_libgomp() else ("",)):
         try:
-            _run([*compiler, *_FLAGS, *filter(None, [native, openmp]), *units, "-o", str(target), "-lm"])
+            _run([*compiler, *_FLAGS, *flags, *filter(None, [native, openmp]), *units, "-o", str(target), "-lm"])
             return
         except _Unavailable as error:
             failure = failure or error
@@ -153,10 +188,13 @@ def _open(library: Path) -> ctypes.CDLL:
         "trm_mix_grad": (integer, [pointer] * 13 + [size] * 5 + [integer]),
         "trm_local": (integer, [pointer] * 5 + [size] * 4 + [real, integer]),
         "trm_local_grad": (integer, [pointer] * 9 + [size] * 4 + [integer]),
+        "trm_canvas": (integer, [pointer] * 6 + [size] * 5 + [real, integer]),
+        "trm_canvas_grad": (integer, [pointer] * 10 + [size] * 5 + [integer]),
         "trm_gate": (None, [pointer] * 2 + [size] * 2 + [integer]),
         "trm_gate_grad": (None, [pointer] * 4 + [size] * 2 + [integer]),
         "trm_add_norm": (None, [pointer] * 5 + [size] * 3 + [real, integer]),
         "trm_add_norm_grad": (None, [pointer] * 5 + [size] * 3 + [integer]),
+        "trm_ready": (integer, []),
     }
     try:
         loaded = ctypes.CDLL(str(library))
@@ -165,26 +203,39 @@ def _open(library: Path) -> ctypes.CDLL:
             function.restype, function.argtypes = result, arguments
     except (OSError, AttributeError) as error:
         raise _Unavailable(f"the compiled kernels do not load: {error}") from None
+    if not loaded.trm_ready():
+        raise _Unavailable("the operating system does not permit the tiles of AMX")
     return loaded
 
 
-def _build() -> ctypes.CDLL:
-    """The library from the cache. It is compiled first if it is missing or damaged."""
+def _build(factors: Factors) -> ctypes.CDLL:
+    """The library from the cache, with the fastest instructions that work here."""
     if sys.platform == "win32":
         raise _Unavailable("the C kernels are not supported on Windows")
-    compiler = _compiler()
+    compiler, failure = _compiler(), None
+    for flags in [[]] if factors == "float32" else _bfloat16_flags():
+        try:
+            return _build_with(compiler, flags)
+        except _Unavailable as error:
+            failure = failure or error
+    assert failure is not None
+    raise failure
+
+
+def _build_with(compiler: list[str], flags: list[str]) -> ctypes.CDLL:
+    """The library for these options of the compiler. It is compiled first if it is missing or damaged."""
     try:
         source = b"".join(path.read_bytes() for path in _SOURCES)
     except OSError as error:
         raise _Unavailable(f"the kernels' source is missing: {error}") from None
-    parts = [*compiler, _run([*compiler, "--version"]), *_FLAGS, *_NATIVE, str(_has_libgomp()), _cpu()]
+    parts = [*compiler, _run([*compiler, "--version"]), *_FLAGS, *flags, *_NATIVE, str(_has_libgomp()), _cpu()]
     key = _digest(source + "\0".join(parts).encode())[:32]
     folder = _cache_folder()
     try:
         if folder is None:  # compile for this process alone
             with tempfile.TemporaryDirectory(prefix="trm-") as scratch:
                 library = Path(scratch) / "fused.so"
-                _compile(compiler, library)
+                _compile(compiler, flags, library)
                 return _open(library)
         library, record = folder / f"fused-{key}.so", folder / f"fused-{key}.sha256"
         if _intact(library, record):
@@ -193,49 +244,74 @@ def _build() -> ctypes.CDLL:
         # two files come from different processes, the digest does not match and the next process builds again.
         with tempfile.TemporaryDirectory(prefix="build-", dir=folder) as scratch:
             built, note = Path(scratch) / "fused.so", Path(scratch) / "fused.sha256"
-            _compile(compiler, built)
+            _compile(compiler, flags, built)
             note.write_text(_digest(built.read_bytes()), encoding="ascii")
-            loaded = _open(built)
             built.replace(library)
             note.replace(record)
-            return loaded
+            return _open(library)
     except OSError as error:
         raise _Unavailable(f"the kernels cannot be compiled: {error}") from None
 
 
-def _load() -> ctypes.CDLL | _Unavailable:
+def remembered(name: str, about: str, measure: Callable[[], str]) -> str:
+    """What `measure` returns, which is kept in the folder of the libraries: processes on one machine agree.
+
+    Args:
+        name: of the measurement.
+        about: everything that it depends on besides the sources of the kernels and the processor.
+        measure: makes the measurement.
+    """
+    folder = _cache_folder()
+    if folder is None:
+        return measure()
+    source = b"".join(path.read_bytes() for path in _SOURCES)
+    path = folder / f"{name}-{_digest(source + f'{_cpu()}{about}'.encode())[:32]}.txt"
+    try:
+        return path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        found = measure()
+    with contextlib.suppress(OSError):  # a full disk: measured again next time
+        write_text(path, found)
+    return found
+
+
+def _load(factors: Factors) -> ctypes.CDLL | _Unavailable:
     """The library, or why there is none. A process tries only once."""
-    global _state
-    if _state is None:
+    if factors not in _loaded:
         with _lock:
-            if _state is None:
+            if factors not in _loaded:
                 try:
-                    _state = _build()
+                    _loaded[factors] = _build(factors)
                 except _Unavailable as error:
-                    _state = error
-    return _state
+                    _loaded[factors] = error
+    return _loaded[factors]
 
 
-def available() -> Availability:
-    """Whether the C kernels can be used here, and if not, why. The first call may compile them, in about a second."""
-    if os.environ.get("TRM_FUSED", "").strip() == "0":
+def available(factors: Factors = "float32") -> Availability:
+    """Whether the C kernels can be used here, and if not, why. The first call may compile them, in a few seconds."""
+    if turned_off("TRM_FUSED"):
         return Availability(False, "turned off by TRM_FUSED=0")
-    state = _load()
+    state = _load(factors)
     if isinstance(state, _Unavailable):
         return Availability(False, str(state))
-    return Availability(True, "compiled C kernels for CPU float32")
+    return Availability(True, f"compiled C kernels with {factors} products")
 
 
 def library(*tensors: Tensor) -> ctypes.CDLL | None:
-    """The library if its kernels can compute with these tensors, else None."""
-    if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+    """The library if its kernels can compute with these tensors, else None. Under autocast: that for its dtype."""
+    if torch.compiler.is_compiling():
         return None
+    factors: Factors = "float32"
+    if torch.is_autocast_enabled("cpu"):
+        if torch.get_autocast_dtype("cpu") != torch.bfloat16:
+            return None
+        factors = "bfloat16"
     for x in tensors:
         if type(x) is not Tensor and type(x) is not torch.nn.Parameter:
             return None  # a subclass may redefine the operations
         if x.device.type != "cpu" or x.dtype != torch.float32 or x.layout != torch.strided or x.is_neg():
             return None
-    if not available():
+    if not available(factors):
         return None
-    state = _load()
+    state = _load(factors)
     return state if isinstance(state, ctypes.CDLL) else None

@@ -1,43 +1,74 @@
-// Fused float32 kernels for the small dense blocks of a recursive model. fused.py defines the operations.
+// Fused kernels for the small dense blocks of a recursive model. fused.py defines the operations.
 
+#define _GNU_SOURCE
 #include "fused.h"
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+#ifdef TILES
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 // The work of one thread. The backward pass recomputes the pre-activations from h: in a chain of blocks this is faster
 // than writing and reading them (four times the size of h), and saves that memory.
+static void block_tile(const job *q, const buffers *s, long r0, long rows)
+{
+    long c = q->c, hid = q->hid, padded = round_up(rows, ROWS);
+    load_tile(q->h + r0 * c, c, c, s->x, s->lc, rows, padded);
+    gates(s, left(s->x, s->lc, padded, s->c, s->x_left), padded);
+    if (!q->w_out) {
+        store_tile(s->g, s->lh, q->out + r0 * hid, hid, rows);
+        return;
+    }
+    // Added to h, the residual.
+    add_product(padded, s->c, s->hid, left(s->g, s->lh, padded, s->hid, s->g_left), s->w_out_t, s->x, s->lc);
+    for (long r = 0; r < rows; r++) {
+        float rinv = norm_row(s->x + r * s->lc, q->out + (r0 + r) * c, q->eps, c);
+        if (q->out_rinv) q->out_rinv[r0 + r] = rinv;
+    }
+}
+
+static void block_grad_tile(const job *q, const buffers *s, long r0, long rows)
+{
+    long c = q->c, hid = q->hid, padded = round_up(rows, ROWS);
+    load_tile(q->h + r0 * c, c, c, s->x, s->lc, rows, padded);
+    load_tile(NULL, 0, c, s->du, s->lc, 0, padded);
+    for (long r = 0; q->w_out && r < rows; r++)
+        norm_grad_row(q->y + (r0 + r) * c, q->dy + (r0 + r) * c, q->rinv[r0 + r], s->du + r * s->lc, c);
+    side x = left(s->x, s->lc, padded, s->c, s->x_left), du = left(s->du, s->lc, padded, s->c, s->du_left);
+    for (long j = 0, w; j < s->hid; j += w) {
+        w = units(s->hid - j);
+        set_product(padded, 2 * w, s->c, x, columns(s->w_in_t, 2 * j), s->z, BLOCK);
+        if (q->w_out) set_product(padded, w, s->c, du, columns(s->w_out, j), s->dg, BLOCK);
+        else load_tile(q->dy + r0 * hid + j, hid, min_long(w, hid - j), s->dg, BLOCK, rows, padded);
+        gate(s, j, w, padded, 1);
+    }
+    if (q->want_dw) {
+        side dz = turned(s->dz, s->lz, padded, 2 * s->hid, s->dz_turned);
+        add_product_t(2 * s->hid, s->c, padded, dz, right(s->x, s->lc, padded, s->c, s->x_right), q->acc_in, s->lc);
+    }
+    if (q->want_dw && q->w_out) {
+        side g = turned(s->g, s->lh, padded, s->hid, s->g_turned);
+        add_product_t(s->hid, s->c, padded, g, right(s->du, s->lc, padded, s->c, s->du_right), q->acc_out, s->lc);
+    }
+    if (!q->dh) return;
+    side dz = left(s->dz, s->lz, padded, 2 * s->hid, s->dz_left);
+    add_product(padded, s->c, 2 * s->hid, dz, s->w_in, s->du, s->lc); // added to du, the gradient of the residual
+    store_tile(s->du, s->lc, q->dh + r0 * c, c, rows);
+}
+
 static void *block_range(void *arg)
 {
     job *q = arg;
     buffers s;
-    long c = q->c, hid = q->hid;
-    int grad = q->dy != NULL;
-    if (!prepare(q, &s, grad)) return q->failed = 1, NULL;
-    for (long r0 = q->first; r0 < q->last; r0 += TILE) {
-        long rows = min_long(TILE, q->last - r0), padded = round_up(rows, 12);
-        load_tile(q->h + r0 * c, c, c, s.x, s.lc, rows, padded);
-        if (grad) load_tile(NULL, 0, c, s.du, s.lc, 0, padded);
-        for (long r = 0; grad && q->w_out && r < rows; r++)
-            norm_grad_row(q->y + (r0 + r) * c, q->dy + (r0 + r) * c, q->rinv[r0 + r], s.du + r * s.lc, c);
-        for (long j = 0, w; j < hid; j += w) {
-            w = block(hid - j);
-            set_product(padded, 2 * w, c, s.x, s.lc, s.w_in_t + 2 * j, s.lz, s.z, 48);
-            if (grad && q->w_out) set_product(padded, w, c, s.du, s.lc, s.w_out + j, s.lh, s.dg, 48);
-            else if (grad) load_tile(q->dy + r0 * hid + j, hid, w, s.dg, 48, rows, padded);
-            grad ? gate(&s, j, w, padded, 1) : gate(&s, j, w, padded, 0);
-        }
-        if (q->want_dw) add_product_t(2 * hid, c, padded, s.dz, s.lz, s.x, s.lc, q->acc_in, s.lc);
-        if (q->want_dw && q->w_out) add_product_t(hid, c, padded, s.g, s.lh, s.du, s.lc, q->acc_out, s.lc);
-        if (q->dh) { // added to du, the gradient of the residual
-            add_product(padded, c, 2 * hid, s.dz, s.lz, s.w_in, s.lc, s.du, s.lc);
-            store_tile(s.du, s.lc, q->dh + r0 * c, c, rows);
-        }
-        if (!grad && !q->w_out) store_tile(s.g, s.lh, q->out + r0 * hid, hid, rows);
-        if (grad || !q->w_out) continue;
-        add_product(padded, c, hid, s.g, s.lh, s.w_out_t, s.lc, s.x, s.lc); // added to h, the residual
-        for (long r = 0; r < rows; r++) {
-            float rinv = norm_row(s.x + r * s.lc, q->out + (r0 + r) * c, q->eps, c);
-            if (q->out_rinv) q->out_rinv[r0 + r] = rinv;
-        }
-    }
+    if (!prepare(q, &s, q->dy != NULL)) return q->failed = 1, NULL;
+    open_tiles();
+    const long step = q->dy ? TILE : 48; // without gradients a smaller tile is faster
+    for (long r0 = q->first; r0 < q->last; r0 += step)
+        (q->dy ? block_grad_tile : block_tile)(q, &s, r0, min_long(step, q->last - r0));
+    close_tiles();
     return NULL;
 }
 
@@ -46,7 +77,7 @@ static void *block_range(void *arg)
 static int run(const job *all, job *part, int threads)
 {
     int failed = 0;
-    long tiles = (all->last + TILE - 1) / TILE, most = min_long(MAX_THREADS, tiles / 8);
+    long tiles = (all->last + TILE - 1) / TILE, most = min_long(MAX_THREADS, tiles * TILE / 384);
     threads = threads < 1 || most < 1 ? 1 : (int)min_long(threads, most);
     for (int t = 0; t < threads; t++) {
         part[t] = *all;
@@ -82,7 +113,7 @@ int trm_block_grad(const float *h, const float *w_in, const float *w_out, const 
     for (long j = 0; threads && dw_out && j < hid; j++)
         for (long k = 0; k < c; k++) {
             float out = 0;
-            for (int t = 0; t < threads; t++) out += part[t].acc_out[j * leading(c) + k];
+            for (int t = 0; t < threads; t++) out += part[t].acc_out[j * leading(round_up(c, UNIT)) + k];
             dw_out[k * hid + j] = out;
         }
     for (int t = 0; t < threads; t++) free(part[t].memory);
@@ -120,7 +151,10 @@ static void *gate_rows(void *arg)
     for (long r = q->first; r < q->last; r++) {
         const float *gate = q->a + r * 2 * q->c, *up = gate + q->c;
         float *out = q->out + r * q->c;
-        for (long k = 0; k < q->c; k += W) U(out + k) = CU(gate + k) * sigmoid(CU(gate + k)) * CU(up + k);
+        for (long k = 0; k < q->c; k += W) {
+            vec x = some(gate + k, q->c - k);
+            put(out + k, x * sigmoid(x) * some(up + k, q->c - k), q->c - k);
+        }
     }
     return NULL;
 }
@@ -133,10 +167,12 @@ static void *gate_grad_rows(void *arg)
         const float *gate = q->a + r * 2 * q->c, *up = gate + q->c, *grad = q->b + r * q->c;
         float *dgate = q->out + r * 2 * q->c, *dup = dgate + q->c, *again = q->other + r * q->c;
         for (long k = 0; k < q->c; k += W) {
-            vec x = CU(gate + k), sig = sigmoid(x), silu = x * sig, dg = CU(grad + k), factor = CU(up + k);
-            U(again + k) = silu * factor;
-            U(dup + k) = dg * silu;
-            U(dgate + k) = dg * factor * (sig + silu * (1.0f - sig));
+            long more = q->c - k;
+            vec x = some(gate + k, more), dg = some(grad + k, more), factor = some(up + k, more);
+            vec sig = sigmoid(x), silu = x * sig;
+            put(again + k, silu * factor, more);
+            put(dup + k, dg * silu, more);
+            put(dgate + k, dg * factor * (sig + silu * (1.0f - sig)), more);
         }
     }
     return NULL;
@@ -149,8 +185,11 @@ static void *add_norm_rows(void *arg)
     long c = q->c;
     for (long r = q->first * q->group; r < q->last * q->group; r++) {
         float *y = q->out + r * c;
-        for (long k = 0; k < c; k += W) U(y + k) = CU(q->a + r * c + k) + CU(q->b + r * c + k);
-        for (long k = 0; q->third && k < c; k += W) U(y + k) += CU(q->third + r / q->group * c + k);
+        for (long k = 0; k < c; k += W) {
+            vec sum = some(q->a + r * c + k, c - k) + some(q->b + r * c + k, c - k);
+            if (q->third) sum += some(q->third + r / q->group * c + k, c - k);
+            put(y + k, sum, c - k);
+        }
         float rinv = norm_row(y, y, q->eps, c);
         if (q->other) q->other[r] = rinv;
     }
@@ -167,7 +206,7 @@ static void *add_norm_grad_rows(void *arg)
         norm_grad_row(q->a + r * c, q->b + r * c, q->rinv[r], du, c);
         if (!q->other) continue;
         if (r % q->group == 0) memset(t, 0, (size_t)c * sizeof(float));
-        for (long k = 0; k < c; k += W) U(t + k) += CU(du + k);
+        for (long k = 0; k < c; k += W) put(t + k, some(t + k, c - k) + some(du + k, c - k), c - k);
     }
     return NULL;
 }
@@ -196,4 +235,22 @@ void trm_add_norm_grad(const float *y, const float *rinv, const float *dy, float
 {
     rows_job all = {.a = y, .b = dy, .rinv = rinv, .out = du, .other = dthird, .group = group, .c = c};
     spread(add_norm_grad_rows, all, rows / group, group * c, threads);
+}
+
+// Called once. Whether the processor's tiles may be used, if they are: Linux wants to be asked.
+int trm_ready(void)
+{
+#ifdef __GLIBC__
+    // A step frees a few megabytes and takes as many again. Given back to the system in between, every page would have
+    // to be cleared: up to a fifth of the time. Who has chosen otherwise is left alone.
+    if (!getenv("MALLOC_TRIM_THRESHOLD_") && !getenv("MALLOC_MMAP_THRESHOLD_") && !getenv("GLIBC_TUNABLES")) {
+        mallopt(M_MMAP_THRESHOLD, 32 << 20);
+        mallopt(M_TRIM_THRESHOLD, 256 << 20);
+    }
+#endif
+#ifdef TILES
+    return !syscall(SYS_arch_prctl, 0x1023, 18); // ARCH_REQ_XCOMP_PERM, XTILEDATA
+#else
+    return 1;
+#endif
 }

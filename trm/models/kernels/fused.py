@@ -7,9 +7,11 @@ There are four operations. Each has the same meaning on every device and dtype:
 * :func:`gate`: the elementwise part of the gated unit,
 * :func:`add_norm`: a sum with normalisation.
 
-On a CPU and in float32 they run in C (``fused.c`` in this folder, which ``build.py`` compiles). In all other cases they
-run as ordinary torch operations, the functions named ``plain_*``. These cases are other devices and dtypes, autocast,
-``torch.compile``, widths that are not multiples of 8, and no compiler.
+On a CPU and in float32 they run in C (``fused.c`` in this folder, which ``build.py`` compiles). Under autocast to
+bfloat16 the C kernels round the factors of their products, if the processor multiplies bfloat16; inputs and results are
+float32 all the same. In all other cases they run as ordinary torch operations, the functions named ``plain_*``. These
+cases are other devices and dtypes, other autocast, ``torch.compile``, widths that are not multiples of 8, and no
+compiler.
 
 The kernels are deterministic: equal inputs and equal ``torch.get_num_threads()`` give equal bits. They agree with the
 plain functions up to float32 rounding, not bit for bit. They support one backward pass, and neither double backward nor
@@ -162,6 +164,8 @@ def swiglu_norm(h: Tensor, w_in: Tensor, w_out: Tensor, eps: float = EPS) -> Ten
         fits = width % 8 == 0 and w_in.shape[1] == width and w_out.shape == (width, hidden)
         lib = library(h, w_in, w_out) if fits else None
         if lib is not None and width >= WIDE:
+            if torch.is_autocast_enabled("cpu"):
+                return plain_swiglu_norm(h, w_in, w_out, eps)
             return _apply_wide(lib, h, w_in, w_out, eps)
         if lib is not None:
             return _apply_block(lib, h, w_in, w_out, eps)

@@ -19,123 +19,184 @@ typedef struct {
 } mix_job;
 
 typedef struct {
-    float *maps, *pool, *turned, *grad, *du;
-    long ld, rows; // leading dimension; rows of a pool
+    float *pool, *turned, *grad, *du, *row;
+    side maps;                               // [count][c, c]
+    side pool_left, pool_right, grad_turned; // pool_left: of the gradient in the backward pass
+    long c, ld, rows;                        // padded width, leading dimension, rows of a pool
 } mix_buffers;
+
+// Returns the maps as a tile.
+static float *lay_out_mix(mix_job *q, mix_buffers *m, arena *a, int grad)
+{
+    long largest = 0, places = q->cells * q->symbols;
+    for (long i = 0; i < q->count; i++) {
+        long rows = q->rows_of[i + 1] - q->rows_of[i];
+        largest = rows > largest ? rows : largest;
+    }
+    float *maps = take_zeros(a, q->count * m->c, m->ld);
+    m->maps = right_room(a, q->count * m->c, m->c);
+    m->pool = take(a, m->rows, m->ld), m->turned = take(a, m->rows, m->ld), m->row = take(a, 1, m->ld);
+    m->pool_left = left_room(a, m->rows, m->c);
+    if (!grad) return maps;
+    m->grad = take(a, m->rows, m->ld);
+    m->du = (q->c < m->c ? take_zeros : take)(a, places, m->ld); // the padding stays as it is
+    m->pool_right = right_room(a, largest, m->c), m->grad_turned = turned_room(a, largest, m->c);
+    q->acc_maps = take_zeros(a, q->count * stacked(m->c), m->ld);
+    return maps;
+}
+
+INLINE side map(const mix_buffers *m, long number)
+{
+    return (side){m->maps.at + number * m->c / PER * m->maps.ld, m->maps.ld};
+}
 
 static int prepare_mix(mix_job *q, mix_buffers *m, job *gates, buffers *s)
 {
-    long c = q->c, ld = c % 32 ? c : c + 8, grad = q->dy != NULL, rows = q->rows_of[q->count];
-    long size = (2 * q->count * (c + 6) + 3 * (rows + 6) + q->cells * q->symbols + 6) * ld * (long)sizeof(float);
+    long c = q->c;
+    int grad = q->dy != NULL;
     *gates = (job){.h = q->h, .w_in = q->w_in, .c = c, .hid = c};
-    if (!prepare(gates, s, (int)grad)) return 0;
+    if (!prepare(gates, s, grad)) return 0;
     q->gate_memory = gates->memory, q->acc_in = gates->acc_in;
-    if (posix_memalign((void **)&q->memory, 64, (size_t)size)) return 0;
-    memset(q->memory, 0, (size_t)size);
-    float *at = q->memory;
-    *m = (mix_buffers){.ld = ld, .rows = rows};
-    m->maps = take(&at, q->count * (c + 6) - 6, ld), q->acc_maps = take(&at, q->count * (c + 6) - 6, ld);
-    m->pool = take(&at, rows, ld), m->turned = take(&at, rows, ld), m->grad = take(&at, rows, ld);
-    m->du = take(&at, q->cells * q->symbols, ld);
+    arena a = {0};
+    *m = (mix_buffers){.c = s->c, .ld = s->lc, .rows = q->rows_of[q->count]};
+    lay_out_mix(q, m, &a, grad);
+    a.at = q->memory = allocate(&a), a.used = 0;
+    if (!a.at) return 0;
+    float *maps = lay_out_mix(q, m, &a, grad);
     for (long i = 0; i < q->count; i++)
         for (long out = 0; out < c; out++)
-            for (long in = 0; in < c; in++) // forward: a^T b needs [in, out]
-                m->maps[i * (c + 6) * ld + (grad ? out * ld + in : in * ld + out)] = q->maps[(i * c + out) * c + in];
+            for (long in = 0; in < c; in++) // forward: a b needs [in, out]
+                maps[(i * m->c + (grad ? out : in)) * m->ld + (grad ? in : out)] = q->maps[(i * c + out) * c + in];
+    m->maps = right(maps, m->ld, q->count * m->c, m->c, m->maps); // c is even: a map's pairs are its own
     return 1;
 }
 
-// Adds one row of a puzzle, number cell * symbols + symbol, to its sums.
-INLINE void scatter(const mix_job *q, const float *row, long place, float *pool, long ld)
+// A (cell, symbol) pair, as rows go through them.
+typedef struct {
+    long cell, symbol;
+} place;
+
+INLINE place place_of(const mix_job *q, long row) { return (place){row / q->symbols, row % q->symbols}; }
+
+INLINE place next(const mix_job *q, place at)
 {
-    long cell = place / q->symbols, symbol = place % q->symbols;
-    float *own = pool + (q->rows_of[q->count - 1] + cell) * ld;
-    for (long k = 0; k < q->c; k += W) V(own + k) += CV(row + k);
-    for (int i = q->start[cell]; i < q->start[cell + 1]; i++) {
-        float *sum = pool + (q->group[i] * q->symbols + symbol) * ld;
-        for (long k = 0; k < q->c; k += W) V(sum + k) += CV(row + k);
+    return at.symbol + 1 < q->symbols ? (place){at.cell, at.symbol + 1} : (place){at.cell + 1, 0};
+}
+
+// The sums of a cell over its symbols, and those of a symbol over the group number `entry` in the list of all cells.
+INLINE float *own_sum(const mix_job *q, const mix_buffers *m, float *pool, place at)
+{
+    return pool + (q->rows_of[q->count - 1] + at.cell) * m->ld;
+}
+INLINE float *group_sum(const mix_job *q, const mix_buffers *m, float *pool, place at, int entry)
+{
+    return pool + (q->group[entry] * q->symbols + at.symbol) * m->ld;
+}
+
+// Adds one row of a puzzle to its sums.
+INLINE void scatter(const mix_job *q, const mix_buffers *m, const float *row, place at, float *pool)
+{
+    float *own = own_sum(q, m, pool, at);
+    for (long k = 0; k < m->c; k += W) V(own + k) += CV(row + k);
+    for (int i = q->start[at.cell]; i < q->start[at.cell + 1]; i++) {
+        float *sum = group_sum(q, m, pool, at, i);
+        for (long k = 0; k < m->c; k += W) V(sum + k) += CV(row + k);
     }
 }
 
-// row = from + all sums of (cell, symbol). `from` may be NULL (zero), and need not be aligned.
-INLINE void gather(const mix_job *q, const float *pool, long ld, long place, const float *from, float *row)
+// row = from + all sums of a (cell, symbol). `from`, in the caller's memory, may be NULL (zero). Up to WIDTH vectors
+// are kept in registers.
+#define WIDTH 4
+INLINE void gather(const mix_job *q, const mix_buffers *m, place at, const float *from, float *row)
 {
-    long cell = place / q->symbols, symbol = place % q->symbols;
-    const float *own = pool + (q->rows_of[q->count - 1] + cell) * ld;
-    for (long k = 0; k < q->c; k += W) U(row + k) = (from ? (vec)CU(from + k) : (vec){0}) + CV(own + k);
-    for (int i = q->start[cell]; i < q->start[cell + 1]; i++) {
-        const float *sum = pool + (q->group[i] * q->symbols + symbol) * ld;
-        for (long k = 0; k < q->c; k += W) U(row + k) += CV(sum + k);
+    const float *own = own_sum(q, m, m->turned, at);
+    for (long k0 = 0; k0 < m->c; k0 += WIDTH * W) {
+        vec sum[WIDTH] = {{0}};
+        int count = (int)min_long(WIDTH, (m->c - k0) / W);
+        EACH(j, WIDTH) if (j < count) {
+            long k = k0 + j * W;
+            sum[j] = (from ? some(from + k, q->c - k) : (vec){0}) + CV(own + k);
+        }
+        for (int i = q->start[at.cell]; i < q->start[at.cell + 1]; i++) {
+            const float *part = group_sum(q, m, m->turned, at, i) + k0;
+            EACH(j, WIDTH) if (j < count) sum[j] += CV(part + j * W);
+        }
+        EACH(j, WIDTH) if (j < count) V(row + k0 + j * W) = sum[j];
     }
 }
 
-// to = from times its map, kind by kind. The order matters: a product may write into the rows of the next kind.
-static void turn(const mix_job *q, const mix_buffers *m, const float *from, float *to)
+// m->turned = the pool times its map, kind by kind. The order matters: a product may write into the rows of the next
+// kind.
+static void turn(const mix_job *q, const mix_buffers *m, float *pool)
 {
+    side all = left(pool, m->ld, m->rows, m->c, m->pool_left);
     for (long i = 0; i < q->count; i++) {
         long first = q->rows_of[i], rows = q->rows_of[i + 1] - first;
-        set_product(rows, q->c, q->c, from + first * m->ld, m->ld, m->maps + i * (q->c + 6) * m->ld, m->ld,
-                    to + first * m->ld, m->ld);
+        side from = {all.at + first * all.ld, all.ld};
+        set_product(rows, m->c, m->c, from, map(m, i), m->turned + first * m->ld, m->ld);
     }
 }
 
 static void mix_forward(const mix_job *q, const mix_buffers *m, const buffers *s, long puzzle)
 {
-    long c = q->c, ld = m->ld, all = q->cells * q->symbols, from = puzzle * all;
+    long c = q->c, all = q->cells * q->symbols, from = puzzle * all;
     const float *h = q->h + from * c;
-    memset(m->pool, 0, (size_t)(m->rows * ld) * sizeof(float));
+    memset(m->pool, 0, (size_t)(m->rows * m->ld) * sizeof(float));
     for (long r0 = 0; r0 < all; r0 += TILE) {
-        long rows = min_long(TILE, all - r0), padded = round_up(rows, 12);
+        long rows = min_long(TILE, all - r0), padded = round_up(rows, ROWS);
         load_tile(h + r0 * c, c, c, s->x, s->lc, rows, padded);
-        for (long j = 0, w; j < c; j += w) {
-            w = block(c - j);
-            set_product(padded, 2 * w, c, s->x, s->lc, s->w_in_t + 2 * j, s->lz, s->z, 48);
-            gate(s, j, w, padded, 0);
-        }
-        for (long r = 0; r < rows; r++) scatter(q, s->g + r * s->lh, r0 + r, m->pool, ld);
+        gates(s, left(s->x, s->lc, padded, s->c, s->x_left), padded);
+        place at = place_of(q, r0);
+        for (long r = 0; r < rows; r++, at = next(q, at)) scatter(q, m, s->g + r * s->lh, at, m->pool);
     }
-    if (q->out_pool) store_tile(m->pool, ld, q->out_pool + puzzle * m->rows * c, c, m->rows);
-    turn(q, m, m->pool, m->turned);
-    for (long r = 0; r < all; r++) {
-        float *y = q->out + (from + r) * c;
-        gather(q, m->turned, ld, r, h + r * c, y);
-        float rinv = norm_row(y, y, q->eps, c);
+    if (q->out_pool) store_tile(m->pool, m->ld, q->out_pool + puzzle * m->rows * c, c, m->rows);
+    turn(q, m, m->pool);
+    place at = {0, 0};
+    for (long r = 0; r < all; r++, at = next(q, at)) {
+        gather(q, m, at, h + r * c, m->row);
+        float rinv = norm_row(m->row, q->out + (from + r) * c, q->eps, c);
         if (q->out_rinv) q->out_rinv[from + r] = rinv;
     }
 }
 
-// The pre-activations are recomputed from h, as in fused.c. The sums were saved, since they are small.
+// The gradients of the maps from that of the sums, m->grad, and the sums, which were saved, since they are small.
+static void maps_backward(const mix_job *q, const mix_buffers *m, long puzzle)
+{
+    load_tile(q->pool_in + puzzle * m->rows * q->c, q->c, q->c, m->pool, m->ld, m->rows, m->rows);
+    for (long i = 0; i < q->count; i++) {
+        long first = q->rows_of[i] * m->ld, rows = q->rows_of[i + 1] - q->rows_of[i];
+        side grad = turned(m->grad + first, m->ld, rows, m->c, m->grad_turned);
+        side pool = right(m->pool + first, m->ld, rows, m->c, m->pool_right);
+        add_product_t(m->c, m->c, summed(rows), grad, pool, q->acc_maps + i * stacked(m->c) * m->ld, m->ld);
+    }
+}
+
+// The pre-activations are recomputed from h, as in fused.c.
 static void mix_backward(const mix_job *q, const mix_buffers *m, const buffers *s, long puzzle)
 {
-    long c = q->c, ld = m->ld, all = q->cells * q->symbols, from = puzzle * all;
+    long c = q->c, all = q->cells * q->symbols, from = puzzle * all;
     const float *h = q->h + from * c;
-    memset(m->grad, 0, (size_t)(m->rows * ld) * sizeof(float));
-    for (long r = 0; r < all; r++) {
-        long at = from + r;
-        norm_grad_row(q->y + at * c, q->dy + at * c, q->rinv[at], m->du + r * ld, c);
-        scatter(q, m->du + r * ld, r, m->grad, ld);
+    memset(m->grad, 0, (size_t)(m->rows * m->ld) * sizeof(float));
+    place at = {0, 0};
+    for (long r = 0; r < all; r++, at = next(q, at)) {
+        float *du = m->du + r * m->ld;
+        norm_grad_row(q->y + (from + r) * c, q->dy + (from + r) * c, q->rinv[from + r], du, c);
+        scatter(q, m, du, at, m->grad);
     }
-    load_tile(q->pool_in + puzzle * m->rows * c, c, c, m->pool, ld, m->rows, m->rows);
-    for (long i = 0; i < q->count; i++) {
-        long first = q->rows_of[i], rows = q->rows_of[i + 1] - first;
-        float *acc = q->acc_maps + i * (c + 6) * ld;
-        add_product_t(c, c, rows, m->grad + first * ld, ld, m->pool + first * ld, ld, acc, ld);
-    }
-    turn(q, m, m->grad, m->turned);
+    maps_backward(q, m, puzzle);
+    turn(q, m, m->grad);
     for (long r0 = 0; r0 < all; r0 += TILE) {
-        long rows = min_long(TILE, all - r0), padded = round_up(rows, 12);
+        long rows = min_long(TILE, all - r0), padded = round_up(rows, ROWS);
         load_tile(h + r0 * c, c, c, s->x, s->lc, rows, padded);
         load_tile(NULL, 0, c, s->du, s->lc, 0, padded);
-        for (long r = 0; r < rows; r++)
-            gather(q, m->turned, ld, r0 + r, NULL, s->du + r * s->lc);
-        for (long j = 0, w; j < c; j += w) {
-            w = block(c - j);
-            set_product(padded, 2 * w, c, s->x, s->lc, s->w_in_t + 2 * j, s->lz, s->z, 48);
-            load_tile(s->du + j, s->lc, w, s->dg, 48, padded, padded);
-            gate(s, j, w, padded, 1);
-        }
-        add_product_t(2 * c, c, padded, s->dz, s->lz, s->x, s->lc, q->acc_in, s->lc);
-        load_tile(m->du + r0 * ld, ld, c, s->du, s->lc, rows, padded);
-        add_product(padded, c, 2 * c, s->dz, s->lz, s->w_in, s->lc, s->du, s->lc);
+        at = place_of(q, r0);
+        for (long r = 0; r < rows; r++, at = next(q, at)) gather(q, m, at, NULL, s->du + r * s->lc);
+        features_grad(s, padded);
+        side dz = turned(s->dz, s->lz, padded, 2 * s->c, s->dz_turned);
+        add_product_t(2 * s->c, s->c, padded, dz, right(s->x, s->lc, padded, s->c, s->x_right), q->acc_in, s->lc);
+        load_tile(m->du + r0 * m->ld, m->ld, s->c, s->du, s->lc, rows, padded);
+        dz = left(s->dz, s->lz, padded, 2 * s->c, s->dz_left);
+        add_product(padded, s->c, 2 * s->c, dz, s->w_in, s->du, s->lc);
         store_tile(s->du, s->lc, q->dh + (from + r0) * c, c, rows);
     }
 }
@@ -147,8 +208,10 @@ static void *mix_range(void *arg)
     buffers s = {0};
     job gates;
     if (!prepare_mix(q, &m, &gates, &s)) return q->failed = 1, NULL;
+    open_tiles();
     for (long puzzle = q->first; puzzle < q->last; puzzle++)
         q->dy ? mix_backward(q, &m, &s, puzzle) : mix_forward(q, &m, &s, puzzle);
+    close_tiles();
     return NULL;
 }
 
@@ -156,7 +219,7 @@ static void *mix_range(void *arg)
 static int run_mix(const mix_job *all, mix_job *part, long puzzles, int threads)
 {
     int failed = 0;
-    threads = threads < 1 ? 1 : (int)min_long(min_long(threads, MAX_THREADS), puzzles);
+    threads = threads < 1 || puzzles < 1 ? 1 : (int)min_long(min_long(threads, MAX_THREADS), puzzles);
     for (int t = 0; t < threads; t++) {
         part[t] = *all;
         part[t].first = puzzles * t / threads, part[t].last = puzzles * (t + 1) / threads;
@@ -189,16 +252,9 @@ int trm_mix_grad(const float *h, const float *w_in, const float *maps, const flo
     all.dy = dy, all.dh = dh, all.start = start, all.group = group, all.rows_of = rows_of;
     all.cells = cells, all.symbols = symbols, all.c = c, all.count = count;
     threads = run_mix(&all, part, puzzles, threads);
-    long ld = c % 32 ? c : c + 8;
-    const float *acc[MAX_THREADS];
-    for (int t = 0; t < threads; t++) acc[t] = part[t].acc_in;
-    if (threads) sum_in(acc, threads, dw_in, c, c);
-    for (long i = 0; threads && i < count; i++)
-        for (long j = 0; j < c * c; j++) {
-            float sum = 0;
-            for (int t = 0; t < threads; t++) sum += part[t].acc_maps[(i * (c + 6) + j / c) * ld + j % c];
-            dmaps[i * c * c + j] = sum;
-        }
+    const float *acc[MAX_THREADS], *acc_maps[MAX_THREADS];
+    for (int t = 0; t < threads; t++) acc[t] = part[t].acc_in, acc_maps[t] = part[t].acc_maps;
+    if (threads) sum_in(acc, threads, dw_in, c, c), sum_maps(acc_maps, threads, dmaps, count, c);
     for (int t = 0; t < threads; t++) free(part[t].memory), free(part[t].gate_memory);
     return threads == 0;
 }

@@ -22,31 +22,48 @@ typedef struct {
 } local_job;
 
 typedef struct {
-    float *w, *window; // weights [PARTS][c, c] laid out for the products; features, or in the backward pass du
-    long row;          // places from a cell to the cell below
-    long next, x, y;   // the next place to enter: its row of h, and its column and row on its board
+    float *window;    // features, or in the backward pass du
+    side around;      // weights [PARTS][c, c]
+    side left;        // the window for the products
+    side du_turned;
+    long places, row; // in the window; from a cell to the cell below
+    long next, x, y;  // the next place to enter: its row of h, and its column and row on its board
 } walk;
+
+// Returns the weights as a tile.
+static float *lay_out_local(local_job *q, walk *m, const buffers *s, arena *a, int grad)
+{
+    float *around = take_zeros(a, PARTS * s->c, s->lc);
+    m->around = right_room(a, PARTS * s->c, s->c);
+    m->window = take_zeros(a, m->places, s->lc), m->left = left_room(a, m->places, s->c);
+    if (PER > 1 && a->at) memset(m->left.at, 0, (size_t)(m->places * m->left.ld) * sizeof(elem));
+    if (grad) q->acc_around = take_zeros(a, PARTS * stacked(s->c), s->lc), m->du_turned = turned_room(a, TILE, s->c);
+    if (PER == 1) m->left = (side){(elem *)m->window, s->lc};
+    return around;
+}
 
 static int prepare_local(local_job *q, walk *m, job *gates, buffers *s)
 {
-    long c = q->c, lc = leading(c), grad = q->dy != NULL;
+    long c = q->c;
+    int grad = q->dy != NULL;
     *m = (walk){.row = q->width + 1, .next = q->first * q->height * q->width};
-    long places = 2 * m->row + TILE, size = (2 * PARTS * (c + 6) + places + 6) * lc * (long)sizeof(float);
+    m->places = 2 * m->row + TILE;
     *gates = (job){.h = q->h, .w_in = q->w_in, .c = c, .hid = c};
-    if (!prepare(gates, s, (int)grad)) return 0;
+    if (!prepare(gates, s, grad)) return 0;
     q->gate_memory = gates->memory, q->acc_in = gates->acc_in;
-    q->cell = malloc((size_t)places * sizeof(long));
-    if (!q->cell || posix_memalign((void **)&q->memory, 64, (size_t)size)) return 0;
-    memset(q->memory, 0, (size_t)size);
-    for (long r = 0; r < places; r++) q->cell[r] = -1;
-    float *at = q->memory;
-    m->w = take(&at, PARTS * (c + 6) - 6, lc), q->acc_around = take(&at, PARTS * (c + 6) - 6, lc);
-    m->window = take(&at, places, lc);
+    q->cell = malloc((size_t)m->places * sizeof(long));
+    arena a = {0};
+    lay_out_local(q, m, s, &a, grad);
+    a.at = q->memory = allocate(&a), a.used = 0;
+    if (!q->cell || !a.at) return 0;
+    float *around = lay_out_local(q, m, s, &a, grad);
+    for (long r = 0; r < m->places; r++) q->cell[r] = -1;
     for (long part = 0; part < PARTS; part++)
         for (long out = 0; out < c; out++)
             for (long in = 0; in < c; in++) // forward: a b needs [in, out]
-                m->w[part * (c + 6) * lc + (grad ? out * lc + in : in * lc + out)] =
+                around[(part * s->c + (grad ? out : in)) * s->lc + (grad ? in : out)] =
                     q->w_around[(out * PARTS + part) * c + in];
+    m->around = right(around, s->lc, PARTS * s->c, s->c, m->around);
     return 1;
 }
 
@@ -55,6 +72,7 @@ static void advance(const local_job *q, walk *m, long lc)
 {
     long kept = 2 * m->row, end = q->last * q->height * q->width;
     memmove(m->window, m->window + TILE * lc, (size_t)(kept * lc) * sizeof(float));
+    if (PER > 1) memmove(m->left.at, m->left.at + TILE * m->left.ld, (size_t)(kept * m->left.ld) * sizeof(elem));
     memmove(q->cell, q->cell + TILE, (size_t)kept * sizeof(long));
     for (long r = kept; r < kept + TILE; r++) {
         int real = m->x < q->width && m->y < q->height && m->next < end;
@@ -63,39 +81,64 @@ static void advance(const local_job *q, walk *m, long lc)
     }
 }
 
+// Makes the new places of the window ready for the products.
+static void enter(const walk *m, const buffers *s)
+{
+    long first = 2 * m->row;
+    left(m->window + first * s->lc, s->lc, TILE, s->c, (side){m->left.at + first * m->left.ld, m->left.ld});
+}
+
 static void load_places(const float *from, const long *cell, long c, float *tile, long ld)
 {
     for (long r = 0; r < TILE; r++)
-        for (long k = 0; k < c; k += W) V(tile + r * ld + k) = cell[r] < 0 ? (vec){0} : (vec)CU(from + cell[r] * c + k);
+        for (long k = 0; k < c; k += W)
+            V(tile + r * ld + k) = cell[r] < 0 ? (vec){0} : some(from + cell[r] * c + k, c - k);
 }
 
 // How many places further on a part of the surroundings of a place is.
 INLINE long distance(const walk *m, long part) { return (const long[]){0, -m->row, m->row, -1, 1}[part]; }
 
+// The places of the window that are `distance` from its centre.
+INLINE side places(const walk *m, long distance)
+{
+    return (side){m->left.at + (m->row + distance) * m->left.ld, m->left.ld};
+}
+
+INLINE side part_of(const walk *m, const buffers *s, long part)
+{
+    return (side){m->around.at + part * s->c / PER * m->around.ld, m->around.ld};
+}
+
 static void local_forward(const local_job *q, walk *m, const buffers *s)
 {
     long c = q->c, lc = s->lc, end = q->last * q->height * q->width;
     const long *fresh = q->cell + 2 * m->row, *centre = q->cell + m->row;
-    buffers enter = *s; // its features go into the window
-    enter.g = m->window + 2 * m->row * lc;
+    buffers new = *s; // its features go into the window
+    new.g = m->window + 2 * m->row * lc;
     for (long done = q->first * q->height * q->width; done < end;) {
         advance(q, m, lc);
         load_places(q->h, fresh, c, s->x, lc);
-        for (long j = 0, w; j < c; j += w) {
-            w = block(c - j);
-            set_product(TILE, 2 * w, c, s->x, lc, s->w_in_t + 2 * j, s->lz, s->z, 48);
-            gate(&enter, j, w, TILE, 0);
-        }
+        gates(&new, left(s->x, lc, TILE, s->c, s->x_left), TILE);
+        enter(m, s);
         load_places(q->h, centre, c, s->x, lc);
         for (long part = 0; part < PARTS; part++)
-            add_product(TILE, c, c, m->window + (m->row + distance(m, part)) * lc, lc, m->w + part * (c + 6) * lc, lc,
-                        s->x, lc);
+            add_product(TILE, s->c, s->c, places(m, distance(m, part)), part_of(m, s, part), s->x, lc);
         for (long r = 0; r < TILE; r++) {
             if (centre[r] < 0) continue;
             float rinv = norm_row(s->x + r * lc, q->out + centre[r] * c, q->eps, c);
             if (q->out_rinv) q->out_rinv[centre[r]] = rinv;
             done++;
         }
+    }
+}
+
+// The gradients of the weights of each part, from the features s->g of the centre and du in the window.
+static void around_backward(const local_job *q, const walk *m, const buffers *s)
+{
+    side g = right(s->g, s->lh, TILE, s->c, s->x_right);
+    for (long part = 0; part < PARTS; part++) {
+        side du = turned(m->window + (m->row - distance(m, part)) * s->lc, s->lc, TILE, s->c, m->du_turned);
+        add_product_t(s->c, s->c, TILE, du, g, q->acc_around + part * stacked(s->c) * s->lc, s->lc);
     }
 }
 
@@ -109,24 +152,26 @@ static void local_backward(const local_job *q, walk *m, const buffers *s)
         advance(q, m, lc);
         for (long r = 0; r < TILE; r++) {
             float *du = m->window + (2 * m->row + r) * lc;
-            if (fresh[r] < 0) memset(du, 0, (size_t)c * sizeof(float));
+            if (fresh[r] < 0) memset(du, 0, (size_t)s->c * sizeof(float));
             else norm_grad_row(q->y + fresh[r] * c, q->dy + fresh[r] * c, q->rinv[fresh[r]], du, c);
         }
+        enter(m, s);
         load_places(q->h, centre, c, s->x, lc);
-        for (long j = 0, w; j < c; j += w) {
-            w = block(c - j);
-            set_product(TILE, 2 * w, c, s->x, lc, s->w_in_t + 2 * j, s->lz, s->z, 48);
+        side x = left(s->x, lc, TILE, s->c, s->x_left);
+        for (long j = 0, w; j < s->c; j += w) {
+            w = units(s->c - j);
+            set_product(TILE, 2 * w, s->c, x, columns(s->w_in_t, 2 * j), s->z, BLOCK);
             for (long part = 0; part < PARTS; part++)
-                (part ? add_product : set_product)(TILE, w, c, m->window + (m->row - distance(m, part)) * lc, lc,
-                                                   m->w + part * (c + 6) * lc + j, lc, s->dg, 48);
+                (part ? add_product : set_product)(TILE, w, s->c, places(m, -distance(m, part)),
+                                                   columns(part_of(m, s, part), j), s->dg, BLOCK);
             gate(s, j, w, TILE, 1);
         }
-        for (long part = 0; part < PARTS; part++)
-            add_product_t(c, c, TILE, m->window + (m->row - distance(m, part)) * lc, lc, s->g, s->lh,
-                          q->acc_around + part * (c + 6) * lc, lc);
-        add_product_t(2 * c, c, TILE, s->dz, s->lz, s->x, lc, q->acc_in, lc);
+        around_backward(q, m, s);
+        side dz = turned(s->dz, s->lz, TILE, 2 * s->c, s->dz_turned);
+        add_product_t(2 * s->c, s->c, TILE, dz, right(s->x, lc, TILE, s->c, s->x_right), q->acc_in, lc);
         memcpy(s->du, m->window + m->row * lc, (size_t)(TILE * lc) * sizeof(float)); // the gradient of the residual
-        add_product(TILE, c, 2 * c, s->dz, s->lz, s->w_in, lc, s->du, lc);
+        dz = left(s->dz, s->lz, TILE, 2 * s->c, s->dz_left);
+        add_product(TILE, s->c, 2 * s->c, dz, s->w_in, s->du, lc);
         for (long r = 0; r < TILE; r++) {
             if (centre[r] < 0) continue;
             store_tile(s->du + r * lc, lc, q->dh + centre[r] * c, c, 1);
@@ -142,7 +187,9 @@ static void *local_range(void *arg)
     buffers s;
     job gates;
     if (!prepare_local(q, &m, &gates, &s)) return q->failed = 1, NULL;
+    open_tiles();
     q->dy ? local_backward(q, &m, &s) : local_forward(q, &m, &s);
+    close_tiles();
     return NULL;
 }
 
@@ -155,7 +202,7 @@ static void release(const local_job *part, int threads)
 static int run_local(const local_job *all, local_job *part, long boards, int threads)
 {
     int failed = 0;
-    threads = threads < 1 ? 1 : (int)min_long(min_long(threads, MAX_THREADS), boards);
+    threads = threads < 1 || boards < 1 ? 1 : (int)min_long(min_long(threads, MAX_THREADS), boards);
     for (int t = 0; t < threads; t++) {
         part[t] = *all;
         part[t].first = boards * t / threads, part[t].last = boards * (t + 1) / threads;
@@ -184,13 +231,15 @@ int trm_local_grad(const float *h, const float *w_in, const float *w_around, con
     local_job part[MAX_THREADS], all = {.h = h, .w_in = w_in, .w_around = w_around, .y = y, .rinv = rinv, .dy = dy};
     all.dh = dh, all.height = height, all.width = width, all.c = c;
     threads = run_local(&all, part, boards, threads);
+    long padded = round_up(c, UNIT);
     const float *acc[MAX_THREADS];
     for (int t = 0; t < threads; t++) acc[t] = part[t].acc_in;
     if (threads) sum_in(acc, threads, dw_in, c, c);
     for (long j = 0; threads && j < c * PARTS * c; j++) { // j numbers outputs, parts and inputs
         long out = j / (PARTS * c), i = j / c % PARTS;
         float sum = 0;
-        for (int t = 0; t < threads; t++) sum += part[t].acc_around[(i * (c + 6) + out) * leading(c) + j % c];
+        long at = (i * stacked(padded) + out) * leading(padded) + j % c;
+        for (int t = 0; t < threads; t++) sum += part[t].acc_around[at];
         dw_around[j] = sum;
     }
     release(part, threads);
