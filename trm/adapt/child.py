@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import torch
 
-from trm.adapt.learn import AdaptSettings, adapt
+from trm.adapt.learn import AdaptSettings, adapt, settled
 from trm.adapt.result import Result
 from trm.errors import TrmError
 from trm.tasks.arc.text import ArcTask, parse_task
@@ -95,7 +95,10 @@ def main() -> None:
 def _work() -> None:
     torch.set_num_threads(1)
     request = json.load(sys.stdin)
-    task, settings = parse_task(request["task"], request["id"], "input"), AdaptSettings(seconds=request["seconds"])
+    task, settings = (
+        parse_task(request["task"], request["id"], "input"),
+        settled(AdaptSettings(seconds=request["seconds"])),
+    )
     reported = -math.inf
 
     def tick(share: float, doing: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -52,6 +52,11 @@ class AdaptSettings:
     lr: float = 0.01
     ema: float = 0.98
     precision: str = "auto"  # see `trm.models.precision.pick_precision`
+
+
+def settled(settings: AdaptSettings) -> AdaptSettings:
+    """The same settings with `auto` replaced by the precision that is faster here."""
+    return replace(settings, precision=pick_precision(settings.precision, torch.device("cpu"), settings.width))
 
 
 @dataclass
@@ -140,7 +145,7 @@ class TaskModel:
         torch.manual_seed(1000 * settings.seed + number)
         named = named_colours(task, self.colours, few=round % 2 == 0)
         self.model = AdaptModel(settings.width, settings.n, len(self.examples[0].planes), PLACES, named)
-        set_precision(self.model, pick_precision(settings.precision, torch.device("cpu"), settings.width))
+        set_precision(self.model, "bfloat16" if settled(settings).precision == "bfloat16" else "float32")
         self.fit = Fit(self.canvas.name, 0, math.inf, False)
 
     def train(self, until: float, tick: Callable[[Fit], object]) -> None:

@@ -52,6 +52,8 @@ class Result(BaseModel):
         if not isinstance(data, dict):
             return data
         parts = {"settings": _renamed(data.get("settings"))}
+        if isinstance(parts["settings"], dict):
+            parts["settings"].setdefault("precision", "float32")  # of versions that had no other
         if isinstance(data.get("models"), list):
             parts["models"] = [_renamed(model) for model in data["models"]]
         return {**data, **{name: part for name, part in parts.items() if name in data}}

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from trm.cli.app import app
+from trm.cli.app import PrecisionOption, app
+from trm.devices import check_precision
 from trm.errors import BadInput
 from trm.files import check_outside
 from trm.remarks import report_rename
@@ -65,6 +66,7 @@ def adapt_command(
     plot: PlotOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
+    precision: PrecisionOption = "auto",
 ) -> None:
     """Solve an ARC task: train tiny models on its demonstrations alone, and let them vote on two attempts.
 
@@ -72,6 +74,7 @@ def adapt_command(
     attempt at every test; 1: a test has none; 2: bad input. With --all, submission.json is written to the folder of
     --out.
     """
+    check_precision(precision, "--precision")
     updates = renamed_steps(steps, updates)
     if every and out is None:
         raise BadInput("--all needs a folder for its results: --out DIR")
@@ -81,12 +84,13 @@ def adapt_command(
         raise BadInput(f"{'--limit' if limit else '--procs'} works only with --all")
     if seed > LARGEST_SEED:
         raise BadInput(f"--seed must be at most {LARGEST_SEED}, not {seed}")
-    from trm.adapt.learn import AdaptSettings
+    from trm.adapt.learn import AdaptSettings, settled
     from trm.adapt.run import many_tasks, one_task
     from trm.terminal.adapt import adapt_all, adapt_one
 
     limited = AdaptSettings.seconds if seconds is None and updates is None else seconds
-    settings = AdaptSettings(seconds=limited, updates=updates, models=models, seed=seed)
+    given = AdaptSettings(seconds=limited, updates=updates, models=models, seed=seed, precision=precision)
+    settings = settled(given)
     if every:
         assert out is not None
         check_outside(out, task)
