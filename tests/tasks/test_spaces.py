@@ -104,6 +104,22 @@ def test_a_row_of_blanks(seed: int, empty: int, stripped: bool, bands: bool, ind
         assert stripped
 
 
+def test_spaces_at_both_ends_are_no_cells_where_digits_would_clash() -> None:
+    """Two empty columns, a margin of two and spaces for the last blanks: as wide as nine cells with gaps."""
+    rows = [
+        "..854.72.",
+        "......3..",
+        "..2.1..54",
+        "...47.2.3",
+        "........6",
+        "...16...7",
+        "....8....",
+        "...65.47.",
+        "..67....8",
+    ]
+    assert read(lines(["  " + row.replace(".", " ") for row in rows])) == ["".join(rows)]
+
+
 @pytest.mark.parametrize("indent", [0, 1, 4])
 @pytest.mark.parametrize("stripped", [False, True])
 def test_an_empty_first_column_is_no_margin(indent: int, stripped: bool) -> None:

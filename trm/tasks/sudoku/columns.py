@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from trm.tasks.sudoku.certain import BOXES, certain
+from trm.tasks.sudoku.certain import BOXES, boards, certain, clashes
 from trm.tasks.sudoku.text import BLANKS, DIGITS
 from trm.tasks.text import Line, TwoReadings
 
@@ -149,7 +149,8 @@ def plain(rows: Sequence[Line], size: int) -> Iterator[tuple[list[str], str]]:
                     found.append((cells, places))
     # Rows of one length without a margin on either side: spaces at the ends were not lost, and none were added.
     whole = [one for one in found if padded and one[1][0] == 0 and one[1][-1] == ends[0] - 1]
-    for cells, places in whole if len(whole) == 1 else found:
+    puzzles = boards(whole[0][0], size) if len(whole) == 1 else None
+    for cells, places in whole if puzzles is not None and not clashes(puzzles, size) else found:
         if any("." in row for row in cells):
             yield cells, f"cells in characters {places[0] + 1}, {places[1] + 1}, {places[2] + 1} to {places[-1] + 1}"
 
