@@ -14,12 +14,12 @@
 
 // The arguments of a call and the examples [first, last) of one thread. dy == NULL: the forward pass.
 typedef struct {
+    range own;
     const float *h, *inside, *w_in, *maps, *y, *rinv, *dy;
     float *out, *out_rinv, *dh;
-    long first, last, colours, height, width, c;
+    long colours, height, width, c;
     float eps;
-    int failed;
-    float *memory, *gate_memory, *acc_in, *acc_maps; // scratch; gradients of w_in (interleaved) and of the maps
+    float *acc_in, *acc_maps; // scratch; gradients of w_in (interleaved) and of the maps
 } canvas_job;
 
 typedef struct {
@@ -56,12 +56,12 @@ static int prepare_canvas(canvas_job *q, canvas *m, buffers *s)
     int grad = q->dy != NULL;
     job gates = {.h = q->h, .w_in = q->w_in, .c = c, .hid = c};
     if (!prepare(&gates, s, grad)) return 0;
-    q->gate_memory = gates.memory, q->acc_in = gates.acc_in;
+    q->own.gate_memory = gates.memory, q->acc_in = gates.acc_in;
     *m = (canvas){.c = s->c, .ld = s->lc, .row = q->width + 1};
     m->start = m->row + 1, m->span = q->height * m->row, m->layer = m->start + m->span + m->row + 1;
     arena a = {0};
     lay_out_canvas(q, m, &a, grad);
-    a.at = q->memory = allocate(&a), a.used = 0;
+    a.at = q->own.memory = allocate(&a), a.used = 0;
     if (!a.at) return 0;
     float *maps = lay_out_canvas(q, m, &a, grad);
     for (long i = 0; i < MAPS; i++)
@@ -292,32 +292,12 @@ static void *canvas_range(void *arg)
     canvas_job *q = arg;
     canvas m = {0};
     buffers s = {0};
-    if (!prepare_canvas(q, &m, &s)) return q->failed = 1, NULL;
+    if (!prepare_canvas(q, &m, &s)) return q->own.failed = 1, NULL;
     open_tiles();
-    for (long example = q->first; example < q->last; example++)
+    for (long example = q->own.first; example < q->own.last; example++)
         (q->dy ? canvas_backward : canvas_forward)(q, &m, &s, example);
     close_tiles();
     return NULL;
-}
-
-static void release(const canvas_job *part, int threads)
-{
-    for (int t = 0; t < threads; t++) free(part[t].memory), free(part[t].gate_memory);
-}
-
-// One range of examples per thread. Returns the number of ranges, or 0 if memory ran out (then all memory is freed).
-static int run_canvas(const canvas_job *all, canvas_job *part, long examples, int threads)
-{
-    int failed = 0;
-    threads = threads < 1 || examples < 1 ? 1 : (int)min_long(min_long(threads, MAX_THREADS), examples);
-    for (int t = 0; t < threads; t++) {
-        part[t] = *all;
-        part[t].first = examples * t / threads, part[t].last = examples * (t + 1) / threads;
-    }
-    in_threads(canvas_range, part, sizeof(canvas_job), threads);
-    for (int t = 0; t < threads; t++) failed |= part[t].failed;
-    if (failed) release(part, threads);
-    return failed ? 0 : threads;
 }
 
 // Both return 0, or 1 if memory ran out. out_rinv may be NULL.
@@ -326,8 +306,8 @@ int trm_canvas(const float *h, const float *inside, const float *w_in, const flo
 {
     canvas_job part[MAX_THREADS], all = {.h = h, .inside = inside, .w_in = w_in, .maps = maps, .out = out};
     all.out_rinv = out_rinv, all.colours = colours, all.height = height, all.width = width, all.c = c, all.eps = eps;
-    threads = run_canvas(&all, part, examples, threads);
-    release(part, threads);
+    threads = run_ranges(canvas_range, &all, part, sizeof all, examples, threads);
+    release(part, sizeof all, threads);
     return threads == 0;
 }
 
@@ -337,10 +317,10 @@ int trm_canvas_grad(const float *h, const float *inside, const float *w_in, cons
 {
     canvas_job part[MAX_THREADS], all = {.h = h, .inside = inside, .w_in = w_in, .maps = maps, .y = y, .rinv = rinv};
     all.dy = dy, all.dh = dh, all.colours = colours, all.height = height, all.width = width, all.c = c;
-    threads = run_canvas(&all, part, examples, threads);
+    threads = run_ranges(canvas_range, &all, part, sizeof all, examples, threads);
     const float *acc[MAX_THREADS], *acc_maps[MAX_THREADS];
     for (int t = 0; t < threads; t++) acc[t] = part[t].acc_in, acc_maps[t] = part[t].acc_maps;
     if (threads) sum_in(acc, threads, dw_in, c, c), sum_maps(acc_maps, threads, dmaps, MAPS, c);
-    release(part, threads);
+    release(part, sizeof all, threads);
     return threads == 0;
 }

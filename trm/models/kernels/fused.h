@@ -315,6 +315,39 @@ static void in_threads(void *(*work)(void *), void *parts, size_t size, int coun
 #endif
 }
 
+// What the jobs of the mixers begin with: the puzzles, boards or examples [first, last) of one thread, and its scratch
+// memory.
+typedef struct {
+    long first, last;
+    int failed;
+    float *memory, *gate_memory;
+} range;
+
+static __attribute__((unused)) void release(void *parts, size_t size, int threads)
+{
+    for (int t = 0; t < threads; t++) {
+        range *own = (range *)((char *)parts + (size_t)t * size);
+        free(own->memory), free(own->gate_memory);
+    }
+}
+
+// One range of units per thread, each a copy of the job `all` of `size` bytes. Returns the number of ranges, or 0 if
+// memory ran out (then all memory is freed).
+static __attribute__((unused)) int run_ranges(void *(*work)(void *), const void *all, void *parts, size_t size,
+                                              long units, int threads)
+{
+    int failed = 0;
+    threads = threads < 1 || units < 1 ? 1 : (int)min_long(min_long(threads, MAX_THREADS), units);
+    for (int t = 0; t < threads; t++) {
+        range *own = memcpy((char *)parts + (size_t)t * size, all, size);
+        own->first = units * t / threads, own->last = units * (t + 1) / threads;
+    }
+    in_threads(work, parts, size, threads);
+    for (int t = 0; t < threads; t++) failed |= ((range *)((char *)parts + (size_t)t * size))->failed;
+    if (failed) release(parts, size, threads);
+    return failed ? 0 : threads;
+}
+
 // dmaps [maps, c, c]: the sum of the stacked gradients of maps over all ranges.
 static __attribute__((unused)) void sum_maps(const float *const *acc, int count, float *dmaps, long maps, long c)
 {

@@ -8,14 +8,14 @@
 // The sums of a puzzle ("pool") have groups * symbols rows, kind by kind and group by group, then one row per cell, the
 // sum over its symbols. Map m applies to the rows [rows_of[m], rows_of[m + 1]): a map per kind, and the last for cells.
 typedef struct {
+    range own;
     const float *h, *w_in, *maps, *y, *rinv, *pool_in, *dy;
     float *out, *out_rinv, *out_pool, *dh;
     const int *start, *group; // the groups of cell i are group[start[i]] .. group[start[i + 1] - 1]
     const int *rows_of;
-    long first, last, cells, symbols, c, count; // count: number of maps
+    long cells, symbols, c, count; // count: number of maps
     float eps;
-    int failed;
-    float *memory, *gate_memory, *acc_in, *acc_maps; // scratch; gradients of w_in (interleaved) and of the maps
+    float *acc_in, *acc_maps; // scratch; gradients of w_in (interleaved) and of the maps
 } mix_job;
 
 typedef struct {
@@ -56,11 +56,11 @@ static int prepare_mix(mix_job *q, mix_buffers *m, job *gates, buffers *s)
     int grad = q->dy != NULL;
     *gates = (job){.h = q->h, .w_in = q->w_in, .c = c, .hid = c};
     if (!prepare(gates, s, grad)) return 0;
-    q->gate_memory = gates->memory, q->acc_in = gates->acc_in;
+    q->own.gate_memory = gates->memory, q->acc_in = gates->acc_in;
     arena a = {0};
     *m = (mix_buffers){.c = s->c, .ld = s->lc, .rows = q->rows_of[q->count]};
     lay_out_mix(q, m, &a, grad);
-    a.at = q->memory = allocate(&a), a.used = 0;
+    a.at = q->own.memory = allocate(&a), a.used = 0;
     if (!a.at) return 0;
     float *maps = lay_out_mix(q, m, &a, grad);
     for (long i = 0; i < q->count; i++)
@@ -207,27 +207,12 @@ static void *mix_range(void *arg)
     mix_buffers m = {0};
     buffers s = {0};
     job gates;
-    if (!prepare_mix(q, &m, &gates, &s)) return q->failed = 1, NULL;
+    if (!prepare_mix(q, &m, &gates, &s)) return q->own.failed = 1, NULL;
     open_tiles();
-    for (long puzzle = q->first; puzzle < q->last; puzzle++)
+    for (long puzzle = q->own.first; puzzle < q->own.last; puzzle++)
         q->dy ? mix_backward(q, &m, &s, puzzle) : mix_forward(q, &m, &s, puzzle);
     close_tiles();
     return NULL;
-}
-
-// One range of puzzles per thread. Returns the number of ranges, or 0 if memory ran out (then all memory is freed).
-static int run_mix(const mix_job *all, mix_job *part, long puzzles, int threads)
-{
-    int failed = 0;
-    threads = threads < 1 || puzzles < 1 ? 1 : (int)min_long(min_long(threads, MAX_THREADS), puzzles);
-    for (int t = 0; t < threads; t++) {
-        part[t] = *all;
-        part[t].first = puzzles * t / threads, part[t].last = puzzles * (t + 1) / threads;
-    }
-    in_threads(mix_range, part, sizeof(mix_job), threads);
-    for (int t = 0; t < threads; t++) failed |= part[t].failed;
-    for (int t = 0; failed && t < threads; t++) free(part[t].memory), free(part[t].gate_memory);
-    return failed ? 0 : threads;
 }
 
 // Both return 0, or 1 if memory ran out. out_rinv and out_pool may be NULL.
@@ -238,8 +223,8 @@ int trm_mix(const float *h, const float *w_in, const float *maps, float *out, fl
     mix_job part[MAX_THREADS], all = {.h = h, .w_in = w_in, .maps = maps, .out = out, .out_rinv = out_rinv};
     all.out_pool = out_pool, all.start = start, all.group = group, all.rows_of = rows_of, all.eps = eps;
     all.cells = cells, all.symbols = symbols, all.c = c, all.count = count;
-    threads = run_mix(&all, part, puzzles, threads);
-    for (int t = 0; t < threads; t++) free(part[t].memory), free(part[t].gate_memory);
+    threads = run_ranges(mix_range, &all, part, sizeof all, puzzles, threads);
+    release(part, sizeof all, threads);
     return threads == 0;
 }
 
@@ -251,10 +236,10 @@ int trm_mix_grad(const float *h, const float *w_in, const float *maps, const flo
     mix_job part[MAX_THREADS], all = {.h = h, .w_in = w_in, .maps = maps, .y = y, .rinv = rinv, .pool_in = pool};
     all.dy = dy, all.dh = dh, all.start = start, all.group = group, all.rows_of = rows_of;
     all.cells = cells, all.symbols = symbols, all.c = c, all.count = count;
-    threads = run_mix(&all, part, puzzles, threads);
+    threads = run_ranges(mix_range, &all, part, sizeof all, puzzles, threads);
     const float *acc[MAX_THREADS], *acc_maps[MAX_THREADS];
     for (int t = 0; t < threads; t++) acc[t] = part[t].acc_in, acc_maps[t] = part[t].acc_maps;
     if (threads) sum_in(acc, threads, dw_in, c, c), sum_maps(acc_maps, threads, dmaps, count, c);
-    for (int t = 0; t < threads; t++) free(part[t].memory), free(part[t].gate_memory);
+    release(part, sizeof all, threads);
     return threads == 0;
 }

@@ -12,13 +12,13 @@
 
 // The arguments of a call and the boards [first, last) of one thread. dy == NULL: the forward pass.
 typedef struct {
+    range own;
     const float *h, *w_in, *w_around, *y, *rinv, *dy;
     float *out, *out_rinv, *dh;
-    long first, last, height, width, c;
+    long height, width, c;
     float eps;
-    int failed;
-    float *memory, *gate_memory, *acc_in, *acc_around; // scratch; gradients of w_in (interleaved) and of each part
-    long *cell;                                        // for every place in the window: its row of h, or -1 if empty
+    float *acc_in, *acc_around; // scratch; gradients of w_in (interleaved) and of each part
+    long *cell;                 // for every place in the window: its row of h, or -1 if empty
 } local_job;
 
 typedef struct {
@@ -35,6 +35,7 @@ static float *lay_out_local(local_job *q, walk *m, const buffers *s, arena *a, i
 {
     float *around = take_zeros(a, PARTS * s->c, s->lc);
     m->around = right_room(a, PARTS * s->c, s->c);
+    q->cell = (long *)take(a, m->places, sizeof(long) / sizeof(float));
     m->window = take_zeros(a, m->places, s->lc), m->left = left_room(a, m->places, s->c);
     if (PER > 1 && a->at) memset(m->left.at, 0, (size_t)(m->places * m->left.ld) * sizeof(elem));
     if (grad) q->acc_around = take_zeros(a, PARTS * stacked(s->c), s->lc), m->du_turned = turned_room(a, TILE, s->c);
@@ -46,16 +47,15 @@ static int prepare_local(local_job *q, walk *m, job *gates, buffers *s)
 {
     long c = q->c;
     int grad = q->dy != NULL;
-    *m = (walk){.row = q->width + 1, .next = q->first * q->height * q->width};
+    *m = (walk){.row = q->width + 1, .next = q->own.first * q->height * q->width};
     m->places = 2 * m->row + TILE;
     *gates = (job){.h = q->h, .w_in = q->w_in, .c = c, .hid = c};
     if (!prepare(gates, s, grad)) return 0;
-    q->gate_memory = gates->memory, q->acc_in = gates->acc_in;
-    q->cell = malloc((size_t)m->places * sizeof(long));
+    q->own.gate_memory = gates->memory, q->acc_in = gates->acc_in;
     arena a = {0};
     lay_out_local(q, m, s, &a, grad);
-    a.at = q->memory = allocate(&a), a.used = 0;
-    if (!q->cell || !a.at) return 0;
+    a.at = q->own.memory = allocate(&a), a.used = 0;
+    if (!a.at) return 0;
     float *around = lay_out_local(q, m, s, &a, grad);
     for (long r = 0; r < m->places; r++) q->cell[r] = -1;
     for (long part = 0; part < PARTS; part++)
@@ -70,7 +70,7 @@ static int prepare_local(local_job *q, walk *m, job *gates, buffers *s)
 // Moves the window on by a tile. The new places are at the end; their cells are set, their values are not.
 static void advance(const local_job *q, walk *m, long lc)
 {
-    long kept = 2 * m->row, end = q->last * q->height * q->width;
+    long kept = 2 * m->row, end = q->own.last * q->height * q->width;
     memmove(m->window, m->window + TILE * lc, (size_t)(kept * lc) * sizeof(float));
     if (PER > 1) memmove(m->left.at, m->left.at + TILE * m->left.ld, (size_t)(kept * m->left.ld) * sizeof(elem));
     memmove(q->cell, q->cell + TILE, (size_t)kept * sizeof(long));
@@ -111,11 +111,11 @@ INLINE side part_of(const walk *m, const buffers *s, long part)
 
 static void local_forward(const local_job *q, walk *m, const buffers *s)
 {
-    long c = q->c, lc = s->lc, end = q->last * q->height * q->width;
+    long c = q->c, lc = s->lc, end = q->own.last * q->height * q->width;
     const long *fresh = q->cell + 2 * m->row, *centre = q->cell + m->row;
     buffers new = *s; // its features go into the window
     new.g = m->window + 2 * m->row * lc;
-    for (long done = q->first * q->height * q->width; done < end;) {
+    for (long done = q->own.first * q->height * q->width; done < end;) {
         advance(q, m, lc);
         load_places(q->h, fresh, c, s->x, lc);
         gates(&new, left(s->x, lc, TILE, s->c, s->x_left), TILE);
@@ -146,9 +146,9 @@ static void around_backward(const local_job *q, const walk *m, const buffers *s)
 // them, which are in the opposite directions. The features themselves are recomputed.
 static void local_backward(const local_job *q, walk *m, const buffers *s)
 {
-    long c = q->c, lc = s->lc, end = q->last * q->height * q->width;
+    long c = q->c, lc = s->lc, end = q->own.last * q->height * q->width;
     const long *fresh = q->cell + 2 * m->row, *centre = q->cell + m->row;
-    for (long done = q->first * q->height * q->width; done < end;) {
+    for (long done = q->own.first * q->height * q->width; done < end;) {
         advance(q, m, lc);
         for (long r = 0; r < TILE; r++) {
             float *du = m->window + (2 * m->row + r) * lc;
@@ -186,31 +186,11 @@ static void *local_range(void *arg)
     walk m;
     buffers s;
     job gates;
-    if (!prepare_local(q, &m, &gates, &s)) return q->failed = 1, NULL;
+    if (!prepare_local(q, &m, &gates, &s)) return q->own.failed = 1, NULL;
     open_tiles();
     q->dy ? local_backward(q, &m, &s) : local_forward(q, &m, &s);
     close_tiles();
     return NULL;
-}
-
-static void release(const local_job *part, int threads)
-{
-    for (int t = 0; t < threads; t++) free(part[t].memory), free(part[t].gate_memory), free(part[t].cell);
-}
-
-// One range of boards per thread. Returns the number of ranges, or 0 if memory ran out (then all memory is freed).
-static int run_local(const local_job *all, local_job *part, long boards, int threads)
-{
-    int failed = 0;
-    threads = threads < 1 || boards < 1 ? 1 : (int)min_long(min_long(threads, MAX_THREADS), boards);
-    for (int t = 0; t < threads; t++) {
-        part[t] = *all;
-        part[t].first = boards * t / threads, part[t].last = boards * (t + 1) / threads;
-    }
-    in_threads(local_range, part, sizeof(local_job), threads);
-    for (int t = 0; t < threads; t++) failed |= part[t].failed;
-    if (failed) release(part, threads);
-    return failed ? 0 : threads;
 }
 
 // Both return 0, or 1 if memory ran out. out_rinv may be NULL.
@@ -219,8 +199,8 @@ int trm_local(const float *h, const float *w_in, const float *w_around, float *o
 {
     local_job part[MAX_THREADS], all = {.h = h, .w_in = w_in, .w_around = w_around, .out = out, .out_rinv = out_rinv};
     all.height = height, all.width = width, all.c = c, all.eps = eps;
-    threads = run_local(&all, part, boards, threads);
-    release(part, threads);
+    threads = run_ranges(local_range, &all, part, sizeof all, boards, threads);
+    release(part, sizeof all, threads);
     return threads == 0;
 }
 
@@ -230,7 +210,7 @@ int trm_local_grad(const float *h, const float *w_in, const float *w_around, con
 {
     local_job part[MAX_THREADS], all = {.h = h, .w_in = w_in, .w_around = w_around, .y = y, .rinv = rinv, .dy = dy};
     all.dh = dh, all.height = height, all.width = width, all.c = c;
-    threads = run_local(&all, part, boards, threads);
+    threads = run_ranges(local_range, &all, part, sizeof all, boards, threads);
     long padded = round_up(c, UNIT);
     const float *acc[MAX_THREADS];
     for (int t = 0; t < threads; t++) acc[t] = part[t].acc_in;
@@ -242,6 +222,6 @@ int trm_local_grad(const float *h, const float *w_in, const float *w_around, con
         for (int t = 0; t < threads; t++) sum += part[t].acc_around[at];
         dw_around[j] = sum;
     }
-    release(part, threads);
+    release(part, sizeof all, threads);
     return threads == 0;
 }
