@@ -20,8 +20,8 @@ MINI = Preset(
         ema=0.995,
         batch=16,
         micro=8,
-        updates=4000,
-        reveal=Reveal(share=0.9, most=0.5, until=1.0),
+        updates=6000,
+        reveal=Reveal(share=0.9, most=0.5, until=0.65, last=0.5),  # then every fill, see docs/notes/sudoku.md
     ),
 )
 
