@@ -145,7 +145,7 @@ class TaskModel:
         torch.manual_seed(1000 * settings.seed + number)
         named = named_colours(task, self.colours, few=round % 2 == 0)
         self.model = AdaptModel(settings.width, settings.n, len(self.examples[0].planes), PLACES, named)
-        set_precision(self.model, "bfloat16" if settled(settings).precision == "bfloat16" else "float32")
+        set_precision(self.model, pick_precision(settings.precision, torch.device("cpu"), settings.width))
         self.fit = Fit(self.canvas.name, 0, math.inf, False)
 
     def train(self, until: float, tick: Callable[[Fit], object]) -> None:

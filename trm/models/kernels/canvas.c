@@ -72,10 +72,7 @@ static int prepare_canvas(canvas_job *q, canvas *m, buffers *s)
     return 1;
 }
 
-INLINE side map(const canvas *m, long number)
-{
-    return (side){m->maps.at + number * m->c / PER * m->maps.ld, m->maps.ld};
-}
+INLINE side map(const canvas *m, long number) { return matrix_of(m->maps, number, m->c); }
 
 INLINE side rows_from(side a, long first) { return (side){a.at + first * a.ld, a.ld}; }
 

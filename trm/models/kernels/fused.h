@@ -255,6 +255,12 @@ static int prepare(job *q, buffers *s, int grad)
     return 1;
 }
 
+// One of several matrices with c rows each, stacked in a right side.
+INLINE side matrix_of(side stack, long number, long c)
+{
+    return (side){stack.at + number * c / PER * stack.ld, stack.ld};
+}
+
 // Some columns of a right side.
 INLINE side columns(side b, long first) { return (side){b.at + first, b.ld}; }
 

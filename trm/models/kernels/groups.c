@@ -45,11 +45,6 @@ static float *lay_out_mix(mix_job *q, mix_buffers *m, arena *a, int grad)
     return maps;
 }
 
-INLINE side map(const mix_buffers *m, long number)
-{
-    return (side){m->maps.at + number * m->c / PER * m->maps.ld, m->maps.ld};
-}
-
 static int prepare_mix(mix_job *q, mix_buffers *m, job *gates, buffers *s)
 {
     long c = q->c;
@@ -133,7 +128,7 @@ static void turn(const mix_job *q, const mix_buffers *m, float *pool)
     for (long i = 0; i < q->count; i++) {
         long first = q->rows_of[i], rows = q->rows_of[i + 1] - first;
         side from = {all.at + first * all.ld, all.ld};
-        set_product(rows, m->c, m->c, from, map(m, i), m->turned + first * m->ld, m->ld);
+        set_product(rows, m->c, m->c, from, matrix_of(m->maps, i, m->c), m->turned + first * m->ld, m->ld);
     }
 }
 

@@ -104,10 +104,7 @@ INLINE side places(const walk *m, long distance)
     return (side){m->left.at + (m->row + distance) * m->left.ld, m->left.ld};
 }
 
-INLINE side part_of(const walk *m, const buffers *s, long part)
-{
-    return (side){m->around.at + part * s->c / PER * m->around.ld, m->around.ld};
-}
+INLINE side part_of(const walk *m, const buffers *s, long part) { return matrix_of(m->around, part, s->c); }
 
 static void local_forward(const local_job *q, walk *m, const buffers *s)
 {
