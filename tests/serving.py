@@ -56,7 +56,7 @@ class Pathfinder(trm.Solver):
             tokens = np.where(hidden, OPEN, path).astype(np.uint8)
             valid = bool(task.valid(question[None], tokens[None])[0])
             cells = np.full((task.height, task.width), 0.5 + share / 2, np.float32)
-            step = Step(task, tokens, number, 0, valid, share, cells, 0.0, 0.0)
+            step = Step(task, tokens, number, 0, valid, share, cells[..., None], 1 - cells, 0.0, 0.0)
             if number == count:
                 answer = Answer(task, tokens, question, valid, share, number, 1, tuple)
                 step = replace(step, answer=answer)

@@ -46,7 +46,9 @@ def test_a_picture_of_a_trace(tmp_path: Path) -> None:
 def test_the_steps_that_are_shown(count: int, most: int, data: st.DataObject) -> None:
     board = Board(NINE, NINE.read("." * 81).question[0])
     cells = np.ones((9, 9), np.float32)
-    steps = [Step(board.task, board.tokens, n, 0, False, 0.5, cells, 1.0, 1.0) for n in range(1, count + 1)]
+    steps = [
+        Step(board.task, board.tokens, n, 0, False, 0.5, cells[..., None], cells, 1.0, 1.0) for n in range(1, count + 1)
+    ]
     chosen = steps[data.draw(st.integers(0, count - 1))]
     numbers = [step.number for step in plot.shown_steps(steps, chosen, most)]
     assert numbers == sorted(set(numbers))

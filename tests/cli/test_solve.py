@@ -45,7 +45,9 @@ IMPOSSIBLE = "123............4"  # r1c4 has to be 4 and cannot
 def made_steps(answers: list[Tokens]) -> list[Step]:
     """A trace with these answers [cells]."""
     cells = np.ones((4, 4), np.float32)
-    return [Step(TASK, tokens, number, 0, False, 0.5, cells, 0.0, 0.0) for number, tokens in enumerate(answers, 1)]
+    return [
+        Step(TASK, tokens, n, 0, False, 0.5, cells[..., None], cells, 0.0, 0.0) for n, tokens in enumerate(answers, 1)
+    ]
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from trm import store
 from trm.cli.main import app
 from trm.errors import BadInput, TrmError
 from trm.inference import onnx as exported
+from trm.inference.backend import Floats, Outcome
 from trm.inference.loop import SearchResult, SearchState, Thinking, Until, search, think
 from trm.inference.onnx import Exported, OnnxBackend, OnnxOutput, OnnxState
 from trm.inference.torch_step import TorchBackend
@@ -157,9 +158,9 @@ def test_both_backends_read_a_step_alike(batch: int, until: Until) -> None:
         np.testing.assert_array_equal(a.outcome.halts, b.outcome.halts)
         np.testing.assert_allclose(a.outcome.halting, b.outcome.halting, atol=1e-6)
         for place in range(len(a.rows)):
-            for name in ("probabilities", "certainty", "movement"):
-                first, second = (getattr(step.outcome, name)(place) for step in (a, b))
-                np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-6, err_msg=name)
+            pairs_of_parts = zip(*(parts_of(step.outcome, place) for step in (a, b)), strict=True)
+            for first, second in pairs_of_parts:
+                np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-6)
     for one, other in zip(ours, theirs, strict=True):
         for name in ("steps", "valid", "start", "finished", "done"):
             assert getattr(one, name) == getattr(other, name), name
@@ -167,6 +168,10 @@ def test_both_backends_read_a_step_alike(batch: int, until: Until) -> None:
         assert other.belief is not None
         np.testing.assert_allclose(one.belief, other.belief, atol=1e-5)
     assert len({one.steps for one in ours}) > (until != "end")
+
+
+def parts_of(outcome: Outcome[Any], place: int) -> list[Floats | float]:
+    return [outcome.probabilities(place), *outcome.movement(place)]
 
 
 class Stub:

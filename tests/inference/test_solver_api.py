@@ -113,6 +113,10 @@ def model_steps(stored: store.Stored, question: np.ndarray[Any, Any]) -> Iterato
             "halt": float(output.halt[0]),
             "tokens": odds.argmax(1) + 2,
             "cells": cells.reshape(9, 9),
+            "probabilities": (odds / odds.sum(1, keepdims=True)).reshape(9, 9, 9),
+            "memory": [
+                np.sqrt(np.mean(np.square(moved), dtype=np.float64)) for moved in (state.z - before.z)[0].numpy()
+            ],
             "confidence": cells.min() / (1 + np.exp(-float(output.halt[0]))),
             "moved_y": np.sqrt(np.mean((state.y - before.y).numpy().astype(np.float64) ** 2)),
             "moved_z": np.sqrt(np.mean((state.z - before.z).numpy().astype(np.float64) ** 2)),
@@ -133,7 +137,8 @@ def test_a_trace_is_what_the_model_did(solver: trm.Solver, together: bool) -> No
             )
             np.testing.assert_array_equal(step.tokens, truth["tokens"])
             np.testing.assert_array_equal(step.grid, (truth["tokens"] - 1).reshape(9, 9))
-            for name in ("cells", "confidence", "moved_y", "moved_z"):
+            np.testing.assert_allclose(step.memory.reshape(-1), truth["memory"], rtol=1e-4)
+            for name in ("cells", "probabilities", "confidence", "moved_y", "moved_z"):
                 np.testing.assert_allclose(getattr(step, name), truth[name], rtol=1e-4, atol=1e-6, err_msg=name)
         best = answer.trace[-1] if answer.valid else max(answer.trace, key=lambda step: step.confidence)
         np.testing.assert_array_equal(answer.tokens, best.tokens)

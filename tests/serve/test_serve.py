@@ -176,6 +176,8 @@ def test_watching_tells_what_the_solver_does(served: Served, sudoku: trm.Solver)
         assert found["grid"] == truth.grid.tolist()
         assert found["confidence"] == pytest.approx(truth.confidence, abs=1e-5)
         np.testing.assert_allclose(found["cells"], truth.cells, atol=1.1e-3)
+        np.testing.assert_allclose(found["candidates"], truth.probabilities, atol=1.1e-3)
+        np.testing.assert_allclose(found["memory"], truth.memory, rtol=6e-3)
         changed = {(int(row) + 1, int(column) + 1) for row, column in np.argwhere(before != truth.grid)}
         assert set(map(tuple, found["changed"])) == changed
         before = truth.grid

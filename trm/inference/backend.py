@@ -20,6 +20,18 @@ class Movement(NamedTuple):
 
     y: float
     z: float  # 0 where the model has none
+    cells: Floats  # [cells], of z in each cell; of y where the model has no z
+
+
+def movement_of(y: Floats, z: Floats, cells: int) -> Movement:
+    """The movement of a step that added y and z [tokens, ...] each, of which the last `cells` tokens are the cells."""
+    moved = z if z.any() else y
+    squares = np.square(moved[len(moved) - cells :]).reshape(cells, -1)
+    return Movement(root_mean_square(y), root_mean_square(z), np.sqrt(squares.mean(-1)))
+
+
+def root_mean_square(values: Floats) -> float:
+    return float(np.sqrt(np.square(values).mean())) if values.size else 0.0
 
 
 class Outcome(Protocol[S_co]):
@@ -51,10 +63,6 @@ class Outcome(Protocol[S_co]):
 
     def probabilities(self, place: int) -> Floats:
         """Of the tokens in each cell, at one place of the batch. -> [cells, tokens - first_token]"""
-        ...
-
-    def certainty(self, place: int) -> Floats:
-        """Probability of the likeliest token of each cell, at one place of the batch. -> [cells]"""
         ...
 
     def movement(self, place: int) -> Movement:

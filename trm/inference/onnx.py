@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from trm.errors import BadInput, TrmError, in_one_line
 from trm.files import digest
-from trm.inference.backend import Floats, Movement
+from trm.inference.backend import Floats, Movement, movement_of
 from trm.numbers import is_finite
 from trm.store.seals import is_whole
 from trm.store.shipped import CONFIG, SHIPPED, WEIGHTS
@@ -206,12 +206,9 @@ class OnnxOutcome:
         probabilities: Floats = odds / odds.sum(-1, keepdims=True)
         return probabilities
 
-    def certainty(self, place: int) -> Floats:
-        return largest_probability(self.output.logits[place])
-
     def movement(self, place: int) -> Movement:
-        moved = (after[place] - before[place] for after, before in zip(self.state, self.before, strict=True))
-        return Movement(*map(root_mean_square, moved))
+        y, z = (after[place] - before[place] for after, before in zip(self.state, self.before, strict=True))
+        return movement_of(y, z, self.output.logits.shape[1])
 
 
 @dataclass(frozen=True)
@@ -256,10 +253,6 @@ def largest_probability(logits: Floats) -> Floats:
 def sigmoid(logits: Floats) -> Floats:
     result: Floats = 1 / (1 + np.exp(-logits.clip(-80)))  # clipped against overflow
     return result
-
-
-def root_mean_square(values: Floats) -> float:
-    return float(np.sqrt(np.square(values).mean())) if values.size else 0.0
 
 
 def fits(model: Exported, task: Task) -> bool:

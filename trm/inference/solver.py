@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from trm.devices import check_precision
 from trm.errors import BadInput, UnknownArgument
+from trm.inference.backend import Floats
 from trm.inference.backends import BackendName, Backends, BackendStage, think_in_stages
 from trm.inference.defaults import usual_thinking
 from trm.inference.loop import SearchResult, SearchState, StepBatch, Thinking
@@ -58,10 +59,18 @@ class Step(Board):
     start: int  # 0 begins with the model's own initial state, further starts with noise
     valid: bool  # the answer obeys the rules and keeps what was given
     confidence: float  # 0..1, the model's belief that the answer is right (see docs/concepts.md)
-    cells: npt.NDArray[np.float32] = field(repr=False)  # [height, width], probability of each cell's token
+    # [height, width, values], of each value in each cell: the digits from 1 of a Sudoku, the tokens of any other task
+    probabilities: npt.NDArray[np.float32] = field(repr=False)
+    memory: npt.NDArray[np.float32] = field(repr=False)  # [height, width], how far z moved in each cell (rms)
     moved_y: float  # root mean square of what the step added to y
     moved_z: float  # the same of z; 0 where the model has none
     answer: Answer | None = field(default=None, repr=False)  # with the last step of `Solver.watch`, else None
+
+    @property
+    def cells(self) -> npt.NDArray[np.float32]:
+        """[height, width], the probability of the likeliest value of each cell."""
+        certain: npt.NDArray[np.float32] = self.probabilities.max(-1)
+        return certain
 
 
 @dataclass(frozen=True, eq=False)
@@ -342,10 +351,6 @@ def check_one_start(thinking: dict[str, Any]) -> None:
         raise BadInput(f"the onnx backend has one start a puzzle: leave out {', '.join(given)}, or choose torch")
 
 
-def shape(task: Task) -> tuple[int, int]:
-    return task.spec.height, task.spec.width
-
-
 def answer_of(task: Task, question: Tokens, result: SearchResult, trace: Callable[[], Iterable[Step]]) -> Answer:
     return Answer(task, result.tokens, question, result.valid, result.confidence, result.steps, result.starts, trace)
 
@@ -377,9 +382,18 @@ def replay(stages: Sequence[BackendStage], task: Task, question: Tokens, thinkin
     return [step_of(task, batch, 0, search.steps) for batch in islice(batches, steps)]
 
 
+def of_values(spec: Spec, probabilities: Floats) -> Floats:
+    """From probabilities [cells, tokens that the model can answer]: of the symbols where the task has some, else of all
+    tokens. -> [cells, values]
+    """
+    if spec.symbols:
+        return probabilities[:, -spec.symbols :]
+    return np.pad(probabilities, ((0, 0), (spec.vocab - probabilities.shape[1], 0)))
+
+
 def step_of(task: Task, batch: StepBatch[Any], place: int, number: int) -> Step:
     """The step of the puzzle at this place of a batch, its `number`-th over all starts."""
-    movement = batch.outcome.movement(place)
+    movement, height, width = batch.outcome.movement(place), task.spec.height, task.spec.width
     return Step(
         task,
         batch.tokens[place],
@@ -387,7 +401,8 @@ def step_of(task: Task, batch: StepBatch[Any], place: int, number: int) -> Step:
         int(batch.starts[place]),
         valid=bool(batch.valid[place]),
         confidence=float(batch.confidence[place]),
-        cells=batch.outcome.certainty(place).reshape(shape(task)),
+        probabilities=of_values(task.spec, batch.outcome.probabilities(place)).reshape(height, width, -1),
+        memory=movement.cells.reshape(height, width),
         moved_y=movement.y,
         moved_z=movement.z,
     )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trm import store
 from trm.errors import BadInput
-from trm.inference.backend import Floats, Movement
+from trm.inference.backend import Floats, Movement, movement_of
 from trm.models.base import Model, Output, State, join
 from trm.models.precision import Precision, pick_precision, set_precision
 from trm.store.stored import Stored
@@ -56,14 +56,10 @@ class TorchOutcome:
         probabilities: Floats = self.output.logits[place].softmax(-1).cpu().numpy()
         return probabilities
 
-    def certainty(self, place: int) -> Floats:
-        certainty: Floats = self.output.logits[place].softmax(-1).amax(-1).cpu().numpy()
-        return certainty
-
     def movement(self, place: int) -> Movement:
         after = self.output.state
-        moved = after.y[place] - self.before.y[place], after.z[place] - self.before.z[place]
-        return Movement(*map(root_mean_square, moved))
+        y, z = after.y[place] - self.before.y[place], after.z[place] - self.before.z[place]
+        return movement_of(y.float().cpu().numpy(), z.float().cpu().numpy(), self.output.logits.shape[1])
 
 
 @dataclass(frozen=True)
@@ -163,7 +159,3 @@ def confidence_in(question: Tokens, output: Output) -> Tensor:
     unscored = torch.from_numpy(question == 0).to(output.logits.device)
     certain = output.logits.softmax(-1).amax(-1).masked_fill(unscored, 1.0)
     return output.halt.sigmoid() * certain.amin(-1)
-
-
-def root_mean_square(values: Tensor) -> float:
-    return float(values.square().mean().sqrt()) if values.numel() else 0.0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel
 
 from trm.adapt.child import adapt_in_child
@@ -69,9 +71,16 @@ def step_message(step: solver.Step, before: Tokens) -> Step:
         grid=to_json(step.task, step.tokens),
         valid=step.valid,
         confidence=step.confidence,
-        cells=np.round(step.cells.astype(np.float64), 3).tolist(),
+        cells=rounded(step.cells),
+        candidates=rounded(step.probabilities) if step.task.spec.symbols else None,
+        memory=[[float(f"{moved:.3g}") for moved in row] for row in step.memory.tolist()],
         changed=[(cell // width + 1, cell % width + 1) for cell in changed.tolist()],
     )
+
+
+def rounded(probabilities: npt.NDArray[np.float32]) -> Any:
+    """Lists of the same shape, to three decimals."""
+    return np.round(probabilities.astype(np.float64), 3).tolist()
 
 
 def answer_message(task: Task, answer: solver.Answer) -> Answer:

@@ -142,6 +142,12 @@ class Step(BaseModel):
     valid: bool = Field(description="The answer obeys every rule and keeps what was given.")
     confidence: float = Field(description="The model's own estimate, 0 to 1, that its answer is right.")
     cells: list[list[float]] = Field(description="The probability of the symbol in each cell.")
+    candidates: list[list[list[float]]] | None = Field(
+        description="Sudoku: the probabilities of the digits from 1 in each cell. Null for a maze."
+    )
+    memory: list[list[float]] = Field(
+        description="How far the step moved the model's memory z in each cell (root mean square)."
+    )
     changed: list[tuple[int, int]] = Field(description="[row, column] of each cell that changed in this step.")
 
 

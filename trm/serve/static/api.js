@@ -24,8 +24,13 @@ export async function get(path) {
   return (await call(path)).json();
 }
 
-export async function post(path, body, signal) {
+async function post(path, body, signal) {
   return call(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
+}
+
+/** A puzzle as it is read, and what is wrong with it. */
+export async function check(body) {
+  return (await post("check", body)).json();
 }
 
 /** The server-sent events of solving a puzzle: {name, data} each. An event named problem is thrown as a Problem. */

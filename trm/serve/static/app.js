@@ -1,6 +1,6 @@
 // The page: tabs, editing a puzzle, solving it and showing the result.
 
-import { Problem, get, post, watch } from "/api.js";
+import { Problem, check as read, get, watch } from "/api.js";
 import { showArc } from "/arc.js";
 import { Board } from "/board.js";
 import { Player } from "/player.js";
@@ -108,7 +108,7 @@ async function check() {
   const { grid, puzzle } = state;
   if (puzzle === sudoku && grid.every((line) => /^\.*$/.test(line))) return; // do not complain about an empty board
   try {
-    const found = await (await post("check", { task: puzzle.name, puzzle: puzzle.send(grid) })).json();
+    const found = await read({ task: puzzle.name, puzzle: puzzle.send(grid) });
     if (grid === state.grid) showCheck(found);
   } catch (error) {
     if (grid === state.grid && !state.tried) complain(error);
@@ -153,7 +153,7 @@ async function take(text) {
   find("text-error").textContent = "";
   find("as-text").setAttribute("aria-busy", "true");
   try {
-    const found = await (await post("check", { task: puzzle.name, puzzle: text })).json();
+    const found = await read({ task: puzzle.name, puzzle: text });
     if (mine !== asked) return;
     if (found.grid) {
       edit(puzzle.receive(found.grid));

@@ -1,6 +1,6 @@
 // ARC tasks: each pair as two pictures, and the attempts of networks trained on the task.
 
-import { Problem, post, watch } from "/api.js";
+import { Problem, check, watch } from "/api.js";
 
 const WIDEST = 300; // largest side of a picture, in pixels
 const [CELL, LEAST] = [22, 4]; // largest and smallest side of a cell, in pixels
@@ -32,7 +32,7 @@ export function showArc(find, served, examples) {
     find("arc-error").textContent = find("arc-name").textContent = "";
     find("arc-pairs").replaceChildren();
     try {
-      const found = await (await post("check", { task: "arc", puzzle })).json();
+      const found = await check({ task: "arc", puzzle });
       if (mine !== latest) return;
       if (!found.ok) throw new Problem(found.message);
       task = found.arc;
