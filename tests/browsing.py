@@ -71,7 +71,7 @@ def show(browser: Browser, url: str) -> Iterator[Open]:
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("console", note)
         page.on("request", lambda request: None if request.url.startswith(at) else troubles.append(request.url))
-        page.goto(f"{at}/#{task}")
+        page.goto(f"{at}/#{task}" if task else at)
         expect(page.locator("#about")).not_to_be_empty()
         if paused:
             page.clock.pause_at(HOUR)

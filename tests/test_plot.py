@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from conftest import Call
 from hypothesis import given
@@ -27,9 +28,11 @@ def test_a_picture_of_a_trace(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     answer = trm.Solver("sudoku").solve(IMPOSSIBLE, steps=2, restarts=1, guesses=0, noise=0.5)
     top, bottom = plot.draw(answer).subfigs
-    assert [axes.get_title().split(",")[0] for axes in top.axes] == ["step 1", "step 2", "step 3", "step 4"]
-    written = "".join(text.get_text() for text in top.axes[0].texts)
-    assert written == "".join(map(str, answer.trace[0].grid.reshape(-1)))
+    titles = [axes.get_title().split(", best")[0] for axes in top.axes]
+    assert titles == ["start 1, step 1", "start 1, step 2", "start 2, step 3", "start 2, step 4"]
+    shown = [np.asarray(axes.images[0].get_array()) for axes in top.axes]
+    given, unknown = ink(shown[0], 4, 0, 0), ink(shown[0], 4, 3, 2)
+    assert given > unknown > 0
     confidence, movement = bottom.axes
     lines = {line.get_label(): np.asarray(line.get_ydata()).tolist() for line in confidence.lines}
     assert lines["that the answer is right"] == [step.confidence for step in answer.trace[:2]]  # of the first start
@@ -40,6 +43,13 @@ def test_a_picture_of_a_trace(tmp_path: Path) -> None:
     assert (tmp_path / "trace.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(BadInput, match="cannot write"):
         plot.trace(maze, tmp_path)
+
+
+def ink(picture: npt.NDArray[np.uint8], size: int, row: int, column: int) -> int:
+    """How much darker than white a cell is, without its lines, of a board of `size` cells that fills the picture."""
+    cell = picture.shape[0] / size
+    down, across = (slice(round((at + 0.1) * cell), round((at + 0.9) * cell)) for at in (row, column))
+    return int((255 - picture[down, across].astype(int)).sum())
 
 
 @given(st.integers(1, 200), st.integers(3, 6), st.data())
@@ -54,6 +64,21 @@ def test_the_steps_that_are_shown(count: int, most: int, data: st.DataObject) ->
     assert numbers == sorted(set(numbers))
     assert {1, chosen.number, count} <= set(numbers)
     assert len(numbers) <= most
+
+
+def test_the_steps_at_which_something_happens() -> None:
+    """Of 300 steps in three starts, those are shown in which the probabilities move, and the best of each start."""
+    moving, best = {40, 41, 42, 43}, {60: 0.9, 150: 0.8}
+    board = Board(NINE, NINE.read("." * 81).question[0])
+    chances, still, steps = np.full((9, 9, 9), 1 / 9, np.float32), np.zeros((9, 9), np.float32), []
+    for number in range(1, 301):
+        if number in moving:
+            chances = np.roll(np.eye(9, dtype=np.float32)[np.zeros((9, 9), int)], number, 2)
+        start, sure = (number - 1) // 100, best.get(number, 0.1)
+        steps.append(Step(board.task, board.tokens, number, start, False, sure, chances, still, 1.0, 1.0))
+    numbers = {step.number for step in plot.shown_steps(steps, steps[-1], 8)}
+    assert {1, 60, 150, 300} <= numbers
+    assert len(numbers & moving) >= 3
 
 
 def test_plot_from_the_command_line(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +104,7 @@ def test_plot_from_the_command_line(call: Call, tmp_path: Path, monkeypatch: pyt
 def test_a_picture_of_an_evaluation(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     path, drawn = tmp_path / "steps.png", []
-    monkeypatch.setattr(plot, "save", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr("trm.plot.figures.save", lambda figure, path: drawn.append(figure))
     asked = ["eval", "sudoku-mini", "--data", "minimal", "--limit", "5", "--steps", "6", "--until", "sure", "--json"]
     found = json.loads(call(*asked, "--png", str(path)).out)
     (axes,) = drawn[0].axes

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from importlib.resources import files
+
 import pytest
 from browsing import CHROMIUM, Open, cell, cells, drag, enter, script, shorter
 from playwright.sync_api import Route, expect
 from serving import EASY, Gated, serving, wait_until
 
+from trm.plot import looks
 from trm.tasks.sudoku.search import count_solutions
 from trm.tasks.sudoku.task import Sudoku
 
 NINE = Sudoku()
-FRAME = 240  # milliseconds for which the page shows each frame
+FRAME = 200  # milliseconds for which the page shows each frame
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found: install it, on Debian by `make chromium` as root"),
@@ -24,6 +28,12 @@ def solution(line: str, task: Sudoku = NINE) -> list[str]:
     return [*task.to_line(answer)]
 
 
+def test_thinking_looks_as_in_pictures() -> None:
+    script = (files("trm.serve") / "static" / "looks.js").read_text(encoding="utf-8")
+    found = {name: float(value) for name, value in re.findall(r"export const (\w+) = ([\d.]+);", script)}
+    assert found == {name: getattr(looks, name) for name in ("LEAST", "SURE", "FADE", "DIM")}
+
+
 # Sudoku
 
 
@@ -32,8 +42,9 @@ def test_a_sudoku_is_solved_in_view(show: Open) -> None:
     enter(page, EASY)
     assert cells(page) == [*EASY]
     page.click("#solve")
-    expect(page.locator("#verdict")).to_contain_text("Checked: every row, column and box holds each digit once")
+    expect(page.locator("#verdict")).to_contain_text("Checked: every row, column and box is right")
     expect(page.locator("#verdict")).to_have_class("good")
+    expect(page.locator("#board.done")).to_be_visible()
     assert cells(page) == solution(EASY)
     expect(cell(page, 1, 1)).to_have_attribute("aria-label", "row 1, column 1: 5, given")
     assert " % sure" in str(page.locator("#board [role=gridcell]").nth(2).get_attribute("aria-label"))
@@ -45,10 +56,18 @@ def test_a_sudoku_is_solved_in_view(show: Open) -> None:
     page.keyboard.press("Home")
     assert cells(page) == [*EASY]
     page.keyboard.press("ArrowRight")
-    lit = page.locator("#board .lit").count()
-    assert lit == 51  # the model now has an answer in every blank cell
-    expect(page.locator("#step")).to_have_text("step 1, 51 cells changed")
-    assert str(scrubber.get_attribute("aria-valuetext")).startswith("step 1, 51 cells changed, confidence ")
+    # The model now has an answer in every blank cell, and candidates where it is not sure.
+    assert page.locator("#board [aria-label*=' % sure']").count() == 51
+    marked = page.locator("#board .open-minded")
+    assert marked.count() > 0
+    label, marks = str(marked.first.get_attribute("aria-label")), marked.first.locator("i")
+    sizes = [
+        float(size) for size in marks.evaluate_all("all => all.map(one => one.style.getPropertyValue('--chance'))")
+    ]
+    assert 0.03 <= min(sizes) <= max(sizes) < 0.85
+    assert f": {marks.nth(sizes.index(max(sizes))).inner_text()}, {100 * max(sizes):.0f} % sure" in label
+    expect(page.locator("#step")).to_contain_text("step 1")
+    assert str(scrubber.get_attribute("aria-valuetext")).startswith("step 1")
     for _ in range(steps - 1):
         page.click("#on")
     assert cells(page) == solution(EASY)
@@ -68,7 +87,7 @@ def test_it_plays_by_itself(show: Open) -> None:
     expect(toggle).to_have_text("Pause")
     for number in range(1, 7):
         page.clock.run_for(FRAME)
-        expect(step).to_contain_text(f"step {number},")
+        expect(step).to_contain_text(f"step {number}")
     expect(page.locator("#verdict")).not_to_contain_text("Checked")
     page.clock.run_for(FRAME)
     expect(page.locator("#verdict")).to_contain_text("Checked")
@@ -79,7 +98,15 @@ def test_it_plays_by_itself(show: Open) -> None:
     toggle.click()
     expect(toggle).to_have_text("Play")
     page.clock.run_for(4 * FRAME)
-    expect(step).to_contain_text("step 2,")
+    expect(step).to_contain_text("step 2")
+
+
+def test_it_moves_on_load(show: Open) -> None:
+    page = show("")
+    expect(page.locator("#verdict")).to_contain_text("Solved in")
+    expect(page.locator("#what")).to_contain_text("A network of 46 thousand weights (182 kB)")
+    page.locator("#what a").click()
+    expect(page.locator("#how p").first).to_be_visible()
 
 
 def test_it_can_be_stopped(show: Open) -> None:
@@ -94,7 +121,7 @@ def test_it_can_be_stopped(show: Open) -> None:
         page.click("#solve")
         expect(page.locator("#verdict")).to_have_text("Stopped.")
         expect(page.locator("#solve")).to_have_text("Solve")
-        expect(page.locator("#step")).to_contain_text("step 3,")
+        expect(page.locator("#step")).to_contain_text("step 3")
         wait_until(lambda: solver.let_go(served.queue))
         assert solver.done < 100
         page.close()  # so that it sends no request to a server that is gone
@@ -104,10 +131,8 @@ def test_typing_with_the_keyboard_alone(show: Open) -> None:
     page = show()
     page.click("#clear")
     page.locator("#tab-sudoku").focus()
-    for stop in ("example", "size", "cell"):  # the whole board is one tab stop
-        page.keyboard.press("Tab")
-        focus = page.evaluate("document.activeElement.id || document.activeElement.getAttribute('role')")
-        assert focus == ("gridcell" if stop == "cell" else stop)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('role')") == "gridcell"  # the whole board is one tab stop
     for key in ("5", "ArrowRight", "3", "x", "ArrowDown", "End", "7", "Control+Home", "ArrowUp", "ArrowLeft"):
         page.keyboard.press(key)
     wanted = ["."] * 81
@@ -149,9 +174,8 @@ def test_pasted_text(show: Open) -> None:
     expect(page.locator("#text-error")).to_contain_text("80 cells instead of 81")
     enter(page, "<img src=x onerror=alert(1)>")
     expect(page.locator("#text-error")).to_contain_text("character 1: '<' is not a digit")
-    page.evaluate(  # what Ctrl+V does, without a clipboard
-        "text => { const data = new DataTransfer(); data.setData('text', text);"
-        "document.querySelector('#board .current').dispatchEvent("
+    page.evaluate(  # what Ctrl+V does anywhere on the page, without a clipboard
+        "text => { const data = new DataTransfer(); data.setData('text', text); document.body.dispatchEvent("
         "new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true})) }",
         EASY,
     )
@@ -165,24 +189,94 @@ def test_a_puzzle_without_a_solution_is_not_solved(show: Open) -> None:
     enter(page, "123............4")
     expect(page.locator("#blame")).to_contain_text("it has no solution")
     page.click("#solve")
+    expect(page.locator("#verdict")).to_have_text("Not tried: it has no solution.")
+    expect(page.locator("#watch")).to_be_hidden()
+    page.get_by_role("button", name="Try anyway").click()
     expect(page.locator("#verdict")).to_contain_text("Not solved in 3 steps. This is the best attempt.")
     expect(page.locator("#verdict")).to_have_class("bad")
     expect(page.locator("#step")).to_have_text("best attempt")
     assert page.locator("#board [aria-invalid]").count() > 1
     expect(page.locator("#blame")).to_contain_text("it has no solution")
+    page.get_by_role("button", name="Keep going").click()
+    expect(page.locator("#verdict")).to_contain_text("Not solved in 6 steps.")
+
+
+def test_an_empty_board_is_answered_at_once(show: Open) -> None:
+    page = show()
+    page.click("#clear")
+    page.click("#solve")
+    expect(page.locator("#verdict")).to_contain_text("An empty board has very many answers")
+    expect(page.locator("#solve")).to_have_text("Solve")
 
 
 @pytest.mark.parametrize("size", [4, 6, 16])
 def test_other_sizes(show: Open, size: int) -> None:
     page = show()
-    page.select_option("#size", f"{size}x{size}")
+    page.select_option("#kind", f"{size}x{size}")
     expect(page.locator("#board [role=gridcell]")).to_have_count(size**2)
     expect(page.locator("#pad button")).to_have_count(size + 1)
-    page.select_option("#example", label=f"{size}x{size}")
-    if size == 16:
-        page.route("**/api/watch", lambda route: shorter(route, steps=1, restarts=0))
     page.click("#solve")
-    expect(page.locator("#verdict")).to_contain_text("Not solved in 1 step" if size == 16 else "Checked")
+    expect(page.locator("#verdict")).to_contain_text("No model here solves 16x16" if size == 16 else "Checked")
+    page.click("#clear")
+    assert set(cells(page)) == {"."}
+    expect(page.locator("#kind")).to_have_value(f"{size}x{size}")
+
+
+# New puzzles, and the address
+
+
+@pytest.mark.parametrize("kind", ["easy", "hard", "extreme", "6x6"])
+def test_a_new_puzzle_has_one_solution(show: Open, kind: str) -> None:
+    page = show()
+    page.select_option("#kind", kind)
+    first = "".join(cells(page))
+    page.click("#new")
+    second = "".join(cells(page))
+    assert first != second
+    task = Sudoku(2, 3) if kind == "6x6" else NINE
+    for line in (first, second):
+        assert count_solutions(task.read(line).question[0], task)[0] == 1
+    assert (81 - first.count(".") == 36) == (kind == "easy")
+
+
+def test_the_address_holds_the_puzzle(show: Open) -> None:
+    page = show()
+    enter(page, EASY)
+    assert page.evaluate("location.hash") == f"#sudoku={EASY}"
+    page.wait_for_timeout(900)  # edits that follow each other at once are one
+    cell(page, 1, 3).click()
+    page.keyboard.press("4")
+    changed = "".join(cells(page))
+    assert changed == f"{EASY[:2]}4{EASY[3:]}"
+    page.keyboard.press("Control+z")
+    expect(cell(page, 1, 3)).to_have_attribute("aria-label", "row 1, column 3: blank")
+    page.go_forward()
+    expect(cell(page, 1, 3)).to_have_attribute("aria-label", "row 1, column 3: 4, given")
+    page.click("#undo")
+    expect(cell(page, 1, 3)).to_have_attribute("aria-label", "row 1, column 3: blank")
+    page.reload()
+    expect(page.locator("#about")).not_to_be_empty()
+    assert cells(page) == [*EASY]
+    page.locator("#board .current").press("Enter")
+    expect(page.locator("#verdict")).to_contain_text("Solved")
+
+
+def test_a_maze_in_the_address(show: Open) -> None:
+    page = show("maze")
+    page.fill("#rows", "5")
+    page.fill("#columns", "7")
+    page.keyboard.press("Enter")
+    page.click("#new")
+    labels = "all => all.map(one => one.ariaLabel)"
+    before = page.locator("#board [role=gridcell]").evaluate_all(labels)
+    assert sum("start" in label or "goal" in label for label in before) == 2
+    page.reload()
+    expect(page.locator("#about")).not_to_be_empty()
+    assert page.locator("#board [role=gridcell]").evaluate_all(labels) == before
+    for damaged in ("#maze=5x7.AAAA", "#sudoku=12", "#sudoku=" + "." * 15 + "9", "#nonsense"):
+        page.evaluate("hash => { location.hash = hash }", damaged)
+        expect(page.locator("#tab-sudoku")).to_have_attribute("aria-selected", "true")
+        expect(page.locator("#board [role=gridcell]")).to_have_count(81)
 
 
 # Mazes
@@ -193,6 +287,7 @@ def test_a_maze_drawn_with_the_mouse(show: Open) -> None:
     page.fill("#rows", "5")
     page.fill("#columns", "6")
     page.keyboard.press("Enter")
+    page.click("#clear")
     expect(page.locator("#board [role=gridcell]")).to_have_count(30)
     drag(page, (1, 3), (4, 3))
     page.get_by_role("button", name="Goal").click()
@@ -205,6 +300,11 @@ def test_a_maze_drawn_with_the_mouse(show: Open) -> None:
     page.click("#solve")
     expect(page.locator("#verdict")).to_contain_text("Checked: the path is unbroken, keeps to open cells")
     assert page.locator("#board .path").count() == 12  # 4 down, 5 across and 4 up, less the goal
+    assert str(page.locator("#path path").get_attribute("d")).count("M") == 25  # a dot a cell, and what joins them
+    # Dragging G moves it, whatever the tool.
+    drag(page, (1, 6), (2, 6))
+    expect(cell(page, 2, 6)).to_have_attribute("aria-label", "row 2, column 6: goal")
+    expect(cell(page, 1, 6)).to_have_attribute("aria-label", "row 1, column 6: open")
     # Drawing clears the answer; a stroke that starts on a wall removes walls.
     page.get_by_role("button", name="Walls").click()
     drag(page, (4, 3), (3, 3))
@@ -232,6 +332,7 @@ def test_a_maze_drawn_with_the_keyboard(show: Open) -> None:
 
 def test_a_maze_drawn_with_a_finger(show: Open) -> None:
     page = show("maze", width=360, height=780, has_touch=True, is_mobile=True)
+    page.click("#clear")
     cell(page, 1, 2).tap()
     cell(page, 2, 2).tap()
     cell(page, 1, 2).tap()
@@ -261,7 +362,7 @@ def test_a_task_without_weights_says_so(show: Open) -> None:
         page = show("maze", at=served.url)
         expect(page.locator("#notice")).to_contain_text("not solve yet: no weights for maze are loaded; train some")
         expect(page.locator("#solve")).to_be_disabled()
-        page.select_option("#example", label="8x8")
+        page.click("#new")
         expect(page.locator("#board [role=gridcell]")).to_have_count(64)
         page.close()  # so that it sends no request to a server that is gone
 
@@ -275,7 +376,7 @@ def test_tabs_work_as_tabs_do(show: Open) -> None:
     page.keyboard.press("ArrowRight")
     expect(page.locator("#tab-maze")).to_be_focused()
     expect(page.locator("#tab-maze")).to_have_attribute("aria-selected", "true")
-    expect(page.get_by_role("grid", name="Maze, 12 rows, 12 columns")).to_be_visible()
+    expect(page.get_by_role("grid", name="Maze, 8 rows, 8 columns")).to_be_visible()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
     expect(page.get_by_role("tabpanel", name="ARC")).to_be_visible()
@@ -287,7 +388,7 @@ def test_a_server_that_is_busy_or_gone(show: Open) -> None:
     held: list[Route] = []
     page.route("**/api/check", lambda route: held.append(route))
     with page.expect_request("**/api/check"):
-        page.select_option("#example", index=2)
+        page.click("#new")
     busy = {"message": "the server is busy with 18 puzzles; try again in 2 seconds", "faults": []}
     page.route("**/api/watch", lambda route: route.fulfill(status=429, json=busy))
     page.click("#solve")
@@ -321,7 +422,9 @@ def test_everything_can_be_read_and_has_a_name(show: Open, scheme: str, width: i
         if task != "sudoku":
             page.click(f"#tab-{task}")
         if task == "maze":
-            page.select_option("#example", label="30x30")
+            page.fill("#rows", "30")
+            page.fill("#columns", "30")
+            page.click("#new")
         assert page.evaluate(script("page_faint.js")) == [], task
         assert page.evaluate(script("page_nameless.js")) == [], task
         assert page.evaluate("document.documentElement.scrollWidth") <= width, task

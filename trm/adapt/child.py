@@ -14,17 +14,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from threading import Timer
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from trm.adapt.learn import AdaptSettings, adapt, settled
 from trm.adapt.result import Result
+from trm.arc.votes import ATTEMPTS, Votes, grid_key, rank
 from trm.errors import TrmError
 from trm.tasks.arc.text import ArcTask, parse_task
 
+LEAST = 0.1  # seconds of processor time that are left for the work, however long the child took to start
 INTERVAL = 0.1  # seconds between two reports of progress, at least
 STARTUP = 60.0  # seconds of wall-clock time for starting the child
 SLOWDOWN = 4.0  # seconds of wall-clock time for each second of processor time, at most
@@ -41,6 +44,7 @@ class Progress(NamedTuple):
 
     share: float  # of the work, 0 to 1
     doing: str
+    attempts: list[list[Any]] | None = None  # for each test, those of the models so far: [grid, votes], best first
 
 
 def wall_clock_limit(seconds: float) -> float:
@@ -48,10 +52,15 @@ def wall_clock_limit(seconds: float) -> float:
     return STARTUP + SLOWDOWN * seconds
 
 
-def adapt_in_child(task: ArcTask, seconds: float) -> Generator[Progress | Result, None, None]:
+def adapt_in_child(task: ArcTask, seconds: float, in_all: bool = False) -> Generator[Progress | Result, None, None]:
     """Run `adapt` in a child process, for so many seconds of processor time.
 
     The child is gone when the generator ends, is closed or raises, and soon after the parent dies.
+
+    Args:
+        task: what to adapt to.
+        seconds: of processor time.
+        in_all: whether the time that the child takes to start is counted in the limit and in the result.
 
     Yields:
         Progress a few times a second, and at the end the result.
@@ -60,7 +69,8 @@ def adapt_in_child(task: ArcTask, seconds: float) -> Generator[Progress | Result
         TrmError: the child died, or was killed because it took longer than `wall_clock_limit`.
     """
     blind = [{"input": pair.question.tolist()} for pair in task.test]
-    request = json.dumps({"id": task.id, "task": {**task.as_dict(), "test": blind}, "seconds": seconds})
+    asked = {"id": task.id, "task": {**task.as_dict(), "test": blind}}
+    request = json.dumps({**asked, "seconds": seconds, "in_all": in_all})
     command = [sys.executable, "-c", CODE, HOME]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}  # whatever this process writes in
     with subprocess.Popen(
@@ -95,16 +105,26 @@ def main() -> None:
 def _work() -> None:
     torch.set_num_threads(1)
     request = json.load(sys.stdin)
-    task, settings = (
-        parse_task(request["task"], request["id"], "input"),
-        settled(AdaptSettings(seconds=request["seconds"])),
-    )
-    reported = -math.inf
+    task = parse_task(request["task"], request["id"], "input")
+    settings = settled(AdaptSettings(seconds=request["seconds"]))
+    used = time.process_time() if request["in_all"] else 0.0
+    if used:
+        settings = replace(settings, seconds=max(LEAST, request["seconds"] - used))
+    reported, known = -math.inf, Progress(0.0, "starting")
 
     def tick(share: float, doing: str) -> None:
-        nonlocal reported
+        nonlocal reported, known
+        known = Progress(min(1.0, share), doing)
         if time.monotonic() - reported > INTERVAL:
             reported = time.monotonic()
-            print(json.dumps(Progress(min(1.0, share), doing)), flush=True)
+            print(json.dumps(known), flush=True)
 
-    print(Result.of(task, adapt(task, settings, tick), settings).model_dump_json(), flush=True)
+    def tell(votes: Votes) -> None:
+        attempts = [
+            [[grid.tolist(), len(ballot[grid_key(grid)])] for grid in rank(ballot)[:ATTEMPTS]]
+            for ballot in votes.ballots[task.id]
+        ]
+        print(json.dumps(known._replace(attempts=attempts)), flush=True)
+
+    result = Result.of(task, adapt(task, settings, tick, tell), settings)
+    print(result.model_copy(update={"seconds": round(result.seconds + used, 2)}).model_dump_json(), flush=True)

@@ -81,11 +81,23 @@ class Adaptation:
 Tick = Callable[[float, str], object]  # called with the share of the work that is done, and with what is being done
 
 
+Tell = Callable[[Votes], object]  # called with the votes of the models that have been trained so far
+
+
 def ignore_tick(share: float, what: str) -> None:
     """A `Tick` that does nothing."""
 
 
-def adapt(task: ArcTask, settings: AdaptSettings = AdaptSettings(), tick: Tick = ignore_tick) -> Adaptation:
+def ignore_votes(votes: Votes) -> None:
+    """A `Tell` that does nothing."""
+
+
+def adapt(
+    task: ArcTask,
+    settings: AdaptSettings = AdaptSettings(),
+    tick: Tick = ignore_tick,
+    tell: Tell = ignore_votes,
+) -> Adaptation:
     """Train models on a task's demonstrations and let them vote on its tests.
 
     Where no rule for the size of the answer holds, there are no votes. The time limit is for the processor time of
@@ -93,22 +105,30 @@ def adapt(task: ArcTask, settings: AdaptSettings = AdaptSettings(), tick: Tick =
     """
     began = time.process_time()
     blind = ArcTask(task.id, task.train, tuple(Pair(pair.question, None) for pair in task.test))
-    models = _train_models(blind, settings, began, tick)
-    # Models that could not learn even the demonstrations vote only where none could.
-    voters = [model for model in models if model.fit.known] or models
-
-    def predict(asked: ArcTask, question: Grid, augmentations: Sequence[Augmentation]) -> list[Guess]:
-        return [guess for model in voters for guess in model.guesses(question)]
-
-    if voters:
-        votes = collect(predict, [blind], lambda _: VIEWS * len(voters))
-    else:
-        votes = Votes({task.id: [{} for _ in task.test]})
+    models = _train_models(blind, settings, began, tick, tell)
+    votes = _votes(blind, models)
     return Adaptation(votes, [model.fit for model in models], time.process_time() - began)
 
 
-def _train_models(task: ArcTask, settings: AdaptSettings, began: float, tick: Tick) -> list[TaskModel]:
-    """Train models one after the other, until there are enough or the time is up."""
+def _votes(task: ArcTask, models: Sequence[TaskModel]) -> Votes:
+    """The votes of models on the tests of a task.
+
+    Models that could not learn even the demonstrations vote only where none could.
+    """
+    voters = [model for model in models if model.fit.known] or models
+    if not voters:
+        return Votes({task.id: [{} for _ in task.test]})
+    tests = iter(range(len(task.test)))
+
+    def predict(asked: ArcTask, question: Grid, augmentations: Sequence[Augmentation]) -> list[Guess]:
+        test = next(tests)
+        return [guess for model in voters for guess in model.answers[test]]
+
+    return collect(predict, [task], lambda _: VIEWS * len(voters))
+
+
+def _train_models(task: ArcTask, settings: AdaptSettings, began: float, tick: Tick, tell: Tell) -> list[TaskModel]:
+    """Train models one after the other, until there are enough or the time is up. Each then answers the tests."""
     rules, models = canvases(task), list[TaskModel]()
     limit = math.inf if settings.seconds is None else TRAINING * settings.seconds
     for number in range(settings.models if rules else 0):
@@ -119,7 +139,9 @@ def _train_models(task: ArcTask, settings: AdaptSettings, began: float, tick: Ti
         until = began + (FIRST * limit if number == 0 else limit)
         model = TaskModel(task, rules, number, settings)
         model.train(until, partial(_report, tick, settings, began, number))
+        model.answers = [model.guesses(pair.question) for pair in task.test]
         models.append(model)
+        tell(_votes(task, models))
     return models
 
 
@@ -147,6 +169,7 @@ class TaskModel:
         self.model = AdaptModel(settings.width, settings.n, len(self.examples[0].planes), PLACES, named)
         set_precision(self.model, pick_precision(settings.precision, torch.device("cpu"), settings.width))
         self.fit = Fit(self.canvas.name, 0, math.inf, False)
+        self.answers: list[list[Guess]] = []  # to each test, once it is trained
 
     def train(self, until: float, tick: Callable[[Fit], object]) -> None:
         """Train until the demonstrations are known by heart, or a limit is reached; on one batch at least.

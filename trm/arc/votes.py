@@ -33,7 +33,7 @@ class Guess(NamedTuple):
 # (task, question without augmentation, augmentations) -> a guess for each augmentation, whose grid is still augmented;
 # or no guess at all for a question that the predictor cannot answer. The task comes without its test answers.
 Predict = Callable[[ArcTask, Grid, Sequence[Augmentation]], Sequence[Guess]]
-Ballot: TypeAlias = dict[bytes, list[float]]  # a grid (see `_key`) -> the confidence of each vote for it
+Ballot: TypeAlias = dict[bytes, list[float]]  # a grid (see `grid_key`) -> the confidence of each vote for it
 
 PASSES = (1, 2, 5, 10, 100)
 ATTEMPTS = 2  # what the competition allows
@@ -190,7 +190,7 @@ def _places(ranked: list[list[bytes]], task: ArcTask) -> list[float]:
     for answers, pair in zip(ranked, task.test, strict=True):
         if pair.answer is None:
             raise BadInput(f"task {quoted(task.id)} cannot be scored: a test answer is not known")
-        truth = _key(pair.answer)
+        truth = grid_key(pair.answer)
         places.append(answers.index(truth) if truth in answers else math.inf)
     return places
 
@@ -244,7 +244,7 @@ def check_submission(data: Any, tasks: Iterable[ArcTask]) -> dict[str, list[list
 def score_submission(data: Any, tasks: Sequence[ArcTask]) -> Score:
     """pass@1 and pass@2 of any submission. Raises BadInput."""
     attempts = check_submission(data, tasks)
-    ranks = [[[_key(grid) for grid in grids] for grids in attempts[task.id]] for task in tasks]
+    ranks = [[[grid_key(grid) for grid in grids] for grids in attempts[task.id]] for task in tasks]
     return _score(ranks, tasks, "submission", 1, range(1, ATTEMPTS + 1))
 
 
@@ -265,11 +265,11 @@ def _ballot(guesses: Sequence[Guess], augmentations: Sequence[Augmentation]) -> 
         if not 0 <= confidence <= 1:
             raise ValueError(f"a confidence must be from 0 to 1, not {confidence}")
         if grid is not None:
-            ballot.setdefault(_key(augmentation.undo(grid)), []).append(float(confidence))
+            ballot.setdefault(grid_key(augmentation.undo(grid)), []).append(float(confidence))
     return ballot
 
 
-def _key(grid: Grid) -> bytes:
+def grid_key(grid: Grid) -> bytes:
     """Height, width, then the cells, a byte each."""
     return bytes(grid.shape) + grid.astype(np.uint8).tobytes()
 

@@ -142,6 +142,9 @@ def make_api(service: Service) -> APIRouter:
         """A few puzzles of every task."""
         return picked
 
+    for path, route in (("/tasks", tasks), ("/examples", some_examples)):  # starlette does this for the other files
+        router.add_api_route(path, route, methods=["HEAD"], include_in_schema=False)
+
     @router.post("/check", responses=refusals(400, 422))
     def check(question: Question) -> Checked:
         """Read a puzzle without solving it. If it is wrong, the status is still 200, and the result names the cells."""

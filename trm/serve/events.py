@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
 
+from trm.adapt import child
 from trm.adapt.child import adapt_in_child
 from trm.adapt.result import Result
 from trm.errors import TrmError
 from trm.inference import solver
 from trm.serve.checking import answer_faults, to_json
-from trm.serve.schemas import Answer, Problem, Progress, Step
+from trm.serve.schemas import Answer, Forming, Problem, Progress, Step
 from trm.tasks.arc.text import ArcTask
 from trm.tasks.base import Task, Tokens
 from trm.tools.functions import arc_solution
@@ -42,8 +43,14 @@ def arc_events(task: ArcTask, seconds: float) -> Generator[bytes, None, None]:
         if isinstance(found, Result):
             yield event("answer", arc_solution(found))
         else:
-            share, doing = found
-            yield event("progress", Progress(share=share, doing=doing))
+            yield event("progress", progress_message(found))
+
+
+def progress_message(found: child.Progress) -> Progress:
+    attempts = found.attempts and [
+        [Forming(grid=grid, votes=votes) for grid, votes in attempts] for attempts in found.attempts
+    ]
+    return Progress(share=found.share, doing=found.doing, attempts=attempts)
 
 
 def arc_json(task: ArcTask, seconds: float) -> Generator[bytes, None, None]:

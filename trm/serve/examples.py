@@ -14,11 +14,10 @@ from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku import sets as sudoku_sets
 from trm.tasks.sudoku.task import Sudoku
 
-NINES = {
-    "minimal": (2, 1, 0),
-    "validation": (12, 5, 18),
-}  # rows of the embedded sets, the easiest for the shipped weights first
-NAMES = {"minimal": "minimal", "validation": "extreme"}
+KINDS = (("minimal", "easy"), ("minimal", "hard"), ("validation", "extreme"))  # (embedded set, what it is called)
+FIRST = 12  # so many rows of each set; row 14 of the extreme ones is the page's first puzzle
+OPENING = 14
+EASY = 36  # givens of an easy one
 WINDOWS = ((8, 1), (15, 2), (20, 3), (30, 0))  # (side of a maze, embedded row that it is cut from)
 OTHERS = {  # (height, width) of a box -> a puzzle
     (2, 2): ".2.4.3...4.2....",
@@ -37,13 +36,24 @@ def examples() -> list[Example]:
 
 
 def sudokus() -> Iterator[Example]:
-    for part, rows in NINES.items():
-        question = sudoku_sets.embedded(part).question
-        for number, row in enumerate(rows, 1):
-            yield example(Sudoku(), f"9x9, {NAMES[part]}, {number}", question[row])
+    task, rng = Sudoku(), np.random.default_rng(0)
+    yield example(task, "extreme", sudoku_sets.embedded("validation").question[OPENING])
+    for part, name in KINDS:
+        puzzles = sudoku_sets.embedded(part)
+        for question, answer in zip(puzzles.question[:FIRST], puzzles.answer[:FIRST], strict=True):
+            yield example(task, name, fill_in(question, answer, EASY, rng) if name == "easy" else question)
     for boxes, line in OTHERS.items():
         task = Sudoku(*boxes)
         yield example(task, f"{task.size}x{task.size}", task.read(line).question[0])
+
+
+def fill_in(question: Tokens, answer: Tokens, givens: int, rng: np.random.Generator) -> Tokens:
+    """question [cells] with cells filled in from the answer until so many are given. -> [cells]"""
+    unknown = rng.permutation(np.flatnonzero(question != answer))
+    filled: Tokens = question.copy()
+    more = unknown[: len(unknown) - len(question) + givens]
+    filled[more] = answer[more]
+    return filled
 
 
 def mazes() -> Iterator[Example]:

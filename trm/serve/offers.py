@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from trm import store
 from trm.arc.show import PALETTE
@@ -16,7 +17,7 @@ from trm.tasks.arc.text import SIDE
 from trm.tasks.base import Spec
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.task import DIGITS, SIZES
-from trm.tools.functions import MAX_ARC_DEMONSTRATIONS, MAX_ARC_SECONDS, MAX_ARC_TESTS
+from trm.tools.functions import DEFAULT_ARC_SECONDS, MAX_ARC_DEMONSTRATIONS, MAX_ARC_SECONDS, MAX_ARC_TESTS
 from trm.version import __version__
 
 FAMILIES = tuple(resizable())
@@ -55,13 +56,15 @@ def offer(solvers: Mapping[str, Solver], limits: Limits) -> Served:
             name=family,
             solves=family in solvers,
             why="" if family in solvers else no_weights(family),
-            weights=solvers[family].stored.name if family in solvers else None,
             sizes=sizes(family, solvers.get(family)),
             side=sides[family],
+            seconds=MAX_SECONDS,
+            **(about(solvers[family]) if family in solvers else {"weights": None}),
         )
         for family in FAMILIES
     ]
-    tasks.append(TaskInfo(name="arc", solves=True, why="", weights=None, sizes=[], side=SIDE))
+    arc = TaskInfo(name="arc", solves=True, why="", weights=None, sizes=[], side=SIDE, seconds=DEFAULT_ARC_SECONDS)
+    tasks.append(arc)
     numbers = {
         "steps": MAX_STEPS,
         "restarts": MAX_RESTARTS,
@@ -78,9 +81,23 @@ def offer(solvers: Mapping[str, Solver], limits: Limits) -> Served:
     return Served(version=__version__, tasks=tasks, limits=numbers, colours=list(PALETTE))
 
 
+def about(solver: Solver) -> dict[str, Any]:
+    """What is said of a solver's model."""
+    weights = list(solver.stored.model.parameters())
+    return {
+        "weights": solver.stored.name,
+        "starts": solver.thinking.restarts + 1,
+        "parameters": sum(one.numel() for one in weights),
+        "bytes": sum(one.numel() * one.element_size() for one in weights),
+    }
+
+
 def sizes(family: str, solver: Solver | None) -> list[tuple[int, int]]:
-    """[rows, columns] that a solver's weights fit; empty if they fit mazes of any size."""
-    specs = [task.spec for task in SIZES.values()]
+    """[rows, columns] that a solver's weights fit; empty if they fit mazes of any size.
+
+    Weights that learned Sudokus of one size solve smaller ones, but no larger ones.
+    """
+    specs = [task.spec for task in SIZES.values() if solver is None or task.size <= solver.stored.spec.height]
     if family == "maze":
         specs = [ODD_MAZE.spec] if solver is None else [ODD_MAZE.spec, solver.stored.spec]
     able = [(spec.height, spec.width) for spec in specs if solver is None or fits(solver.stored, spec)]

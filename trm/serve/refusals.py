@@ -15,6 +15,7 @@ from trm.errors import BadInput, TrmError
 from trm.serve.checking import BadPuzzle
 from trm.serve.limits import RETRY_AFTER, Busy
 from trm.serve.schemas import Fault, Problem
+from trm.tasks.text import quoted
 
 REASONS = {
     400: "The body is not JSON, not as described, or a value is out of range.",
@@ -84,6 +85,8 @@ async def server_fault(request: Request, error: Exception) -> JSONResponse:
 async def invalid(request: Request, error: Exception) -> JSONResponse:
     """A body that is not JSON or not as described: its first error, with the cell if it concerns one of a puzzle."""
     assert isinstance(error, RequestValidationError)
+    if why := not_called_json(request):
+        return refusal(400, why)
     first = error.errors()[0]
     what = str(first["msg"])
     if first["type"] == "json_invalid":
@@ -93,3 +96,12 @@ async def invalid(request: Request, error: Exception) -> JSONResponse:
     place = ", ".join(names[-1:] + [f"{kind} {at}" for kind, at in zip(("row", "column"), numbers, strict=False)])
     faults = [Fault(row=numbers[0], column=numbers[1], message=what)] if len(numbers) == 2 else []
     return refusal(400, f"{place or 'the body'}: {what}", faults=faults)
+
+
+def not_called_json(request: Request) -> str | None:
+    """Why a body was not read as JSON although it may be some: its Content-Type. None if that is right."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+        return None
+    found = f"the Content-Type of the body is {quoted(kind)}" if kind else "the body has no Content-Type"
+    return f"{found}: send JSON, with the header Content-Type: application/json"

@@ -164,11 +164,21 @@ class Answer(BaseModel):
     faults: list[Fault] = Field(description=f"The cells that break the rules, {UP_TO_FAULTS}.")
 
 
+class Forming(BaseModel):
+    """An attempt at an ARC test while models still train."""
+
+    grid: list[list[int]]
+    votes: int = Field(description="For it so far.")
+
+
 class Progress(BaseModel):
     """Progress of the training of models on an ARC task."""
 
     share: float = Field(ge=0, le=1, description="Share of the time used.")
     doing: str = Field(description="The work going on.")
+    attempts: list[list[Forming]] | None = Field(
+        None, description="After each model: the attempts at each test, as the models so far have voted."
+    )
 
 
 class TaskInfo(BaseModel):
@@ -178,6 +188,10 @@ class TaskInfo(BaseModel):
     weights: str | None = Field(description="The name of the model.")
     sizes: list[tuple[int, int]] = Field(description="[rows, columns] that can be solved; empty: any up to `side`.")
     side: int = Field(description="Maximum number of rows or columns.")
+    starts: int = Field(1, description="Starts from the first to the last restart, unless the request says otherwise.")
+    seconds: float = Field(description="Time limit, unless the request says otherwise.")
+    parameters: int | None = Field(None, description="Number of the model's weights.")
+    bytes: int | None = Field(None, description="Their size.")
 
 
 class Served(BaseModel):

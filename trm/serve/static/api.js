@@ -10,7 +10,7 @@ export class Problem extends Error {
 async function call(path, options) {
   let response;
   try {
-    response = await fetch(`/api/${path}`, options);
+    response = await fetch(`./api/${path}`, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem("The server does not answer. Is trm serve still running?");

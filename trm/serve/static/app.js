@@ -1,25 +1,32 @@
 // The page: tabs, editing a puzzle, solving it and showing the result.
 
-import { Problem, check as read, get, watch } from "/api.js";
-import { showArc } from "/arc.js";
-import { Board } from "/board.js";
-import { Player } from "/player.js";
-import { maze, put, resized, sudoku } from "/puzzles.js";
+import { fromHash, toHash } from "./address.js";
+import { Problem, check as read, get, watch } from "./api.js";
+import { showArc } from "./arc.js";
+import { Board } from "./board.js";
+import { another, freshMaze } from "./fresh.js";
+import { blame, element, fill, find, introduce, plural, say, share, typing } from "./elements.js";
+import { frameOf } from "./frames.js";
+import { pathLines } from "./looks.js";
+import { Player } from "./player.js";
+import { maze, put, resized, sudoku } from "./puzzles.js";
 
-const find = (id) => document.getElementById(id);
 const TABS = ["sudoku", "maze", "arc"];
 const CHECK_AFTER = 250; // milliseconds without an edit
+const STROKE = 800; // milliseconds within which edits count as one, for Undo
+const NARROW = matchMedia("(max-width: 52rem)");
 
 const states = {
   sudoku: { puzzle: sudoku, grid: sudoku.start() },
   maze: { puzzle: maze, grid: maze.start(), tool: "#" },
 };
 let state = states.sudoku; // the puzzle that is shown
-let served; // what the server offers
+let served; // what the solver offers
 let examples;
-let running = null; // AbortController of the request in progress
+let running = null; // {abort, began, seed, steps} of the request in progress
 let checking = 0;
 let asked = 0; // number of the last text or edit; the result of an earlier check is stale
+let edited = -Infinity; // time of the last edit
 let brush = ".";
 
 const board = new Board(find("board"), { key, paint, drags: () => state.puzzle === maze });
@@ -27,23 +34,19 @@ const player = new Player(find, draw);
 
 const info = (name) => served.tasks.find((task) => task.name === name);
 const shape = () => [state.grid.length, state.grid[0].length];
-const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 // Showing
 
-/** Show a frame {grid, cells, changed, wrong}, of which only the grid is required. */
+/** Show a frame {grid, cells, candidates, glow, wrong}, of which only the grid is required. */
 function draw(frame) {
-  const width = state.grid[0].length;
-  const looks = [];
-  frame.grid.forEach((line, row) => {
-    for (let column = 0; column < width; column++) {
-      const number = row * width + column;
-      const look = state.puzzle.look(state.grid[row][column], line[column], frame.cells?.[row][column]);
-      if (frame.changed?.has(number)) look.classes.push("lit");
-      looks.push({ ...look, wrong: frame.wrong?.get(number) });
-    }
-  });
-  board.show(looks);
+  const [height, width] = shape();
+  const looks = frame.grid.flatMap((line, row) => [...line].map((sign, column) => {
+    const cell = row * width + column;
+    const look = state.puzzle.look(state.grid[row][column], sign, frame.cells?.[row][column], frame.candidates?.[row][column]);
+    return { ...look, glow: frame.glow && Math.round(100 * frame.glow[cell]) / 100, wrong: frame.wrong?.get(cell) };
+  }));
+  board.show(looks, state.puzzle.places(height));
+  find("path").firstElementChild.setAttribute("d", state.puzzle === maze ? pathLines(frame.grid) : "");
 }
 
 const places = (faults) => new Map(faults.filter((fault) => fault.column).map((fault) =>
@@ -54,54 +57,51 @@ function drawPuzzle() {
   draw({ grid: state.grid, wrong: places(state.faults ?? []) });
 }
 
-/** List the faults in words, each with a button that goes to its cell. */
-function blame(message = "", faults = [], note = "") {
-  const parts = [];
-  if (message) parts.push(element("p", "bad", message));
-  if (note) parts.push(element("p", "", `Note: ${note}.`));
-  const list = document.createElement("ul");
-  for (const fault of faults.slice(0, 8)) {
-    const item = document.createElement("li");
-    const place = `Row ${fault.row}${fault.column ? `, column ${fault.column}` : ""}: ${fault.message}`;
-    const button = element("button", "", place);
-    button.type = "button";
-    button.addEventListener("click", () => board.focus((fault.row - 1) * board.width + (fault.column ?? 1) - 1));
-    item.append(button);
-    list.append(item);
-  }
-  if (faults.length > 8) list.append(element("li", "", `and ${faults.length - 8} more`));
-  find("blame").replaceChildren(...parts, ...(faults.length ? [list] : []));
-}
-
-function element(tag, classes, text) {
-  const made = document.createElement(tag);
-  if (classes) made.className = classes;
-  made.textContent = text;
-  return made;
-}
-
-function say(text, mood = "") {
-  find("verdict").textContent = text;
-  find("verdict").className = mood;
-}
+const accuse = (message, faults, note) => blame(message, faults, note, (row, column) => board.focus((row - 1) * board.width + column - 1));
 
 // Editing
 
-/** Edit another grid and drop all results of the last one. */
-function edit(grid) {
+/** Edit another grid and drop all results of the last one. kept: the address is not changed. */
+function edit(grid, kept = false) {
   stop();
   asked += 1;
   const [height, width] = shape();
   Object.assign(state, { grid, faults: [], note: "", tried: false });
-  const known = examples.findIndex((example) => example.puzzle === grid);
-  find("example").value = known < 0 ? "" : known;
+  if (!kept) remember(toHash(state.puzzle.name, grid));
   player.reset(null);
+  find("board").classList.remove("done");
+  find("more").hidden = true;
   say("");
-  blame();
+  accuse();
   if (grid.length !== height || grid[0].length !== width) layOut();
   drawPuzzle();
   clearTimeout(checking);
   checking = setTimeout(check, CHECK_AFTER);
+}
+
+/** Put a puzzle into the address. Edits that follow each other at once are one step back. */
+function remember(hash) {
+  const depth = history.state?.depth ?? 0;
+  const now = performance.now();
+  const together = now - edited < STROKE;
+  edited = now;
+  if (hash === location.hash) return;
+  if (together) history.replaceState({ depth }, "", hash);
+  else history.pushState({ depth: depth + 1 }, "", hash);
+  find("undo").disabled = !history.state.depth;
+}
+
+/** Show what the address says. -> whether it holds a puzzle */
+function follow() {
+  const found = fromHash(location.hash);
+  open(found?.name ?? "sudoku");
+  find("undo").disabled = !history.state?.depth;
+  edited = -Infinity;
+  if (!found?.grid) return false;
+  edit(found.grid, true);
+  layOut();
+  drawPuzzle();
+  return true;
 }
 
 async function check() {
@@ -116,7 +116,7 @@ async function check() {
 }
 
 function key(cell, event) {
-  if (state.puzzle === maze && [" ", "Enter"].includes(event.key)) {
+  if (state.puzzle === maze && event.key === " ") {
     paint(cell, true);
     return true;
   }
@@ -130,19 +130,21 @@ function set(cell, sign) {
   if (now !== sign && !(state.puzzle === maze && "SG".includes(now))) edit(put(state.grid, cell, sign));
 }
 
-/** Use the tool on a cell. The first cell of a stroke decides whether it draws walls or removes them. */
+/** Use the tool on a cell. The first cell of a stroke decides: S and G are moved, walls are drawn or removed. */
 function paint(cell, first) {
   if (state.puzzle !== maze) return;
-  if (first) brush = state.tool !== "#" ? state.tool : state.grid.join("")[cell] === "#" ? "." : "#";
+  const now = state.grid.join("")[cell];
+  if (first) brush = "SG".includes(now) ? now : state.tool !== "#" ? state.tool : now === "#" ? "." : "#";
   set(cell, brush);
 }
 
 /** Show the result of a check, unless an answer is being shown. */
 function showCheck(found) {
   state.note = found.note;
+  if (running && found.note && !running.forced) decline();
   if (state.tried) return; // an answer is shown, or will be
   state.faults = found.faults;
-  blame(found.faults.length ? "" : found.message, found.faults, found.note);
+  accuse(found.faults.length ? "" : found.message, found.faults, found.note);
   drawPuzzle();
 }
 
@@ -170,24 +172,42 @@ async function take(text) {
   }
 }
 
+/** A new puzzle of the kind that is chosen. */
+function renew() {
+  if (state.puzzle === maze) return edit(freshMaze(...shape()));
+  const alike = examples.filter(({ task, name }) => task === "sudoku" && name === find("kind").value);
+  edit(another(alike[Math.floor(Math.random() * alike.length)].puzzle));
+}
+
 // Solving
 
-async function solve() {
+/**
+ * forced: although the puzzle cannot have one answer; seed: other restarts than before, after the frames there are;
+ * quiet: the page stays where it is.
+ */
+async function solve({ forced = false, seed = 0, quiet = false } = {}) {
   if (running) return stop("Stopped.");
-  blame();
-  running = new AbortController();
-  state.tried = true;
-  const mine = running;
+  if (find("solve").disabled) return;
   const { grid, puzzle } = state;
+  state.tried = true;
+  running = { abort: new AbortController(), forced, seed, began: performance.now(), steps: seed ? player.frames.at(-1).number : 0 };
+  const mine = running;
+  if (!offered()) return decline(`No model here solves ${shape().join("x")}: it has learned ${info(puzzle.name).sizes.map((size) => size.join("x")).join(", ")}`);
+  if (puzzle === sudoku && grid.every((line) => /^\.*$/.test(line))) return decline("An empty board has very many answers: give some digits");
+  if (state.note && !forced) return decline();
+  accuse();
+  find("more").hidden = true;
+  find("board").classList.remove("done");
   find("solve").textContent = "Stop";
   say("Thinking …");
-  if (find("board").getBoundingClientRect().top < 0) find("board").scrollIntoView();
-  player.reset({ grid, confidence: 0, title: "the puzzle" });
+  if (!quiet && (NARROW.matches || find("board").getBoundingClientRect().top < 0)) find("play").scrollIntoView();
+  if (seed) player.resume();
+  else player.reset({ grid, sure: 0, title: "the puzzle", number: 0, start: 0 });
   try {
     let answer;
-    for await (const { name, data } of watch({ task: puzzle.name, puzzle: puzzle.send(grid) }, mine.signal)) {
+    for await (const { name, data } of watch({ task: puzzle.name, puzzle: puzzle.send(grid), seed }, mine.abort.signal)) {
       if (mine !== running) return;
-      if (name === "step") player.add(frameOf(data));
+      if (name === "step") player.add(frameOf(data, puzzle, player.frames.at(-1), mine, info(puzzle.name)));
       else answer = data;
     }
     if (!answer) throw new Problem("The connection broke before the answer came.");
@@ -203,34 +223,52 @@ async function solve() {
   }
 }
 
-function frameOf(step) {
-  const width = step.cells[0].length;
-  return {
-    grid: shownGrid(step.grid),
-    cells: step.cells,
-    changed: new Set(step.changed.map(([row, column]) => (row - 1) * width + column - 1)),
-    confidence: step.confidence,
-    title: step.start ? `step ${step.number}, start ${step.start + 1}` : `step ${step.number}`,
-  };
+const offered = () => {
+  const { sizes } = info(state.puzzle.name);
+  return !sizes.length || sizes.some(([height, width]) => height === state.grid.length && width === state.grid[0].length);
+};
+
+/** Say at once that a puzzle is not worth trying. */
+function decline(reason = `Not tried: ${state.note}`) {
+  running?.abort.abort();
+  player.reset(null);
+  drawPuzzle();
+  accuse();
+  say(`${reason}.`, "bad");
+  if (state.note) offerMore("Try anyway", () => solve({ forced: true }));
+  finish();
 }
 
-const shownGrid = (grid) => (state.puzzle === sudoku ? sudoku.receive(grid) : grid);
+function offerMore(words, act) {
+  Object.assign(find("more"), { hidden: false, textContent: words, onclick: act });
+}
 
-/** Show the answer, which the server has checked, and say whether it is right. */
+/** Show the answer, which has been checked by the rules, and say whether it is right. */
 function conclude(answer) {
-  const spent = plural(answer.steps, "step") + (answer.starts > 1 ? ` from ${answer.starts} starts` : "");
   const { puzzle } = state;
+  const { steps, seed } = running;
+  const spent = plural(steps + answer.steps, "step") + (answer.starts > 1 ? ` from ${answer.starts} starts` : "");
   if (!answer.valid) {
-    const grid = shownGrid(answer.grid);
-    player.add({ grid, confidence: answer.confidence, title: "best attempt", wrong: places(answer.faults) });
+    const grid = puzzle === sudoku ? sudoku.receive(answer.grid) : answer.grid;
+    player.add({ ...player.frames.at(-1), grid, cells: undefined, candidates: undefined, glow: undefined, title: "best attempt", wrong: places(answer.faults) });
   }
   say(`Answered after ${spent} …`);
   player.end(() => {
-    if (answer.solved) say(`Solved in ${spent}. ${puzzle.good}`, "good");
-    else if (answer.valid) say(`Not solved in ${spent}. ${puzzle.longer}`, "bad");
+    if (answer.solved) settle();
+    if (answer.solved) return say(`Solved in ${spent}. ${puzzle.good}`, "good");
+    if (answer.valid) say(`Not solved in ${spent}. ${puzzle.longer}`, "bad");
     else say(`Not solved in ${spent}. This is the best attempt. ${puzzle.bad}`, "bad");
-    if (!answer.solved) blame("", [], state.note);
+    accuse("", [], state.note);
+    offerMore("Keep going", () => solve({ forced: true, seed: seed + 1 }));
   });
+}
+
+/** Show that the last frame is the answer: no candidates any more, and a green wave. */
+function settle() {
+  const last = player.frames.at(-1);
+  last.candidates = last.glow = undefined;
+  if (player.at === player.frames.length - 1) draw(last);
+  find("board").classList.add("done");
 }
 
 function complain(error) {
@@ -238,12 +276,12 @@ function complain(error) {
   if (!(error instanceof Problem)) throw error;
   state.faults = error.faults;
   drawPuzzle();
-  blame(error.faults.length ? "" : error.message, error.faults);
+  accuse(error.faults.length ? "" : error.message, error.faults);
 }
 
 function stop(message = "") {
   if (!running) return;
-  running.abort();
+  running.abort.abort();
   player.end();
   say(message);
   finish();
@@ -262,7 +300,8 @@ function layOut() {
   const task = info(puzzle.name);
   find("board").className = puzzle.name;
   find("board").setAttribute("aria-label", `${puzzle.label}, ${height} rows, ${width} columns`);
-  find("board").style.setProperty("--widest", puzzle.widest(height, width));
+  find("stage").style.setProperty("--widest", puzzle.widest(height, width));
+  find("path").setAttribute("viewBox", `0 0 ${width} ${height}`);
   board.resize(height, width, (row, column) => puzzle.fixed(row, column, height));
   find("keys").textContent = puzzle.keys;
   find("text-label").textContent = puzzle.textLabel;
@@ -271,15 +310,14 @@ function layOut() {
   find("pad").style.setProperty("--across", buttons > 10 ? 9 : buttons);
   find("pad").style.setProperty("--narrow", buttons > 10 ? 6 : buttons > 6 ? Math.ceil(buttons / 2) : buttons);
   find("pad").replaceChildren(...puzzle.pad(height).map(padButton));
-  const choices = task.sizes.length > 0;
-  for (const [id, shown] of [["size-choice", choices], ["rows-choice", !choices], ["columns-choice", !choices]]) find(id).hidden = !shown;
-  fill(find("size"), task.sizes.map(([rows, columns]) => [`${rows}x${columns}`, `${rows} x ${columns}`]));
-  find("size").value = `${height}x${width}`;
+  for (const [id, shown] of [["kind-choice", puzzle === sudoku], ["rows-choice", puzzle === maze], ["columns-choice", puzzle === maze]]) find(id).hidden = !shown;
+  if (height !== 9 && puzzle === sudoku) find("kind").value = `${height}x${width}`;
+  find("new").textContent = `New ${puzzle === maze ? "maze" : "puzzle"}`;
   for (const [id, value] of [["rows", height], ["columns", width]]) Object.assign(find(id), { value, max: task.side });
 }
 
 function padButton({ sign, label }) {
-  const button = element("button", "", sign === "." ? "⌫" : label);
+  const button = element("button", "", sign === "." && state.puzzle === sudoku ? "⌫" : label);
   button.type = "button";
   button.setAttribute("aria-label", label);
   if (state.puzzle === maze) button.setAttribute("aria-pressed", String(state.tool === sign));
@@ -291,15 +329,7 @@ function padButton({ sign, label }) {
   return button;
 }
 
-function fill(select, options) {
-  select.replaceChildren(...options.map(([value, label]) => Object.assign(document.createElement("option"), { value, textContent: label })));
-}
-
-function fillExamples(select, name) {
-  const mine = examples.map((example, number) => [number, example]).filter(([, example]) => example.task === name);
-  fill(select, [["", "Choose …"], ...mine.map(([number, example]) => [number, example.name])]);
-}
-
+/** Show a tab. */
 function open(name) {
   stop();
   for (const tab of TABS) {
@@ -308,7 +338,7 @@ function open(name) {
   }
   find("play").hidden = name === "arc";
   find("arc").hidden = name !== "arc";
-  history.replaceState(null, "", `#${name}`);
+  introduce(info(name));
   if (name === "arc") return;
   state = states[name];
   find("play").setAttribute("aria-labelledby", `tab-${name}`);
@@ -316,27 +346,26 @@ function open(name) {
   find("notice").hidden = task.solves;
   find("notice").textContent = task.solves ? "" : `You can draw here, but not solve yet: ${task.why}.`;
   find("solve").disabled = !task.solves;
-  fillExamples(find("example"), name);
   find("text").value = find("text-error").textContent = "";
   layOut();
-  edit(state.grid);
+  edit(state.grid, true);
 }
 
-function pick(select) {
-  if (select.value !== "") edit(examples[select.value].puzzle);
+function choose(name) {
+  open(name);
+  edited = -Infinity;
+  remember(name === "arc" ? "#arc" : toHash(name, state.grid));
 }
 
 function listen() {
-  find("tabs").addEventListener("click", (event) => event.target.id && open(event.target.id.replace("tab-", "")));
+  find("tabs").addEventListener("click", (event) => event.target.id.startsWith("tab-") && choose(event.target.id.replace("tab-", "")));
   find("tabs").addEventListener("keydown", (event) => {
     const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!move) return;
     const next = TABS[(TABS.indexOf(event.target.id.replace("tab-", "")) + move + TABS.length) % TABS.length];
-    open(next);
+    choose(next);
     find(`tab-${next}`).focus();
   });
-  find("example").addEventListener("change", (event) => pick(event.target));
-  find("size").addEventListener("change", (event) => edit(resized(state.puzzle, state.grid, ...event.target.value.split("x").map(Number))));
   for (const id of ["rows", "columns"]) {
     find(id).addEventListener("change", () => {
       const [height, width] = ["rows", "columns"].map((name) => Math.min(Math.max(Math.round(Number(find(name).value)) || 2, 2), info(state.puzzle.name).side));
@@ -345,27 +374,44 @@ function listen() {
       drawPuzzle();
     });
   }
-  find("solve").addEventListener("click", solve);
-  find("clear").addEventListener("click", () => edit(state.puzzle.empty(...shape())));
-  find("use").addEventListener("click", () => take(find("text").value));
-  find("board").addEventListener("paste", (event) => {
-    event.preventDefault();
-    find("text").value = event.clipboardData.getData("text");
-    take(find("text").value);
-  });
-  addEventListener("hashchange", () => TABS.includes(location.hash.slice(1)) && open(location.hash.slice(1)));
+  const buttons = { solve: () => solve(), new: renew, undo: () => history.back(), use: () => take(find("text").value),
+    clear: () => edit(state.puzzle.empty(...shape())), share };
+  for (const [id, act] of Object.entries(buttons)) find(id).addEventListener("click", act);
+  find("kind").addEventListener("change", renew);
+  addEventListener("popstate", follow);
+  document.addEventListener("paste", pasted);
+  document.addEventListener("keydown", shortcut);
+}
+
+/** A puzzle may be pasted anywhere but into a text field. */
+function pasted(event) {
+  if (find("play").hidden || typing(event.target)) return;
+  event.preventDefault();
+  find("text").value = event.clipboardData.getData("text");
+  take(find("text").value);
+}
+
+function shortcut(event) {
+  if (find("play").hidden || typing(event.target) || event.altKey || event.shiftKey) return;
+  if (event.key === "Enter" && !event.target.closest("button, a, summary")) solve();
+  else if (event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && history.state?.depth) history.back();
+  else return;
+  event.preventDefault();
 }
 
 try {
   [served, examples] = await Promise.all([get("tasks"), get("examples")]);
   listen();
   showArc(find, served, examples.filter((example) => example.task === "arc"));
-  find("about").textContent = `trm ${served.version}. Everything runs on the machine that serves this page; `
+  find("about").textContent = `trm ${served.version}. ${served.where ?? "Everything runs on the machine that serves this page"}; `
     + `weights: ${served.tasks.filter((task) => task.weights).map((task) => `${task.weights} (${task.name})`).join(", ") || "none"}.`;
-  states.sudoku.grid = examples.find((example) => example.task === "sudoku")?.puzzle ?? states.sudoku.grid;
+  const kinds = [...new Set(examples.filter(({ task }) => task === "sudoku").map(({ name }) => name))];
+  fill(find("kind"), kinds.map((name) => [name, name]));
+  states.sudoku.grid = examples.find(({ task }) => task === "sudoku")?.puzzle ?? states.sudoku.grid;
+  find("kind").value = examples.find(({ task }) => task === "sudoku")?.name ?? "";
   const [size] = info("maze").sizes; // none: the weights fit any size
-  if (size) states.maze.grid = maze.empty(...size);
-  open(TABS.includes(location.hash.slice(1)) ? location.hash.slice(1) : "sudoku");
+  states.maze.grid = size ? maze.empty(...size) : examples.find(({ task }) => task === "maze")?.puzzle ?? states.maze.grid;
+  if (!follow() && !location.hash && info("sudoku").solves) solve({ quiet: true });
 } catch (error) {
   if (!(error instanceof Problem)) throw error;
   find("notice").hidden = false;

@@ -1,6 +1,6 @@
 // ARC tasks: each pair as two pictures, and the attempts of networks trained on the task.
 
-import { Problem, check, watch } from "/api.js";
+import { Problem, check, watch } from "./api.js";
 
 const WIDEST = 300; // largest side of a picture, in pixels
 const [CELL, LEAST] = [22, 4]; // largest and smallest side of a cell, in pixels
@@ -31,15 +31,14 @@ export function showArc(find, served, examples) {
     find("arc-example").value = example;
     find("arc-error").textContent = find("arc-name").textContent = "";
     find("arc-pairs").replaceChildren();
+    find("arc-reveal").hidden = true;
     try {
       const found = await check({ task: "arc", puzzle });
       if (mine !== latest) return;
       if (!found.ok) throw new Problem(found.message);
       task = found.arc;
       find("arc-solve").disabled = false;
-      const pairs = [["demonstration", found.arc.train], ["test", found.arc.test]];
-      find("arc-pairs").replaceChildren(...pairs.flatMap(([what, list]) =>
-        list.map((pair, number) => figure(`${what} ${number + 1}`, pair, served.colours))));
+      drawPairs(task, false);
       find("arc-name").textContent = `${name}: ${count(found.arc.train, "demonstration")}, ${count(found.arc.test, "test")}`;
     } catch (error) {
       if (mine === latest) find("arc-error").textContent = error.message;
@@ -80,14 +79,13 @@ export function showArc(find, served, examples) {
         else {
           find("arc-progress").value = data.share;
           find("arc-doing").textContent = data.doing;
+          if (data.attempts) drawAttempts(asked, data.attempts, ({ votes }) => count({ length: votes }, "vote") + " so far");
         }
       }
       if (mine !== running) return;
       if (!answer) throw new Problem("The connection broke before the answer came.");
       finish(answer.message);
-      find("arc-attempts").replaceChildren(...answer.attempts.flatMap((attempts, number) => attempts.map((attempt, rank) =>
-        figure(`test ${number + 1}, attempt ${rank + 1}: ${Math.round(100 * attempt.confidence)} % sure`,
-          { input: asked.test[number].input, output: attempt.grid }, served.colours))));
+      drawAttempts(asked, answer.attempts, ({ confidence }) => `${Math.round(100 * confidence)} % sure`);
     } catch (error) {
       if (mine !== running) return;
       finish("");
@@ -96,6 +94,24 @@ export function showArc(find, served, examples) {
     }
   }
 
+  /** The attempts at each test, best first; words(attempt) says what speaks for one. */
+  function drawAttempts(asked, tests, words) {
+    find("arc-attempts").replaceChildren(...tests.flatMap((attempts, number) => attempts.map((attempt, rank) =>
+      figure(`test ${number + 1}, attempt ${rank + 1}: ${words(attempt)}`,
+        { input: asked.test[number].input, output: attempt.grid }, served.colours))));
+  }
+
+  /** The pairs of the task. Answers to its tests are covered until they are asked for. */
+  function drawPairs(found, revealed) {
+    const known = found.test.some((pair) => pair.output);
+    const tests = revealed ? found.test : found.test.map(({ input }) => ({ input }));
+    const pairs = [["demonstration", found.train], ["test", tests]];
+    find("arc-pairs").replaceChildren(...pairs.flatMap(([what, list]) =>
+      list.map((pair, number) => figure(`${what} ${number + 1}`, pair, served.colours))));
+    find("arc-reveal").hidden = !known || revealed;
+  }
+
+  find("arc-reveal").addEventListener("click", () => drawPairs(task, true));
   find("arc-solve").addEventListener("click", solve);
   const pick = (number) => show(examples[number].puzzle, examples[number].name, number);
   find("arc-example").addEventListener("change", (event) => {

@@ -33,6 +33,7 @@ export class Board {
         cell.dataset.cell = this.cells.length;
         cell.tabIndex = -1;
         cell.fixed = marks(row, column);
+        cell.style.setProperty("--wait", row + column);
         this.cells.push(cell);
         line.append(cell);
       }
@@ -43,15 +44,21 @@ export class Board {
     this.#select(this.current);
   }
 
-  /** Show looks, one {text, classes, label, sure, wrong} for each cell. Cells that have not changed are left alone. */
-  show(looks) {
-    looks.forEach((look, number) => {
+  /**
+   * Show looks, one {text, classes, label, sure, candidates, glow, wrong} for each cell; places: [rows, columns] of candidates.
+   * Cells that have not changed are left alone.
+   */
+  show(looks, places) {
+    looks.forEach(({ glow, ...look }, number) => {
+      const cell = this.cells[number];
+      if (cell.glow !== glow) cell.style.setProperty("--glow-of", (cell.glow = glow) ?? 0);
       const key = JSON.stringify(look);
       if (this.shown[number] === key) return;
       this.shown[number] = key;
-      const cell = this.cells[number];
-      cell.textContent = look.text;
-      cell.className = [...cell.fixed, ...look.classes, look.wrong ? "wrong" : "", number === this.current ? "current" : ""].join(" ");
+      if (look.candidates?.length) cell.replaceChildren(candidates(look.candidates, places));
+      else if (cell.firstElementChild || cell.textContent !== look.text) cell.textContent = look.text;
+      const more = [look.wrong ? "wrong" : "", look.candidates?.length ? "open-minded" : "", number === this.current ? "current" : ""];
+      cell.className = [...cell.fixed, ...look.classes, ...more].filter(Boolean).join(" ");
       cell.style.setProperty("--sure", look.sure ?? 1);
       const place = `row ${Math.floor(number / this.width) + 1}, column ${(number % this.width) + 1}`;
       cell.setAttribute("aria-label", `${place}: ${look.label}${look.wrong ? `; ${look.wrong}` : ""}`);
@@ -119,4 +126,20 @@ export class Board {
     }
     this.last = to;
   }
+}
+
+/** The candidates of a cell as pencil marks, each at the place of its value and as large as it is likely. */
+function candidates(list, [down, across]) {
+  const made = document.createElement("span");
+  made.className = "marks";
+  made.style.setProperty("--across", across);
+  made.style.setProperty("--down", down);
+  for (const { text, place, chance } of list) {
+    const mark = document.createElement("i");
+    mark.textContent = text;
+    mark.style.gridArea = `${Math.floor(place / across) + 1} / ${(place % across) + 1}`;
+    mark.style.setProperty("--chance", chance);
+    made.append(mark);
+  }
+  return made;
 }

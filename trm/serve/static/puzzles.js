@@ -1,8 +1,10 @@
-// The puzzles: their signs, what a cell looks like and is called, and how a puzzle is edited and sent to the server.
+// The puzzles: their signs, what a cell looks like and is called, and how a puzzle is edited and sent to the solver.
 // A grid is an array of lines, each a string with one sign per cell: "." is a blank or an open cell.
 
-const DIGITS = "123456789ABCDEFG";
-const BOXES = { 4: [2, 2], 6: [2, 3], 9: [3, 3], 16: [4, 4] };
+import { SURE, marks } from "./looks.js";
+
+export const DIGITS = "123456789ABCDEFG";
+export const BOXES = { 4: [2, 2], 6: [2, 3], 9: [3, 3], 16: [4, 4] };
 const NAMES = { "#": "wall", ".": "open", S: "start", G: "goal", o: "path" };
 
 const blank = (height, width) => Array.from({ length: height }, () => ".".repeat(width));
@@ -11,8 +13,8 @@ const percent = (part) => `${Math.round(100 * part)} %`;
 export const sudoku = {
   name: "sudoku",
   label: "Sudoku",
-  textLabel: "81 characters in one line or in nine lines, with a dot or 0 for a blank. 4x4, 6x6 and 16x16 work too.",
-  keys: "Arrow keys move, digits fill in, Space clears. Ctrl+V pastes a whole puzzle.",
+  textLabel: "81 characters in one line or in nine lines, with a dot or 0 for a blank. 4x4 and 6x6 work too.",
+  keys: "Arrow keys move, digits fill in, Space clears, Enter solves, Ctrl+Z goes back. Paste a whole puzzle anywhere.",
   empty: (height, width) => blank(height, width),
   start: () => blank(9, 9),
   widest: () => "100cqi",
@@ -21,19 +23,24 @@ export const sudoku = {
   receive: (grid) => grid.map((row) => row.map((digit) => (digit ? DIGITS[digit - 1] : ".")).join("")),
   fixed(row, column, height) {
     const [boxHeight, boxWidth] = BOXES[height];
-    const marks = [];
-    if (row === height - 1) marks.push("last-bottom");
-    else if ((row + 1) % boxHeight === 0) marks.push("edge-bottom");
-    if (column === height - 1) marks.push("last-right");
-    else if ((column + 1) % boxWidth === 0) marks.push("edge-right");
-    return marks;
+    const classes = [];
+    if (row === height - 1) classes.push("last-bottom");
+    else if ((row + 1) % boxHeight === 0) classes.push("edge-bottom");
+    if (column === height - 1) classes.push("last-right");
+    else if ((column + 1) % boxWidth === 0) classes.push("edge-right");
+    return classes;
   },
-  look(given, sign, sure) {
-    const text = sign === "." ? "" : sign;
-    if (given !== "." && given === sign) return { text, classes: ["given"], label: `${sign}, given` };
-    if (!text) return { text, classes: [], label: "blank" };
-    return { text, classes: ["made"], label: sure === undefined ? sign : `${sign}, ${percent(sure)} sure`, sure };
+  /** What a cell looks like. sure: probability of its digit; chances: of every digit. */
+  look(given, sign, sure, chances) {
+    if (given !== "." && given === sign) return { text: sign, classes: ["given"], label: `${sign}, given` };
+    if (sign === ".") return { text: "", classes: [], label: "blank" };
+    if (sure === undefined) return { text: sign, classes: ["made"], label: sign };
+    const candidates = sure < SURE ? marks(chances).map(({ value, chance }) => ({ text: DIGITS[value - 1], place: value - 1, chance })) : [];
+    const others = candidates.filter(({ text }) => text !== sign).map(({ text }) => text);
+    const label = `${sign}, ${percent(sure)} sure${others.length ? `, or ${others.join(", ")}` : ""}`;
+    return { text: sign, classes: ["made"], label, sure, candidates };
   },
+  places: (height) => BOXES[height],
   pad: (height) => [...DIGITS.slice(0, height)].map((sign) => ({ sign, label: sign })).concat({ sign: ".", label: "Clear cell" }),
   padLabel: "Digits for the selected cell",
   /** The sign that a key stands for, or null. */
@@ -41,7 +48,7 @@ export const sudoku = {
     if ([" ", "0", ".", "Backspace", "Delete"].includes(key)) return ".";
     return key.length === 1 && DIGITS.slice(0, height).includes(key.toUpperCase()) ? key.toUpperCase() : null;
   },
-  good: "Checked: every row, column and box holds each digit once, and every given digit is kept.",
+  good: "Checked: every row, column and box is right.",
   bad: "The marked cells break the rules.",
 };
 
@@ -49,7 +56,7 @@ export const maze = {
   name: "maze",
   label: "Maze",
   textLabel: "A line of characters for each row: # wall, . open, S start, G goal.",
-  keys: "Draw with the mouse or a finger. Arrow keys move; Space uses the tool; #, period, S and G set a cell.",
+  keys: "Draw with the mouse or a finger; drag S and G. Arrow keys move; Space uses the tool; #, period, S and G set a cell; Enter solves.",
   empty: (height, width) => ends(blank(height, width)),
   start: () => ends(blank(12, 12)),
   // At most four fifths of the window high: a finger on the board draws, so scrolling needs room beside it.
@@ -60,9 +67,10 @@ export const maze = {
   look(given, sign, sure) {
     const known = sign in NAMES ? NAMES[sign] : "open";
     const label = sure === undefined || given !== "." ? known : `${known}, ${percent(sure)} sure`;
-    return { text: "SG".includes(sign) ? sign : "", classes: [known], label, sure };
+    return { text: "SG".includes(sign) ? sign : "", classes: [known], label };
   },
-  pad: () => [{ sign: "#", label: "Walls" }, { sign: "S", label: "Start" }, { sign: "G", label: "Goal" }],
+  places: () => [1, 1],
+  pad: () => [{ sign: "#", label: "Walls" }, { sign: ".", label: "Erase" }, { sign: "S", label: "Start" }, { sign: "G", label: "Goal" }],
   padLabel: "Drawing tool",
   sign(key) {
     if (["Backspace", "Delete", "0"].includes(key)) return ".";

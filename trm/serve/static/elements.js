@@ -1,0 +1,60 @@
+// Small helpers for the elements of the page.
+
+const MOST = 8; // faults that are listed
+
+export const find = (id) => document.getElementById(id);
+export const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+
+export function element(tag, classes, text) {
+  const made = document.createElement(tag);
+  if (classes) made.className = classes;
+  made.textContent = text;
+  return made;
+}
+
+export function fill(select, options) {
+  select.replaceChildren(...options.map(([value, label]) => Object.assign(document.createElement("option"), { value, textContent: label })));
+}
+
+export function say(text, mood = "") {
+  find("verdict").textContent = text;
+  find("verdict").className = mood;
+}
+
+/** List the faults in words, each with a button; go(row, column) goes to its cell. */
+export function blame(message = "", faults = [], note = "", go = () => {}) {
+  const parts = [];
+  if (message) parts.push(element("p", "bad", message));
+  if (note) parts.push(element("p", "", `Note: ${note}.`));
+  const list = document.createElement("ul");
+  for (const fault of faults.slice(0, MOST)) {
+    const item = document.createElement("li");
+    const place = `Row ${fault.row}${fault.column ? `, column ${fault.column}` : ""}: ${fault.message}`;
+    const button = element("button", "", place);
+    button.type = "button";
+    button.addEventListener("click", () => go(fault.row, fault.column ?? 1));
+    item.append(button);
+    list.append(item);
+  }
+  if (faults.length > MOST) list.append(element("li", "", `and ${faults.length - MOST} more`));
+  find("blame").replaceChildren(...parts, ...(faults.length ? [list] : []));
+}
+
+export const typing = (target) => target.closest?.("textarea, input:not([type=range]), select");
+
+export async function share() {
+  await navigator.clipboard?.writeText(location.href).catch(() => {});
+  say("The address of this page holds the puzzle; it has been copied where the browser allows it.");
+}
+
+/** Say in one line what solves the puzzles of a task, of which this is offered. */
+export function introduce({ parameters, bytes }) {
+  find("what").textContent = parameters
+    ? `A network of ${Math.round(parameters / 1000)} thousand weights (${Math.round(bytes / 1000)} kB) solves this by revising its own answer. `
+    : "Tiny networks, trained on one task's examples alone, vote on its answer. ";
+  find("what").append(Object.assign(element("a", "", "How?"), { href: "#how", onclick: (event) => {
+    event.preventDefault();
+    if (!find("play").hidden) Object.assign(find("how"), { open: true }).scrollIntoView();
+    else find("arc-about").scrollIntoView();
+  } }));
+}
