@@ -31,12 +31,37 @@ def test_an_arc_task(show: Open) -> None:
     ]
     pixel = "canvas => [...canvas.getContext('2d').getImageData(canvas.width * 3 / 4, canvas.height / 2, 1, 1).data]"
     assert page.locator("#arc-pairs canvas").first.evaluate(pixel) == [0xFF, 0x41, 0x36, 0xFF]
+    expect(page.locator("#arc-reveal")).to_be_hidden()  # there is no answer to show
     page.locator("#arc summary").click()
     page.fill("#arc-text", json.dumps(task).replace("5", "12"))
     page.click("#arc-use")
     expect(page.locator("#arc-error")).to_contain_text("test pair 1, input: row 1, column 1: 12 is no colour (0-9)")
     expect(page.locator("#arc-pairs figure")).to_have_count(0)
     expect(page.locator("#arc-solve")).to_be_disabled()
+
+
+def test_answers_are_hidden_until_asked_for(show: Open) -> None:
+    page = show("arc")
+    pictures = page.locator("#arc-pairs figure").last.locator("canvas")
+    expect(pictures).to_have_count(1)
+    page.get_by_role("button", name="Show the known answers").click()
+    expect(pictures).to_have_count(2)
+    expect(page.locator("#arc-reveal")).to_be_hidden()
+
+
+def test_attempts_are_shown_as_they_form(show: Open) -> None:
+    page = open_task(show)
+    forming = {
+        "share": 0.5,
+        "doing": "model 1",
+        "attempts": [[{"grid": [[7, 7]], "votes": 5}, {"grid": [[8]], "votes": 1}]],
+    }
+    said = f"event: progress\ndata: {json.dumps(forming)}\n\n"
+    page.route("**/api/watch", lambda route: route.fulfill(status=200, content_type="text/event-stream", body=said))
+    page.click("#arc-solve")
+    captions = page.locator("#arc-attempts figcaption")
+    expect(captions).to_have_text(["test 1, attempt 1: 5 votes so far", "test 1, attempt 2: 1 vote so far"])
+    page.unroute("**/api/watch")
 
 
 def open_task(show: Open) -> Page:

@@ -136,7 +136,7 @@ function candidates(list, [down, across]) {
   made.style.setProperty("--down", down);
   for (const { text, place, chance } of list) {
     const mark = document.createElement("i");
-    mark.textContent = text;
+    mark.dataset.value = text; // shown by the style sheet: the text of a cell is what its label says
     mark.style.gridArea = `${Math.floor(place / across) + 1} / ${(place % across) + 1}`;
     mark.style.setProperty("--chance", chance);
     made.append(mark);
