@@ -14,8 +14,8 @@ import httpx
 import numpy as np
 
 import trm
+from trm.inference.answers import Answer, Step
 from trm.inference.puzzles import Puzzle, read_puzzle
-from trm.inference.solver import Answer, Step
 from trm.models import ModelConfig, build
 from trm.serve import Limits, create_app, listen, server
 from trm.serve.limits import Queue

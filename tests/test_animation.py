@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import trm
 from trm import plot
 from trm.errors import BadInput, TrmError
-from trm.inference.solver import Answer, Step
+from trm.inference.answers import Answer, Step
 from trm.plot import looks
 from trm.plot.steps import glows
 from trm.tasks.base import Task

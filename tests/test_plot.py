@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import trm
 from trm import plot
 from trm.errors import BadInput, TrmError
-from trm.inference.solver import Board, Step
+from trm.inference.answers import Board, Step
 from trm.tasks.sudoku.task import Sudoku
 
 NINE = Sudoku()

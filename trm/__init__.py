@@ -13,8 +13,9 @@ from trm.version import __version__
 if TYPE_CHECKING:
     from trm import plot
     from trm.errors import BadInput, TrmError
+    from trm.inference.answers import Answer, Step
     from trm.inference.evaluation import evaluate
-    from trm.inference.solver import Answer, Solver, Step
+    from trm.inference.solver import Solver
     from trm.models.config import ModelConfig
     from trm.models.mixers import register_mixer
     from trm.store.stored import load

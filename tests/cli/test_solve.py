@@ -21,8 +21,9 @@ from rich.console import Console
 
 from trm import store
 from trm.errors import BadInput
+from trm.inference.answers import Answer, Step
 from trm.inference.puzzles import SizedPuzzle, read_argument
-from trm.inference.solver import Answer, Solver, Step
+from trm.inference.solver import Solver
 from trm.models import ModelConfig, build
 from trm.tasks import get_task, load_puzzles
 from trm.tasks.base import Tokens

@@ -14,9 +14,9 @@ import trm
 from trm import store
 from trm.errors import BadInput
 from trm.inference import backends, onnx
+from trm.inference.answers import Answer
 from trm.inference.loop import Thinking, search
 from trm.inference.onnx import OnnxBackend
-from trm.inference.solver import Answer
 from trm.models.trm import TRM
 from trm.tasks import load_puzzles
 from trm.tasks.base import Spec

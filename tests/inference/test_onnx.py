@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -80,6 +81,7 @@ def test_a_file_does_what_torch_does_and_says_how(kind: str, tmp_path: Path) -> 
     graph, session = onnx.load_from_string(content), onnxruntime.InferenceSession(content)
     check_form(graph, session, content)
     check_values(stored, about(graph), session)
+    check_description(json.loads((tmp_path / "x.json").read_text()), content, session)
     check_steps(stored, session)
 
 
@@ -103,6 +105,16 @@ def check_values(stored: Stored, values: dict[str, Any], session: Any) -> None:
     for part, key in zip(stored.model.start(2)[:2], "yz", strict=True):
         whole = np.broadcast_to(np.float32(values[f"start_{key}"]), (2, *shapes[key][1:]))
         assert np.array_equal(whole, part.numpy())
+
+
+def check_description(beside: dict[str, Any], content: bytes, session: Any) -> None:
+    """What is written beside the file, which tests/store/test_description.py tests, is of this file."""
+    assert beside["onnx_sha256"] == hashlib.sha256(content).hexdigest()
+    assert beside["values"] == ["", ".", "1", "2", "3", "4"]
+    shapes = {node.name: node.shape[1:] for node in session.get_inputs()}
+    for part in "yz":
+        assert beside["start"][part]["shape"] == shapes[part]
+        assert len(beside["start"][part]["values"]) == shapes[part][-1]
 
 
 def check_steps(stored: Stored, session: Any) -> None:

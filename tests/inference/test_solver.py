@@ -14,10 +14,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from trm.inference.answers import Answer
 from trm.inference.evaluation import evaluate_starts
 from trm.inference.loop import SearchResult, SearchState, Thinking, guess, search, think
 from trm.inference.onnx import Exported, OnnxBackend, OnnxOutput, OnnxState
-from trm.inference.solver import Answer
 from trm.inference.torch_step import TorchBackend, confidence_in
 from trm.models import TRM, Output, State
 from trm.store.stored import Stored

@@ -18,7 +18,7 @@ import torch
 import trm
 from trm import store
 from trm.errors import BadInput
-from trm.inference.solver import Answer
+from trm.inference.answers import Answer
 from trm.models import ModelConfig, build
 from trm.models.kernels import build as kernels
 from trm.tasks import find_family, load_puzzles

@@ -93,7 +93,10 @@ def test_what_is_offered(served: Served) -> None:
     offer = served.get("/api/tasks").json()
     tasks = {task["name"]: task for task in offer["tasks"]}
     assert tasks["sudoku"]["weights"] == "sudoku"
-    assert tasks["sudoku"]["sizes"] == [[4, 4], [6, 6], [9, 9], [16, 16]]
+    assert tasks["sudoku"]["sizes"] == [[4, 4], [6, 6], [9, 9]]  # the weights have learned 9x9
+    stored = trm.load("sudoku")
+    assert tasks["sudoku"]["parameters"] == sum(part.numel() for part in stored.model.parameters())
+    assert (tasks["sudoku"]["starts"], tasks["sudoku"]["seconds"], tasks["arc"]["parameters"]) == (101, 30, None)
     assert (tasks["maze"]["weights"], tasks["maze"]["sizes"], tasks["maze"]["side"]) == ("pathfinder", [], 50)
     assert (tasks["arc"]["solves"], tasks["arc"]["weights"]) == (True, None)
     assert offer["limits"] | {"steps": 256, "seconds": 30, "body_bytes": 262144, "workers": 2} == offer["limits"]
@@ -102,8 +105,8 @@ def test_what_is_offered(served: Served) -> None:
 
 def test_the_examples_are_puzzles(served: Served) -> None:
     examples = served.get("/api/examples").json()
-    assert [example["task"] for example in examples] == ["sudoku"] * 9 + ["maze"] * 4 + ["arc"] * 2
-    assert len({(example["task"], example["name"]) for example in examples}) == len(examples)
+    assert [example["task"] for example in examples] == ["sudoku"] * 40 + ["maze"] * 4 + ["arc"] * 2
+    assert len({json.dumps(example["puzzle"]) for example in examples}) == len(examples)
     for example in examples:
         found = served.post("check", {"task": example["task"], "puzzle": example["puzzle"]}).json()
         assert (found["ok"], found["message"], found["note"]) == (True, "", ""), example["name"]
@@ -311,7 +314,7 @@ def test_hanging_up_ends_the_training(served: Served) -> None:
     connection.request("POST", "/api/watch", request, {"Content-Type": "application/json"})
     response = connection.getresponse()
     first = response.readline() + response.readline()
-    assert first.startswith(b'event: progress\ndata: {"share":0.0,"doing":"starting"}')
+    assert first.startswith(b'event: progress\ndata: {"share":0.0,"doing":"starting",')
     assert len(children()) == 1
     response.close()
     connection.close()

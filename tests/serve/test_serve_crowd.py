@@ -24,7 +24,7 @@ import pytest
 from serving import MAZE, PATIENCE, Gated, Pathfinder, Served, events, serving, wait_until
 
 from trm.errors import TrmError
-from trm.inference.solver import Step
+from trm.inference.answers import Step
 from trm.serve import Limits
 from trm.serve.limits import Queue, WorkResponse
 

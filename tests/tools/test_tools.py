@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,20 +15,21 @@ from typing import Any
 import jsonschema
 import pytest
 import torch
-from conftest import Call
+from conftest import Call, refused
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trm import store, tools
 from trm.errors import BadInput, TrmError
-from trm.inference import solver as api
+from trm.inference import answers
 from trm.models import ModelConfig, build
 from trm.tasks import find_family, get_task, load_puzzles
 from trm.tasks.base import Tokens
 from trm.tasks.maze.task import Maze, maze_for
 from trm.tasks.sudoku.search import count_solutions
 from trm.tasks.sudoku.task import Sudoku
-from trm.tools import Solution, call, functions
+from trm.tools import Progress, Solution, call, functions
+from trm.tools.arguments import as_text
 
 NINE = Sudoku()
 EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
@@ -113,7 +115,8 @@ class Fixed:
         question = functions.read_one(task, puzzle)
         tokens: Tokens = task.read_cells(self.board)[0]
         valid = bool(task.valid(question[None], tokens[None])[0])
-        yield SimpleNamespace(answer=api.Answer(task, tokens, question, valid, 0.5, 3, 1, list))
+        answer = answers.Answer(task, tokens, question, valid, 0.5, 3, 1, list)
+        yield SimpleNamespace(answer=answer, number=3, start=0)
 
 
 @pytest.mark.parametrize(
@@ -198,13 +201,24 @@ def test_answers_checked_by_brute_force(cells: list[int], given_cells: set[int])
     [
         ("solve", {}, "there is no tool 'solve'; there are solve_sudoku, solve_maze, solve_arc, check_answer"),
         ("solve_sudoku", {}, "puzzle: Field required"),
-        ("solve_sudoku", {"puzzle": EASY, "moves": 3}, "moves: Extra inputs are not permitted"),
+        (
+            "solve_sudoku",
+            {"puzzle": EASY, "moves": 3},
+            "has no argument moves; its arguments are puzzle, steps, seconds",
+        ),
+        ("check_answer", {"\n": 1}, "check_answer has no argument \\n; its arguments are task, puzzle, answer"),
         ("solve_sudoku", {"puzzle": EASY, "steps": 0}, "steps: Input should be greater than or equal to 1"),
         ("solve_sudoku", {"puzzle": EASY, "steps": 513}, "steps: Input should be less than or equal to 512"),
         ("solve_sudoku", {"puzzle": EASY, "steps": 1.5}, "steps: Input should be a valid integer"),
         ("solve_sudoku", {"puzzle": EASY, "seconds": 61}, "seconds: Input should be less than or equal to 60"),
         ("solve_sudoku", {"puzzle": EASY, "seconds": float("nan")}, "seconds: Input should be"),
-        ("solve_sudoku", {"puzzle": ["5"]}, "puzzle: Input should be a valid string"),
+        ("solve_sudoku", {"puzzle": ["5"]}, "1 cell"),
+        ("solve_sudoku", {"puzzle": []}, "the JSON is [], which is no puzzle"),
+        ("solve_sudoku", {"puzzle": [[17] * 9] * 9}, "a cell holds 17; numbers of cells are 0 (blank) to 16"),
+        ("solve_sudoku", {"puzzle": json.dumps([[-1] * 9] * 9)}, "a cell holds -1; numbers"),
+        ("solve_sudoku", {"puzzle": {1, 2}}, "puzzle: Input should be a valid string"),
+        ("solve_sudoku", {"puzzle": [float("nan")]}, "puzzle: Input should be a valid string"),
+        ("solve_sudoku", {"puzzle": [[0] * 200] * 100}, "puzzle: String should have at most 20000 characters"),
         ("solve_sudoku", {"puzzle": "." * 20_001}, "puzzle: String should have at most 20000 characters"),
         ("solve_sudoku", {"puzzle": "\ud800"}, "puzzle: Input should be a valid string"),
         ("solve_sudoku", {"puzzle": ""}, "the input is empty"),
@@ -242,6 +256,114 @@ def test_any_text_is_an_answer_or_one_line_of_complaint(task: str, puzzle: str, 
         except TrmError as error:
             said = str(error)
         assert len(said.splitlines()) == 1
+
+
+ROWS = [EASY[at : at + 9] for at in range(0, 81, 9)]
+NUMBERS = [[int(sign.replace(".", "0")) for sign in row] for row in ROWS]
+LINES = "\n".join(ROWS)
+
+
+@pytest.mark.parametrize(
+    "puzzle",
+    [
+        f"```\n{LINES}\n```",
+        f"  ```text\r\n{LINES}\r\n  ```  \n",
+        f"Here is the puzzle:\n\n```sudoku\n{EASY}\n```\nI hope that it helps.",
+        f"`{EASY}`",
+        f"```{EASY}```",
+        ROWS,
+        NUMBERS,
+        [[number or None for number in row] for row in NUMBERS],
+        [[*row] for row in ROWS],
+        [sign.strip(".") for sign in EASY],
+        [number for row in NUMBERS for number in row],
+        json.dumps(ROWS),
+        json.dumps(NUMBERS),
+        json.dumps(LINES),
+        json.dumps(json.dumps(NUMBERS)),
+        f"```json\n{json.dumps(NUMBERS, indent=1)}\n```",
+        LINES.replace("\n", "\\n"),
+        {"puzzle": EASY},
+        {"puzzle": ROWS},
+        json.dumps({"puzzle": ROWS}),
+    ],
+)
+def test_a_puzzle_in_the_forms_that_models_give(puzzle: Any) -> None:
+    arguments = {"task": "sudoku", "puzzle": puzzle, "answer": f"```\n{DONE}\n```"}
+    assert call("check_answer", arguments).solved
+    assert call("check_answer", json.dumps(arguments)).solved
+    wrong = call("check_answer", {"task": "sudoku", "puzzle": puzzle, "answer": "4" + DONE[1:]})
+    assert wrong.message == "Wrong: two 4s in row 1: r1c1 and r1c3."
+
+
+@pytest.mark.parametrize(
+    "puzzle", [MAZE.split("\n"), f"```\n{MAZE}\n```", json.dumps(MAZE.split()), MAZE.replace("\n", "\\n")]
+)
+def test_a_maze_in_the_forms_that_models_give(puzzle: Any) -> None:
+    assert call("check_answer", {"task": "maze", "puzzle": puzzle, "answer": ["Soo", ".#o", "..G"]}).solved
+
+
+def test_numbers_beyond_9_are_letters() -> None:
+    rows = [[10, *[0] * 14, 16], *[[None] * 16] * 15]
+    assert as_text(rows) == "A00000000000000G" + "\n0000000000000000" * 15
+    assert call("check_answer", {"task": "sudoku", "puzzle": rows, "answer": rows}).message == "Wrong: r1c2 is blank."
+
+
+def test_a_large_maze_as_rows_of_cells_is_not_too_long() -> None:
+    rows = [["S", *"." * 98, "G"], *[["#"] * 100] * 99]
+    answer = {"task": "maze", "puzzle": rows, "answer": [["S", *"o" * 98, "G"], *rows[1:]]}
+    assert call("check_answer", answer).solved
+
+
+def test_two_code_fences_are_no_puzzle() -> None:
+    with pytest.raises(BadInput):
+        call("check_answer", {"task": "sudoku", "puzzle": f"```\n{EASY}\n```\n" * 2, "answer": DONE})
+
+
+def test_progress_is_told_and_the_time_to_load_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, given_seconds = list[Progress](), list[float]()
+
+    class Loaded(Fixed):
+        def watch(self, puzzle: str, **how: Any) -> Iterator[SimpleNamespace]:
+            given_seconds.append(how["seconds"])
+            yield SimpleNamespace(answer=None, number=1, start=0)
+            (last,) = super().watch(puzzle)
+            yield SimpleNamespace(answer=last.answer, number=2, start=1)
+
+    def load(*_: str) -> Loaded:
+        assert [one.doing for one in told] == ["loading the model"]
+        time.sleep(0.3)
+        return Loaded("Soo\n.#o\n..G")
+
+    monkeypatch.setattr(functions, "load_solver", load)
+    assert call("solve_maze", {"puzzle": MAZE}, tell=told.append).solved
+    assert [one.doing for one in told] == ["loading the model", "step 1, start 1", "step 2, start 2"]
+    assert {one.limit for one in told} == {functions.DEFAULT_SECONDS}
+    (seconds,) = given_seconds
+    assert 0 < seconds < functions.DEFAULT_SECONDS - 0.25
+    told.clear()
+    assert call("solve_maze", {"puzzle": MAZE, "seconds": 0.1}, tell=told.append).solved
+    assert 0 < given_seconds[-1] < 1e-3
+
+
+def test_without_limits_of_its_own_a_call_ends_before_clients_give_up() -> None:
+    assert max(functions.DEFAULT_SECONDS, functions.TOOL_ARC_SECONDS) <= 40
+    for tool in tools.schemas():
+        parameters = tool["function"]["parameters"]["properties"]
+        if "seconds" in parameters:
+            default = functions.TOOL_ARC_SECONDS if "task" in parameters else functions.DEFAULT_SECONDS
+            assert parameters["seconds"]["description"].endswith(f"null: {default:.0f}.")
+
+
+def test_schemas_for_the_responses_api(call: Call) -> None:
+    listed = json.loads(call("mcp", "--schemas", "--responses").out)
+    assert listed == tools.schemas("responses")
+    assert [set(tool) for tool in listed] == [{"type", "name", "description", "strict", "parameters"}] * 4
+    assert [tool.pop("type") for tool in listed] == ["function"] * 4
+    assert listed == [tool["function"] for tool in tools.schemas()]
+    refused(call("mcp", "--responses"), "--responses is for --schemas")
+    with pytest.raises(BadInput, match="api must be one of chat, responses"):
+        tools.schemas("assistants")  # type: ignore[arg-type]
 
 
 def test_schemas_are_strict_and_true(call: Call) -> None:

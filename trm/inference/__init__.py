@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from trm.lazy import late
 
 if TYPE_CHECKING:
+    from trm.inference.answers import Answer, Step
     from trm.inference.evaluation import Evaluation, evaluate, evaluate_model, evaluate_starts
     from trm.inference.loop import Thinking
-    from trm.inference.solver import Answer, Solver, Step
+    from trm.inference.solver import Solver
 
 __all__ = ["Answer", "Evaluation", "Solver", "Step", "Thinking", "evaluate", "evaluate_model", "evaluate_starts"]
 

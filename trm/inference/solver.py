@@ -4,100 +4,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
-from functools import cached_property, partial
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from trm.devices import check_precision
 from trm.errors import BadInput, UnknownArgument
-from trm.inference.backend import Floats
+from trm.inference.answers import Answer, Step, answer_of, step_of
 from trm.inference.backends import BackendName, Backends, BackendStage, think_in_stages
 from trm.inference.defaults import usual_thinking
-from trm.inference.loop import SearchResult, SearchState, StepBatch, Thinking
+from trm.inference.loop import SearchState, Thinking
 from trm.inference.onnx import FILE
 from trm.inference.puzzles import Puzzle, SizedPuzzle, read_puzzle
 from trm.numbers import check_threads, whole_number
 from trm.tasks import find_family, get_task
-from trm.tasks.base import Spec, Task, Tokens, accepted, check
+from trm.tasks.base import Spec, Task, Tokens
 
 if TYPE_CHECKING:
     from trm.store.stored import Stored
 
 
-@dataclass(frozen=True, eq=False)
-class Board:
-    """A filled board."""
-
-    task: Task = field(repr=False)
-    tokens: Tokens = field(repr=False)  # [cells]
-
-    @property
-    def grid(self) -> npt.NDArray[Any]:
-        """[height, width]: digits of a Sudoku (0: blank), characters of a maze, tokens of any other task."""
-        return self.task.to_grid(self.tokens)
-
-    @property
-    def text(self) -> str:
-        """The board as text, which `Solver.solve` reads too."""
-        return self.task.draw(self.tokens)
-
-    def __str__(self) -> str:
-        return self.text
+Tick = Callable[[int], object]  # called with a number of puzzles
 
 
-@dataclass(frozen=True, eq=False)
-class Step(Board):
-    """The model's answer after one supervision step, and what the step changed."""
-
-    number: int  # from 1, over all starts
-    start: int  # 0 begins with the model's own initial state, further starts with noise
-    valid: bool  # the answer obeys the rules and keeps what was given
-    confidence: float  # 0..1, the model's belief that the answer is right (see docs/concepts.md)
-    # [height, width, values], of each value in each cell: the digits from 1 of a Sudoku, the tokens of any other task
-    probabilities: npt.NDArray[np.float32] = field(repr=False)
-    memory: npt.NDArray[np.float32] = field(repr=False)  # [height, width], how far z moved in each cell (rms)
-    moved_y: float  # root mean square of what the step added to y
-    moved_z: float  # the same of z; 0 where the model has none
-    answer: Answer | None = field(default=None, repr=False)  # with the last step of `Solver.watch`, else None
-
-    @property
-    def cells(self) -> npt.NDArray[np.float32]:
-        """[height, width], the probability of the likeliest value of each cell."""
-        certain: npt.NDArray[np.float32] = self.probabilities.max(-1)
-        return certain
-
-
-@dataclass(frozen=True, eq=False)
-class Answer(Board):
-    """The answer to one puzzle: one that obeys the rules, or the model's best attempt."""
-
-    question: Tokens = field(repr=False)  # [cells]
-    valid: bool  # obeys the rules and keeps what was given
-    confidence: float  # 0..1, the model's belief that the answer is right (see docs/concepts.md)
-    steps: int  # supervision steps used, over all starts
-    starts: int  # how often the model has started on it
-    _trace: Callable[[], Iterable[Step]] = field(repr=False)
-
-    @property
-    def solved(self) -> bool:
-        """Whether the answer is right: valid, and for a maze a shortest path. Where no rules are known to check it by,
-        whether the confidence is above 0.5.
-        """
-        _, right = check(self.task, self.question[None], self.tokens[None])
-        return accepted(self.task, bool(right[0]), self.confidence)
-
-    @cached_property
-    def trace(self) -> tuple[Step, ...]:
-        """Every step that led to the answer. `Solver.solve_many` keeps them only if asked; else the first use computes
-        them again.
-        """
-        return tuple(self._trace())
+def ignore_tick(finished: int) -> None:
+    """A `Tick` that does nothing."""
 
 
 class Solver:
@@ -213,8 +149,14 @@ class Solver:
         """
         return self.solve_boards(self._read(puzzles), trace=trace, **thinking)
 
-    def solve_boards(self, boards: Sequence[SizedPuzzle], *, trace: bool = False, **thinking: Any) -> list[Answer]:
-        """Solve puzzles that have been read, of any sizes. `trace` and `thinking` are as in `solve_many`."""
+    def solve_boards(
+        self, boards: Sequence[SizedPuzzle], *, trace: bool = False, tick: Tick = ignore_tick, **thinking: Any
+    ) -> list[Answer]:
+        """Solve puzzles that have been read, of any sizes.
+
+        `trace` and `thinking` are as in `solve_many`. `tick` is called with the number of puzzles finished, whenever
+        some are.
+        """
         how = self._changed(thinking)
         sizes: dict[Spec, list[int]] = {}
         for number, (task, _) in enumerate(boards):
@@ -226,7 +168,7 @@ class Solver:
             if how.seconds is not None:
                 how = replace(how, seconds=max(how.seconds - (time.monotonic() - began), 1e-6))
                 began = time.monotonic()
-            solved = self._solve(boards[numbers[0]][0], question, how, len(boards), trace)
+            solved = self._solve(boards[numbers[0]][0], question, how, len(boards), trace, tick)
             answers.update(zip(numbers, solved, strict=True))
         return [answers[number] for number in range(len(boards))]
 
@@ -271,7 +213,9 @@ class Solver:
             boards += found
         return boards
 
-    def _solve(self, task: Task, question: Tokens, how: Thinking, count: int, trace: bool) -> list[Answer]:
+    def _solve(
+        self, task: Task, question: Tokens, how: Thinking, count: int, trace: bool, tick: Tick = ignore_tick
+    ) -> list[Answer]:
         """Answers to question [rows, cells] in a call with `count` puzzles of any size."""
         used: list[BackendStage] = []
         searches, kept = [SearchState() for _ in question], [list[Step]() for _ in question]
@@ -279,6 +223,8 @@ class Solver:
         for batch in think_in_stages(stages, task, question, searches, how, self.batch):
             for place, row in enumerate(batch.rows.tolist() if trace else ()):
                 kept[row].append(step_of(task, batch, place, searches[row].steps))
+            if finished := int(batch.ended.sum()):
+                tick(finished)
         answers = []
         for row, search, steps in zip(question, searches, kept, strict=True):
             result = search.result()
@@ -351,10 +297,6 @@ def check_one_start(thinking: dict[str, Any]) -> None:
         raise BadInput(f"the onnx backend has one start a puzzle: leave out {', '.join(given)}, or choose torch")
 
 
-def answer_of(task: Task, question: Tokens, result: SearchResult, trace: Callable[[], Iterable[Step]]) -> Answer:
-    return Answer(task, result.tokens, question, result.valid, result.confidence, result.steps, result.starts, trace)
-
-
 def noted(stages: Iterable[BackendStage], used: list[BackendStage]) -> Iterator[BackendStage]:
     """The stages, each noted in `used` when it begins."""
     for stage in stages:
@@ -380,29 +322,3 @@ def replay(stages: Sequence[BackendStage], task: Task, question: Tokens, thinkin
     endless = replace(thinking, until="end", seconds=None)
     batches = think_in_stages(stages, task, question[None], [search], endless)
     return [step_of(task, batch, 0, search.steps) for batch in islice(batches, steps)]
-
-
-def of_values(spec: Spec, probabilities: Floats) -> Floats:
-    """From probabilities [cells, tokens that the model can answer]: of the symbols where the task has some, else of all
-    tokens. -> [cells, values]
-    """
-    if spec.symbols:
-        return probabilities[:, -spec.symbols :]
-    return np.pad(probabilities, ((0, 0), (spec.vocab - probabilities.shape[1], 0)))
-
-
-def step_of(task: Task, batch: StepBatch[Any], place: int, number: int) -> Step:
-    """The step of the puzzle at this place of a batch, its `number`-th over all starts."""
-    movement, height, width = batch.outcome.movement(place), task.spec.height, task.spec.width
-    return Step(
-        task,
-        batch.tokens[place],
-        number,
-        int(batch.starts[place]),
-        valid=bool(batch.valid[place]),
-        confidence=float(batch.confidence[place]),
-        probabilities=of_values(task.spec, batch.outcome.probabilities(place)).reshape(height, width, -1),
-        memory=movement.cells.reshape(height, width),
-        moved_y=movement.y,
-        moved_z=movement.z,
-    )

@@ -11,7 +11,7 @@ from trm.files import check_writable, short, write_atomic
 from trm.plot import looks
 
 if TYPE_CHECKING:
-    from trm.inference.solver import Answer
+    from trm.inference.answers import Answer
 
 FORMATS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}
 

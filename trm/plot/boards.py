@@ -15,7 +15,7 @@ from trm.plot.looks import Colour, Floats, Look, blend
 from trm.plot.pen import Pen
 
 if TYPE_CHECKING:
-    from trm.inference.solver import Answer, Step
+    from trm.inference.answers import Answer, Step
 
 Walls: TypeAlias = npt.NDArray[np.bool_]
 

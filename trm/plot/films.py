@@ -18,7 +18,7 @@ from trm.plot.pen import Pen, text_width
 from trm.plot.steps import chosen_step, glows, shown_steps
 
 if TYPE_CHECKING:
-    from trm.inference.solver import Answer, Step
+    from trm.inference.answers import Answer, Step
 
 MOST = 45  # steps of an answer that are shown
 BAR = "sure of the cells"

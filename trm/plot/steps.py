@@ -12,7 +12,7 @@ import numpy.typing as npt
 from trm.plot.looks import Floats, glow
 
 if TYPE_CHECKING:
-    from trm.inference.solver import Answer, Step
+    from trm.inference.answers import Answer, Step
 
 
 def chosen_step(answer: Answer) -> Step:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-    from trm.inference.solver import Answer, Step
+    from trm.inference.answers import Answer, Step
 
 INK, RULE = "#222222", "#9a9a9a"
 WIDTH = 9.0  # of the picture, in inches

@@ -13,7 +13,7 @@ from trm.adapt import child
 from trm.adapt.child import adapt_in_child
 from trm.adapt.result import Result
 from trm.errors import TrmError
-from trm.inference import solver
+from trm.inference import answers
 from trm.serve.checking import answer_faults, to_json
 from trm.serve.schemas import Answer, Forming, Problem, Progress, Step
 from trm.tasks.arc.text import ArcTask
@@ -21,7 +21,7 @@ from trm.tasks.base import Task, Tokens
 from trm.tools.functions import arc_solution
 
 
-def step_events(task: Task, question: Tokens, steps: Iterator[solver.Step]) -> Generator[bytes, None, None]:
+def step_events(task: Task, question: Tokens, steps: Iterator[answers.Step]) -> Generator[bytes, None, None]:
     """Server-sent events: `step` for each supervision step on question [cells], then `answer`."""
     before = question
     for step in steps:
@@ -31,7 +31,7 @@ def step_events(task: Task, question: Tokens, steps: Iterator[solver.Step]) -> G
             yield event("answer", answer_message(task, step.answer))
 
 
-def answer_json(task: Task, steps: Iterator[solver.Step]) -> Generator[bytes, None, None]:
+def answer_json(task: Task, steps: Iterator[answers.Step]) -> Generator[bytes, None, None]:
     """An empty part for each supervision step, then the answer as JSON."""
     for step in steps:
         yield b"" if step.answer is None else answer_message(task, step.answer).model_dump_json().encode()
@@ -68,7 +68,7 @@ def event(name: str, data: BaseModel) -> bytes:
     return f"event: {name}\ndata: {data.model_dump_json()}\n\n".encode()
 
 
-def step_message(step: solver.Step, before: Tokens) -> Step:
+def step_message(step: answers.Step, before: Tokens) -> Step:
     """A step as the API writes it; `before` [cells] are the tokens of the step before."""
     changed = np.flatnonzero(step.tokens != before)
     width = step.task.spec.width
@@ -90,7 +90,7 @@ def rounded(probabilities: npt.NDArray[np.float32]) -> Any:
     return np.round(probabilities.astype(np.float64), 3).tolist()
 
 
-def answer_message(task: Task, answer: solver.Answer) -> Answer:
+def answer_message(task: Task, answer: answers.Answer) -> Answer:
     """An answer as the API writes it."""
     return Answer(
         solved=answer.solved,
