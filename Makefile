@@ -5,7 +5,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 RUN := runs/sudoku-mini
 
-.PHONY: run test lint fuzz bench clean chromium
+SITE ?= build/site
+COMMA := ,
+
+.PHONY: run test lint fuzz bench site clean chromium
 
 run: .venv/ready  ## learn Sudoku from nothing, measure it on unseen puzzles, solve three
 	@if [ -f $(RUN)/checkpoint.pt ]; then \
@@ -32,6 +35,9 @@ fuzz: .venv/ready-dev  ## the tests of odd and damaged input, with 10,000 exampl
 bench: .venv/ready-dev  ## ratios on this machine; leave it alone meanwhile
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
+site: .venv/ready-site  ## the page as a folder of files for any web server; npm fetches its runtime (docs/site.md)
+	@$(BIN)/trm site --out $(SITE)
+
 clean:
 	rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -44,6 +50,10 @@ clean:
 	@$(call install,.[dev])
 	@$(MAKE) --no-print-directory chromium
 	@touch .venv/ready $@
+
+.venv/ready-site: pyproject.toml constraints.txt
+	@$(call install,.[onnx$(COMMA)serve])
+	@touch $@
 
 # Only the download, which may be killed, has a time limit. Ubuntu's package of this name is another thing (a snap).
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0

@@ -20,7 +20,7 @@ such as `trm.Solver` and `trm.train`, are the public API. The others are interna
 explain the rest. They, and whatever is not listed, may change without notice. Shapes stand in
 brackets, `[rows, cells]`. The ideas behind the names: [concepts.md](concepts.md)."""
 SECTIONS = {  # heading -> names in trm; a name without a dot is public API
-    "Solving": "Solver Answer Step load plot.trace store.Stored inference.Thinking",
+    "Solving": "Solver Answer Step load plot.animation plot.trace store.Stored inference.Thinking",
     "Training": "train get_preset RunConfig ModelConfig training.Preset training.Stage training.override "
     "tasks.sampler.Reveal tasks.maze.training.MazeSettings tasks.arc.training.ArcSettings "
     "tasks.custom.structure.Structure",
@@ -28,7 +28,8 @@ SECTIONS = {  # heading -> names in trm; a name without a dot is public API
     "Tasks and mixers of your own": "register_task register_mixer tasks.get_task tasks.load_puzzles tasks.base.Task "
     "tasks.base.Scored tasks.base.Hinted tasks.base.Hint tasks.base.Spec tasks.base.Puzzles",
     "Tools for language models": "tools.call tools.schemas tools.use_weights tools.solve_sudoku tools.solve_maze "
-    "tools.solve_arc tools.check_answer tools.Result tools.Solution tools.ArcSolution tools.Stopped",
+    "tools.solve_arc tools.check_answer tools.Result tools.Solution tools.ArcSolution tools.Progress tools.Stopped",
+    "A page without a server": "site.build_site",
     "Errors": "BadInput TrmError",
 }
 
@@ -43,7 +44,9 @@ def signature(name: str, function: Any) -> str:
             parts.append("*")
         text = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(parameter.kind.name, "") + key
         text += "" if parameter.annotation is parameter.empty else f": {parameter.annotation}"
-        parts.append(text if parameter.default is parameter.empty else f"{text} = {parameter.default!r}")
+        default = parameter.default
+        shown = default.__name__ if inspect.isfunction(default) else repr(default)
+        parts.append(text if default is parameter.empty else f"{text} = {shown}")
     result = function.__annotations__.get("return", "None")
     end = ")" if result == "None" else f") -> {result}"
     short, long = ", ".join(parts), ",\n    ".join(parts)

@@ -29,6 +29,7 @@ MUST = {  # with these arguments a command fails before it does anything
     "export": ["nothing", "--to", "model.onnx"],
     "compare": ["nothing"],
     "history": ["nothing"],
+    "site": ["--out", "page", "--runtime", "nothing.tgz"],
     "turns": ["out", "a", "b"],
     "eval-arc": ["nothing"],
 }

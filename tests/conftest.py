@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from browsing import browser, show, url  # noqa: F401 -- fixtures
+from javascript import package, rules, script, site  # noqa: F401 -- fixtures
 from llm_server import ask, model, puzzles  # noqa: F401 -- fixtures
 
 from trm.cli import main as cli

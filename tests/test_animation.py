@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from conftest import Call
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +32,8 @@ Image = pytest.importorskip("PIL.Image")
 EXTREME = ".8..3...2...8.....4..26........2.86...1....358....3..4..9.5.4.6....4....25...8..3"
 MARGIN, HEAD = 24, 34  # pixels left of a board, and above it besides
 Pixels = npt.NDArray[np.uint8]
+
+FOUR = ".2.4.3...4.2...."
 
 
 def read(path: Path) -> tuple[list[Pixels], list[int]]:
@@ -264,3 +267,16 @@ def test_the_animation_of_the_readme() -> None:
     assert frames[0].shape[:2] == (472, 816)
     assert 2000 <= times[-1] <= 3000
     assert 5_000 < sum(times) < 20_000
+
+
+def test_an_animation_from_the_command_line(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "thinking.gif"
+    done = call("solve", "sudoku", f"{FOUR}\n{FOUR}", "--quiet", "--gif", str(path))
+    assert (done.code, len(done.out)) == (0, 2 * 17)
+    assert f"wrote {path}\n" in done.err
+    with Image.open(path) as film:
+        assert film.n_frames > 2
+    five = "\n".join([FOUR] * 5)
+    for puzzle, file, words in ((FOUR, "x.mp4", "give x.mp4 one of these"), (five, "x.gif", "at most 4 puzzles")):
+        refused = call("solve", "sudoku", puzzle, "--gif", file)
+        assert (refused.code, refused.out, words in refused.err) == (2, "", True)

@@ -6,7 +6,6 @@ import json
 import re
 import runpy
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -20,7 +19,8 @@ import typer
 
 import trm
 from trm.cli.main import app
-from trm.store import SHIPPED
+from trm.store import SHIPPED, load
+from trm.store.onnx_export import describe_file
 from trm.training.config import override
 from trm.training.presets import custom_run, get_preset
 from trm.training.run import train
@@ -59,7 +59,9 @@ def puzzle(names: Names) -> None:
 
 
 def exported(names: Names) -> None:
-    shutil.copy(SHIPPED / "sudoku-mini" / "model.onnx", "sudoku.onnx")
+    content = (SHIPPED / "sudoku-mini" / "model.onnx").read_bytes()
+    Path("sudoku.onnx").write_bytes(content)
+    Path("sudoku.json").write_text(json.dumps(describe_file(load("sudoku-mini"), content)))
 
 
 def latin(names: Names) -> None:

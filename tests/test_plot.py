@@ -85,7 +85,7 @@ def test_plot_from_the_command_line(call: Call, tmp_path: Path, monkeypatch: pyt
     pytest.importorskip("matplotlib")
     path = tmp_path / "trace.png"
     done = call("solve", "sudoku", FOUR, "--quiet", "--plot", str(path))
-    assert (done.code, done.err, len(done.out)) == (0, "", 17)
+    assert (done.code, done.err, len(done.out)) == (0, f"wrote {path}\n", 17)
     assert path.read_bytes().startswith(b"\x89PNG")
     for arguments, words in (
         ([f"{EMPTY}\n{EMPTY}", "--plot", str(path)], "one puzzle, and there are 2"),

@@ -340,7 +340,7 @@ def test_the_command(runs: Path, small_csv: Path, call: Call) -> None:
         return call("compare", *arguments, *where)
 
     done = command("fast", "same-0", "same-1", "asked", "--json", "--markdown", "out/table.md")
-    assert (done.code, done.err, done.out.count("\n")) == (0, "", 1)
+    assert (done.code, done.err, done.out.count("\n")) == (0, "wrote out/table.md\n", 1)
     found = json.loads(done.out)
     assert " ".join(found) == "task data rows most_rows steps lines"
     assert (found["rows"], found["steps"], found["data"]) == (10, STEPS, ["small.csv"])

@@ -81,7 +81,7 @@ def test_table_and_picture(call: Call, tmp_path: Path) -> None:
     two = write(tmp_path / "two", trained(20))
     png = tmp_path / "t.png"
     done = call("history", one, two, "--png", str(png))
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err) == (0, f"wrote {png}\n")
     assert "25.0%" in done.out
     assert "19.5% - 31.4%" in done.out  # Wilson's interval of 50 of 200
     assert "check_every" in done.out  # of the second run

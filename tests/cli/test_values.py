@@ -55,6 +55,7 @@ MUST = {  # what a command cannot do without
     "import": ["nothing.pt", "--out", "model"],
     "adapt": ["nothing.json"],
     "serve": [],
+    "site": ["--out", "page"],
     "mcp": [],
 }
 

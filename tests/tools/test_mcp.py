@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import inspect
+import itertools
 import json
 import os
 import re
@@ -11,10 +13,11 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -24,8 +27,9 @@ from conftest import Call
 from mcp import Client, MCPError, StdioServerParameters
 from mcp_types import CallToolResult, TextContent
 
-from trm.tools import Result, calls
+from trm.tools import Progress, Result, calls
 from trm.tools import mcp as mcp_server
+from trm.tools.results import Tell
 
 ARC = {  # the answer is a copy of the question
     "train": [{"input": [[1, 2], [colour, 0]], "output": [[1, 2], [colour, 0]]} for colour in (0, 3, 4)],
@@ -71,6 +75,11 @@ async def good_and_bad(client: Client) -> None:
         jsonschema.Draft202012Validator.check_schema(tool.input_schema)
         assert tool.input_schema["additionalProperties"] is False
         assert tool.description
+        assert tool.title == calls.TITLES[tool.name]
+        assert tool.annotations is not None
+        hints = tool.annotations
+        assert (hints.read_only_hint, hints.idempotent_hint, hints.open_world_hint) == (True, True, False)
+        assert (hints.title, hints.destructive_hint) == (tool.title, False)
     arguments = {"task": "sudoku", "puzzle": EASY, "answer": DONE}
     result = await client.call_tool("check_answer", arguments)
     assert not result.is_error
@@ -84,6 +93,9 @@ async def good_and_bad(client: Client) -> None:
     assert "no solution" in text(result)
     await refused(client, "solve_sudoku", {"puzzle": "55" + EASY[2:]}, "two 5s in row 1: r1c1 and r1c2")
     await refused(client, "solve_sudoku", {"puzzle": 5}, "puzzle: Input should be a valid string")
+    await refused(client, "solve_maze", {"puzzle": "x", "size": 3}, "solve_maze has no argument size")
+    rows = {"task": "sudoku", "puzzle": [EASY[at : at + 9] for at in range(0, 81, 9)], "answer": f"```\n{DONE}\n```"}
+    assert (await client.call_tool("check_answer", rows)).structured_content["solved"] is True
     await refused(client, "solve_sudoku", {}, "puzzle: Field required")
     await refused(client, "solve_maze", {"puzzle": "S#\n#G"}, "no path leads from S to G")
     await refused(client, "solve_arc", {"task": "{}"}, "task: no task found: the object is empty")
@@ -244,7 +256,7 @@ import sys
 from trm.cli import main as cli
 from trm.tools import Stopped, calls
 
-def call(name, arguments, stop):
+def call(name, arguments, stop, tell):
     print("at work", name, file=sys.stderr, flush=True)
     assert stop.wait(600)
     print("stopped", name, file=sys.stderr, flush=True)
@@ -313,7 +325,7 @@ def test_calls_end_when_the_server_does() -> None:
 def test_more_calls_than_can_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
 
-    def slow(name: str, arguments: Any, stop: threading.Event) -> Result:
+    def slow(name: str, arguments: Any, stop: threading.Event, tell: Tell) -> Result:
         assert release.wait(20)
         return Result(solved=True, valid=True, message="done")
 
@@ -336,8 +348,100 @@ def test_more_calls_than_can_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said[3:] == ["done"] * most
 
 
+class Told(NamedTuple):
+    progress: float
+    total: float | None
+    message: str | None
+    when: float
+
+
+def slow(name: str, arguments: Any, stop: threading.Event, tell: Tell) -> Result:
+    """A tool that works for half a second after it has said so, and then says nothing for two seconds."""
+    tell(Progress("thinking", 30.0))
+    time.sleep(0.5)
+    tell(Progress("step 7", 30.0))
+    time.sleep(2.0)
+    return Result(solved=True, valid=True, message="done")
+
+
+async def watched(client: Client, told: list[Told]) -> CallToolResult:
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
+        told.append(Told(progress, total, message, time.monotonic()))
+
+    return await client.call_tool("check_answer", {}, progress_callback=tell)
+
+
+# `trm mcp` with this tool.
+SLOW = f"""
+from __future__ import annotations
+import sys, time
+from trm.cli import main as cli
+from trm.tools import Progress, Result, calls
+{inspect.getsource(slow)}
+calls.call = slow
+sys.argv[0] = "trm"
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("transport", ["memory", "pipes", "http"])
+def test_progress_is_told_while_a_tool_is_at_work(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told, began = list[Told](), time.monotonic()
+
+    async def session(client: Client) -> None:
+        nonlocal began
+        began = time.monotonic()
+        assert text(await watched(client, told)) == "done"
+
+    command = [sys.executable, "-c", SLOW, "mcp"]
+    if transport == "memory":
+        monkeypatch.setattr(calls, "call", slow)
+        ask(mcp_server.make_server(), session)
+    elif transport == "pipes":
+        ask(StdioServerParameters(command=command[0], args=command[1:], env=ENVIRONMENT), session)
+    else:
+        with serving(command=command) as (url, _):
+            ask(url, session)
+    assert [one.message for one in told] == ["step 7"] * len(told)
+    assert [one.total for one in told] == [30.0] * len(told)
+    assert len(told) >= 2
+    assert all(before.progress < after.progress for before, after in itertools.pairwise(told))
+    times = [began, *(one.when for one in told)]
+    assert all(after - before < 2 for before, after in itertools.pairwise(times))
+
+
+def test_a_client_that_asks_for_no_progress_gets_none() -> None:
+    about = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "0"}}
+    messages = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": about},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "solve_arc"}},
+        {
+            "jsonrpc": "2.0",
+            "id": 3,
+            "method": "tools/call",
+            "params": {"name": "solve_arc", "_meta": {"progressToken": 9}},
+        },
+    ]
+    command, pipe = [sys.executable, "-c", SLOW, "mcp"], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=ENVIRONMENT, text=True) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        for message in messages:
+            server.stdin.write(json.dumps(message) + "\n")
+        server.stdin.flush()
+        replies = list[Any]()
+        while {2, 3} - {reply.get("id") for reply in replies}:
+            replies.append(json.loads(server.stdout.readline()))
+        server.stdin.close()
+        server.wait(60)
+    told = [reply["params"] for reply in replies if reply.get("method") == "notifications/progress"]
+    assert len(told) >= 2
+    assert {one["progressToken"] for one in told} == {9}
+
+
 def test_a_fault_of_ours_is_an_error_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(name: str, arguments: Any, stop: threading.Event) -> Result:
+    def broken(name: str, arguments: Any, stop: threading.Event, tell: Tell) -> Result:
         raise RuntimeError("a fault")
 
     async def session(client: Client) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Generator
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
@@ -12,10 +13,12 @@ from types import SimpleNamespace
 import pytest
 from conftest import children
 
+from trm.adapt import child
 from trm.adapt.child import adapt_in_child
+from trm.adapt.result import Result
 from trm.errors import BadInput, TrmError
-from trm.tasks.arc.text import parse
-from trm.tools import ArcSolution, Stopped, call, functions
+from trm.tasks.arc.text import ArcTask, parse
+from trm.tools import ArcSolution, Progress, Stopped, call, functions
 
 EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
 
@@ -54,6 +57,39 @@ def test_an_arc_task_without_a_rule_for_the_size_has_no_attempts() -> None:
     assert found.text == "No attempt: no rule for the size of the answer holds for all demonstrations."
 
 
+@pytest.mark.parametrize("form", ["object", "fence", "twice"])
+def test_an_arc_task_in_the_forms_that_models_give(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def adapt(task: ArcTask, seconds: float, in_all: bool) -> Generator[object, None, None]:
+        seen.append((task.as_dict(), seconds, in_all))
+        yield from ()
+        raise TrmError("enough")
+
+    monkeypatch.setattr("trm.adapt.child.adapt_in_child", adapt)
+    text = json.dumps(arc_task())
+    given = {"object": arc_task(), "fence": f"```json\n{text}\n```", "twice": json.dumps(text)}[form]
+    with pytest.raises(TrmError, match="enough"):
+        call("solve_arc", {"task": given})
+    assert seen == [(arc_task(), 40, True)]
+
+
+def test_the_time_to_start_counts() -> None:
+    """The child trains for what is left, and reports the whole: more than an import of torch takes, and little more."""
+    told = list[Progress]()
+    task = parse(json.dumps(arc_task()))[0]
+    *_, alone = adapt_in_child(task, 0.1)
+    *_, whole = adapt_in_child(task, 0.1, in_all=True)
+    assert isinstance(alone, Result)
+    assert isinstance(whole, Result)
+    assert whole.seconds > alone.seconds + 0.3
+    found = call("solve_arc", {"task": json.dumps(arc_task()), "seconds": 0.5}, tell=told.append)
+    assert isinstance(found, ArcSolution)
+    assert found.seconds > 0.3
+    assert {one.limit for one in told} == {0.5}
+    assert told[0].doing == "starting"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -77,7 +113,7 @@ def test_what_is_no_arc_task_is_said(text: str, words: str) -> None:
 def test_adapting_apart_can_be_stopped_and_leaves_nothing_behind() -> None:
     work = adapt_in_child(parse(json.dumps(arc_task()))[0], 200.0)
     reports = [next(work) for _ in range(3)]
-    assert reports[0] == (0.0, "starting")
+    assert reports[0] == child.Progress(0.0, "starting")
     assert len(children()) == 1
     work.close()
     assert children() == []

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from trm.cli import names
 from trm.cli.app import PrecisionOption, app
 from trm.devices import check_precision
 from trm.errors import BadInput
@@ -18,6 +19,7 @@ TaskArgument = Annotated[
     typer.Argument(
         metavar="TASK",
         help="A task: its JSON file, or arc-agi-1:ID. With --all: a folder, a file of tasks, or arc-agi-1",
+        autocompletion=names.any_of_or_file(*names.BENCHMARKS),
     ),
 ]
 AllOption = Annotated[
@@ -51,7 +53,13 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no grids
 LARGEST_SEED = 2**53  # each model gets a seed of its own, and torch takes 64 bits
 
 
-@app.command("adapt")
+@app.command(
+    "adapt",
+    examples=[
+        "trm adapt task.json --seconds 60 --plot task.png",
+        "trm adapt arc-agi-1-evaluation --all --procs 2 --out runs/adapt",
+    ],
+)
 def adapt_command(
     task: TaskArgument,
     every: AllOption = False,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
+from trm.cli import names
 from trm.errors import BadInput
 from trm.files import path_fault, short
 from trm.launch import launched
@@ -17,7 +20,8 @@ from trm.numbers import LARGEST, LARGEST_SEED, check_threads, finite_number, who
 from trm.version import __version__
 
 PATHS = {"data", "weights", "pool", "structure", "compare", "like"}  # options that name files, sets or models to read
-PATHS |= {"out", "to", "plot", "png", "markdown", "submission"}  # and files or folders to write
+PATHS |= {"out", "to", "plot", "gif", "png", "markdown", "submission"}  # and files or folders to write
+NARROW = 80  # columns of a terminal in which typer's table of options leaves too little room for their texts
 NUL = "holds a NUL character: take it out"
 
 
@@ -25,6 +29,7 @@ class Command(TyperCommand):
     """A command whose help is plain text in paragraphs, and which refuses wrong values and a wrong environment.
 
     typer alone reads help as markup, in which `[default: 0.5]` disappears, and keeps the line breaks of docstrings.
+    Its table of options has a column for types; in a narrow terminal the options are listed without one.
     """
 
     trains = False  # whether torchrun may start it in several processes
@@ -33,9 +38,18 @@ class Command(TyperCommand):
         super().__init__(*arguments, **settings)
         paragraphs = inspect.cleandoc(self.help or "").split("\n\n")
         self.help = plain("\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))
+        self.epilog = plain(self.epilog or "")
         for parameter in self.params:
             if text := getattr(parameter, "help", None):
                 parameter.help = plain(text)  # type: ignore[attr-defined]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        with fitting_markup(self):
+            super().format_help(ctx, formatter)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Without typer's tables: the examples as they are, one a line, however long."""
+        formatter.write(f"\n{self.epilog}\n")
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         given = list(args)
@@ -63,6 +77,26 @@ class Command(TyperCommand):
 def plain(text: str) -> str:
     """`text` as markup that shows it unchanged. rich has a function for this, but importing it takes too long here."""
     return text.replace("[", "\\[")
+
+
+@contextmanager
+def fitting_markup(command: Any) -> Iterator[None]:
+    """Let `command` print its help without rich's tables and markup while the block runs, if the terminal is narrow."""
+    if shutil.get_terminal_size().columns >= NARROW:
+        yield
+        return
+    owners = (command, *command.params)
+    texts = [(one, name) for one in owners for name in ("help", "epilog") if getattr(one, name, None)]
+    before = [(one, name, getattr(one, name)) for one, name in texts]
+    before.append((command, "rich_markup_mode", command.rich_markup_mode))
+    command.rich_markup_mode = None
+    for one, name in texts:
+        setattr(one, name, getattr(one, name).replace("\\[", "["))
+    try:
+        yield
+    finally:
+        for one, name, value in before:
+            setattr(one, name, value)
 
 
 def name_of(parameter: Any) -> str:
@@ -129,20 +163,41 @@ def check_environment(trains: bool, command: str) -> None:
         check_device()
 
 
+class Group(TyperGroup):
+    """A group of commands whose help fits a narrow terminal."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        with fitting_markup(self):
+            super().format_help(ctx, formatter)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Without typer's tables: the first paragraph of each command's help, and not its first words alone."""
+        helps = [(name, command.help or "") for name, command in self.commands.items() if not command.hidden]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text.partition("\n\n")[0].replace("\\[", "[")) for name, text in helps])
+
+
 class App(typer.Typer):
-    """A `typer.Typer` whose commands are of the class `Command`."""
+    """A `typer.Typer` whose commands are of the class `Command`, with examples below their help."""
 
     def command(
-        self, name: str | None = None, *, cls: type[TyperCommand] | None = None, **settings: Any
+        self,
+        name: str | None = None,
+        *,
+        cls: type[TyperCommand] | None = None,
+        examples: Sequence[str] = (),
+        **settings: Any,
     ) -> Callable[[Any], Any]:
+        if examples:
+            settings["epilog"] = "\n".join(["Examples:", *(f"  {example}" for example in examples)])
         return super().command(name, cls=cls or Command, **settings)
 
 
 app = App(
     name="trm",
+    cls=Group,
     help="Tiny Recursive Models: train, evaluate and use small networks that solve hard puzzles",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -159,10 +214,14 @@ def options(version: Annotated[bool, typer.Option("--version", help="Print the v
 
 MODEL_HELP = "A shipped model's name, a run's folder, or OWNER/NAME of a model on the Hugging Face hub"
 
-ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP, autocompletion=names.models)]
 DataOption = Annotated[
     str,
-    typer.Option("--data", help="Puzzles with answers: a file, or one of the sets embedded, minimal and hub"),
+    typer.Option(
+        "--data",
+        help="Puzzles with answers: a file, or one of the sets embedded, minimal and hub",
+        autocompletion=names.any_of_or_file(*names.SETS),
+    ),
 ]
 StepsOption = Annotated[int, typer.Option("--steps", help="Supervision steps; may exceed those of the training", min=1)]
 LimitOption = Annotated[int, typer.Option("--limit", help="Use at most this many rows; 0: all", min=0)]
@@ -177,14 +236,24 @@ PrecisionOption = Annotated[
     typer.Option(
         "--precision",
         help="Of matrix products: float32, bfloat16, or auto: bfloat16 where that is measured to be faster",
+        autocompletion=names.any_of("auto", "float32", "bfloat16"),
     ),
 ]
 WeightsOption = Annotated[
-    str | None, typer.Option("--weights", help=f"{MODEL_HELP} [default: the model that ships for the task]")
+    str | None,
+    typer.Option(
+        "--weights",
+        help=f"{MODEL_HELP} [default: the model that ships for the task]",
+        autocompletion=names.models,
+    ),
 ]
 ServedWeightsOption = Annotated[
     list[str] | None,
-    typer.Option("--weights", help=f"{MODEL_HELP}; may be given once per task [default: the models that ship]"),
+    typer.Option(
+        "--weights",
+        help=f"{MODEL_HELP}; may be given once per task [default: the models that ship]",
+        autocompletion=names.models,
+    ),
 ]
 RestartsOption = Annotated[
     int | None,

@@ -7,10 +7,16 @@ from typing import Annotated
 
 import typer
 
-from trm.cli.app import ThreadsOption, app, set_threads
+from trm.cli import names
+from trm.cli.app import DataOption, ThreadsOption, app, set_threads
 
 
-@app.command()
+@app.command(
+    examples=[
+        "trm compare sudoku-mini sudoku --data minimal --limit 100 --steps 32",
+        "trm compare runs/a runs/b --data puzzles.csv --png compare.png",
+    ]
+)
 def compare(
     models: Annotated[
         list[str],
@@ -18,11 +24,10 @@ def compare(
             metavar="MODEL",
             help="A run's folder, a model's name, or the folder of a language model's evaluation; the first is the "
             "reference",
+            autocompletion=names.models,
         ),
     ],
-    data: Annotated[
-        str, typer.Option("--data", help="Puzzles with answers: a file, or one of the sets embedded, minimal and hub")
-    ] = "embedded",
+    data: DataOption = "embedded",
     steps: Annotated[
         int, typer.Option("--steps", help="Supervision steps; may exceed those of the training", min=1)
     ] = 16,

@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
+from trm.cli import names
 from trm.cli.app import ModelArgument, app
 from trm.errors import BadInput
 from trm.files import check_writable
 
 
-@app.command("import")
+@app.command("import", examples=["trm import model.safetensors --out mlp"])
 def import_command(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="State dict of a published TRM or HRM: .safetensors or a torch file")
@@ -21,7 +22,11 @@ def import_command(
     out: Annotated[Path, typer.Option("--out", help="Folder to write the model to; it must not hold a model or a run")],
     task: Annotated[
         str | None,
-        typer.Option("--task", help="Task of the model [default: the published task with as many tokens]"),
+        typer.Option(
+            "--task",
+            help="Task of the model [default: the published task with as many tokens]",
+            autocompletion=names.any_of(*names.SIZED),
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -48,7 +53,7 @@ def import_command(
         print(f"not in the file, so assumed as published: {listed}; change with --set", file=sys.stderr)
 
 
-@app.command("export")
+@app.command("export", examples=["trm export sudoku --to sudoku.onnx", "trm export runs/mine --to mine.safetensors"])
 def export_command(
     model: ModelArgument,
     to: Annotated[
@@ -57,7 +62,11 @@ def export_command(
     ],
     task: Annotated[
         str | None,
-        typer.Option("--task", help="For .onnx: a task of another size, such as sudoku-6x6 [default: the model's own]"),
+        typer.Option(
+            "--task",
+            help="For .onnx: a task of another size, such as sudoku-6x6 [default: the model's own]",
+            autocompletion=names.any_of(*names.SIZED),
+        ),
     ] = None,
 ) -> None:
     """Write a model to a file for other programs.

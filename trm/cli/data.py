@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from trm.cli.app import App, app
+from trm.cli import names
+from trm.cli.app import App, Group, app
 
-data_app = App(help="Make puzzles to train on or to test with", no_args_is_help=True)
+data_app = App(cls=Group, help="Make puzzles to train on or to test with", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
 OutArgument = Annotated[
@@ -19,7 +20,13 @@ RowsOption = Annotated[int, typer.Option("--rows", help="Number of puzzles", min
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all random choices", min=0)]
 
 
-@data_app.command("sudoku")
+@data_app.command(
+    "sudoku",
+    examples=[
+        "trm data sudoku mine.csv --kind minimal --rows 100",
+        "trm data sudoku more.csv --kind varied --like train.csv --rows 1000",
+    ],
+)
 def data_sudoku(
     out: OutArgument,
     kind: Annotated[
@@ -28,6 +35,7 @@ def data_sudoku(
             "--kind",
             help="extreme (as hard as Sudoku-Extreme), minimal (random, without superfluous digits) or varied (see "
             "--like)",
+            autocompletion=names.any_of("extreme", "minimal", "varied"),
         ),
     ] = "extreme",
     rows: RowsOption = 100,
@@ -53,11 +61,16 @@ def data_sudoku(
     make_sudokus(out, kind, rows, seed, compare=compare, like=like, size=size)
 
 
-@data_app.command("maze")
+@data_app.command("maze", examples=["trm data maze mazes.csv --rows 100 --height 20 --width 20"])
 def data_maze(
     out: OutArgument,
     kind: Annotated[
-        str, typer.Option("--kind", help="hard (like the Maze-Hard benchmark) or perfect (corridors without loops)")
+        str,
+        typer.Option(
+            "--kind",
+            help="hard (like the Maze-Hard benchmark) or perfect (corridors without loops)",
+            autocompletion=names.any_of("hard", "perfect"),
+        ),
     ] = "hard",
     rows: RowsOption = 100,
     seed: SeedOption = 0,

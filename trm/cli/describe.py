@@ -11,7 +11,7 @@ from trm.cli.app import ThreadsOption, app, set_threads
 from trm.cli.train import PresetArgument, SettingsOption, StructureOption, configure
 
 
-@app.command()
+@app.command(examples=["trm describe sudoku-mini", "trm describe sudoku --set model.width=96 --json"])
 def describe(
     preset: PresetArgument,
     settings: SettingsOption = None,

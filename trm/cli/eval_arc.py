@@ -10,7 +10,13 @@ import typer
 from trm.cli.app import JsonOption, ModelArgument, ThreadsOption, app, chosen_rows, set_threads
 
 
-@app.command("eval-arc")
+@app.command(
+    "eval-arc",
+    examples=[
+        "trm eval-arc runs/arc --votes 100",
+        "trm eval-arc runs/arc --data challenges.json --submission submission.json",
+    ],
+)
 def eval_arc_command(
     model: ModelArgument,
     data: Annotated[

@@ -10,7 +10,7 @@ import typer
 from trm.cli.app import DataOption, JsonOption, LimitOption, SkipOption, app, chosen_rows
 
 
-@app.command("eval-llm")
+@app.command("eval-llm", examples=["trm eval-llm http://127.0.0.1:8000/v1 --model NAME --data minimal --out llm/NAME"])
 def eval_llm_command(
     url: Annotated[
         str,

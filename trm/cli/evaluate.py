@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from trm.cli import names
 from trm.cli.app import (
     BatchOption,
     Command,
@@ -52,7 +53,14 @@ def refuse_old_spelling(arguments: Sequence[str]) -> None:
             raise BadInput(f"{option} is for ARC models: {shlex.join(('trm', 'eval-arc', *arguments))}")
 
 
-@app.command("eval", cls=EvalCommand)
+@app.command(
+    "eval",
+    cls=EvalCommand,
+    examples=[
+        "trm eval sudoku-mini --data minimal --steps 32",
+        "trm eval runs/mine --data puzzles.csv --until sure --json",
+    ],
+)
 def eval_command(
     ctx: typer.Context,
     model: ModelArgument,
@@ -70,6 +78,7 @@ def eval_command(
             "--until",
             help="When a puzzle is done: valid (its answer is right by the rules), sure (the model is confident), halt "
             "(the model would halt in training) or end (after all steps)",
+            autocompletion=names.any_of("end", "valid", "sure", "halt"),
         ),
     ] = "end",
     png: Annotated[

@@ -7,13 +7,24 @@ from typing import Annotated
 
 import typer
 
+from trm.cli import names
 from trm.cli.app import ThreadsOption, app, refuse, set_threads
 
 
-@app.command()
+@app.command(
+    examples=[
+        "trm history runs/mine --png history.png",
+        "trm history runs/a runs/b --data puzzles.csv --limit 200 --steps 32",
+    ]
+)
 def history(
     ctx: typer.Context,
-    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="A run's folder; the run may still be going on")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN", help="A run's folder; the run may still be going on", autocompletion=names.models
+        ),
+    ],
     png: Annotated[
         Path | None, typer.Option("--png", help="Draw the runs against time to this file; needs matplotlib")
     ] = None,
@@ -24,6 +35,7 @@ def history(
             help="Puzzles with answers on which to test the weights that a run kept: a file, or one of embedded, "
             "minimal and hub [default: show the checks made during training]",
             show_default=False,
+            autocompletion=names.any_of_or_file(*names.SETS),
         ),
     ] = "",
     steps: Annotated[int, typer.Option("--steps", help="With --data: supervision steps, at most", min=1)] = 64,
@@ -31,7 +43,11 @@ def history(
     skip: Annotated[int, typer.Option("--skip", help="With --data: leave out this many rows at the start", min=0)] = 0,
     until: Annotated[
         str,
-        typer.Option("--until", help="With --data: when a puzzle is done: valid, sure, halt or end, as for trm eval"),
+        typer.Option(
+            "--until",
+            help="With --data: when a puzzle is done: valid, sure, halt or end, as for trm eval",
+            autocompletion=names.any_of("end", "valid", "sure", "halt"),
+        ),
     ] = "end",
     threads: ThreadsOption = 0,
 ) -> None:

@@ -18,7 +18,9 @@ from trm.remarks import one_line
 __all__ = ["app", "main"]
 
 # In the order of the help. Importing a command registers it.
-COMMANDS = "train describe solve models adapt serve evaluate eval_arc eval_llm compare history mcp convert turns data"
+COMMANDS = (
+    "train describe solve models adapt serve site evaluate eval_arc eval_llm compare history mcp convert turns data"
+)
 for name in COMMANDS.split():
     import_module(f"trm.cli.{name}")
 

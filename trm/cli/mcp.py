@@ -9,10 +9,10 @@ import typer
 
 from trm.cli.app import ServedWeightsOption, ThreadsOption, app, set_threads
 from trm.cli.streams import check_open
-from trm.errors import TrmError
+from trm.errors import BadInput, TrmError
 
 
-@app.command()
+@app.command(examples=["trm mcp", "trm mcp --http --port 8765", "trm mcp --schemas --responses"])
 def mcp(
     http: Annotated[
         bool, typer.Option("--http", help="Serve streamable HTTP instead of standard input and output")
@@ -23,15 +23,21 @@ def mcp(
     ] = 8765,
     weights: ServedWeightsOption = None,
     schemas: Annotated[
-        bool, typer.Option("--schemas", help="Print the tools as OpenAI function definitions and exit")
+        bool,
+        typer.Option("--schemas", help="Print the tools as OpenAI functions, for chat completions, and exit"),
+    ] = False,
+    responses: Annotated[
+        bool, typer.Option("--responses", help="With --schemas: for the Responses API, which wants another form")
     ] = False,
     threads: ThreadsOption = 0,
 ) -> None:
     """Serve tools for language models over the Model Context Protocol: they solve puzzles and check answers."""
+    if responses and not schemas:
+        raise BadInput("--responses is for --schemas: give --schemas too")
     from trm import tools
 
     if schemas:
-        print(json.dumps(tools.schemas(), indent=1))
+        print(json.dumps(tools.schemas("responses" if responses else "chat"), indent=1))
         return
     for name in weights or []:
         tools.use_weights(name)

@@ -10,7 +10,7 @@ import typer
 from trm.cli.app import app
 
 
-@app.command()
+@app.command(examples=["trm models", "trm models --json"])
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list and nothing else")] = False,
 ) -> None:

@@ -10,7 +10,7 @@ from trm.cli.app import ServedWeightsOption, ThreadsOption, app, set_threads
 from trm.errors import TrmError
 
 
-@app.command()
+@app.command(examples=["trm serve", "trm serve --port 9000 --weights runs/mine --workers 4"])
 def serve(
     host: Annotated[str, typer.Option("--host", help="Address to listen on")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="Port to listen on; 0: any free one", min=0, max=65535)] = 8000,

@@ -8,14 +8,31 @@ from typing import Annotated, Any
 
 import typer
 
+from trm.cli import names
 from trm.cli.app import GuessesOption, NoiseOption, PrecisionOption, RestartsOption, ThreadsOption, WeightsOption, app
 from trm.devices import check_precision
 
 
-@app.command()
+@app.command(
+    examples=[
+        "trm solve sudoku puzzles.txt --quiet",
+        "trm solve maze maze.txt --gif maze.gif",
+        "trm solve sudoku - --seconds 10 < hard.txt",
+    ]
+)
 def solve(
-    task_name: Annotated[str, typer.Argument(metavar="TASK", help="sudoku, maze, or custom with --weights")],
-    puzzle: Annotated[str, typer.Argument(metavar="PUZZLE", help="The puzzle itself, a file, or - for standard input")],
+    task_name: Annotated[
+        str,
+        typer.Argument(
+            metavar="TASK", help="sudoku, maze, or custom with --weights", autocompletion=names.any_of(*names.SOLVED)
+        ),
+    ],
+    puzzle: Annotated[
+        str,
+        typer.Argument(
+            metavar="PUZZLE", help="The puzzle itself, a file, or - for standard input", autocompletion=names.paths
+        ),
+    ],
     weights: WeightsOption = None,
     steps: Annotated[
         int | None,
@@ -28,6 +45,9 @@ def solve(
     seconds: Annotated[float | None, typer.Option("--seconds", help="Time limit for all puzzles", min=0.01)] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Show the grid after every step")] = False,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw one puzzle's trace as PNG, with matplotlib")] = None,
+    gif: Annotated[
+        Path | None, typer.Option("--gif", help="Animate how the answers came about: a GIF, WebP or PNG, with Pillow")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one line per answer and no grids")] = False,
     threads: ThreadsOption = 0,
     precision: PrecisionOption = "auto",
@@ -37,6 +57,7 @@ def solve(
             "--backend",
             help="torch; onnx: an exported file, which loads fast but cannot restart; auto: onnx for the first start "
             "of a few puzzles, torch for the rest",
+            autocompletion=names.any_of("auto", "torch", "onnx"),
         ),
     ] = "auto",
 ) -> None:
@@ -49,7 +70,7 @@ def solve(
     """
     from trm.inference.puzzles import read_argument
     from trm.inference.solver import Solver
-    from trm.terminal.solve import check_backend, check_plot, print_answers, print_read
+    from trm.terminal.solve import check_backend, check_gif, check_plot, draw, print_answers, print_read, solve_and_show
 
     further = {"restarts": restarts, "noise": noise, "guesses": guesses, "seed": seed}
     check_precision(precision, "--precision")
@@ -58,16 +79,15 @@ def solve(
     if plot is not None:
         check_plot(plot, len(boards), backend)
         chosen = "torch"
+    if gif is not None:
+        check_gif(gif, len(boards))
     thinking: dict[str, Any] = {**further, "steps": steps, "seconds": seconds}
     solver = Solver(task_name, weights, backend=chosen, threads=threads, precision=precision, **thinking)
     if solver.remark:
         print(solver.remark, file=sys.stderr)
     print_read(boards, remarks)
-    answers = solver.solve_boards(boards, trace=trace or plot is not None)
+    answers = solve_and_show(solver, boards, trace or plot is not None or gif is not None, quiet)
     solved = print_answers(answers, trace, quiet)
-    if plot is not None:
-        from trm.plot import trace as draw_trace
-
-        draw_trace(answers[0], plot)
+    draw(answers, plot, gif)
     if not solved:
         raise typer.Exit(1)

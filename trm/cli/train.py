@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trm.cli import names
 from trm.cli.app import Command, ThreadsOption, app, set_threads
 from trm.errors import BadInput
 from trm.files import check_outside, check_writable, path_fault, short
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from trm.training.config import RunConfig
     from trm.training.presets import Preset
 
-PresetArgument = Annotated[str, typer.Argument(metavar="PRESET", help="A preset's name; `trm train list` shows them")]
+PresetArgument = Annotated[
+    str,
+    typer.Argument(metavar="PRESET", help="A preset's name; `trm train list` shows them", autocompletion=names.presets),
+]
 SettingsOption = Annotated[
     list[str] | None, typer.Option("--set", help="A setting of the run as key=value, such as lr=0.001; repeatable")
 ]
@@ -36,7 +40,14 @@ class TrainCommand(Command):
     trains = True
 
 
-@app.command(cls=TrainCommand)
+@app.command(
+    cls=TrainCommand,
+    examples=[
+        "trm train list",
+        "trm train sudoku-mini --minutes 5 --out runs/mine",
+        "trm train sudoku-mini --out runs/mine --resume",
+    ],
+)
 def train(
     preset: PresetArgument,
     settings: SettingsOption = None,
@@ -46,6 +57,7 @@ def train(
             "--data",
             help="A CSV file, embedded, hub or generated (mazes); for ARC a folder of tasks, for custom an .npz or CSV "
             "file [default: the preset's]",
+            autocompletion=names.any_of_or_file("embedded", "hub", "generated"),
         ),
     ] = None,
     structure: StructureOption = None,

@@ -9,15 +9,20 @@ from typing import Annotated
 
 import typer
 
+from trm.cli import names
 from trm.cli.app import app
 
 
-@app.command()
+@app.command(examples=["trm turns runs/both runs/first runs/second --steps 64"])
 def turns(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write the new model to")],
     models: Annotated[
         list[str],
-        typer.Argument(metavar="MODEL", help="Two or more models of the same shape, preferably from different seeds"),
+        typer.Argument(
+            metavar="MODEL",
+            help="Two or more models of the same shape, preferably from different seeds",
+            autocompletion=names.models,
+        ),
     ],
     steps: Annotated[int, typer.Option("--steps", help="Supervision steps of a turn", min=1)] = 64,
 ) -> None:

@@ -1,7 +1,8 @@
 """Writes a model as an ONNX file of one supervision step, for programs without torch (see `trm/inference/onnx.py`).
 
 The file holds weights and operations, and in its metadata, under the key `trm`, a JSON object with everything else that
-the loop over steps needs. docs/export.md describes the format.
+the loop over steps needs. As not every runtime can read metadata, a file of JSON beside it says the same and more.
+docs/export.md describes both.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from trm import store
 from trm.errors import BadInput, TrmError
-from trm.files import digest, write_atomic
+from trm.files import check_writable, digest, read_object, short, write_atomic, write_text
 from trm.models import TRM, Spec, State
 from trm.store.seals import UNSEALED, sealed
-from trm.store.stored import WEIGHTS, Stored, weights_of
+from trm.store.stored import WEIGHTS, Stored, check_not_ours, weights_of
 from trm.store.torch_files import not_finite
+from trm.tasks import family_name, find_family, get_task
 
 FORMAT = 1
 OUTPUTS = ("next_y", "next_z", "logits", "halt")
@@ -47,7 +50,8 @@ class TensorStep(nn.Module):
 
 
 def export_onnx(name: str, path: Path, spec: Spec | None = None) -> None:
-    """Write a model (a shipped one's name, a folder, or OWNER/NAME on the hub) to `path` as an ONNX file.
+    """Write a model (a shipped one's name, a folder, or OWNER/NAME on the hub) to `path` as an ONNX file, and beside it
+    what `describe_file` says of it: FILE.onnx and FILE.json.
 
     Args:
         name: see `trm.store.stored.load`.
@@ -55,11 +59,30 @@ def export_onnx(name: str, path: Path, spec: Spec | None = None) -> None:
         spec: another size of the task, where the model's weights do not depend on the size; a file has one size.
 
     Raises:
-        BadInput: no such model, one larger than a file can be, or one with a layer that ONNX cannot express.
+        BadInput: no such model, one larger than a file can be, or one with a layer that ONNX cannot express; or there
+            is another FILE.json.
         TrmError: the packages that export needs are not installed.
     """
-    content = to_onnx(store.load(name, spec), digest(store.find(name) / WEIGHTS))
+    beside = path.with_suffix(".json")
+    check_beside(beside)
+    stored = store.load(name, spec)
+    content = to_onnx(stored, digest(store.find(name) / WEIGHTS))
     write_atomic(path, lambda file: file.write(content))
+    write_text(beside, json.dumps(describe_file(stored, content), indent=1) + "\n")
+
+
+def check_beside(path: Path) -> None:
+    """Raise BadInput unless the description of an exported file can be written to `path`."""
+    check_writable(path)
+    if not path.is_file():
+        return
+    check_not_ours(path, "--to")
+    try:
+        known = "onnx_sha256" in read_object(path)
+    except (OSError, ValueError, RecursionError):
+        known = False
+    if not known:
+        raise BadInput(f"{short(path)}, which would be written too, is there and is another file; choose another --to")
 
 
 def to_onnx(stored: Stored, sha256: str = "") -> bytes:
@@ -114,6 +137,55 @@ def describe(stored: Stored, sha256: str) -> dict[str, Any]:
         "start_y": frame.start_y.tolist(),
         "start_z": frame.start_z.tolist(),
     }
+
+
+def describe_file(stored: Stored, content: bytes) -> dict[str, Any]:
+    """What is written beside a file with this content: its metadata in a form that suits every host, and what the
+    tokens mean.
+    """
+    metadata, spec = metadata_of(content), stored.spec
+    start = {part: getattr(stored.model.start(1), part).shape[1:] for part in "yz"}
+    usual = usual_steps(spec)
+    kept = ("format", "name", "first_token", "halt_logit", "max_steps", "weights_sha256")
+    return {
+        **{key: metadata[key] for key in kept},
+        "onnx_sha256": hashlib.sha256(content).hexdigest(),
+        "family": family_name(spec.name),
+        "task": spec.name,
+        "height": spec.height,
+        "width": spec.width,
+        "values": values_of(spec),
+        "steps": usual,
+        "start": {part: {"shape": [*shape], "values": metadata[f"start_{part}"]} for part, shape in start.items()},
+    }
+
+
+def metadata_of(content: bytes) -> dict[str, Any]:
+    """The metadata of an exported file."""
+    import onnx
+
+    entries = {entry.key: entry.value for entry in onnx.load_from_string(content).metadata_props}
+    metadata: dict[str, Any] = json.loads(entries["trm"])
+    return metadata
+
+
+def usual_steps(spec: Spec) -> int | None:
+    """Supervision steps from one start that are usual for the task; None where it is not registered."""
+    try:
+        return int(find_family(spec.name).thinking["steps"])
+    except (BadInput, KeyError):
+        return None
+
+
+def values_of(spec: Spec) -> list[str] | None:
+    """What each token is written as, "" for 0, which is padding; None where the task has no such form."""
+    try:
+        task = get_task(spec.name)
+        lines = [task.to_line(np.full(spec.cells, token, np.uint8)) for token in range(1, spec.vocab)]
+    except (BadInput, IndexError):
+        return None
+    parts = [[*line] if len(line) == spec.cells else line.split() for line in lines]
+    return ["", *(part[0] for part in parts)] if all(len(part) == spec.cells for part in parts) else None
 
 
 def trace(stored: Stored) -> Any:

@@ -36,7 +36,7 @@ NEWER = {"halt_probability", "hints", "turns", "turn_steps"}  # settings of a mo
 SEAL = "sha256"  # of the tensors, in the metadata of a file of weights
 CHECKPOINT = "checkpoint.pt"  # in a run's folder
 # Other files that this program writes to the folder of a model or a run.
-OTHERS = ("log.jsonl", "run.json", "card.json", "model.onnx")
+OTHERS = ("log.jsonl", "run.json", "card.json", "model.onnx", "model.json")
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 RUNS = Path("runs")  # the folder of `trm train`; it is never taken for an owner on the hub, even if it does not exist
 
@@ -236,6 +236,6 @@ def check_new(folder: Path, out: str = "--out") -> None:
 
 def check_not_ours(path: Path, option: str) -> None:
     """Raise BadInput if writing the file `path`, given by `option`, would destroy a part of a stored model or a run."""
-    ours = (CONFIG, WEIGHTS, CHECKPOINT, *(name for name in OTHERS if not name.endswith(".onnx")))
+    ours = (CONFIG, WEIGHTS, CHECKPOINT, *(name for name in OTHERS if name not in ("model.onnx", "model.json")))
     if path.name in ours and path.exists() and ((path.parent / CONFIG).exists() or (path.parent / CHECKPOINT).exists()):
         raise BadInput(f"{path} belongs to the model or run in {path.parent}; choose another {option}")

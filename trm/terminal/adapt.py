@@ -13,7 +13,7 @@ from trm.adapt.run import Summary, read_done, run_many, run_one, summarise
 from trm.arc.show import TaskView, picture
 from trm.plot import check
 from trm.tasks.arc.text import ArcTask
-from trm.terminal.console import plain_console, progress_bars
+from trm.terminal.console import plain_console, progress_bars, report_written
 
 VERDICTS = {True: "solved", False: "not solved", None: "answered"}
 
@@ -55,6 +55,7 @@ def adapt_one(
         print_one(task, result, quiet)
     if plot is not None:
         picture(plot, task, result.attempts())
+        report_written(plot)
     return all(result.tests)
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from trm.tasks.base import Task, Tokens
 
 if TYPE_CHECKING:
-    from trm.inference.solver import Answer
+    from trm.inference.answers import Answer
 
 GIVEN, KEPT, CHANGED = "bold", "cyan", "bold black on yellow"
 FRAME_SECONDS = 0.15  # how long --trace shows a step on a terminal

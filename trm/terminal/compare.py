@@ -19,7 +19,7 @@ from trm.errors import BadInput
 from trm.files import check_writable, write_atomic, write_text
 from trm.plot import COLOURS, check, new_figure, plain
 from trm.statistics import DRAWS, share
-from trm.terminal.console import plain_console
+from trm.terminal.console import plain_console, report_written
 from trm.terminal.numbers import NONE, count, p_value, percent, rough_duration, span
 from trm.terminal.progress import bars
 
@@ -62,8 +62,10 @@ def compare_and_print(
     try:
         if markdown is not None:
             write_text(markdown, as_markdown(comparison))
+            report_written(markdown)
         if png is not None:
             write_atomic(png, lambda file: draw(comparison, file))
+            report_written(png)
     except OSError as error:
         raise BadInput(f"cannot write {error.filename}: {error.strerror}") from None
     if as_json:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from trm.remarks import one_line
+
+PERIOD = 300.0  # seconds of the past from which the time left is estimated: a step may take long
+WIDEST = 1000  # columns of a console that any table fits
 
 
 def plain_console(**settings: Any) -> Console:
@@ -25,4 +33,16 @@ def progress_bars(hidden: bool) -> Progress:
         TaskProgressColumn(),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal)
+    hide = hidden or not console.is_terminal
+    return Progress(*columns, console=console, transient=True, disable=hide, speed_estimate_period=PERIOD)
+
+
+def report_written(path: Path) -> None:
+    """Say on standard error that a file was written."""
+    print(f"wrote {one_line(str(path))}", file=sys.stderr)
+
+
+def fits(shown: RenderableType, console: Console) -> bool:
+    """Whether a table can be shown without breaking its lines or leaving out letters."""
+    wide = console.options.update(max_width=WIDEST)
+    return Measurement.get(console, wide, shown).maximum <= console.width

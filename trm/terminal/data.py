@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from rich.box import HEAVY_HEAD, SIMPLE_HEAD, Box
 from rich.table import Table
 
 from trm.errors import BadInput
@@ -21,10 +22,11 @@ from trm.tasks.sudoku.search import SudokuSearch, has_numba
 from trm.tasks.sudoku.sets import KINDS, generate, quantiles, read_sudokus
 from trm.tasks.sudoku.task import SIZES, Sudoku
 from trm.tasks.sudoku.vary import vary
-from trm.terminal.console import plain_console, progress_bars
+from trm.terminal.console import fits, plain_console, progress_bars
 
 VARIED = "varied"
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
+FEWER = (5, 25, 50, 75, 95)  # where there is no room for all of them
 HEADING = "source,question,answer,rating"
 
 
@@ -66,13 +68,12 @@ def make_sudokus(
             for question, answer, rating in zip(puzzles.question, puzzles.answer, ratings.tolist(), strict=True)
         ),
     )
-    table = Table("guesses that a search needs", *(f"{percentile} %" for percentile in PERCENTILES))
-    add_ratings(table, f"{out.name} ({rows})", ratings)
+    lines = [rating_line(f"{out.name} ({rows})", ratings)]
     if other is not None and compare is not None:
         solver = SudokuSearch(task, compiled=None)
         theirs = np.array([solver.rating(solver.bits(question)) for question in other.question])
-        add_ratings(table, f"{compare.name} ({len(other)})", theirs)
-    plain_console().print(table)
+        lines.append(rating_line(f"{compare.name} ({len(other)})", theirs))
+    print_quantiles("guesses that a search needs", lines)
 
 
 def report_left_out(*read: Puzzles | None) -> None:
@@ -92,8 +93,34 @@ def sudoku_of_size(size: int, kind: str) -> Sudoku:
     return sizes[size]
 
 
-def add_ratings(table: Table, name: str, ratings: npt.NDArray[np.signedinteger]) -> None:
-    table.add_row(name, *(f"{value:.0f}" for value in quantiles(ratings.tolist(), PERCENTILES)))
+class QuantileLine(NamedTuple):
+    """A line of the table."""
+
+    label: str
+    values: Sequence[str]  # one for each of PERCENTILES; none: a heading
+
+
+def rating_line(name: str, ratings: npt.NDArray[np.signedinteger]) -> QuantileLine:
+    return QuantileLine(name, [f"{value:.0f}" for value in quantiles(ratings.tolist(), PERCENTILES)])
+
+
+def print_quantiles(head: str, lines: Sequence[QuantileLine]) -> None:
+    """Print a table of quantiles, of fewer of them where the terminal is too narrow for all."""
+    console = plain_console()
+    table = quantile_table(head, lines, PERCENTILES, HEAVY_HEAD)
+    console.print(table if fits(table, console) else quantile_table(head, lines, FEWER, SIMPLE_HEAD))
+
+
+def quantile_table(head: str, lines: Sequence[QuantileLine], percentiles: Sequence[int], frame: Box) -> Table:
+    """A line for each of `lines`, and a column for each of `percentiles`."""
+    narrow = frame is SIMPLE_HEAD
+    table = Table(head, box=frame, padding=(0, 1, 0, 0) if narrow else (0, 1), pad_edge=not narrow)
+    for percentile in percentiles:
+        table.add_column(f"{percentile} %", no_wrap=True)
+    places = [PERCENTILES.index(percentile) for percentile in percentiles]
+    for line in lines:
+        table.add_row(line.label, *(line.values[place] for place in places if line.values))
+    return table
 
 
 class MazeSet(NamedTuple):
@@ -144,17 +171,19 @@ def make_mazes(
             for question, answer in zip(puzzles.question, puzzles.answer, strict=True)
         ),
     )
-    plain_console().print(maze_table([MazeSet(f"{out.name} ({rows})", maze, puzzles.question), *others]))
+    sets = [MazeSet(f"{out.name} ({rows})", maze, puzzles.question), *others]
+    print_quantiles("of each maze" if others else f"of each maze of {sets[0].name}", [*maze_lines(sets)])
 
 
-def maze_table(sets: list[MazeSet]) -> Table:
-    """Quantiles of each statistic, a line for each set."""
+def maze_lines(sets: Sequence[MazeSet]) -> Iterator[QuantileLine]:
+    """Quantiles of each statistic: a line, or where there are several sets a heading and a line for each."""
     summaries = [maze_sets.summary(one.maze, one.question, PERCENTILES) for one in sets]
-    table = Table("of each maze", "set", *(f"{percentile} %" for percentile in PERCENTILES))
     for statistic in summaries[0]:
+        if len(sets) > 1:
+            yield QuantileLine(statistic, ())
         for one, summary in zip(sets, summaries, strict=True):
-            table.add_row(statistic, one.name, *(f"{value:.4g}" for value in summary[statistic]))
-    return table
+            values = [f"{value:.4g}" for value in summary[statistic]]
+            yield QuantileLine(f"  {one.name}" if len(sets) > 1 else statistic, values)
 
 
 @contextmanager

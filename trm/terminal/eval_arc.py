@@ -11,7 +11,7 @@ from rich.table import Table
 
 from trm.arc.evaluation import EvalRequest, EvalResult, EvaluatedModel, evaluate
 from trm.arc.votes import PASSES, Score
-from trm.terminal.console import plain_console, progress_bars
+from trm.terminal.console import fits, plain_console, progress_bars
 
 
 def evaluate_and_print(request: EvalRequest, as_json: bool) -> None:
@@ -48,7 +48,8 @@ def print_result(result: EvalResult) -> None:
     title = f"{result.models[0].name} on {on}, {result.votes} votes a question: %, with 95 % intervals"
     for scores in (result.scores(), result.pooled_scores()):
         if scores:
-            console.print(score_table(scores, title))
+            table = score_table(scores, title)
+            console.print(table if fits(table, console) else narrow_table(scores, title))
     console.print(f"questions: {result.questions}; {result.steps} steps for each answer; {result.seconds:.1f} s")
 
 
@@ -58,7 +59,20 @@ def score_table(scores: Sequence[Score], title: str) -> Table:
     for one in scores:
         table.add_column(one.rule, no_wrap=True)
     for k in PASSES:
-        passes = [one.passes[k] for one in scores]
-        cells = [f"{100 * one.share:.1f} ({100 * one.low:.1f}-{100 * one.high:.1f})" for one in passes]
-        table.add_row(scores[0].name(k), *cells)
+        table.add_row(scores[0].name(k), *(with_interval(one, k) for one in scores))
     return table
+
+
+def narrow_table(scores: Sequence[Score], title: str) -> Table:
+    """The same with a line for each score."""
+    table = Table("ranked by", "", "", title=title, title_justify="left", box=SIMPLE_HEAD)
+    for one in scores:
+        for k in PASSES:
+            table.add_row(one.rule if k == PASSES[0] else "", one.name(k), with_interval(one, k))
+    return table
+
+
+def with_interval(score: Score, k: int) -> str:
+    """The share of tests that one of the first k answers solves, in per cent, with its interval."""
+    one = score.passes[k]
+    return f"{100 * one.share:.1f} ({100 * one.low:.1f}-{100 * one.high:.1f})"

@@ -169,7 +169,7 @@ def print_record(record: Record, folder: Path) -> None:
 
     from trm.inference.evaluation import Evaluation  # imports torch, so not before everything is asked
     from trm.terminal.console import plain_console
-    from trm.terminal.tables import accuracy
+    from trm.terminal.tables import print_accuracy
 
     about, exact = record.about, record.exact_flags().sum(1)
     result = Evaluation(
@@ -183,7 +183,7 @@ def print_record(record: Record, folder: Path) -> None:
         seconds=record.seconds,
     )
     console = plain_console()
-    console.print(accuracy(result, f"{record.name} on {len(record.rows)} puzzles ({record.data})", halting=False))
+    print_accuracy(console, result, f"{record.name} on {len(record.rows)} puzzles ({record.data})", halting=False)
     outcomes = ", ".join(f"{about[name]} {name}" for name in ("answered", "refused", "truncated", "unparsable"))
     tokens = about["prompt_tokens"] + about["completion_tokens"]
     lost = f" and up to {about['lost_tokens']:,} without a reply" if about["lost_tokens"] else ""

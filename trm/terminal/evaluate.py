@@ -20,7 +20,8 @@ from trm.store.stored import Stored
 from trm.tasks import data_name
 from trm.tasks.base import Puzzles, Task
 from trm.terminal import tables
-from trm.terminal.console import plain_console, progress_bars
+from trm.terminal.console import plain_console, progress_bars, report_written
+from trm.terminal.progress import step_bar
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def evaluate_and_print(stored: Stored, request: PuzzleEvalRequest) -> None:
     result = measure(stored, task, puzzles, request)
     if request.png is not None:
         plot.accuracy(result.single, result.title, request.png)
+        report_written(request.png)
     if request.as_json:
         print(json.dumps(result.as_dict()))
     else:
@@ -111,25 +113,24 @@ def measure(stored: Stored, task: Task, puzzles: Puzzles, request: PuzzleEvalReq
     """Evaluate from one start, and from several if there are restarts, with progress on standard error."""
     thinking, several = request.thinking, None
     with progress_bars(request.as_json) as progress:
-        bar = progress.add_task("evaluating", total=len(puzzles))
         device = pick_device()
         model = placed(stored.model, device, request.precision)
-        single = evaluate_model(
-            model,
-            task,
-            puzzles,
-            thinking.steps,
-            request.batch,
-            device,
-            progress=lambda rows: progress.advance(bar, rows),
-            until="end" if thinking.restarts else thinking.until,
-        )
+        with step_bar(progress, "evaluating", model, len(puzzles), thinking.steps) as finish:
+            single = evaluate_model(
+                model,
+                task,
+                puzzles,
+                thinking.steps,
+                request.batch,
+                device,
+                progress=finish,
+                until="end" if thinking.restarts else thinking.until,
+            )
         if thinking.restarts:
             model.to("cpu")  # the solver works there
-            bar = progress.add_task("restarting", total=len(puzzles))
-            several = evaluate_starts(
-                stored, task, puzzles, thinking, request.batch, progress=lambda rows: progress.advance(bar, rows)
-            )
+            steps = thinking.steps * (thinking.restarts + 1)
+            with step_bar(progress, "restarting", stored.model, len(puzzles), steps) as finish:
+                several = evaluate_starts(stored, task, puzzles, thinking, request.batch, progress=finish)
     source = data_name(request.data)
     return PuzzleEvalResult(task.spec.name, stored.name, source, thinking, single, several, model.precision)
 
@@ -138,7 +139,7 @@ def print_result(result: PuzzleEvalResult) -> None:
     """A table of accuracy against steps and the speed; the choice among several starts where there is one."""
     single, several, thinking = result.single, result.several, result.thinking
     console = plain_console()
-    console.print(tables.accuracy(single, result.title, halting=True))
+    tables.print_accuracy(console, single, result.title, halting=True)
     each = f"{thinking.steps} steps each"
     if result.single_until != "end":
         mean = single.taken / single.rows

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from rich.box import HEAVY_HEAD, SIMPLE_HEAD
 from rich.table import Table
 
 from trm.analysis.history import Checks, CheckSettings, History, Reports, check_kept, read_history
 from trm.plot import COLOURS, check, new_figure, plain, save
 from trm.remarks import first_few, report
 from trm.statistics import interval
-from trm.terminal.console import plain_console
+from trm.terminal.console import fits, plain_console, report_written
 from trm.terminal.progress import bars
 from trm.training.run import LOG
 
@@ -51,16 +52,21 @@ def show(runs: Sequence[str], png: Path | None, settings: CheckSettings | None) 
     for run, history in zip(runs, histories, strict=True):
         if history.damaged:
             report(f"{Path(run) / LOG}: damaged lines are left out: {first_few(history.damaged)}")
-        console.print(table(history))
+        shown = table(history)
+        console.print(shown if fits(shown, console) else table(history, narrow=True))
         if not len(history.checks):
             console.print("no checks on held-out puzzles: train with --set check_every=500, or give --data")
     if png is not None:
         draw(histories, png)
+        report_written(png)
 
 
-def table(history: History) -> Table:
-    """Equal stretches of a run, each with its mean loss and the last check in it."""
-    shown = Table(*HEADS, *(CHECK_HEADS if len(history.checks) else ()), title=history.name)
+def table(history: History, narrow: bool = False) -> Table:
+    """Equal stretches of a run, each with its mean loss and the last check in it. `narrow`: without lines between."""
+    frame = SIMPLE_HEAD if narrow else HEAVY_HEAD
+    heads = [*HEADS, *(CHECK_HEADS if len(history.checks) else ())]
+    padding = (0, 1, 0, 0) if narrow else (0, 1)
+    shown = Table(*heads, title=history.name, title_justify="left", box=frame, padding=padding, pad_edge=not narrow)
     parts, before = history.reports.stretches(ROWS), -1.0
     for part in parts:
         update, seconds = part.update[-1], part.seconds[-1]
@@ -70,7 +76,7 @@ def table(history: History) -> Table:
             f"{seconds / 60:.1f}",
             f"{part.loss.mean():.3f}",
             training_share(part),
-            *check_cells(history, before, until),
+            *check_cells(history, before, until, "-" if narrow else " - "),
         )
         before = update
     return shown
@@ -82,15 +88,18 @@ def training_share(part: Reports) -> str:
     return f"{part.exact.sum() / ended:.1%}" if ended else ""
 
 
-def check_cells(history: History, after: float, until: float) -> list[str]:
-    """The last check after one update and until another: its share and interval; empty where there is none."""
+def check_cells(history: History, after: float, until: float, to: str = " - ") -> list[str]:
+    """The last check after one update and until another: its share and interval; empty where there is none.
+
+    `to` stands between the ends of the interval.
+    """
     checks = history.checks
     inside = checks.take((checks.update > after) & (checks.update <= until))
     if not len(inside):
         return []
     exact, puzzles = inside.exact[-1], inside.puzzles[-1]
     low, high = interval(exact, int(puzzles))
-    return [f"{exact / puzzles:.1%}", f"{low:.1%} - {high:.1%}"]
+    return [f"{exact / puzzles:.1%}", f"{low:.1%}{to}{high:.1%}"]
 
 
 def draw(histories: Sequence[History], path: Path) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trm.store.cards import Score, ShippedModel
+from trm.terminal.console import fits
 
 UNKNOWN = "-"
 LEGEND = """\
@@ -23,7 +24,9 @@ Notes = dict[str, dict[str, int]]  # puzzles -> how a score on them was measured
 def print_models(models: Sequence[ShippedModel], console: Console) -> None:
     """Print a table of figures, notes on how they were measured, and each model's purpose and training."""
     notes = number_notes([score for model in models for score in model.card.scores])
-    console.print(figures(models, notes))
+    table = figures(models, notes)
+    narrow = not fits(table, console)
+    console.print(figures(models, notes, sizes=False) if narrow else table)
     console.print(LEGEND)
     for rows, settings in notes.items():
         console.print(f"\nof {rows}:")
@@ -31,7 +34,8 @@ def print_models(models: Sequence[ShippedModel], console: Console) -> None:
     for model in models:
         console.print()
         console.print(Text(model.name, style="bold"))
-        lines = [model.card.purpose, f"Training: {model.card.trained}.", *model.card.command.split(" && ")]
+        size = [f"{model.weights:,} weights, {model.bytes / 1000:.0f} kB"] if narrow else []
+        lines = [*size, model.card.purpose, f"Training: {model.card.trained}.", *model.card.command.split(" && ")]
         for line in lines:
             console.print(Padding(Text(line), (0, 0, 0, 2)))
 
@@ -57,15 +61,15 @@ def setting(score: Score) -> str:
     return score.setting if score.machine is None else f"{score.setting}; ms on {score.machine}"
 
 
-def figures(models: Sequence[ShippedModel], notes: Notes) -> Table:
-    """A row for each score of each model."""
+def figures(models: Sequence[ShippedModel], notes: Notes, sizes: bool = True) -> Table:
+    """A row for each score of each model. `sizes`: with two columns for its size."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Models that ship", title_justify="left")
     table.add_column("model", no_wrap=True)
-    for heading in ("weights", "kB", "exact", "interval", "steps", "ms", "note"):
+    for heading in (*(("weights", "kB") if sizes else ()), "exact", "interval", "steps", "ms", "note"):
         table.add_column(heading, justify="right", no_wrap=True)
     for model in models:
         name = f"{model.name} *" if model.default else model.name
-        size = [f"{model.weights:,}", f"{model.bytes / 1000:.0f}"]
+        size = [f"{model.weights:,}", f"{model.bytes / 1000:.0f}"] if sizes else []
         for score in model.card.scores:
             table.add_row(
                 name,
@@ -76,7 +80,7 @@ def figures(models: Sequence[ShippedModel], notes: Notes) -> Table:
                 UNKNOWN if score.milliseconds is None else f"{score.milliseconds:,.0f}",
                 str(notes[puzzles(score)][setting(score)]),
             )
-            name, size = "", ["", ""]
+            name, size = "", [""] * len(size)
     return table
 
 

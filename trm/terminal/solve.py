@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -11,9 +12,12 @@ from typing import TYPE_CHECKING, Any, get_args
 from trm.errors import BadInput
 
 if TYPE_CHECKING:
+    from trm.inference.answers import Answer
     from trm.inference.backends import BackendName
     from trm.inference.puzzles import SizedPuzzle
-    from trm.inference.solver import Answer
+    from trm.inference.solver import Solver
+
+BESIDE = 4  # puzzles that an animation shows
 
 
 def check_backend(name: str, family: str, further: dict[str, Any]) -> BackendName:
@@ -48,6 +52,33 @@ def check_plot(png: Path, count: int, backend: str) -> None:
     plot.check(png)
 
 
+def check_gif(path: Path, count: int) -> None:
+    """Check `--gif` of `count` puzzles before any work is done.
+
+    Raises BadInput, and TrmError where Pillow is missing.
+    """
+    from trm import plot
+
+    if count > BESIDE:
+        raise BadInput(f"--gif shows at most {BESIDE} puzzles side by side, and there are {count}")
+    plot.check_animation(path)
+
+
+def draw(answers: Sequence[Answer], png: Path | None, gif: Path | None) -> None:
+    """Draw what was asked for, and say on standard error what was written."""
+    if png is None and gif is None:
+        return
+    from trm import plot
+    from trm.terminal.console import report_written
+
+    if png is not None:
+        plot.trace(answers[0], png)
+        report_written(png)
+    if gif is not None:
+        plot.animation(answers, gif)
+        report_written(gif)
+
+
 def print_read(boards: Sequence[SizedPuzzle], remarks: Sequence[str]) -> None:
     """Say on standard error how many puzzles were read and what was left out, if there is something to say."""
     count = len(boards)
@@ -59,12 +90,38 @@ def print_read(boards: Sequence[SizedPuzzle], remarks: Sequence[str]) -> None:
         print("; ".join([f"{count} puzzle{'s' if count > 1 else ''} {named}", *remarks]), file=sys.stderr)
 
 
+def solve_and_show(solver: Solver, boards: Sequence[SizedPuzzle], trace: bool, hidden: bool) -> list[Answer]:
+    """Solve puzzles, with a bar on standard error where there are many and it is a terminal.
+
+    Args:
+        solver: for their task.
+        boards: the puzzles.
+        trace: keep every step.
+        hidden: show no bar.
+    """
+    from trm.inference.backends import FEW
+
+    # Few puzzles, and an exported file's, are solved in no time.
+    if hidden or len(boards) <= FEW or solver.backend == "onnx" or not sys.stderr.isatty():
+        return solver.solve_boards(boards, trace=trace)
+    from trm.terminal.console import progress_bars
+
+    with progress_bars(hidden) as progress:
+        bar = progress.add_task("solving", total=len(boards))
+        return solver.solve_boards(boards, trace=trace, tick=lambda count: progress.advance(bar, count))
+
+
 def print_answers(answers: Sequence[Answer], trace: bool, quiet: bool) -> bool:
-    """Print answers. -> whether all were solved"""
+    """Print answers. -> whether all were solved
+
+    Each has a line for other programs; on a terminal there is none where it is longer than the terminal is wide.
+    """
     for number, answer in enumerate(answers, 1):
         if not quiet:
             print_grid(answer, f"puzzle {number} of {len(answers)}: " if len(answers) > 1 else "", trace)
-        print(answer.task.to_line(answer.tokens))
+        line = answer.task.to_line(answer.tokens)
+        if quiet or not sys.stdout.isatty() or len(line) <= shutil.get_terminal_size().columns:
+            print(line)
     solved = sum(answer.solved for answer in answers)
     if len(answers) > 1:
         print(f"{solved} of {len(answers)} solved", file=sys.stderr)

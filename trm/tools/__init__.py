@@ -12,11 +12,12 @@ from trm.lazy import late
 if TYPE_CHECKING:
     from trm.tools.calls import TOOLS, call, schemas
     from trm.tools.functions import check_answer, solve_arc, solve_maze, solve_sudoku, use_weights
-    from trm.tools.results import ArcSolution, Result, Solution, Stopped
+    from trm.tools.results import ArcSolution, Progress, Result, Solution, Stopped
 
 __all__ = [
     "TOOLS",
     "ArcSolution",
+    "Progress",
     "Result",
     "Solution",
     "Stopped",
@@ -35,6 +36,6 @@ if not TYPE_CHECKING:  # a type checker would otherwise accept any name
         {
             "calls": "TOOLS call schemas",
             "functions": "check_answer solve_arc solve_maze solve_sudoku use_weights",
-            "results": "ArcSolution Result Solution Stopped",
+            "results": "ArcSolution Progress Result Solution Stopped",
         },
     )

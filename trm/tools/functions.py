@@ -6,13 +6,14 @@ imported only when the first puzzle is to be solved.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import lru_cache
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from trm.errors import BadInput
 from trm.inference.defaults import default_weights
@@ -22,17 +23,31 @@ from trm.tasks.base import Task, Tokens
 from trm.tasks.maze.task import Maze, maze_for
 from trm.tasks.sudoku.search import TooHard, count_solutions
 from trm.tasks.sudoku.task import Sudoku, sudoku_for
-from trm.tools.results import ArcSolution, Attempt, Result, Solution, Solutions, Stopped
+from trm.tools.arguments import as_text
+from trm.tools.results import (
+    ArcSolution,
+    Attempt,
+    Progress,
+    Result,
+    Solution,
+    Solutions,
+    Stopped,
+    Tell,
+    tell_nobody,
+)
 
 if TYPE_CHECKING:
     from trm.adapt.result import Result as AdaptResult
-    from trm.inference.solver import Answer, Solver
+    from trm.inference.answers import Answer
+    from trm.inference.solver import Solver
 
 MAX_LENGTH = 20_000  # characters of a puzzle; a maze of 100x100 cells has 10,100
 MAX_ARC_LENGTH = 200_000  # characters of an ARC task
 MAX_STEPS = 512  # supervision steps from one start
-MAX_SECONDS, DEFAULT_SECONDS = 60.0, 20.0  # for a Sudoku or a maze
-MAX_ARC_SECONDS, DEFAULT_ARC_SECONDS = 240.0, 60.0  # of processor time; `trm serve` has the same limits
+# Many clients wait for 60 seconds: without a limit of its own a call ends before that.
+MAX_SECONDS, DEFAULT_SECONDS = 60.0, 20.0  # for a Sudoku or a maze, with the time to load the weights
+MAX_ARC_SECONDS, DEFAULT_ARC_SECONDS = 240.0, 60.0  # of processor time, as for `trm serve`, which begins on its own
+TOOL_ARC_SECONDS = 40.0  # the tool's default, with the time to start
 MAX_ARC_TESTS, MAX_ARC_DEMONSTRATIONS = 10, 30  # each pair adds to the time that an ARC task takes beyond its limit
 MAX_NODES = 2000  # branch nodes of the search that counts a Sudoku's solutions
 
@@ -41,10 +56,11 @@ SUDOKU = (
     "blank."
 )
 MAZE = "One line of characters per row: # wall, . open, one S (start), one G (goal). Moves go up, down, left and right."
-SudokuText = Annotated[str, Field(max_length=MAX_LENGTH, description=SUDOKU)]
-MazeText = Annotated[str, Field(max_length=MAX_LENGTH, description=MAZE)]
+AS_TEXT = BeforeValidator(as_text)  # models give rows, objects and code fences too
+SudokuText = Annotated[str, Field(max_length=MAX_LENGTH, description=SUDOKU), AS_TEXT]
+MazeText = Annotated[str, Field(max_length=MAX_LENGTH, description=MAZE), AS_TEXT]
 ArcText = Annotated[
-    str, Field(max_length=MAX_ARC_LENGTH, description="The JSON of one ARC-AGI task, with train and test.")
+    str, Field(max_length=MAX_ARC_LENGTH, description="The JSON of one ARC-AGI task, with train and test."), AS_TEXT
 ]
 Steps = Annotated[
     int | None,
@@ -58,7 +74,7 @@ ArcSeconds = Annotated[
     Field(
         gt=0,
         le=MAX_ARC_SECONDS,
-        description=f"Limit of processor time in seconds; null: {DEFAULT_ARC_SECONDS:.0f}.",
+        description=f"Limit of processor time in seconds; null: {TOOL_ARC_SECONDS:.0f}.",
     ),
 ]
 ArcPairs = Literal["demonstrations", "tests"]
@@ -72,11 +88,17 @@ NOT_SHORTEST = "A path from S to G, but not a shortest one."
 
 
 def solve_sudoku(
-    puzzle: SudokuText, steps: Steps = None, seconds: Seconds = None, *, stop: Event | None = None
+    puzzle: SudokuText,
+    steps: Steps = None,
+    seconds: Seconds = None,
+    *,
+    stop: Event | None = None,
+    tell: Tell = tell_nobody,
 ) -> Solution:
     """Solve a Sudoku with a small neural network and check the answer by the rules. Also reports whether the puzzle
     has no solution or several. If solved is false, best_attempt is wrong: solve the puzzle another way.
     """
+    clock = Clock(seconds)
     task = sudoku_for(puzzle)
     question = read_one(task, puzzle)
     solutions: Solutions
@@ -90,23 +112,32 @@ def solve_sudoku(
             solved=False, valid=False, message=message, confidence=0, steps=0, answer=None, best_attempt=None,
             solutions="none",
         )  # fmt: skip
-    return solve_checked("sudoku", task, puzzle, steps, seconds, solutions, stop)
+    return solve_checked("sudoku", task, puzzle, steps, clock, solutions, stop, tell)
 
 
 def solve_maze(
-    puzzle: MazeText, steps: Steps = None, seconds: Seconds = None, *, stop: Event | None = None
+    puzzle: MazeText,
+    steps: Steps = None,
+    seconds: Seconds = None,
+    *,
+    stop: Event | None = None,
+    tell: Tell = tell_nobody,
 ) -> Solution:
     """Find a shortest path through a maze with a small neural network, mark it with o, and check it. If solved is
     false, best_attempt is not a shortest path: find one another way.
     """
+    clock = Clock(seconds)
     task = maze_for(puzzle)
     read_one(task, puzzle)
-    return solve_checked("maze", task, puzzle, steps, seconds, "not counted", stop)
+    return solve_checked("maze", task, puzzle, steps, clock, "not counted", stop, tell)
 
 
-def solve_arc(task: ArcText, seconds: ArcSeconds = None, *, stop: Event | None = None) -> ArcSolution:
+def solve_arc(
+    task: ArcText, seconds: ArcSeconds = None, *, stop: Event | None = None, tell: Tell = tell_nobody
+) -> ArcSolution:
     """Make two attempts at each test of an ARC-AGI task with small neural networks trained on its demonstrations alone.
-    The attempts are not checked: compare them with the demonstrations before use. Takes about a minute.
+    The attempts are not checked: compare them with the demonstrations before use. Takes the whole time limit, unless
+    the networks learn the demonstrations sooner.
     """
     tasks = parse(task, place="task")
     if len(tasks) != 1:
@@ -119,20 +150,24 @@ def solve_arc(task: ArcText, seconds: ArcSeconds = None, *, stop: Event | None =
     from trm.adapt.result import Result as AdaptResult
 
     # Closed explicitly, so that the child process ends at once.
-    with closing(adapt_in_child(tasks[0], seconds or DEFAULT_ARC_SECONDS)) as reports:
-        *_, found = until_stopped(reports, stop)
+    limit, found = seconds or TOOL_ARC_SECONDS, None
+    with closing(adapt_in_child(tasks[0], limit, in_all=True)) as reports:
+        for found in until_stopped(reports, stop):
+            if not isinstance(found, AdaptResult):
+                tell(Progress(found.doing, limit))
     assert isinstance(found, AdaptResult)
     return arc_solution(found)
 
 
 def check_answer(
     task: Annotated[Literal["sudoku", "maze"], Field(description="The kind of puzzle.")],
-    puzzle: Annotated[str, Field(max_length=MAX_LENGTH, description="As for solve_sudoku or solve_maze.")],
+    puzzle: Annotated[str, Field(max_length=MAX_LENGTH, description="As for solve_sudoku or solve_maze."), AS_TEXT],
     answer: Annotated[
         str,
         Field(
             max_length=MAX_LENGTH, description="The whole board in the same form; in a maze, the path marked with o."
         ),
+        AS_TEXT,
     ],
 ) -> Result:
     """Check an answer to a Sudoku or a maze, whoever found it. Names the cell or the rule at fault. In a maze, valid
@@ -201,6 +236,17 @@ def use_weights(name: str) -> None:
 
 Part = TypeVar("Part")
 _loading = Lock()
+LEAST = 1e-6  # seconds that are left for the first step, however long loading took
+
+
+class Clock:
+    """A time limit that runs from now on. seconds: None: DEFAULT_SECONDS."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.limit, self.began = seconds or DEFAULT_SECONDS, time.monotonic()
+
+    def left(self) -> float:
+        return max(LEAST, self.limit - (time.monotonic() - self.began))
 
 
 def until_stopped(parts: Iterable[Part], stop: Event | None) -> Iterator[Part]:
@@ -223,9 +269,10 @@ def solve_checked(
     task: Sudoku | Maze,
     puzzle: str,
     steps: int | None,
-    seconds: float | None,
+    clock: Clock,
     solutions: Solutions,
     stop: Event | None,
+    tell: Tell,
 ) -> Solution:
     """Solve a puzzle that has been read without errors, and check the answer.
 
@@ -234,19 +281,23 @@ def solve_checked(
         task: the puzzle's task.
         puzzle: its text.
         steps: maximum number of supervision steps from one start; None: the family's default.
-        seconds: time limit; None: DEFAULT_SECONDS.
+        clock: the time limit.
         solutions: how many solutions the puzzle has.
         stop: see `until_stopped`.
+        tell: called when the weights are to be loaded, and after every step.
 
     Raises:
         BadInput: the family has no weights.
         Stopped: `stop` was set.
     """
+    tell(Progress("loading the model", clock.limit))
     with _loading:  # one thread loads the weights while the others wait for it
         solver = load_solver(family, chosen_weights.get(family) or default_weights(family))
     chosen = {} if steps is None else {"steps": steps}
-    *_, last = until_stopped(solver.watch(puzzle, seconds=seconds or DEFAULT_SECONDS, **chosen), stop)
-    answer = last.answer
+    answer = None
+    for step in until_stopped(solver.watch(puzzle, seconds=clock.left(), **chosen), stop):
+        answer = step.answer
+        tell(Progress(f"step {step.number}, start {step.start + 1}", clock.limit))
     assert answer is not None
     board = "\n".join(task.to_line(row) for row in answer.tokens.reshape(task.spec.height, task.spec.width))
     return Solution(

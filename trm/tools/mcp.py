@@ -6,7 +6,10 @@ import ipaddress
 import os
 import socket
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
 from typing import Any
@@ -28,12 +31,15 @@ from mcp_types import (
 
 from trm.errors import BadInput, TrmError
 from trm.tools import calls
-from trm.tools.results import Result
+from trm.tools.results import Progress, Result
 from trm.version import __version__
 
 MAX_RUNNING, MAX_WAITING = 2, 16  # calls at work, and calls in the queue
 MAX_BODY = 1 << 20  # bytes of an HTTP request
 MAX_SESSIONS = 1000  # of HTTP clients
+WAITING = Progress("waiting for other calls to end", 0.0)
+INTERVAL = 1.0  # seconds between two notifications of progress
+GONE = (anyio.ClosedResourceError, anyio.BrokenResourceError)  # raised when something is sent to a client that has left
 
 
 def tool_list() -> list[Tool]:
@@ -41,10 +47,17 @@ def tool_list() -> list[Tool]:
     return [
         Tool(
             name=name,
+            title=calls.TITLES[name],
             description=calls.description(name),
             input_schema=calls.arguments_of(name).model_json_schema(),
             output_schema=calls.result_of(name).model_json_schema(),
-            annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
+            annotations=ToolAnnotations(
+                title=calls.TITLES[name],
+                read_only_hint=True,
+                destructive_hint=False,
+                idempotent_hint=True,
+                open_world_hint=False,
+            ),
         )
         for name in calls.TOOLS
     ]
@@ -65,10 +78,11 @@ def make_server() -> Server[Any]:
         nonlocal inside
         if inside >= MAX_RUNNING + MAX_WAITING:
             return error_result(f"busy: {MAX_RUNNING + MAX_WAITING} calls are at work or waiting; try again later")
-        work = partial(calls.call, params.name, params.arguments or {})
+        meter = Meter(context.session)
+        work = partial(calls.call, params.name, params.arguments or {}, tell=meter.note)
         inside += 1
         try:
-            result = await stoppable(work, limiter)
+            result = await stoppable(work, limiter, meter.report)
         except TrmError as error:
             return error_result(" ".join(str(error).split()))
         finally:
@@ -84,8 +98,36 @@ def make_server() -> Server[Any]:
     )
 
 
-async def stoppable(work: Callable[[Event], Result], limiter: anyio.CapacityLimiter) -> Result:
-    """Run `work` in a thread that the limiter grants. On cancellation, ask the work to stop and wait until it has."""
+@dataclass
+class Meter:
+    """Tells a client how far a call has come: for how long it has waited, of how long it may take, and for what.
+
+    The thread that works may be busy with one step for long, or loading a model. So another one tells.
+    """
+
+    session: Any  # which sends nothing if the client has not asked for progress
+    latest: Progress = WAITING
+    began: float = field(default_factory=time.monotonic)
+
+    def note(self, progress: Progress) -> None:
+        self.latest = progress
+
+    async def report(self) -> None:
+        """Send a notification every INTERVAL, for ever. The protocol wants each value to be larger than the last."""
+        while True:
+            await anyio.sleep(INTERVAL)
+            seconds = round(time.monotonic() - self.began, 1)
+            total = self.latest.limit if self.latest.limit > seconds else None
+            with suppress(*GONE):
+                await self.session.report_progress(seconds, total, self.latest.doing)
+
+
+async def stoppable(
+    work: Callable[[Event], Result], limiter: anyio.CapacityLimiter, meanwhile: Callable[[], Coroutine[Any, Any, None]]
+) -> Result:
+    """Run `work` in a thread that the limiter grants, and `meanwhile` beside it. On cancellation, ask the work to stop
+    and wait until it has.
+    """
     stop = Event()
 
     async def stop_on_cancel() -> None:
@@ -97,6 +139,7 @@ async def stoppable(work: Callable[[Event], Result], limiter: anyio.CapacityLimi
     outcome: Result | Exception
     async with anyio.create_task_group() as group:
         group.start_soon(stop_on_cancel)
+        group.start_soon(meanwhile)
         try:
             outcome = await anyio.to_thread.run_sync(work, stop, limiter=limiter)
         except Exception as error:  # raised below: the task group would wrap it in an exception group

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +14,20 @@ Solutions = Literal["none", "one", "several", "not counted"]
 
 class Stopped(TrmError):
     """The caller asked the work to stop."""
+
+
+class Progress(NamedTuple):
+    """How far a tool has come."""
+
+    doing: str
+    limit: float  # seconds that the work may take
+
+
+Tell = Callable[[Progress], object]
+
+
+def tell_nobody(progress: Progress) -> None:
+    """A `Tell` that does nothing."""
 
 
 class Result(BaseModel):
@@ -62,7 +77,7 @@ class ArcSolution(Result):
     attempts: list[list[Attempt]] = Field(description="Up to two for each test, the likelier first.")
     models: int = Field(ge=0, description="Number of models trained.")
     models_that_know: int = Field(ge=0, description="Number of those models that reproduce every demonstration.")
-    seconds: float = Field(ge=0, description="Processor time used, in seconds.")
+    seconds: float = Field(ge=0, description="Processor time used, in seconds, with the time to start.")
 
     @property
     def text(self) -> str:
