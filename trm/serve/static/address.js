@@ -1,5 +1,9 @@
 // A puzzle as part of the page's address, so that it can be shared, reloaded and gone back to.
 
+import { find } from "./elements.js";
+
+const STROKE = 800; // milliseconds within which edits are one step of Undo
+
 const SIGNS = ".#SG"; // of a maze, two bits each
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"; // three cells each
 
@@ -40,4 +44,22 @@ function mazeOf(text) {
   }).slice(0, height * width).join("");
   if (["S", "G"].some((sign) => signs.split(sign).length !== 2)) return null;
   return Array.from({ length: height }, (_, row) => signs.slice(row * width, (row + 1) * width));
+}
+
+let edited = -Infinity; // time of the last edit
+
+/** Put a puzzle into the address. Edits that follow each other at once are one step back. */
+export function remember(hash) {
+  const depth = history.state?.depth ?? 0;
+  const together = performance.now() - edited < STROKE;
+  edited = performance.now();
+  if (hash === location.hash) return;
+  if (together) history.replaceState({ depth }, "", hash);
+  else history.pushState({ depth: depth + 1 }, "", hash);
+  find("undo").disabled = !history.state.depth;
+}
+
+/** Let the next edit be a step of its own. */
+export function pause() {
+  edited = -Infinity;
 }

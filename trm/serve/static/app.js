@@ -1,11 +1,11 @@
 // The page: tabs, editing a puzzle, solving it and showing the result.
 
-import { fromHash, toHash } from "./address.js";
+import { fromHash, pause, remember, toHash } from "./address.js";
 import { Problem, check as read, get, watch } from "./api.js";
 import { showArc } from "./arc.js";
 import { Board } from "./board.js";
 import { another, freshMaze } from "./fresh.js";
-import { blame, element, fill, find, introduce, plural, say, share, typing } from "./elements.js";
+import { blame, fill, fillPad, find, introduce, plural, say, share, typing } from "./elements.js";
 import { frameOf } from "./frames.js";
 import { pathLines } from "./looks.js";
 import { Player } from "./player.js";
@@ -13,7 +13,6 @@ import { maze, put, resized, sudoku } from "./puzzles.js";
 
 const TABS = ["sudoku", "maze", "arc"];
 const CHECK_AFTER = 250; // milliseconds without an edit
-const STROKE = 800; // milliseconds within which edits count as one, for Undo
 const NARROW = matchMedia("(max-width: 52rem)");
 
 const states = {
@@ -26,7 +25,6 @@ let examples;
 let running = null; // {abort, began, seed, steps} of the request in progress
 let checking = 0;
 let asked = 0; // number of the last text or edit; the result of an earlier check is stale
-let edited = -Infinity; // time of the last edit
 let brush = ".";
 
 const board = new Board(find("board"), { key, paint, drags: () => state.puzzle === maze });
@@ -79,24 +77,12 @@ function edit(grid, kept = false) {
   checking = setTimeout(check, CHECK_AFTER);
 }
 
-/** Put a puzzle into the address. Edits that follow each other at once are one step back. */
-function remember(hash) {
-  const depth = history.state?.depth ?? 0;
-  const now = performance.now();
-  const together = now - edited < STROKE;
-  edited = now;
-  if (hash === location.hash) return;
-  if (together) history.replaceState({ depth }, "", hash);
-  else history.pushState({ depth: depth + 1 }, "", hash);
-  find("undo").disabled = !history.state.depth;
-}
-
 /** Show what the address says. -> whether it holds a puzzle */
 function follow() {
   const found = fromHash(location.hash);
   open(found?.name ?? "sudoku");
   find("undo").disabled = !history.state?.depth;
-  edited = -Infinity;
+  pause();
   if (!found?.grid) return false;
   edit(found.grid, true);
   layOut();
@@ -128,6 +114,12 @@ function key(cell, event) {
 function set(cell, sign) {
   const now = state.grid.join("")[cell];
   if (now !== sign && !(state.puzzle === maze && "SG".includes(now))) edit(put(state.grid, cell, sign));
+}
+
+/** Use a button of the pad: a digit is written, a tool is taken. */
+function use(sign) {
+  if (state.puzzle === sudoku) set(board.current, sign);
+  else state.tool = sign;
 }
 
 /** Use the tool on a cell. The first cell of a stroke decides: S and G are moved, walls are drawn or removed. */
@@ -306,27 +298,11 @@ function layOut() {
   find("keys").textContent = puzzle.keys;
   find("text-label").textContent = puzzle.textLabel;
   find("pad").setAttribute("aria-label", puzzle.padLabel);
-  const buttons = puzzle.pad(height).length;
-  find("pad").style.setProperty("--across", buttons > 10 ? 9 : buttons);
-  find("pad").style.setProperty("--narrow", buttons > 10 ? 6 : buttons > 6 ? Math.ceil(buttons / 2) : buttons);
-  find("pad").replaceChildren(...puzzle.pad(height).map(padButton));
+  fillPad(puzzle.pad(height), state.tool, use);
   for (const [id, shown] of [["kind-choice", puzzle === sudoku], ["rows-choice", puzzle === maze], ["columns-choice", puzzle === maze]]) find(id).hidden = !shown;
   if (height !== 9 && puzzle === sudoku) find("kind").value = `${height}x${width}`;
   find("new").textContent = `New ${puzzle === maze ? "maze" : "puzzle"}`;
   for (const [id, value] of [["rows", height], ["columns", width]]) Object.assign(find(id), { value, max: task.side });
-}
-
-function padButton({ sign, label }) {
-  const button = element("button", "", sign === "." && state.puzzle === sudoku ? "⌫" : label);
-  button.type = "button";
-  button.setAttribute("aria-label", label);
-  if (state.puzzle === maze) button.setAttribute("aria-pressed", String(state.tool === sign));
-  button.addEventListener("click", () => {
-    if (state.puzzle === sudoku) return set(board.current, sign);
-    state.tool = sign;
-    find("pad").querySelectorAll("button").forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
-  });
-  return button;
 }
 
 /** Show a tab. */
@@ -353,7 +329,7 @@ function open(name) {
 
 function choose(name) {
   open(name);
-  edited = -Infinity;
+  pause();
   remember(name === "arc" ? "#arc" : toHash(name, state.grid));
 }
 
@@ -411,9 +387,13 @@ try {
   find("kind").value = examples.find(({ task }) => task === "sudoku")?.name ?? "";
   const [size] = info("maze").sizes; // none: the weights fit any size
   states.maze.grid = size ? maze.empty(...size) : examples.find(({ task }) => task === "maze")?.puzzle ?? states.maze.grid;
+  const { why } = info("arc");
+  if (why) find("arc-about").textContent = why;
+  document.querySelector("main").classList.add("ready");
   if (!follow() && !location.hash && info("sudoku").solves) solve({ quiet: true });
 } catch (error) {
   if (!(error instanceof Problem)) throw error;
+  document.querySelector("main").classList.add("ready");
   find("notice").hidden = false;
   find("notice").textContent = error.message;
 }

@@ -55,7 +55,7 @@ export class Board {
       const key = JSON.stringify(look);
       if (this.shown[number] === key) return;
       this.shown[number] = key;
-      if (look.candidates?.length) cell.replaceChildren(candidates(look.candidates, places));
+      if (look.candidates?.length) pencil(cell, look.candidates, places);
       else if (cell.firstElementChild || cell.textContent !== look.text) cell.textContent = look.text;
       const more = [look.wrong ? "wrong" : "", look.candidates?.length ? "open-minded" : "", number === this.current ? "current" : ""];
       cell.className = [...cell.fixed, ...look.classes, ...more].filter(Boolean).join(" ");
@@ -126,6 +126,15 @@ export class Board {
     }
     this.last = to;
   }
+}
+
+/** Write candidates into a cell, with the marks that are there already where they are of the same values. */
+function pencil(cell, list, places) {
+  const marks = [...(cell.firstElementChild?.children ?? [])];
+  if (marks.length !== list.length || !list.every(({ text }, at) => marks[at].dataset.value === text)) {
+    return cell.replaceChildren(candidates(list, places));
+  }
+  list.forEach(({ chance }, at) => marks[at].style.setProperty("--chance", chance));
 }
 
 /** The candidates of a cell as pencil marks, each at the place of its value and as large as it is likely. */

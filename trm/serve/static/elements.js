@@ -58,3 +58,22 @@ export function introduce({ parameters, bytes }) {
     else find("arc-about").scrollIntoView();
   } }));
 }
+
+/** Fill the pad with buttons {sign, label}; tool: the sign whose button is pressed, if there are tools; use(sign) is called. */
+export function fillPad(signs, tool, use) {
+  const count = signs.length;
+  find("pad").style.setProperty("--across", count > 10 ? 9 : count);
+  find("pad").style.setProperty("--narrow", count > 10 ? 6 : count > 6 ? Math.ceil(count / 2) : count);
+  const buttons = signs.map(({ sign, label }) => {
+    const button = element("button", "", sign === "." && !tool ? "⌫" : label);
+    button.type = "button";
+    button.setAttribute("aria-label", label);
+    if (tool) button.setAttribute("aria-pressed", String(tool === sign));
+    button.addEventListener("click", () => {
+      use(sign);
+      if (tool) for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
+    });
+    return button;
+  });
+  find("pad").replaceChildren(...buttons);
+}
