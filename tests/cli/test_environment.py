@@ -29,6 +29,7 @@ EVERY = [
     ["solve", "sudoku", EASY],
     ["eval", "sudoku-mini", "--limit", "1"],
     ["eval-arc", "nothing"],
+    ["site", "--out", "page", "--runtime", "nothing.tgz"],
     ["eval-llm", "http://127.0.0.1:9", "--model", "m"],
     ["compare", "sudoku-mini", "--limit", "1"],
     ["history", "nothing"],

@@ -399,7 +399,10 @@ def test_the_snippet_of_the_docs_runs(tmp_path: Path) -> None:
     """With onnxruntime and numpy alone."""
     text = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
     (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    shutil.copy(store.SHIPPED / "sudoku" / "model.onnx", tmp_path / "sudoku.onnx")
+    content = (store.SHIPPED / "sudoku" / "model.onnx").read_bytes()
+    (tmp_path / "sudoku.onnx").write_bytes(content)
+    beside = onnx_export.describe_file(store.load("sudoku"), content)
+    (tmp_path / "sudoku.json").write_text(json.dumps(beside), encoding="utf-8")
     done = without("torch trm", snippet, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split()[-1] == ANSWER
