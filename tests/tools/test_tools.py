@@ -315,6 +315,14 @@ def test_a_large_maze_as_rows_of_cells_is_not_too_long() -> None:
     assert call("check_answer", answer).solved
 
 
+def test_a_board_as_a_number() -> None:
+    arguments: dict[str, Any] = {"task": "sudoku", "puzzle": "12..34..........", "answer": 1234341221434321}
+    assert call("check_answer", arguments).valid
+    for number in (2**53 + 1, -1):
+        with pytest.raises(BadInput, match="put it in quotes"):
+            call("check_answer", {**arguments, "answer": number})
+
+
 def test_two_code_fences_are_no_puzzle() -> None:
     with pytest.raises(BadInput):
         call("check_answer", {"task": "sudoku", "puzzle": f"```\n{EASY}\n```\n" * 2, "answer": DONE})

@@ -7,6 +7,7 @@ import operator
 import re
 from typing import Any
 
+EXACT = 2**53  # up to here every program can hold a whole number
 SIGNS = "0123456789ABCDEFG"  # of the numbers in a cell
 FENCED = re.compile(r"(`{3,})[^\n`]*\n(.*?)\n?[ \t]*\1", re.DOTALL)  # a code fence
 TICKED = re.compile(r"\s*(`+)([^`]+)\1\s*")  # a whole text in backticks
@@ -16,10 +17,12 @@ def as_text(value: Any) -> Any:
     """A puzzle's text out of the forms that models give it: in a code fence, as rows, as an object, or escaped twice.
 
     Anything else is returned as it is, for the check of its type to refuse. Raises ValueError for a number that is no
-    cell's.
+    cell's, and for a board written as a number that is not exact everywhere.
     """
     if isinstance(value, list | dict):
         return from_json(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return digits_of(value)
     if not isinstance(value, str):
         return value
     text = unescaped(unfenced(value))
@@ -28,6 +31,13 @@ def as_text(value: Any) -> Any:
     except (ValueError, RecursionError):
         return text
     return text if rows is None else lines_of(rows) or text
+
+
+def digits_of(number: int) -> str:
+    """A board that a client has taken for a number. Raises ValueError for one that is too long to be exact."""
+    if not 0 <= number <= EXACT:
+        raise ValueError("a board is text, and this is a number, of which clients keep 15 digits: put it in quotes")
+    return str(number)
 
 
 def from_json(value: Any) -> Any:
