@@ -92,7 +92,8 @@ async def good_and_bad(client: Client) -> None:
     assert result.structured_content["solutions"] == "none"
     assert "no solution" in text(result)
     await refused(client, "solve_sudoku", {"puzzle": "55" + EASY[2:]}, "two 5s in row 1: r1c1 and r1c2")
-    await refused(client, "solve_sudoku", {"puzzle": 5}, "puzzle: Input should be a valid string")
+    await refused(client, "solve_sudoku", {"puzzle": 5}, "1 cells instead of 81")
+    await refused(client, "solve_sudoku", {"puzzle": True}, "puzzle: Input should be a valid string")
     await refused(client, "solve_maze", {"puzzle": "x", "size": 3}, "solve_maze has no argument size")
     rows = {"task": "sudoku", "puzzle": [EASY[at : at + 9] for at in range(0, 81, 9)], "answer": f"```\n{DONE}\n```"}
     assert (await client.call_tool("check_answer", rows)).structured_content["solved"] is True
