@@ -59,7 +59,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
 def test_onnx_makes_one_start_by_the_file_alone(calls: dict[str, int]) -> None:
     solver = trm.Solver("sudoku", backend="onnx", threads=1)
-    assert (solver.thinking.steps, solver.thinking.restarts) == (32, 0)
+    assert (solver.thinking.steps, solver.thinking.restarts) == (24, 0)
     answers = solver.solve_many([EASY, *HARD], steps=9)
     raw = search(
         OnnxBackend(onnx.load("sudoku", 1)),

@@ -167,7 +167,7 @@ def test_too_few_steps_for_all_of_them_are_told(runs: Path, tmp_path: Path, call
         assert ("of the 2 networks" in call(*arguments).err) == told
     assert Solver("sudoku", both).thinking.steps == 80
     assert Solver("sudoku", both, steps=7).thinking.steps == 7
-    assert Solver("sudoku", str(runs / "a")).thinking.steps == 32
+    assert Solver("sudoku", str(runs / "a")).thinking.steps == 24
 
 
 def test_how_far_z_moved_does_not_count_the_steps(runs: Path, tmp_path: Path, call: Call, small_csv: Path) -> None:

@@ -36,7 +36,7 @@ def solve(
     weights: WeightsOption = None,
     steps: Annotated[
         int | None,
-        typer.Option("--steps", help="Supervision steps per start, at most [default: 32; maze 256, custom 64]", min=1),
+        typer.Option("--steps", help="Supervision steps per start, at most [default: 24; maze 256, custom 64]", min=1),
     ] = None,
     restarts: RestartsOption = None,
     noise: NoiseOption = None,
@@ -65,7 +65,7 @@ def solve(
 
     Standard error says how many were read, if there are several, and what was left out, such as comments.
 
-    A Sudoku gets up to 100 further starts of 32 steps, each with noise and two guessed digits; a maze gets up to 3 of
+    A Sudoku gets up to 100 further starts of 24 steps, each with noise and two guessed digits; a maze gets up to 3 of
     256 steps.
     """
     from trm.inference.puzzles import read_argument

@@ -14,7 +14,7 @@ from trm.tasks.sudoku.task import SIZES, Sudoku, sudoku_for
 class SudokuFamily(Family):
     name = "sudoku"
     weights = "sudoku"
-    thinking: ClassVar[Mapping[str, Any]] = {"steps": 32, "restarts": 100, "guesses": 2, "noise": 0.5}
+    thinking: ClassVar[Mapping[str, Any]] = {"steps": 24, "restarts": 100, "guesses": 2, "noise": 0.5}
     dataset = "sapientinc/sudoku-extreme"
     any_size = True
 
