@@ -29,7 +29,7 @@ def mcp(
     responses: Annotated[
         bool, typer.Option("--responses", help="With --schemas: for the Responses API, which wants another form")
     ] = False,
-    threads: ThreadsOption = 0,
+    threads: ThreadsOption = 1,
 ) -> None:
     """Serve tools for language models over the Model Context Protocol: they solve puzzles and check answers."""
     if responses and not schemas:
