@@ -100,6 +100,13 @@ def enter(page: Page, text: str) -> None:
     expect(page.locator("#as-text")).not_to_have_attribute("aria-busy", "true")
 
 
+def resize(page: Page, rows: int, columns: int) -> None:
+    """Give the maze another size."""
+    page.fill("#rows", str(rows))
+    page.fill("#columns", str(columns))
+    page.keyboard.press("Enter")
+
+
 def drag(page: Page, start: tuple[int, int], end: tuple[int, int]) -> None:
     """One quick stroke."""
     for place, act in ((start, page.mouse.down), (end, page.mouse.up)):

@@ -19,7 +19,6 @@ import onnxruntime
 import pytest
 import torch
 from conftest import Call
-from torch import Tensor, nn
 
 from trm import store
 from trm.cli.main import app
@@ -29,7 +28,7 @@ from trm.inference.backend import Floats, Outcome
 from trm.inference.loop import SearchResult, SearchState, Thinking, Until, search, think
 from trm.inference.onnx import Exported, OnnxBackend, OnnxOutput, OnnxState
 from trm.inference.torch_step import TorchBackend
-from trm.models import ModelConfig, State, build, mixers
+from trm.models import ModelConfig, State, build
 from trm.store import onnx_export
 from trm.store.stored import Stored
 from trm.tasks import get_task, load_puzzles
@@ -369,30 +368,6 @@ def test_packages_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(TrmError, match="needs onnxruntime: pip install onnxruntime"):
         exported.load("sudoku-mini")
-
-
-class Odd(nn.Module):
-    """A mixer with an operation that ONNX lacks."""
-
-    def __init__(self, config: ModelConfig, spec: Spec) -> None:
-        super().__init__()
-
-    def forward(self, h: Tensor) -> Tensor:
-        return torch.linalg.qr(h).Q  # type: ignore[no-any-return]
-
-
-def test_a_layer_that_onnx_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(mixers.MIXERS, "odd", Odd)
-    monkeypatch.setitem(mixers.FRAMES, "odd", "tokens")
-    model = build(ModelConfig(**SMALL, mixer="odd"), TASK.spec)
-    with pytest.raises(BadInput, match=r"mixer 'odd', kind 'trm'\) cannot be written as ONNX: .*linalg_qr"):
-        onnx_export.to_onnx(Stored(model, TASK.spec, "odd"))
-
-
-def test_a_model_too_large_for_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_export, "LIMIT", 1000)
-    with pytest.raises(BadInput, match="MB of weights; an ONNX file holds"):
-        onnx_export.to_onnx(small("groups"))
 
 
 def test_the_snippet_of_the_docs_runs(tmp_path: Path) -> None:

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import inspect
-import itertools
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -25,9 +20,9 @@ import jsonschema
 import pytest
 from conftest import Call
 from mcp import Client, MCPError, StdioServerParameters
-from mcp_types import CallToolResult, TextContent
+from mcp_client import COMMAND, ENVIRONMENT, ask, serving, text
 
-from trm.tools import Progress, Result, calls
+from trm.tools import Result, calls
 from trm.tools import mcp as mcp_server
 from trm.tools.results import Tell
 
@@ -38,25 +33,6 @@ ARC = {  # the answer is a copy of the question
 EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
 DONE = "534678912672195348198342567859761423426853791713924856961537284287419635345286179"
 IMPOSSIBLE = "123............4"
-COMMAND = [sys.executable, "-m", "trm", "mcp"]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
-
-
-def ask(server: Any, session: Callable[[Client], Awaitable[None]]) -> None:
-    """Hold a session with a server: a URL, a command, or a server in this process."""
-
-    async def main() -> None:
-        with anyio.fail_after(300):
-            async with Client(server) as client:
-                await session(client)
-
-    anyio.run(main)
-
-
-def text(result: CallToolResult) -> str:
-    [content] = result.content
-    assert isinstance(content, TextContent)
-    return content.text
 
 
 async def refused(client: Client, name: str, arguments: dict[str, Any], words: str) -> None:
@@ -152,20 +128,6 @@ def test_standard_output_holds_messages_and_nothing_else() -> None:
     assert replies[1]["result"]["serverInfo"]["name"] == "trm"
     assert "error" in replies[2]
     assert replies[3]["result"]["structuredContent"]["solved"] is False
-
-
-@contextmanager
-def serving(*arguments: str, command: Sequence[str] = COMMAND) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A server on HTTP: its URL and its process."""
-    command, pipe = [*command, "--http", "--port", "0", *arguments], subprocess.PIPE
-    with subprocess.Popen(command, stderr=pipe, stdout=pipe, env=ENVIRONMENT, text=True) as server:
-        try:
-            assert server.stderr is not None
-            found = re.search(r"http://127\.0\.0\.\d:\d+/mcp", server.stderr.readline())
-            assert found
-            yield found[0], server
-        finally:
-            server.kill()
 
 
 @pytest.fixture(scope="module")
@@ -347,98 +309,6 @@ def test_more_calls_than_can_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     ask(mcp_server.make_server(), session)
     assert [line.split(":")[0] for line in said[:3]] == ["busy"] * 3
     assert said[3:] == ["done"] * most
-
-
-class Told(NamedTuple):
-    progress: float
-    total: float | None
-    message: str | None
-    when: float
-
-
-def slow(name: str, arguments: Any, stop: threading.Event, tell: Tell) -> Result:
-    """A tool that works for half a second after it has said so, and then says nothing for two seconds."""
-    tell(Progress("thinking", 30.0))
-    time.sleep(0.5)
-    tell(Progress("step 7", 30.0))
-    time.sleep(2.0)
-    return Result(solved=True, valid=True, message="done")
-
-
-async def watched(client: Client, told: list[Told]) -> CallToolResult:
-    async def tell(progress: float, total: float | None, message: str | None) -> None:
-        told.append(Told(progress, total, message, time.monotonic()))
-
-    return await client.call_tool("check_answer", {}, progress_callback=tell)
-
-
-# `trm mcp` with this tool.
-SLOW = f"""
-from __future__ import annotations
-import sys, time
-from trm.cli import main as cli
-from trm.tools import Progress, Result, calls
-{inspect.getsource(slow)}
-calls.call = slow
-sys.argv[0] = "trm"
-cli.main()
-"""
-
-
-@pytest.mark.parametrize("transport", ["memory", "pipes", "http"])
-def test_progress_is_told_while_a_tool_is_at_work(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    told, began = list[Told](), time.monotonic()
-
-    async def session(client: Client) -> None:
-        nonlocal began
-        began = time.monotonic()
-        assert text(await watched(client, told)) == "done"
-
-    command = [sys.executable, "-c", SLOW, "mcp"]
-    if transport == "memory":
-        monkeypatch.setattr(calls, "call", slow)
-        ask(mcp_server.make_server(), session)
-    elif transport == "pipes":
-        ask(StdioServerParameters(command=command[0], args=command[1:], env=ENVIRONMENT), session)
-    else:
-        with serving(command=command) as (url, _):
-            ask(url, session)
-    assert [one.message for one in told] == ["step 7"] * len(told)
-    assert [one.total for one in told] == [30.0] * len(told)
-    assert len(told) >= 2
-    assert all(before.progress < after.progress for before, after in itertools.pairwise(told))
-    times = [began, *(one.when for one in told)]
-    assert all(after - before < 2 for before, after in itertools.pairwise(times))
-
-
-def test_a_client_that_asks_for_no_progress_gets_none() -> None:
-    about = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "0"}}
-    messages = [
-        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": about},
-        {"jsonrpc": "2.0", "method": "notifications/initialized"},
-        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "solve_arc"}},
-        {
-            "jsonrpc": "2.0",
-            "id": 3,
-            "method": "tools/call",
-            "params": {"name": "solve_arc", "_meta": {"progressToken": 9}},
-        },
-    ]
-    command, pipe = [sys.executable, "-c", SLOW, "mcp"], subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=ENVIRONMENT, text=True) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
-        for message in messages:
-            server.stdin.write(json.dumps(message) + "\n")
-        server.stdin.flush()
-        replies = list[Any]()
-        while {2, 3} - {reply.get("id") for reply in replies}:
-            replies.append(json.loads(server.stdout.readline()))
-        server.stdin.close()
-        server.wait(60)
-    told = [reply["params"] for reply in replies if reply.get("method") == "notifications/progress"]
-    assert len(told) >= 2
-    assert {one["progressToken"] for one in told} == {9}
 
 
 def test_a_fault_of_ours_is_an_error_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,8 +79,6 @@ class Adaptation:
 
 
 Tick = Callable[[float, str], object]  # called with the share of the work that is done, and with what is being done
-
-
 Tell = Callable[[Votes], object]  # called with the votes of the models that have been trained so far
 
 

@@ -29,7 +29,6 @@ let brush = ".";
 
 const board = new Board(find("board"), { key, paint, drags: () => state.puzzle === maze });
 const player = new Player(find, draw);
-
 const info = (name) => served.tasks.find((task) => task.name === name);
 const shape = () => [state.grid.length, state.grid[0].length];
 
@@ -92,7 +91,7 @@ function follow() {
 
 async function check() {
   const { grid, puzzle } = state;
-  if (puzzle === sudoku && grid.every((line) => /^\.*$/.test(line))) return; // do not complain about an empty board
+  if (puzzle.isEmpty(grid)) return; // do not complain about it
   try {
     const found = await read({ task: puzzle.name, puzzle: puzzle.send(grid) });
     if (grid === state.grid) showCheck(found);
@@ -185,7 +184,7 @@ async function solve({ forced = false, seed = 0, quiet = false } = {}) {
   running = { abort: new AbortController(), forced, seed, began: performance.now(), steps: seed ? player.frames.at(-1).number : 0 };
   const mine = running;
   if (!offered()) return decline(`No model here solves ${shape().join("x")}: it has learned ${info(puzzle.name).sizes.map((size) => size.join("x")).join(", ")}`);
-  if (puzzle === sudoku && grid.every((line) => /^\.*$/.test(line))) return decline("An empty board has very many answers: give some digits");
+  if (puzzle.isEmpty(grid)) return decline("An empty board has very many answers: give some digits");
   if (state.note && !forced) return decline();
   accuse();
   find("more").hidden = true;
@@ -246,8 +245,10 @@ function conclude(answer) {
   }
   say(`Answered after ${spent} …`);
   player.end(() => {
-    if (answer.solved) settle();
-    if (answer.solved) return say(`Solved in ${spent}. ${puzzle.good}`, "good");
+    if (answer.solved) {
+      settle();
+      return say(`Solved in ${spent}. ${puzzle.good}`, "good");
+    }
     if (answer.valid) say(`Not solved in ${spent}. ${puzzle.longer}`, "bad");
     else say(`Not solved in ${spent}. This is the best attempt. ${puzzle.bad}`, "bad");
     accuse("", [], state.note);
@@ -388,7 +389,7 @@ try {
   const [size] = info("maze").sizes; // none: the weights fit any size
   states.maze.grid = size ? maze.empty(...size) : examples.find(({ task }) => task === "maze")?.puzzle ?? states.maze.grid;
   const { why } = info("arc");
-  if (why) find("arc-about").textContent = why;
+  if (why) find("arc-about").textContent = `${why}.`;
   document.querySelector("main").classList.add("ready");
   if (!follow() && !location.hash && info("sudoku").solves) solve({ quiet: true });
 } catch (error) {

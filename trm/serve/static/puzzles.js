@@ -16,6 +16,7 @@ export const sudoku = {
   textLabel: "81 characters in one line or in nine lines, with a dot or 0 for a blank. 4x4 and 6x6 work too.",
   keys: "Arrow keys move, digits fill in, Space clears, Enter solves, Ctrl+Z goes back. Paste a whole puzzle anywhere.",
   empty: (height, width) => blank(height, width),
+  isEmpty: (grid) => grid.every((line) => /^\.*$/.test(line)),
   start: () => blank(9, 9),
   widest: () => "100cqi",
   // The API has digits as numbers.
@@ -58,6 +59,7 @@ export const maze = {
   textLabel: "A line of characters for each row: # wall, . open, S start, G goal.",
   keys: "Draw with the mouse or a finger; drag S and G. Arrow keys move; Space uses the tool; #, period, S and G set a cell; Enter solves.",
   empty: (height, width) => ends(blank(height, width)),
+  isEmpty: () => false,
   start: () => ends(blank(12, 12)),
   // At most four fifths of the window high: a finger on the board draws, so scrolling needs room beside it.
   widest: (height, width) => `min(${Math.max(width * 2.6, 16)}rem, ${(80 * width) / height}vh)`,
