@@ -16,7 +16,7 @@ from trm.tasks.sudoku.task import Sudoku
 
 KINDS = (("minimal", "easy"), ("minimal", "hard"), ("validation", "extreme"))  # (embedded set, what it is called)
 FIRST = 12  # so many rows of each set
-OPENING = 14  # the row of the extreme ones that the page solves first: it takes 17 steps, enough to be watched
+OPENING = 14  # the row of the extreme ones that the page solves first: it takes 12 steps, enough to be watched
 EASY = 36  # givens of an easy one
 WINDOWS = ((8, 1), (15, 2), (20, 3), (30, 0))  # (side of a maze, embedded row that it is cut from)
 OTHERS = {  # (height, width) of a box -> a puzzle
