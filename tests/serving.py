@@ -45,7 +45,7 @@ class Pathfinder(trm.Solver):
         self.count = steps
 
     def watch(self, puzzle: Puzzle, **thinking: Any) -> Iterator[Step]:
-        ((task, question),) = read_puzzle(puzzle, "maze")
+        ((task, question, _),) = read_puzzle(puzzle, "maze")
         assert isinstance(task, Maze)
         return self._steps(task, question, task.label(question), min(self.count, thinking.get("steps", self.count)))
 

@@ -9,6 +9,7 @@ import pytest
 from conftest import Call, refused, settings
 from llm_server import Model
 
+import trm
 from trm.tasks import load_puzzles
 from trm.tasks.custom.task import Custom
 from trm.tasks.maze.task import Maze
@@ -83,3 +84,11 @@ def test_remarks_name_the_file_and_stay_with_a_part(commented: Path, tmp_path: P
     found = custom.read_file(str(tmp_path / "a\nb.csv"))
     assert found.remarks == (r"a\nb.csv: left out: 1 comment line",)
     assert np.array_equal(found.take([0]).question, found.question)
+
+
+def test_answers_in_python_have_it() -> None:
+    board = "# from a book\n1.3.\n....\n.1.3\n....\n"
+    solver = trm.Solver("sudoku", steps=1, restarts=0)
+    for answer in (solver.solve(board), *solver.solve_many(board), *solver.solve_many([board])):
+        assert answer.remarks == ("left out: 1 comment line",)
+    assert [answer.remarks for answer in solver.solve_many([board, "1" + "." * 15])] == [answer.remarks, ()]

@@ -207,6 +207,14 @@ def test_a_large_board_with_few_digits_keeps_its_size(served: Served) -> None:
     )
 
 
+def test_what_is_left_out_of_a_text_is_said(served: Served) -> None:
+    question = {"task": "sudoku", "puzzle": f"# from a book\n{EASY}", "steps": 1, "restarts": 0}
+    remarks = ["left out: 1 comment line"]
+    assert served.post("check", question).json()["remarks"] == remarks
+    assert served.post("solve", question).json()["remarks"] == remarks
+    assert events(served.post("watch", question).text)[-1][1]["remarks"] == remarks
+
+
 def test_failure_is_reported_with_the_cells_that_clash(served: Served) -> None:
     found = served.post("solve", {"task": "sudoku", "puzzle": "123............4", "steps": 4, "restarts": 0}).json()
     assert (found["solved"], found["valid"], found["steps"]) == (False, False, 4)

@@ -67,6 +67,15 @@ def test_a_sudoku() -> None:
     assert call("solve_sudoku", json.dumps({"puzzle": EASY, "steps": None, "seconds": 30})) == found
 
 
+def test_what_is_left_out_of_a_text_is_said() -> None:
+    words, board = "Of the puzzle's text, left out: 1 comment line.", "# a comment\n1...\n..2.\n.3..\n...4\n"
+    found = solution("solve_sudoku", puzzle=board)
+    assert words in found.message
+    assert words in solution("solve_sudoku", puzzle="# none\n123.\n...4\n....\n....\n").message
+    for answer in ("1234" * 4, found.answer):
+        assert words in call("check_answer", {"task": "sudoku", "puzzle": board, "answer": answer}).message
+
+
 def test_a_sudoku_with_several_solutions() -> None:
     found = solution("solve_sudoku", puzzle="1.....3..4......")
     assert (found.solved, found.solutions) == (True, "several")
@@ -111,7 +120,7 @@ class Fixed:
 
     def watch(self, puzzle: str, **_: Any) -> Iterator[SimpleNamespace]:
         task = maze_for(puzzle)
-        question = functions.read_one(task, puzzle)
+        question = functions.read_one(task, puzzle)[0]
         tokens: Tokens = task.read_cells(self.board)[0]
         valid = bool(task.valid(question[None], tokens[None])[0])
         answer = answers.Answer(task, tokens, question, valid, 0.5, 3, 1, list)

@@ -80,11 +80,13 @@ def test_halted_slots_take_new_puzzles_and_others_go_on(small_csv: Path) -> None
             assert torch.equal(before, subject.stage.slots.question)
 
 
-@pytest.mark.parametrize("early", [True, False])
-def test_a_model_that_wants_to_halt_does_so_unless_it_must_not(small_csv: Path, early: bool) -> None:
-    subject = trainer(small_csv, "explore=0", "max_steps=3", f"early_halt={early}")
+@pytest.mark.parametrize(
+    ("above", "early"), [("0.5", True), ("0.9", True), ("0.96", False), ("1", False), ("false", False)]
+)
+def test_a_model_that_wants_to_halt_does_so_unless_it_must_not(small_csv: Path, above: str, early: bool) -> None:
+    subject = trainer(small_csv, "explore=0", "max_steps=3", "stages=", f"early_halt={above}")
     with torch.no_grad():
-        subject.model.frame.halt.bias.fill_(99.0)
+        subject.model.frame.halt.bias.fill_(99.0 if above == "1" else 3.0)  # 3: the odds of a probability of 0.953
     for _ in range(6):
         subject.update()
     assert subject.stage.slots.taken.tolist() == [6 if early else 2] * 8

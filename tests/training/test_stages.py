@@ -72,8 +72,8 @@ def test_a_run_goes_through_its_stages() -> None:
 def test_a_stage_learns_in_its_own_way() -> None:
     """A stage with the run's own task and other settings is, step for step, the run that has them from the start."""
     small = [*SMALL, "limit=8", "data=embedded", "augment=false", "explore=0"]
-    run = override(PRESETS["sudoku-mini"].config, [*small, "stages=sudoku:0.5:2:3:0.25", "window=2", "loss_limit=0"])
-    alone = override(run, ["stages=", "max_steps=2", "window=3", "loss_limit=0.25"])
+    run = override(PRESETS["sudoku-mini"].config, [*small, "stages=:0.5:2:3:0.25:0.7", "window=2", "loss_limit=0"])
+    alone = override(run, ["stages=", "max_steps=2", "window=3", "loss_limit=0.25", "early_halt=0.7"])
     assert [(part.max_steps, part.window, part.loss_limit) for part in run.plan()] == [(2, 3, 0.25), (3, 2, 0)]
     staged_run, alone_run = trainer(run), trainer(alone)
     for step in range(6):
@@ -113,7 +113,8 @@ def test_bad_stages_are_refused() -> None:
         ("maze-4x4:x:3", "stages.0.share"),
         ("maze-4x4:0.1:3:0", "stages.0.window"),
         ("maze-4x4:0.1:3:1:-1", "stages.0.loss_limit"),
-        ("maze-4x4:0.1:3:1:1:1", "setting stages.0=.*write task:share:max_steps"),
+        ("maze-4x4:0.1:3:1:1:2", "stages.0.early_halt"),
+        ("maze-4x4:0.1:3:1:1:1:1", "setting stages.0=.*write task:share:max_steps"),
     ):
         with pytest.raises(BadInput, match=words):
             staged(f"stages={stages}")

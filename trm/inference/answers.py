@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from trm.inference.backend import Floats
 from trm.inference.loop import SearchResult, StepBatch
+from trm.inference.sizes import SizedPuzzle
 from trm.tasks.base import Spec, Task, Tokens, accepted, check
 
 
@@ -68,6 +69,7 @@ class Answer(Board):
     steps: int  # supervision steps used, over all starts
     starts: int  # how often the model has started on it
     _trace: Callable[[], Iterable[Step]] = field(repr=False)
+    remarks: tuple[str, ...] = ()  # what was left out of the puzzle's text, such as comments, in words
 
     @property
     def solved(self) -> bool:
@@ -85,8 +87,18 @@ class Answer(Board):
         return tuple(self._trace())
 
 
-def answer_of(task: Task, question: Tokens, result: SearchResult, trace: Callable[[], Iterable[Step]]) -> Answer:
-    return Answer(task, result.tokens, question, result.valid, result.confidence, result.steps, result.starts, trace)
+def answer_of(puzzle: SizedPuzzle, result: SearchResult, trace: Callable[[], Iterable[Step]]) -> Answer:
+    return Answer(
+        puzzle.task,
+        result.tokens,
+        puzzle.question,
+        result.valid,
+        result.confidence,
+        result.steps,
+        result.starts,
+        trace,
+        puzzle.remarks,
+    )
 
 
 def of_values(spec: Spec, probabilities: Floats) -> Floats:

@@ -68,7 +68,10 @@ def read_puzzle(puzzle: Puzzle, task_name: str) -> list[SizedPuzzle]:
     Raises:
         BadInput: no such task, or no puzzle of it.
     """
-    return read_text(puzzle, task_name).boards if isinstance(puzzle, str) else read_array(puzzle, task_name)
+    if not isinstance(puzzle, str):
+        return read_array(puzzle, task_name)
+    boards, remarks = read_text(puzzle, task_name)
+    return [board._replace(remarks=remarks) for board in boards]
 
 
 def read_array(puzzle: Any, task_name: str) -> list[SizedPuzzle]:

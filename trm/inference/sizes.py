@@ -24,6 +24,7 @@ class SizedPuzzle(NamedTuple):
 
     task: Task
     question: Tokens  # [cells]
+    remarks: tuple[str, ...] = ()  # those on its text, see `PuzzlesRead`, where the puzzle was given in Python
 
     @property
     def size(self) -> tuple[int, int]:

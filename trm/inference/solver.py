@@ -159,16 +159,15 @@ class Solver:
         """
         how = self._changed(thinking)
         sizes: dict[Spec, list[int]] = {}
-        for number, (task, _) in enumerate(boards):
-            sizes.setdefault(task.spec, []).append(number)
+        for number, board in enumerate(boards):
+            sizes.setdefault(board.task.spec, []).append(number)
         answers: dict[int, Answer] = {}
         began = time.monotonic()
         for numbers in sizes.values():
-            question = np.stack([boards[number][1] for number in numbers])
             if how.seconds is not None:
                 how = replace(how, seconds=max(how.seconds - (time.monotonic() - began), 1e-6))
                 began = time.monotonic()
-            solved = self._solve(boards[numbers[0]][0], question, how, len(boards), trace, tick)
+            solved = self._solve([boards[number] for number in numbers], how, len(boards), trace, tick)
             answers.update(zip(numbers, solved, strict=True))
         return [answers[number] for number in range(len(boards))]
 
@@ -177,7 +176,7 @@ class Solver:
 
         `trace` and `thinking` are as in `solve_many`.
         """
-        return self._solve(task, question, self._changed(thinking), len(question), trace)
+        return self._solve([SizedPuzzle(task, row) for row in question], self._changed(thinking), len(question), trace)
 
     def watch(self, puzzle: Puzzle, **thinking: Any) -> Iterator[Step]:
         """The supervision steps of solving one puzzle (see `solve`) as they come; the last one has the `answer`.
@@ -188,9 +187,8 @@ class Solver:
         boards = read_puzzle(puzzle, self.task)
         if len(boards) != 1:
             raise BadInput(f"there are {len(boards)} puzzles in this text; give them to solve_many")
-        task, question = boards[0]
-        stages = self._backends.stages(task, 1, how)
-        return watch(chain([next(stages)], stages), task, question, how)  # weights that do not fit are refused now
+        stages = self._backends.stages(boards[0].task, 1, how)
+        return watch(chain([next(stages)], stages), boards[0], how)  # weights that do not fit are refused now
 
     def _changed(self, thinking: dict[str, Any]) -> Thinking:
         """The solver's settings with changes for one call. Raises BadInput."""
@@ -214,11 +212,14 @@ class Solver:
         return boards
 
     def _solve(
-        self, task: Task, question: Tokens, how: Thinking, count: int, trace: bool, tick: Tick = ignore_tick
+        self, boards: Sequence[SizedPuzzle], how: Thinking, count: int, trace: bool, tick: Tick = ignore_tick
     ) -> list[Answer]:
-        """Answers to question [rows, cells] in a call with `count` puzzles of any size."""
+        """Answers to puzzles of one size in a call with `count` puzzles of any size."""
+        if not boards:
+            return []
         used: list[BackendStage] = []
-        searches, kept = [SearchState() for _ in question], [list[Step]() for _ in question]
+        task, question = boards[0].task, np.stack([board.question for board in boards])
+        searches, kept = [SearchState() for _ in boards], [list[Step]() for _ in boards]
         stages = noted(self._backends.stages(task, count, how), used)
         for batch in think_in_stages(stages, task, question, searches, how, self.batch):
             for place, row in enumerate(batch.rows.tolist() if trace else ()):
@@ -226,10 +227,10 @@ class Solver:
             if finished := int(batch.ended.sum()):
                 tick(finished)
         answers = []
-        for row, search, steps in zip(question, searches, kept, strict=True):
+        for board, search, steps in zip(boards, searches, kept, strict=True):
             result = search.result()
-            again = partial(tuple, steps) if trace else partial(replay, used, task, row, how, result.steps)
-            answers.append(answer_of(task, row, result, again))
+            again = partial(tuple, steps) if trace else partial(replay, used, board, how, result.steps)
+            answers.append(answer_of(board, result, again))
         return answers
 
 
@@ -304,21 +305,21 @@ def noted(stages: Iterable[BackendStage], used: list[BackendStage]) -> Iterator[
         yield stage
 
 
-def watch(stages: Iterable[BackendStage], task: Task, question: Tokens, thinking: Thinking) -> Iterator[Step]:
-    """The steps of solving question [cells]; the last one has the answer, which keeps them all."""
+def watch(stages: Iterable[BackendStage], puzzle: SizedPuzzle, thinking: Thinking) -> Iterator[Step]:
+    """The steps of solving a puzzle; the last one has the answer, which keeps them all."""
     search = SearchState()
     kept: list[Step] = []
-    for batch in think_in_stages(stages, task, question[None], [search], thinking):
-        step = step_of(task, batch, 0, search.steps)
+    for batch in think_in_stages(stages, puzzle.task, puzzle.question[None], [search], thinking):
+        step = step_of(puzzle.task, batch, 0, search.steps)
         kept.append(step)
         if batch.ended[0]:
-            step = replace(step, answer=answer_of(task, question, search.result(), partial(tuple, kept)))
+            step = replace(step, answer=answer_of(puzzle, search.result(), partial(tuple, kept)))
         yield step
 
 
-def replay(stages: Sequence[BackendStage], task: Task, question: Tokens, thinking: Thinking, steps: int) -> list[Step]:
-    """The first `steps` steps of solving question [cells] once more, whatever ended the work."""
+def replay(stages: Sequence[BackendStage], puzzle: SizedPuzzle, thinking: Thinking, steps: int) -> list[Step]:
+    """The first `steps` steps of solving a puzzle once more, whatever ended the work."""
     search = SearchState()
     endless = replace(thinking, until="end", seconds=None)
-    batches = think_in_stages(stages, task, question[None], [search], endless)
-    return [step_of(task, batch, 0, search.steps) for batch in islice(batches, steps)]
+    batches = think_in_stages(stages, puzzle.task, puzzle.question[None], [search], endless)
+    return [step_of(puzzle.task, batch, 0, search.steps) for batch in islice(batches, steps)]

@@ -87,9 +87,14 @@ class ModelConfig(Settings):
     @property
     def halt_logit(self) -> float:
         """The halting logit above which the model halts: the logarithm of the odds of `halt_probability`."""
-        return math.log(self.halt_probability / (1 - self.halt_probability))
+        return log_odds(self.halt_probability)
 
     @property
     def round(self) -> int:
         """Supervision steps in which every network has its turn; 1 where there is one network."""
         return self.turns * self.turn_steps if self.turns > 1 else 1
+
+
+def log_odds(probability: float) -> float:
+    """The logarithm of the odds of a probability: of 0.5 it is 0, of 1 infinite."""
+    return math.log(probability / (1 - probability)) if probability < 1 else math.inf

@@ -97,13 +97,13 @@ class Service:
         try:
             if question.task == "arc":
                 return Checked(ok=True, arc=arc_to_json(read_arc(question.puzzle)))
-            task, tokens = read_board(question.task, question.puzzle, self.limits.side)
+            task, tokens, remarks = read_board(question.task, question.puzzle, self.limits.side)
         except BadPuzzle as error:
             return Checked(ok=False, message=str(error), faults=error.faults, grid=error.grid)
         except BadInput as error:
             return Checked(ok=False, message=str(error))
         note = task.problem(tokens, COUNT_NODES) if task.spec.cells <= COUNTED else None
-        return Checked(ok=True, note=note or "", grid=to_json(task, tokens))
+        return Checked(ok=True, note=note or "", grid=to_json(task, tokens), remarks=[*remarks])
 
     def work(self, question: Question, events: bool) -> WorkResponse:
         """A response that solves a puzzle while it is sent: as server-sent events, or the answer alone as JSON.
@@ -117,13 +117,13 @@ class Service:
             arc_parts = arc_events if events else arc_json
             parts = arc_parts(read_arc(question.puzzle), question.seconds)
             return WorkResponse(self.queue, parts, media_type, wall_clock_limit(question.seconds) + GRACE, error_part)
-        task, tokens = read_board(question.task, question.puzzle, self.limits.side)
+        task, tokens, remarks = read_board(question.task, question.puzzle, self.limits.side)
         if question.task not in self.solvers:
             raise HTTPException(503, no_weights(question.task))
         options = question.model_dump(include=set(Options.model_fields), exclude_none=True)
         # As a grid, not as text: the text of a board with few digits does not show its size.
         steps = self.solvers[question.task].watch(to_json(task, tokens), **options)
-        parts = step_events(task, tokens, steps) if events else answer_json(task, steps)
+        parts = step_events(tokens, steps, remarks) if events else answer_json(steps, remarks)
         return WorkResponse(self.queue, parts, media_type, question.seconds + GRACE, error_part)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from trm.errors import BadInput
-from trm.inference.puzzles import read_puzzle
+from trm.inference.puzzles import SizedPuzzle, read_puzzle
 from trm.serve.limits import MAX_FAULTS
 from trm.serve.schemas import ArcPuzzle, Fault, Grid, Pair
 from trm.tasks.arc.text import ArcTask, parse, parse_task
@@ -34,8 +34,8 @@ class BadPuzzle(BadInput):
         self.faults, self.grid = faults[:MAX_FAULTS], grid
 
 
-def read_board(family: str, puzzle: Puzzle, side: int) -> tuple[Task, Tokens]:
-    """Read the puzzle of a request. -> the task, the question [cells]
+def read_board(family: str, puzzle: Puzzle, side: int) -> SizedPuzzle:
+    """Read the puzzle of a request.
 
     Args:
         family: `sudoku` or `maze`.
@@ -56,10 +56,10 @@ def read_board(family: str, puzzle: Puzzle, side: int) -> tuple[Task, Tokens]:
         raise BadPuzzle(str(error), form.faults(cells) if cells else [], form.grid(cells) if cells else None) from None
     if len(boards) != 1:
         raise BadInput(f"there are {len(boards)} puzzles in this text; give one at a time")
-    task, question = boards[0]
-    if max(task.spec.height, task.spec.width) > side:
-        raise BadInput(f"{task.spec.height}x{task.spec.width} cells are too many; at most {side}x{side} are accepted")
-    return task, question
+    height, width = boards[0].size
+    if max(height, width) > side:
+        raise BadInput(f"{height}x{width} cells are too many; at most {side}x{side} are accepted")
+    return boards[0]
 
 
 def read_arc(puzzle: str | dict[str, Any]) -> ArcTask:

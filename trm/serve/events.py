@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,24 +17,26 @@ from trm.inference import answers
 from trm.serve.checking import answer_faults, to_json
 from trm.serve.schemas import Answer, Forming, Problem, Progress, Step
 from trm.tasks.arc.text import ArcTask
-from trm.tasks.base import Task, Tokens
+from trm.tasks.base import Tokens
 from trm.tools.functions import arc_solution
 
 
-def step_events(task: Task, question: Tokens, steps: Iterator[answers.Step]) -> Generator[bytes, None, None]:
-    """Server-sent events: `step` for each supervision step on question [cells], then `answer`."""
+def step_events(
+    question: Tokens, steps: Iterator[answers.Step], remarks: Sequence[str]
+) -> Generator[bytes, None, None]:
+    """Server-sent events: `step` for each supervision step on question [cells], then `answer` with the remarks."""
     before = question
     for step in steps:
         yield event("step", step_message(step, before))
         before = step.tokens
         if step.answer is not None:
-            yield event("answer", answer_message(task, step.answer))
+            yield event("answer", answer_message(step.answer, remarks))
 
 
-def answer_json(task: Task, steps: Iterator[answers.Step]) -> Generator[bytes, None, None]:
-    """An empty part for each supervision step, then the answer as JSON."""
+def answer_json(steps: Iterator[answers.Step], remarks: Sequence[str]) -> Generator[bytes, None, None]:
+    """An empty part for each supervision step, then the answer with the remarks as JSON."""
     for step in steps:
-        yield b"" if step.answer is None else answer_message(task, step.answer).model_dump_json().encode()
+        yield b"" if step.answer is None else answer_message(step.answer, remarks).model_dump_json().encode()
 
 
 def arc_events(task: ArcTask, seconds: float) -> Generator[bytes, None, None]:
@@ -90,15 +92,16 @@ def rounded(probabilities: npt.NDArray[np.float32]) -> Any:
     return np.round(probabilities.astype(np.float64), 3).tolist()
 
 
-def answer_message(task: Task, answer: answers.Answer) -> Answer:
-    """An answer as the API writes it."""
+def answer_message(answer: answers.Answer, remarks: Sequence[str]) -> Answer:
+    """An answer as the API writes it, with the remarks on the text of the request."""
     return Answer(
         solved=answer.solved,
         valid=answer.valid,
         confidence=answer.confidence,
         steps=answer.steps,
         starts=answer.starts,
-        grid=to_json(task, answer.tokens),
+        grid=to_json(answer.task, answer.tokens),
         text=answer.text,
-        faults=answer_faults(task, answer.question, answer.tokens),
+        faults=answer_faults(answer.task, answer.question, answer.tokens),
+        remarks=[*remarks],
     )

@@ -98,6 +98,9 @@ Question: TypeAlias = Annotated[SudokuQuestion | MazeQuestion | ArcQuestion, Fie
 Grid: TypeAlias = list[list[int]] | list[str]  # digits of a Sudoku (0: blank), lines of a maze (o: path)
 
 
+LEFT_OUT: Any = Field([], description="What was left out of the puzzle's text, such as comments.")
+
+
 class Fault(BaseModel):
     """What is wrong with a cell or, without a column, with a whole row."""
 
@@ -131,6 +134,7 @@ class Checked(Problem):
     note: str = Field("", description="A remark on a puzzle that obeys the rules, for example that it has no solution.")
     grid: Grid | None = Field(None, description="The grid, with a blank for each cell that could not be read.")
     arc: ArcPuzzle | None = None
+    remarks: list[str] = LEFT_OUT
 
 
 class Step(BaseModel):
@@ -162,6 +166,7 @@ class Answer(BaseModel):
     grid: Grid
     text: str = Field(description="The grid drawn.")
     faults: list[Fault] = Field(description=f"The cells that break the rules, {UP_TO_FAULTS}.")
+    remarks: list[str] = LEFT_OUT
 
 
 class Forming(BaseModel):

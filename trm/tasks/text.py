@@ -286,7 +286,10 @@ def without_headings(content: Content) -> Content:
             kept.append(Line(line.number, ""))
         else:
             kept.append(line)
-    return Content(kept, {**content.left_out, "heading": headings, "line outside [Puzzle]": other})
+    return Content(
+        kept,
+        {**content.left_out, "heading": content.left_out.get("heading", 0) + headings, "line outside [Puzzle]": other},
+    )
 
 
 # Other alphabets
@@ -330,7 +333,12 @@ def text_lines(text: str, narrowed: bool = False) -> Content:
         if content := json_content(text):
             lines = [Line(number, narrow(line)) for number, line in content.lines] if narrowed else content.lines
             return Content(lines, content.left_out)
-    return Content(numbered_lines(text), {})
+    lines = numbered_lines(text)
+    if "|" in text and "--" in text:
+        from trm.tasks.tables import without_tables
+
+        return without_tables(lines)
+    return Content(lines, {})
 
 
 # Messages

@@ -7,7 +7,7 @@ imported only when the first puzzle is to be solved.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import lru_cache
 from threading import Event, Lock
@@ -100,7 +100,7 @@ def solve_sudoku(
     """
     clock = Clock(seconds)
     task = sudoku_for(puzzle)
-    question = read_one(task, puzzle)
+    question, remarks = read_one(task, puzzle)
     solutions: Solutions
     try:
         solutions = SOLUTIONS[count_solutions(question, task, 2, MAX_NODES)[0]]
@@ -108,6 +108,7 @@ def solve_sudoku(
         solutions = "not counted"
     if solutions == "none":
         message = "The puzzle has no solution, although no two of its digits clash: look for a wrong digit."
+        message += noted(remarks)
         return Solution(
             solved=False, valid=False, message=message, confidence=0, steps=0, answer=None, best_attempt=None,
             solutions="none",
@@ -174,7 +175,7 @@ def check_answer(
     means any path from S to G that does not cross itself, and solved a shortest one.
     """
     kind = sudoku_for(puzzle) if task == "sudoku" else maze_for(puzzle)
-    question = read_one(kind, puzzle)
+    question, remarks = read_one(kind, puzzle)
     try:
         answers = kind.read_cells(answer)
     except BadInput as error:
@@ -182,22 +183,26 @@ def check_answer(
     if len(answers) != 1:
         raise BadInput(f"answer: there are {len(answers)} boards in this text; give one")
     if fault := kind.fault(question, answers[0]):
-        return Result(solved=False, valid=False, message=f"Wrong: {fault}.")
+        return Result(solved=False, valid=False, message=f"Wrong: {fault}.{noted(remarks)}")
     if not kind.right(question[None], answers)[0]:
-        return Result(solved=False, valid=True, message=NOT_SHORTEST)
-    return Result(solved=True, valid=True, message="Right: every rule is obeyed.")
+        return Result(solved=False, valid=True, message=NOT_SHORTEST + noted(remarks))
+    return Result(solved=True, valid=True, message="Right: every rule is obeyed." + noted(remarks))
 
 
 # Input
 
 
-def read_one(task: Task, text: str) -> Tokens:
-    """Read the one puzzle of `text`. -> the question [cells]. Raises BadInput."""
-    question = task.read(text).question
-    if len(question) != 1:
-        raise BadInput(f"there are {len(question)} puzzles in this text; give one at a time")
-    first: Tokens = question[0]
-    return first
+def read_one(task: Task, text: str) -> tuple[Tokens, tuple[str, ...]]:
+    """Read the one puzzle of `text`. -> the question [cells], and what was left out of the text. Raises BadInput."""
+    puzzles = task.read(text)
+    if len(puzzles.question) != 1:
+        raise BadInput(f"there are {len(puzzles.question)} puzzles in this text; give one at a time")
+    return puzzles.question[0], puzzles.remarks
+
+
+def noted(remarks: Sequence[str]) -> str:
+    """What was left out of a puzzle's text, as a sentence to follow others."""
+    return f" Of the puzzle's text, {'; '.join(remarks)}." if remarks else ""
 
 
 def check_arc_size(task: ArcTask) -> None:
@@ -303,7 +308,7 @@ def solve_checked(
     return Solution(
         solved=answer.solved,
         valid=answer.valid,
-        message=outcome(task, answer, solutions),
+        message=outcome(task, answer, solutions) + noted(answer.remarks),
         confidence=answer.confidence,
         steps=answer.steps,
         answer=board if answer.solved else None,

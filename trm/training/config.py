@@ -31,15 +31,17 @@ RENAMED = {"steps": "updates"}  # former names of settings -> present ones
 class Stage(Settings):
     """A part of a run with another task, another puzzle size or other settings.
 
-    As text it is task:share:max_steps, optionally followed by :window and :loss_limit. A setting left out or empty is
-    the run's: task:share:max_steps::0.25 has the run's window.
+    As text it is task:share:max_steps, optionally followed by :window, :loss_limit and :early_halt. A setting left out
+    or empty is the run's: :0.5:16::0.25 has the run's task and window.
     """
 
-    task: str
+    task: str | None = None  # None: the run's
     share: float = Field(gt=0, le=1)  # of the run's updates
-    max_steps: int = Field(ge=1, le=MOST_STEPS)  # supervision steps per puzzle, at most
-    window: int | None = Field(None, ge=1, le=WIDEST)  # None: the run's
-    loss_limit: float | None = Field(None, ge=0)  # None: the run's
+    # None: the run's
+    max_steps: int | None = Field(None, ge=1, le=MOST_STEPS)  # supervision steps per puzzle, at most
+    window: int | None = Field(None, ge=1, le=WIDEST)
+    loss_limit: float | None = Field(None, ge=0)
+    early_halt: float | None = Field(None, gt=0, le=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -48,7 +50,9 @@ class Stage(Settings):
             return value
         parts = value.split(":")
         if not 3 <= len(parts) <= len(cls.model_fields):
-            raise ValueError("write task:share:max_steps, for example maze-10x10:0.2:16; :window:loss_limit may follow")
+            raise ValueError(
+                "write task:share:max_steps, for example maze-10x10:0.2:16; :window:loss_limit:early_halt may follow"
+            )
         return {name: part for name, part in zip(cls.model_fields, parts, strict=False) if part}
 
     def changes(self) -> dict[str, Any]:
@@ -82,7 +86,8 @@ class RunConfig(Settings):
     start_noise: float = Field(0.0, ge=0)  # standard deviation of the noise on a puzzle's initial y and z
     carry: float = Field(0.0, ge=0, le=1)  # share of puzzles that start from the final state of the one before
     explore: float = Field(0.1, ge=0, le=1)  # share of sequences that may not halt for a random number of steps
-    early_halt: bool = True  # a sequence that halts leaves its slot; false: each does max_steps
+    # A sequence leaves its slot when its halting probability is above this; 1: each does max_steps. The paper's is 0.5.
+    early_halt: float = Field(0.5, gt=0, le=1)
     # Optimiser
     optimizer: OptimizerName = "adam_atan2"  # adam_atan2 | adamw | muon
     lr: float = Field(1e-4, gt=0)
@@ -122,7 +127,13 @@ class RunConfig(Settings):
         for old, new in RENAMED.items():
             if old in values and new in values:
                 raise ValueError(f"{old} is the old name of {new}: give one of them")
-        return {RENAMED.get(key, key): value for key, value in values.items()}
+        values = {RENAMED.get(key, key): value for key, value in values.items()}
+        early = str(values.get("early_halt")).lower()
+        if early in ("true", "false"):  # it was a choice, and a sequence left where the model halts
+            model = values.get("model", {})
+            halts = model.get("halt_probability", 0.5) if isinstance(model, dict) else model.halt_probability
+            values["early_halt"] = halts if early == "true" else 1.0
+        return values
 
     @field_validator("model")
     @classmethod
@@ -204,7 +215,7 @@ def value_of(config: RunConfig, key: str) -> Any:
 
 def families(config: RunConfig) -> set[str]:
     """The families of the tasks of a run and its stages."""
-    return {family_name(config.task), *(family_name(stage.task) for stage in config.stages)}
+    return {family_name(part.task) for part in config.plan()}
 
 
 def settable(config: RunConfig) -> list[str]:

@@ -29,7 +29,7 @@ def halted(
         max_steps: where every sequence halts.
         least: [batch], supervision steps before which a sequence may not halt by itself (see `exploration`).
         use_continue: whether the continue logit is trained.
-        halt_logit: of the model (`ModelConfig.halt_logit`).
+        halt_logit: above which a sequence halts.
     """
     wants = wants_to_halt(output, use_continue, halt_logit) & (steps >= least)
     return wants | (steps >= max_steps)

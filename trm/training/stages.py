@@ -101,7 +101,7 @@ class ActiveStage:
         """
         config, first = self.config, self.slots.first + part.start
         count = len(self.slots.halted[part])
-        if not config.early_halt:
+        if config.early_halt == 1:
             return torch.full((count,), config.max_steps, device=self.slots.steps.device)
         draws = torch.from_numpy(halting_draws(config.seed, update * config.window + number, config.batch))
         fewest = exploration(draws[first : first + count], config.max_steps, config.explore)

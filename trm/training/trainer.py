@@ -11,6 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from trm.errors import BadInput
 from trm.models import Output, State, build
+from trm.models.config import log_odds
 from trm.models.precision import pick_precision, set_precision
 from trm.tasks.base import Puzzles, Task
 from trm.training import distributed
@@ -118,9 +119,8 @@ class Trainer:
             losses = self.losses(part, output)
             loss = loss + losses.total.sum()
             fewest = stage.fewest_steps(part, self.update_count, number)
-            stop = halted(
-                output, slots.steps[part], config.max_steps, fewest, config.continue_loss, stage.model.halt_logit
-            )
+            above = log_odds(config.early_halt)
+            stop = halted(output, slots.steps[part], config.max_steps, fewest, config.continue_loss, above)
             slots.halted[part] = stop
             sums.add(self.sums(part, losses, stop))
             state = output.state

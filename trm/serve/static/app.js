@@ -135,7 +135,7 @@ function showCheck(found) {
   if (running && found.note && !running.forced) decline();
   if (state.tried) return; // an answer is shown, or will be
   state.faults = found.faults;
-  accuse(found.faults.length ? "" : found.message, found.faults, found.note);
+  accuse(found.faults.length ? "" : found.message, found.faults, [found.note, ...found.remarks].filter(Boolean).join("; "));
   drawPuzzle();
 }
 

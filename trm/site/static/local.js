@@ -35,10 +35,10 @@ const side = async () => (await data("tasks")).tasks.find((task) => task.name ==
 export async function check({ task, puzzle }) {
   if (task !== "arc") return checked(task, puzzle, await side());
   try {
-    return { ok: true, message: "", faults: [], note: "", grid: null, arc: readArc(puzzle) };
+    return { ok: true, message: "", faults: [], note: "", grid: null, arc: readArc(puzzle), remarks: [] };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    return { ok: false, message: error.message, faults: [], note: "", grid: null, arc: null };
+    return { ok: false, message: error.message, faults: [], note: "", grid: null, arc: null, remarks: [] };
   }
 }
 

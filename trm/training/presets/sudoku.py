@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trm.tasks.sampler import Reveal
+from trm.training.config import Stage
 from trm.training.presets.base import GROUPS, OWN_RUN, Preset
 
 MINI = Preset(
@@ -13,7 +14,11 @@ MINI = Preset(
     procs=2,
     config=OWN_RUN.changed(
         task="sudoku",
-        model=GROUPS,
+        model=GROUPS.changed(halt_probability=0.99),
+        # First hard boards, and sequences halt as in the paper; then boards of every fill, and they halt when sure.
+        stages=(Stage(share=0.65, early_halt=0.5),),
+        early_halt=0.95,
+        explore=0.3,
         max_steps=24,
         start_noise=0.5,
         lr=4e-3,
@@ -21,7 +26,7 @@ MINI = Preset(
         batch=16,
         micro=8,
         updates=6000,
-        reveal=Reveal(share=0.9, most=0.5, until=0.65, last=0.5),  # then every fill, see docs/notes/sudoku.md
+        reveal=Reveal(share=0.9, most=0.5, until=0.65, last=0.5),
     ),
 )
 

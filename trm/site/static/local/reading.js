@@ -4,6 +4,7 @@ import { mazeCells, mazeFaults, mazeGrid, readMazes } from "./maze_text.js";
 import { BadPuzzle, Problem, TwoReadings } from "./problem.js";
 import { DIGITS, SUDOKUS } from "./sudoku.js";
 import { readSudokus, sudokuCells, sudokuFaults, sudokuGrid } from "./sudoku_text.js";
+import { leftOut } from "./text.js";
 
 const FORMS = {
   sudoku: { read: readSudokus, cells: sudokuCells, faults: sudokuFaults, grid: sudokuGrid },
@@ -59,10 +60,11 @@ export function readBoard(family, puzzle, side) {
 
 /** The result of checking a puzzle, as the server sends it. */
 export function checked(family, puzzle, side) {
-  const result = { ok: false, message: "", faults: [], note: "", grid: null, arc: null };
+  const result = { ok: false, message: "", faults: [], note: "", grid: null, arc: null, remarks: [] };
   try {
     const { task, question } = readBoard(family, puzzle, side);
-    return { ...result, ok: true, note: task.problem(question), grid: task.grid(question) };
+    const remarks = typeof puzzle === "string" ? leftOut(puzzle, family) : [];
+    return { ...result, ok: true, note: task.problem(question), grid: task.grid(question), remarks };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     return { ...result, message: error.message, faults: error.faults, grid: error.grid ?? null };

@@ -26,6 +26,15 @@ export function filledLines(text) {
   return withoutHeadings(text).filter((line) => !line.text.trimStart().startsWith("#"));
 }
 
+/** What was left out of a text, in words. In a maze, # is a wall. */
+export function leftOut(text, family) {
+  const headings = numberedLines(narrow(fromJson(text))).filter((line) => HEADING.test(line.text.trim())).length;
+  const comments = family === "maze" ? 0 : withoutHeadings(text).length - filledLines(text).length;
+  const parts = [[headings, "heading"], [comments, "comment line"]].filter(([count]) => count);
+  const words = parts.map(([count, what]) => `${count} ${what}${count > 1 ? "s" : ""}`);
+  return words.length ? [`left out: ${words.join(", ")}`] : [];
+}
+
 function fromJson(text) {
   if (!text.trimStart().startsWith("[")) return text;
   try {
