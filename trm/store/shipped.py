@@ -14,13 +14,18 @@ SHIPPED = Path(__file__).parents[1] / "weights"
 RENAMED = {
     "sudoku-extreme-cpu-varied": "sudoku",
     "sudoku-extreme-cpu-search": "sudoku-search",
-    "sudoku-extreme-cpu-pair": "sudoku-search-x2",
     "sudoku-extreme-cpu-turns": "sudoku-search-x4",
     "maze-hard-cpu": "maze",
     "maze-hard-cpu-generated": "maze-generated",
 }
-# Models that shipped once. Commit e16795c is the last that has them.
-REMOVED = ("sudoku-extreme-cpu", "sudoku-extreme-cpu-wide", "sudoku-extreme-gpu-varied")
+# Models that shipped once, and the last commit that has them.
+REMOVED = {
+    "sudoku-extreme-cpu": "e16795c",
+    "sudoku-extreme-cpu-wide": "e16795c",
+    "sudoku-extreme-gpu-varied": "e16795c",
+    "sudoku-extreme-cpu-pair": "efaeeb5",
+    "sudoku-search-x2": "efaeeb5",
+}
 
 
 def shipped_names() -> list[str]:
@@ -39,7 +44,7 @@ def current_name(name: str) -> str:
     if Path(name).exists():
         return name
     if name in REMOVED:
-        raise BadInput(f"model {name!r} no longer ships; use sudoku, or get it from commit e16795c")
+        raise BadInput(f"model {name!r} no longer ships; use sudoku, or get it from commit {REMOVED[name]}")
     if name in RENAMED:
         report_renamed(name)
     return RENAMED.get(name, name)
