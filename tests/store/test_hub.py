@@ -12,19 +12,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import Call, refused
 from huggingface_hub import close_session
 
 import trm
 from trm.errors import BadInput, TrmError
 from trm.models import ModelConfig, build
 from trm.store.stored import save_model
-from trm.tasks import hub, load_puzzles
+from trm.tasks import find_family, hub, load_puzzles
 from trm.tasks.custom.structure import Structure
 from trm.tasks.custom.task import Custom
 from trm.tasks.maze.sets import embedded
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.task import Sudoku
-from trm.training.datasets import training_set
+from trm.training.datasets import digest, training_set
 from trm.training.presets import PRESETS
 
 TASK = Sudoku(2, 2)
@@ -115,7 +116,7 @@ def fails(message: str, **arguments: object) -> None:
 
 def test_a_seed_decides_which_rows(served: Hub, small_csv: Path) -> None:
     everything = {row.tobytes() for row in load_puzzles(TASK, str(small_csv)).question}
-    first, again, other = (hub.download(TASK, rows=12, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (hub.download(TASK, rows=12, seed=seed).puzzles for seed in (1, 1, 2))
     assert len(first) == len(other) == 12
     np.testing.assert_array_equal(first.question, again.question)
     np.testing.assert_array_equal(first.answer, again.answer)
@@ -126,7 +127,7 @@ def test_a_seed_decides_which_rows(served: Hub, small_csv: Path) -> None:
 
 
 def test_more_rows_than_there_are_gives_all_in_their_order(served: Hub, small_csv: Path) -> None:
-    np.testing.assert_array_equal(hub.download(TASK).question, load_puzzles(TASK, str(small_csv)).question)
+    np.testing.assert_array_equal(hub.download(TASK).puzzles.question, load_puzzles(TASK, str(small_csv)).question)
 
 
 def test_mazes_come_from_a_set_of_their_own(served: Hub) -> None:
@@ -163,9 +164,9 @@ def test_training_and_evaluation_take_different_files(served: Hub) -> None:
 
 
 def test_the_cache_serves_when_the_hub_does_not(served: Hub) -> None:
-    before = hub.download(TASK)
+    before = hub.download(TASK).puzzles
     served.status = 503
-    np.testing.assert_array_equal(hub.download(TASK).question, before.question)
+    np.testing.assert_array_equal(hub.download(TASK).puzzles.question, before.question)
 
 
 def test_what_is_missing_is_named(served: Hub) -> None:
@@ -239,3 +240,23 @@ def test_the_folder_of_runs_is_never_taken_for_an_owner_on_the_hub(
     with pytest.raises(BadInput, match="no model 'runs/mine': give the folder of a training run"):
         trm.load("runs/mine")
     assert not served.got
+
+
+def test_rows_of_a_benchmark_by_command(
+    served: Hub, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of rows as they stand, and a second one that shares none with it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(find_family("sudoku"), "task", lambda name: TASK)
+    done = call("data", "sudoku-extreme", "train.csv", "--rows", "15", "--seed", "3")
+    puzzles = load_puzzles(TASK, "train.csv")
+    assert done.out == f"15 rows of {REPO}, train.csv, seed 3; digest {digest(puzzles)}\n"
+    assert (done.code, done.err) == (0, "wrote train.csv\n")
+    heading, *rows = served.files["train.csv"].decode().splitlines()
+    first = Path("train.csv").read_text().splitlines()
+    assert first[0] == heading
+    assert set(first[1:]) <= set(rows)
+    assert call("data", "sudoku-extreme", "rest.csv", "--seed", "3", "--without", "train.csv").code == 0
+    assert sorted(first[1:] + Path("rest.csv").read_text().splitlines()[1:]) == sorted(rows)
+    refused(call("data", "sudoku-extreme", "x.csv", "--part", "all"), "--part 'all': choose train or test")
+    assert call("data", "sudoku-extreme", "test.csv", "--part", "test").out.startswith("10 rows")

@@ -1,4 +1,4 @@
-"""`trm data`: new puzzles."""
+"""`trm data`: new puzzles, and rows of the benchmarks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from trm.cli import names
 from trm.cli.app import App, Group, app
 
-data_app = App(cls=Group, help="Make puzzles to train on or to test with", no_args_is_help=True)
+data_app = App(cls=Group, help="Puzzles to train on or to test with", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
 OutArgument = Annotated[
@@ -93,3 +93,50 @@ def data_maze(
     from trm.terminal.data import make_mazes
 
     make_mazes(out, kind, rows, seed, height, width, least=least, compare=compare)
+
+
+PartOption = Annotated[str, typer.Option("--part", help="train or test", autocompletion=names.any_of("train", "test"))]
+WithoutOption = Annotated[
+    Path | None, typer.Option("--without", help="CSV file of puzzles that are not to be chosen again")
+]
+
+
+@data_app.command(
+    "sudoku-extreme",
+    examples=[
+        "trm data sudoku-extreme train.csv --rows 1000 --seed 0",
+        "trm data sudoku-extreme validation.csv --rows 1000 --seed 1 --without train.csv",
+    ],
+)
+def data_sudoku_extreme(
+    out: OutArgument,
+    rows: RowsOption = 1000,
+    seed: SeedOption = 0,
+    part: PartOption = "train",
+    without: WithoutOption = None,
+) -> None:
+    """Write random rows of the benchmark, from the Hugging Face hub, and print their digest.
+
+    The whole file is downloaded once, some 700 MB for the training part; this needs pip install 'trm[hub]'. The same
+    part, rows and seed give the same file.
+    """
+    from trm.terminal.data import make_benchmark
+
+    make_benchmark(out, "sudoku", part, rows, seed, without)
+
+
+@data_app.command("maze-hard", examples=["trm data maze-hard train.csv", "trm data maze-hard test.csv --part test"])
+def data_maze_hard(
+    out: OutArgument,
+    rows: RowsOption = 1000,
+    seed: SeedOption = 0,
+    part: PartOption = "train",
+    without: WithoutOption = None,
+) -> None:
+    """Write the benchmark's mazes, from the Hugging Face hub, and print their digest.
+
+    Each part has 1,000 mazes; with fewer --rows, random ones are chosen. This needs pip install 'trm[hub]'.
+    """
+    from trm.terminal.data import make_benchmark
+
+    make_benchmark(out, "maze", part, rows, seed, without)

@@ -106,7 +106,7 @@ class Family(ABC):
         if source == "hub":
             from trm.tasks import hub
 
-            return hub.download(task, file="train.csv" if part == "train" else "test.csv")
+            return hub.download(task, file="train.csv" if part == "train" else "test.csv").puzzles
         return answered(task.read_file(source), source)
 
     # Training

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +24,21 @@ def public_set(task: Task) -> str:
     return dataset
 
 
-def download(task: Task, repo: str = "", file: str = "train.csv", rows: int = 1000, seed: int = 0) -> Puzzles:
+class Downloaded(NamedTuple):
+    """Rows of a public set."""
+
+    puzzles: Puzzles
+    text: str  # the heading and the rows, as they stand in the file
+
+
+def download(
+    task: Task,
+    repo: str = "",
+    file: str = "train.csv",
+    rows: int = 1000,
+    seed: int = 0,
+    without: Collection[str] = (),
+) -> Downloaded:
     """Random rows of a CSV file on the hub, in random order. If it has no more than `rows`, all of them as they stand.
 
     The whole file is downloaded once and stays in the hub's cache. The environment variables HF_ENDPOINT and
@@ -35,6 +50,7 @@ def download(task: Task, repo: str = "", file: str = "train.csv", rows: int = 10
         file: its name there.
         rows: how many to take.
         seed: of the choice. The same file, rows and seed give the same puzzles.
+        without: lines of questions that are left out before the choice.
 
     Raises:
         BadInput: the task has no public set.
@@ -43,9 +59,10 @@ def download(task: Task, repo: str = "", file: str = "train.csv", rows: int = 10
     """
     repo = repo or public_set(task)
     path = fetch(repo, file)
-    part = sample(path, rows, seed)
+    part = sample(path, rows, seed, {line.encode() for line in without})
     try:
-        puzzles = task.read(decode(part.text, file))
+        text = decode(part.text, file)
+        puzzles = task.read(text)
     except BadInput as error:
         # `read` counts the lines that it was given; people look them up in the file.
         lines = part.numbers
@@ -53,7 +70,7 @@ def download(task: Task, repo: str = "", file: str = "train.csv", rows: int = 10
         raise TrmError(f"dataset {repo}, {file}: {message}") from None
     if not puzzles.answer.any(axis=1).all():
         raise TrmError(f"dataset {repo}, {file}: a puzzle has no answer; choose a file with both")
-    return puzzles
+    return Downloaded(puzzles, text)
 
 
 class SampledLines(NamedTuple):
@@ -63,18 +80,20 @@ class SampledLines(NamedTuple):
     text: bytes
 
 
-def sample(path: Path, rows: int, seed: int) -> SampledLines:
+def sample(path: Path, rows: int, seed: int, without: Set[bytes] = frozenset()) -> SampledLines:
     """The heading and `rows` random lines of a CSV, or all of its lines if it has no more.
 
     The published file has millions of lines, so it is read twice, to count and to pick, and is never whole in memory.
+    `without`: fields; lines with one of them are left out before the choice.
     """
     with path.open("rb") as file:
-        count = sum(1 for _ in file) - 1
-    if count < 1:
-        return SampledLines([1], path.read_bytes())
-    chosen = list(range(count))
-    if count > rows:
-        chosen = np.random.default_rng(seed).choice(count, rows, replace=False).tolist()
+        next(file, None)
+        kept = [at for at, line in enumerate(file) if not without or without.isdisjoint(line.rstrip().split(b","))]
+    if not kept:
+        return SampledLines([1], path.read_bytes().splitlines()[0] if without else path.read_bytes())
+    chosen = kept
+    if len(kept) > rows:
+        chosen = [kept[at] for at in np.random.default_rng(seed).choice(len(kept), rows, replace=False)]
     place = {number: at for at, number in enumerate(chosen, 1)}  # row of the file from 0 -> line of the result
     picked = [b""] * (len(chosen) + 1)
     with path.open("rb") as file:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from trm.errors import BadInput
 from trm.files import check_writable, write_text
+from trm.tasks import find_family, hub, load_puzzles
 from trm.tasks.base import Puzzles, Tokens
 from trm.tasks.maze import sets as maze_sets
 from trm.tasks.maze.task import Maze
@@ -22,9 +23,12 @@ from trm.tasks.sudoku.search import SudokuSearch, has_numba
 from trm.tasks.sudoku.sets import KINDS, generate, quantiles, read_sudokus
 from trm.tasks.sudoku.task import SIZES, Sudoku
 from trm.tasks.sudoku.vary import vary
-from trm.terminal.console import fits, plain_console, progress_bars
+from trm.tasks.text import quoted
+from trm.terminal.console import fits, plain_console, progress_bars, report_written
+from trm.training.datasets import digest
 
 VARIED = "varied"
+PARTS = ("train", "test")  # of a public set
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
 FEWER = (5, 25, 50, 75, 95)  # where there is no room for all of them
 HEADING = "source,question,answer,rating"
@@ -74,6 +78,35 @@ def make_sudokus(
         theirs = np.array([solver.rating(solver.bits(question)) for question in other.question])
         lines.append(rating_line(f"{compare.name} ({len(other)})", theirs))
     print_quantiles("guesses that a search needs", lines)
+
+
+def make_benchmark(out: Path, family: str, part: str, rows: int, seed: int, without: Path | None = None) -> None:
+    """Write random rows of a benchmark's public set to a CSV file, as they stand there, and print their digest.
+
+    Args:
+        out: the file.
+        family: `sudoku` or `maze`.
+        part: `train` or `test`.
+        rows: how many, at most.
+        seed: of the choice.
+        without: a CSV file whose puzzles are not chosen.
+
+    Raises:
+        BadInput: no such part, or a file that cannot be read or written.
+        TrmError: the set cannot be downloaded.
+    """
+    if part not in PARTS:
+        raise BadInput(f"--part {quoted(part)}: choose {' or '.join(PARTS)}")
+    check_writable(out)
+    task = find_family(family).task(family)
+    other = None if without is None else load_puzzles(task, str(without))
+    report_left_out(other)
+    lines = [] if other is None else [task.to_line(question) for question in other.question]
+    found = hub.download(task, file=f"{part}.csv", rows=rows, seed=seed, without=lines)
+    write_text(out, found.text)
+    count = f"{len(found.puzzles):,} rows of {hub.public_set(task)}, {part}.csv"
+    print(f"{count}, seed {seed}; digest {digest(found.puzzles)}")
+    report_written(out)
 
 
 def report_left_out(*read: Puzzles | None) -> None:

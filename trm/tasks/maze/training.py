@@ -91,7 +91,7 @@ def training_mazes(maze: Maze, source: str, limit: int, turned: bool, settings: 
     elif source == "embedded":
         rows, puzzles = Maze(), embedded("train")
     elif source == "hub":
-        rows, puzzles = Maze(), hub.download(Maze())
+        rows, puzzles = Maze(), hub.download(Maze()).puzzles
     else:
         rows, puzzles = read_mazes(source, maze)
     if rows.height < maze.height or rows.width < maze.width:
