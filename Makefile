@@ -4,22 +4,31 @@ PIP_ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 RUN := runs/sudoku-mini
+SUDOKU := 53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79
 
 SITE ?= build/site
 COMMA := ,
 
 .PHONY: run test lint fuzz bench site clean chromium
 
-run: .venv/ready  ## learn Sudoku from nothing, measure it on unseen puzzles, solve three
-	@if [ -f $(RUN)/checkpoint.pt ]; then \
-	  $(BIN)/trm train sudoku-mini --out $(RUN) --resume; \
-	else \
-	  $(BIN)/trm train sudoku-mini --out $(RUN); \
-	fi
+run: .venv/ready  ## solve puzzles with what ships, learn Sudoku from nothing, measure it on unseen puzzles
+	@echo "1 of 4  The models that ship solve a Sudoku, shown after each step, and a maze"
+	@$(BIN)/trm solve sudoku $(SUDOKU) --trace
+	@$(BIN)/trm solve maze examples/maze.txt
+	@echo; echo "2 of 4  A model of 26 thousand weights learns Sudoku from nothing"
+	@$(BIN)/trm train sudoku-mini --out $(RUN) $$(test ! -f $(RUN)/checkpoint.pt || echo --resume)
+	@echo; echo "3 of 4  It is measured on puzzles that it has not seen: 1,000 random ones, then 1,000 extreme ones"
 	@$(BIN)/trm eval $(RUN) --data minimal --steps 32
 	@$(BIN)/trm eval $(RUN) --data embedded --steps 32
-	@$(BIN)/trm solve sudoku examples/three-sudokus.txt --weights $(RUN) --trace \
-	  || echo "(not every one was solved: see above)"
+	@echo; echo "4 of 4  It solves three of them"
+	@$(BIN)/trm solve sudoku examples/three-sudokus.txt --weights $(RUN) || echo "(not every one: see above)"
+	@echo; echo "Next:"
+	@echo "  . $(BIN)/activate                           then trm is a command"
+	@echo "  trm models                                   the models that ship"
+	@echo "  trm solve sudoku PUZZLE --trace              81 characters, or a file; trm solve maze FILE"
+	@echo "  trm eval $(RUN) --data minimal --restarts 7 --guesses 2 --noise 0.5"
+	@echo "  trm train list                               what else can be trained"
+	@echo "  pip install -c constraints.txt '.[serve]' && trm serve     the same in a browser"
 
 test: .venv/ready-dev  ## the test suite
 	@$(BIN)/python -m pytest -n auto

@@ -1,4 +1,4 @@
-"""Downloads from the Hugging Face hub, with its own library."""
+"""Files from and to the Hugging Face hub, with its own library."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Literal
 from trm.errors import TrmError
 
 Kind = Literal["dataset", "model"]
+LOG_IN = "the hub does not know you, or it is not yours: log in with `hf auth login`, or set HF_TOKEN"
 
 
 def fetch(repo: str, file: str, kind: Kind = "dataset") -> Path:
@@ -43,6 +44,36 @@ def fetch(repo: str, file: str, kind: Kind = "dataset") -> Path:
     except Exception as error:  # the kind depends on the version of huggingface_hub
         reason = first_line(error)
     raise TrmError(f"cannot download {file} of {kind} {repo}: {reason}")
+
+
+def upload(repo: str, files: dict[str, bytes], private: bool = False) -> str:
+    """Write files to a model's repository in one commit. -> the address of the commit
+
+    Args:
+        repo: OWNER/NAME; it is made if it does not exist.
+        files: name -> content.
+        private: whether a new repository is private.
+
+    Raises:
+        TrmError: huggingface_hub is not installed, or the hub does not take the files.
+    """
+    try:
+        from huggingface_hub import CommitOperationAdd, HfApi
+        from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+    except ImportError:
+        raise TrmError("writing to the hub needs huggingface_hub: pip install 'trm[hub]'") from None
+    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
+    try:
+        api.create_repo(repo, private=private, exist_ok=True)
+        added = [CommitOperationAdd(name, content) for name, content in files.items()]
+        return str(api.create_commit(repo, added, commit_message="Model written by trm push").commit_url)
+    except LocalTokenNotFoundError:
+        reason = LOG_IN
+    except HfHubHTTPError as error:
+        reason = LOG_IN if error.response.status_code in (401, 403) else first_line(error)
+    except Exception as error:  # the kind depends on the version of huggingface_hub
+        reason = first_line(error)
+    raise TrmError(f"cannot write to model {repo}: {reason}")
 
 
 def first_line(error: BaseException) -> str:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from conftest import Call, refused
+from hub_server import REPO, Hub, serving_hub
 from huggingface_hub import close_session
 
 import trm
@@ -29,81 +27,15 @@ from trm.training.datasets import digest, training_set
 from trm.training.presets import PRESETS
 
 TASK = Sudoku(2, 2)
-REPO = "sapientinc/sudoku-extreme"
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-class Hub(ThreadingHTTPServer):
-    """Serves `files`, name -> content, as the repository `place`. Any other request gets the hub's 'not found'."""
-
-    daemon_threads = True
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files = files
-        self.place = f"datasets/{REPO}"
-        self.status = 0  # if not 0, the status of every response
-        self.got: list[str] = []  # names that were downloaded
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    """The part of the hub's protocol that `hf_hub_download` uses."""
-
-    server: Hub
-
-    def do_HEAD(self) -> None:
-        self.answer(body=False)
-
-    def do_GET(self) -> None:
-        self.answer(body=True)
-
-    def answer(self, body: bool) -> None:
-        server = self.server
-        prefix, name = f"/{server.place}/resolve/", self.path.rpartition("/")[2]
-        if server.status:
-            return self.reply(server.status, b"", {})
-        if not self.path.startswith(prefix):
-            return self.reply(404, b"", {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"})
-        if name not in server.files:
-            headers = {"X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found", "X-Repo-Commit": COMMIT}
-            return self.reply(404, b"", headers)
-        content = server.files[name]
-        if body:
-            server.got.append(name)
-        etag = f'"{hashlib.sha256(content).hexdigest()}"'
-        return self.reply(200, content, {"ETag": etag, "X-Repo-Commit": COMMIT}, body)
-
-    def reply(self, status: int, content: bytes, headers: dict[str, str], body: bool = True) -> None:
-        self.send_response(status)
-        for key, value in {**headers, "Content-Length": str(len(content))}.items():
-            self.send_header(key, value)
-        self.end_headers()
-        if body:
-            self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Print nothing."""
 
 
 @pytest.fixture
 def served(small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A hub with 40 rows to train on and 10 to test on, and an empty cache."""
     lines = small_csv.read_bytes().splitlines(keepends=True)
-    server = Hub({"train.csv": b"".join(lines), "test.csv": b"".join(lines[:11])})
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    yield server
-    close_session()  # its connection is kept for the next request
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    files = {"train.csv": b"".join(lines), "test.csv": b"".join(lines[:11])}
+    with serving_hub(files, tmp_path / "cache", monkeypatch) as server:
+        yield server
 
 
 def fails(message: str, **arguments: object) -> None:

@@ -1,4 +1,4 @@
-"""`trm import` and `trm export`: published checkpoints, and files for other programs."""
+"""`trm import`, `trm export` and `trm push`: published checkpoints, files for other programs, and the hub."""
 
 from __future__ import annotations
 
@@ -90,3 +90,27 @@ def export_command(
     from trm.store.published import export_file
 
     export_file(model, to)
+
+
+@app.command("push", examples=["trm push runs/mine OWNER/NAME --private", "trm push runs/mine OWNER/NAME --dry-run"])
+def push_command(
+    model: ModelArgument,
+    repo: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Repository on the Hugging Face hub")],
+    licence: Annotated[
+        str, typer.Option("--license", help="Licence of the weights, as the hub names it")
+    ] = "apache-2.0",
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the model card and write nothing")] = False,
+) -> None:
+    """Write a model to the Hugging Face hub, with a card.
+
+    The card has the model's figures with rows and intervals, the training command and the licence. The figures are
+    those that trm compare has kept beside the weights. Log in first with hf auth login, or set HF_TOKEN; this needs pip
+    install 'trm[hub]'. trm solve --weights OWNER/NAME uses such a model, and so does trm.load.
+    """
+    from trm.analysis.publish import model_card, push
+
+    if dry_run:
+        print(model_card(model, repo, licence), end="")
+    else:
+        print(push(model, repo, licence, private))
