@@ -1,4 +1,4 @@
-# Everything here sets up what it needs in .venv, once. PYTHON and PIP_ARGS may be given: see README, "Install".
+# Everything here sets up what it needs in .venv, once. PYTHON and PIP_ARGS may be given: see docs/quickstart.md, "Install".
 PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin

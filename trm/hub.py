@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Literal
@@ -32,6 +33,7 @@ def fetch(repo: str, file: str, kind: Kind = "dataset") -> Path:
         raise TrmError("downloading from the hub needs huggingface_hub: pip install 'trm[hub]'") from None
     # Given explicitly, since the library reads these variables only when it is imported.
     endpoint, cache = os.environ.get("HF_ENDPOINT"), os.environ.get("HF_HUB_CACHE")
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its warnings of retries; what fails is said below
     try:
         return Path(hf_hub_download(repo, file, repo_type=kind, endpoint=endpoint, cache_dir=cache))
     except LocalEntryNotFoundError as error:

@@ -64,6 +64,13 @@ def test_a_model_that_no_longer_ships_is_refused_with_the_way_to_get_it(fresh: P
         trm.load("sudoku-extreme-cpu-wider")
 
 
+def test_a_model_where_a_task_is_wanted_is_told_from_one(call: Call) -> None:
+    words = "'sudoku-search' is a model, not a task: trm solve sudoku --weights sudoku-search"
+    refused(call("solve", "sudoku-search", "1" + "." * 15), words)
+    with pytest.raises(BadInput, match=words):
+        trm.Solver("sudoku-search")
+
+
 def test_names_and_cards_need_no_torch() -> None:
     code = "import sys; from trm.store.cards import shipped_models; from trm.store import shipped_names"
     code += "; assert len(shipped_models()) == len(shipped_names()) > 0; assert 'torch' not in sys.modules"

@@ -31,9 +31,12 @@ def site(
     The page solves Sudokus and mazes in the browser, also without a connection, and sends nothing.
     """
     try:
+        import onnx  # noqa: F401 - at once, not after the download
+        import onnxscript  # noqa: F401
+
         from trm.site import build_site
     except ModuleNotFoundError:
-        raise TrmError("trm site needs FastAPI: pip install 'trm[serve,onnx]'") from None
+        raise TrmError("trm site needs FastAPI and onnx: pip install 'trm[serve,onnx]'") from None
     made = build_site(out, runtime, arc_seconds)
     print(f"wrote {out}: {made.files} files, {made.size / 1e6:.1f} MB, version {made.version}", file=sys.stderr)
     print(f"try it: python -m http.server --directory {out}", file=sys.stderr)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from trm.errors import BadInput
 from trm.inference.sizes import PuzzlesRead, SizedPuzzle, read_sizes
+from trm.store.shipped import check_is_task
 from trm.tasks import find_family, resizable
 from trm.tasks.base import Task
 from trm.tasks.family import HOMES
@@ -134,6 +135,7 @@ def read_argument(argument: str, family: str = "sudoku", weights: str | None = N
         weights: the model; a custom task is defined by it.
     """
     # Not `resizable()`, which imports every family: a cold answer to one puzzle should not wait for the others.
+    check_is_task(family)
     if family != "custom" and not (family in HOMES and find_family(family).any_size):
         raise BadInput(f"task {family!r} is unknown; choose {', '.join(resizable())} or custom")
     is_file = argument != "-" and looks_like_path(argument)

@@ -22,6 +22,7 @@ from trm.inference.loop import SearchState, Thinking
 from trm.inference.onnx import FILE
 from trm.inference.puzzles import Puzzle, SizedPuzzle, read_puzzle
 from trm.numbers import check_threads, whole_number
+from trm.store.shipped import check_is_task
 from trm.tasks import find_family, get_task
 from trm.tasks.base import Spec, Task, Tokens
 
@@ -82,6 +83,7 @@ class Solver:
     ) -> None:
         if not isinstance(task, str):
             raise BadInput(f"task must be the name of a task, not {task!r}")
+        check_is_task(task)
         find_family(task)  # refuses a task that there is not
         check_names(thinking, ("weights", "backend", "batch", "threads", "precision"))
         self.backend, self.batch = backend, whole_number("batch", batch, 1)

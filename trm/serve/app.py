@@ -120,6 +120,8 @@ class Service:
         task, tokens, remarks = read_board(question.task, question.puzzle, self.limits.side)
         if question.task not in self.solvers:
             raise HTTPException(503, no_weights(question.task))
+        problem = task.problem(tokens, COUNT_NODES) if task.spec.cells <= COUNTED else None
+        remarks = (*remarks, problem) if problem else remarks
         options = question.model_dump(include=set(Options.model_fields), exclude_none=True)
         # As a grid, not as text: the text of a board with few digits does not show its size.
         steps = self.solvers[question.task].watch(to_json(task, tokens), **options)

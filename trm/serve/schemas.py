@@ -166,7 +166,9 @@ class Answer(BaseModel):
     grid: Grid
     text: str = Field(description="The grid drawn.")
     faults: list[Fault] = Field(description=f"The cells that break the rules, {UP_TO_FAULTS}.")
-    remarks: list[str] = LEFT_OUT
+    remarks: list[str] = Field(
+        [], description="What was left out of the puzzle's text, and whether the puzzle has no solution or several."
+    )
 
 
 class Forming(BaseModel):

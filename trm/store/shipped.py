@@ -8,6 +8,7 @@ from pathlib import Path
 from trm.errors import BadInput
 from trm.remarks import report_rename
 
+TASKS = ("sudoku", "maze")  # names of models that are names of tasks too
 CONFIG, WEIGHTS = "config.json", "model.safetensors"  # in a model's folder
 SHIPPED = Path(__file__).parents[1] / "weights"
 # Former names of models, and of the presets that train them.
@@ -48,6 +49,16 @@ def current_name(name: str) -> str:
     if name in RENAMED:
         report_renamed(name)
     return RENAMED.get(name, name)
+
+
+def check_is_task(name: str) -> None:
+    """Raise BadInput for the name of a model that ships, where a task is wanted."""
+    if name in shipped_names() and name not in TASKS:
+        task = name.partition("-")[0]
+        raise BadInput(
+            f"{name!r} is a model, not a task: trm solve {task} --weights {name}, or in Python "
+            f'trm.Solver("{task}", weights="{name}")'
+        )
 
 
 @cache

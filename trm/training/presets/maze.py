@@ -45,6 +45,6 @@ MAZE = Preset(
     score="100 % of 100 unseen genuine mazes, 64 steps (three seeds: 100, 99, 100)",
     procs=2,
     config=GENERATED.config.changed(data="hub", limit=900, maze=MazeSettings(ends=0.75, least=0.75)),
-    note="the paper's protocol: windows on the first 900 of the 1,000 genuine training mazes, and those mazes with "
+    note="windows on the first 900 of the 1,000 genuine training mazes, and those mazes with "
     "another start and goal; the last 100 are kept for the score",
 )
