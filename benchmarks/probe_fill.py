@@ -1,11 +1,12 @@
 """How many Sudokus a model solves when only so many cells are unknown.
 
     python benchmarks/probe_fill.py [WEIGHTS ...] [--rows 200] [--seed 0] [--steps 32] [--kinds minimal extreme]
-                                    [--unknown 1 2 3 5 10 20 30 40 50] [--solve]
+                                    [--unknown 1 2 3 5 10 20 30 40 50] [--solve] [--embedded]
 
-New puzzles are generated, and their cells are filled in from the answer until so many are unknown. A table for each
-model: the share solved in one start by the last step, and at the step at which the model halts by itself; with --solve,
-the share that `trm.solve` solves with its default settings too. Without WEIGHTS: every Sudoku model that ships.
+New puzzles are generated, or with --embedded those that ship are used: an extreme one takes some 20 s to make. Their
+cells are filled in from the answer until so many are unknown. A table for each model: the share solved in one start by
+the last step, and at the step at which the model halts by itself; with --solve, the share that `trm.solve` solves with
+its default settings too. Without WEIGHTS: every Sudoku model that ships.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from trm import store
 from trm.inference.evaluation import Evaluation, evaluate_model
 from trm.store.shipped import shipped_names
 from trm.store.stored import Stored
+from trm.tasks import evaluation_puzzles
 from trm.tasks.base import Puzzles
 from trm.tasks.sudoku.sets import generate
 from trm.tasks.sudoku.task import Sudoku
@@ -49,6 +51,13 @@ def filled(puzzles: Puzzles, unknown: int, seed: int) -> Puzzles:
     return Puzzles(question, puzzles.answer)
 
 
+def puzzles_of(kind: str, rows: int, seed: int, embedded: bool) -> Puzzles:
+    """So many puzzles of a kind: new ones, or the first of the embedded sets, on which no model was trained."""
+    if embedded:
+        return evaluation_puzzles(TASK, "minimal" if kind == "minimal" else "embedded").take(slice(rows))
+    return generate(kind, rows, seed).puzzles
+
+
 def count(stored: Stored, puzzles: Puzzles, steps: int, solve: bool) -> Counts:
     found: Evaluation = evaluate_model(stored.model, TASK, puzzles, steps)
     solved = None
@@ -68,9 +77,10 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", default=["minimal", "extreme"])
     parser.add_argument("--unknown", nargs="+", type=int, default=FILLS)
     parser.add_argument("--solve", action="store_true")
+    parser.add_argument("--embedded", action="store_true")
     asked = parser.parse_args()
     names = asked.weights or [name for name in shipped_names() if store.load(name).spec.name == "sudoku"]
-    sets = {kind: generate(kind, asked.rows, asked.seed).puzzles for kind in asked.kinds}
+    sets = {kind: puzzles_of(kind, asked.rows, asked.seed, asked.embedded) for kind in asked.kinds}
     for name in names:
         stored = store.load(name)
         for kind, puzzles in sets.items():
