@@ -25,7 +25,7 @@ def test_changed_settings_are_validated() -> None:
         ({"btach": 8}, r"^setting btach=8: extra inputs are not permitted$"),
         ({"model": {"width": 64, "heads": 5}}, r"^width 64 must be a multiple of twice the heads \(5\)$"),
         ({"stages": ("sudoku:0.5",)}, r"^setting stages.0='sudoku:0.5': write task:share:max_steps"),
-        ({"stages": ({"share": 1},)}, r"^setting stages.0.task: field required$"),
+        ({"stages": ({"max_steps": 1},)}, r"^setting stages.0.share: field required$"),
     ):
         with pytest.raises(BadInput, match=message):
             run.changed(**values)

@@ -40,6 +40,7 @@ EVERY = [
     ["mcp", "--schemas"],
     ["import", "nothing.pt", "--out", "model"],
     ["export", "sudoku-mini", "--to", "model.onnx"],
+    ["push", "sudoku-mini", "me/mini", "--dry-run"],
     ["turns", "out", "sudoku-mini", "sudoku-mini"],
     ["data", "sudoku", "out.csv", "--rows", "1"],
     ["data", "maze", "out.csv", "--rows", "1"],

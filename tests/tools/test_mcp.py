@@ -220,9 +220,9 @@ from trm.cli import main as cli
 from trm.tools import Stopped, calls
 
 def call(name, arguments, stop, tell):
-    sys.stderr.write(f"at work {name}\n")  # at once: calls run side by side
+    sys.stderr.write(f"at work {name}\\n")  # at once: calls run side by side
     assert stop.wait(600)
-    sys.stderr.write(f"stopped {name}\n")
+    sys.stderr.write(f"stopped {name}\\n")
     raise Stopped("stopped")
 
 calls.call = call
