@@ -38,8 +38,8 @@ lint: .venv/ready-dev
 
 fuzz: .venv/ready-dev  ## the tests of odd and damaged input, with 10,000 examples each
 	@FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest -n auto \
-	  tests/tasks/test_forms.py tests/tasks/test_spaces.py tests/tasks/test_sizes.py tests/cli/test_fuzz.py \
-	  tests/store/test_damage.py
+	  tests/tasks/test_forms.py tests/tasks/test_spaces.py tests/tasks/test_sizes.py \
+	  tests/tasks/test_tables.py tests/cli/test_fuzz.py tests/store/test_damage.py
 
 bench: .venv/ready-dev  ## ratios on this machine; leave it alone meanwhile
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
