@@ -215,6 +215,12 @@ def test_what_is_left_out_of_a_text_is_said(served: Served) -> None:
     assert events(served.post("watch", question).text)[-1][1]["remarks"] == remarks
 
 
+def test_a_puzzle_that_cannot_be_solved_is_called_so(served: Served) -> None:
+    question = {"task": "sudoku", "puzzle": "123............4", "steps": 1, "restarts": 0}
+    answer = served.post("solve", question).json()
+    assert (answer["solved"], answer["remarks"]) == (False, ["it has no solution"])
+
+
 def test_failure_is_reported_with_the_cells_that_clash(served: Served) -> None:
     found = served.post("solve", {"task": "sudoku", "puzzle": "123............4", "steps": 4, "restarts": 0}).json()
     assert (found["solved"], found["valid"], found["steps"]) == (False, False, 4)

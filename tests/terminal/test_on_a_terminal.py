@@ -176,3 +176,19 @@ def test_pictures_and_files_are_named_when_they_are_written(call: Call, tiny_run
         assert done.code == 0, done.err
         assert done.err.splitlines()[-1] == f"wrote {folder / name}"
         assert (folder / name).stat().st_size > 0
+
+
+def test_where_there_is_no_terminal_long_work_says_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with progress_bars(hidden=False) as progress:
+        clock = [100.0]
+        monkeypatch.setattr(progress, "get_time", lambda: clock[-1])
+        monkeypatch.setattr(progress, "said", clock[-1])
+        task = progress.add_task("evaluating", total=4)
+        for seconds in (105.0, 114.0, 116.0, 130.0):
+            clock.append(seconds)
+            progress.advance(task)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"evaluating: 75%(, [0-9:]+ left)?\n", err)

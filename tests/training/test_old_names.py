@@ -139,3 +139,13 @@ def test_several_processes_tell_a_new_name_once(small_csv: Path, trm: Trm) -> No
     assert done.returncode == 0, done.stderr
     told = [line for line in done.stderr.splitlines() if "is now" in line]
     assert told == ["trm: --steps is now --updates", "trm: --set steps is now --set updates"]
+
+
+@pytest.mark.parametrize(
+    ("old", "halts", "now"), [(True, 0.99, 0.99), (True, 0.5, 0.5), (False, 0.99, 1.0), ("true", 0.9, 0.9)]
+)
+def test_early_halt_was_a_choice(old: object, halts: float, now: float) -> None:
+    """A sequence left its slot where the model halts, or never."""
+    values = {**RunConfig().model_dump(), "early_halt": old}
+    values["model"]["halt_probability"] = halts
+    assert RunConfig.validated(values).early_halt == now
