@@ -21,7 +21,7 @@ class ModelConfig(Settings):
     """A model's shape. Names follow the paper: T recursions per supervision step, n latent updates per recursion."""
 
     # Network
-    kind: Literal["trm", "hrm", "direct"] = "trm"
+    kind: Literal["trm", "hrm", "direct"] = "trm"  # direct: the network alone, without recursion
     mixer: str = "attention"  # attention | mlp | groups | local, or a name given to `trm.models.register_mixer`
     width: int = Field(512, ge=8, le=8192)  # D; for `groups` the channels of one (cell, symbol) pair
     heads: int = Field(8, ge=1, le=8192)  # of the mixer `attention`

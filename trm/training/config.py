@@ -37,11 +37,10 @@ class Stage(Settings):
 
     task: str | None = None  # None: the run's
     share: float = Field(gt=0, le=1)  # of the run's updates
-    # None: the run's
-    max_steps: int | None = Field(None, ge=1, le=MOST_STEPS)  # supervision steps per puzzle, at most
-    window: int | None = Field(None, ge=1, le=WIDEST)
-    loss_limit: float | None = Field(None, ge=0)
-    early_halt: float | None = Field(None, gt=0, le=1)
+    max_steps: int | None = Field(None, ge=1, le=MOST_STEPS)  # of this stage, as are the rest; None: the run's
+    window: int | None = Field(None, ge=1, le=WIDEST)  # the same
+    loss_limit: float | None = Field(None, ge=0)  # the same
+    early_halt: float | None = Field(None, gt=0, le=1)  # the same
 
     @model_validator(mode="before")
     @classmethod
@@ -64,7 +63,7 @@ class RunConfig(Settings):
     """The settings of a training run. Defaults are the published TRM's where the paper gives one."""
 
     # Task and data
-    task: str = "sudoku"
+    task: str = "sudoku"  # its name, with a size where it is not the usual one: maze-10x10
     data: str = "embedded"  # embedded | hub | generated (mazes) | path of a file, or of a folder of ARC tasks
     limit: int = Field(0, ge=0)  # train on only this many rows, the first ones; 0: on all
     stages: tuple[Stage, ...] = ()  # curriculum before the main task, for example smaller boards
@@ -90,11 +89,11 @@ class RunConfig(Settings):
     early_halt: float = Field(0.5, gt=0, le=1)
     # Optimiser
     optimizer: OptimizerName = "adam_atan2"  # adam_atan2 | adamw | muon
-    lr: float = Field(1e-4, gt=0)
+    lr: float = Field(1e-4, gt=0)  # learning rate, after the warm-up
     lr_floor: float = Field(1.0, ge=0, le=1)  # lr falls to this share of itself by the end; 1: it stays constant
     warmup: int = Field(2000, ge=0)  # updates during which lr rises from 0
     betas: tuple[float, float] = (0.9, 0.95)  # of Adam's moments
-    weight_decay: float = Field(1.0, ge=0)
+    weight_decay: float = Field(1.0, ge=0)  # decoupled: weights shrink by lr * weight_decay in an update
     clip: float = Field(0.0, ge=0)  # largest norm of the gradient; 0: any
     puzzle_lr: float = Field(1e-4, gt=0)  # of the puzzle embeddings
     puzzle_weight_decay: float = Field(1.0, ge=0)  # of the puzzle embeddings
@@ -105,7 +104,7 @@ class RunConfig(Settings):
     micro: int = Field(0, ge=0)  # slots per forward pass, to save memory or stay in the cache; 0: all of a process
     augment: bool = True  # show each puzzle in a random symmetry
     reveal: Reveal = Reveal()
-    seed: int = Field(0, ge=0, le=LARGEST_SEED)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)  # of the initial weights, the order of the puzzles and all noise
     # Computing
     # Of matrix products. bfloat16: factors with 8 bits of mantissa; tf32: with 10, on a GPU that can; auto: bfloat16 or
     # float32, whichever is faster here, decided when the run starts. All else is float32, or float64 with float64.

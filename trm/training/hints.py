@@ -11,12 +11,12 @@ from dataclasses import fields
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from trm.errors import BadInput
 from trm.models.config import ModelConfig
 from trm.tasks.base import Hint, Hinted, Task, Tokens
+from trm.training.losses import log_softmax
 
 
 class Reach(NamedTuple):
@@ -84,5 +84,5 @@ class Hints:
         scored = (kind > 0) & heard & (reach.known | reach.hidden)
         changed = reach.known & (self.hint.known[part] > 0)
         target = (kind - 1 + self.kinds * changed).clamp(min=0)
-        loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view_as(target) * scored
+        loss = -log_softmax(logits).gather(-1, target.unsqueeze(-1)).squeeze(-1) * scored
         return loss.sum(1) / scored.sum(1).clamp(min=1)

@@ -33,6 +33,14 @@ def log_stablemax(logits: Tensor) -> Tensor:
     return torch.log(s) - torch.log(s.sum(-1, keepdim=True))
 
 
+def log_softmax(logits: Tensor) -> Tensor:
+    """Log-probabilities over the last axis; logits [batch, cells, classes], result of the same shape.
+
+    torch works on many cells at once only where the classes are not the last axis: a third of the time on a CPU.
+    """
+    return F.log_softmax(logits.mT, dim=-2).mT
+
+
 def step_loss(
     output: Output,
     answer: Tensor,
@@ -58,7 +66,7 @@ def step_loss(
     if target is not None:
         scored, classes = target != 0, (target.long() - first_token).clamp(min=0)
     # Unscored cells point at class 0, so that the index is legal; the mask takes them out again.
-    log_p = log_stablemax(output.logits) if kind == "stablemax" else F.log_softmax(output.logits, dim=-1)
+    log_p = log_stablemax(output.logits) if kind == "stablemax" else log_softmax(output.logits)
     nll = -log_p.gather(-1, classes.unsqueeze(-1)).squeeze(-1) * scored
     return StepLoss(nll.sum(-1) / scored.sum(-1).clamp(min=1), halt, exact, share)
 

@@ -53,10 +53,11 @@ class ActiveStage:
         state of its previous puzzle (see `carry`).
         """
         halted = self.slots.halted[part].clone()  # autograd keeps it until the backward pass, and the slots change
-        start = self.model.start(len(halted))
-        if rows := halted.nonzero().flatten().tolist():
-            start = select(self.carried(part, rows), state.detach(), self.noisy(start, part, rows))
-        return select(halted, start, state)
+        rows = halted.nonzero().flatten().tolist()
+        if not rows:
+            return state
+        start = self.noisy(self.model.start(len(halted)), part, rows)
+        return select(halted, select(self.carried(part, rows), state.detach(), start), state)
 
     def carried(self, part: slice, rows: list[int]) -> Tensor:
         """Which of these rows of `part` start their next puzzle from their present state. -> [slots of part] bool"""

@@ -28,7 +28,7 @@ typedef struct {
     float *f_sum, *du_sum, *mean, *from; // [colours] sums over a layer; one row, and what it is mapped to
     float *line, *acc;                   // sums along lines; what each place of a layer gets
     side maps, left, line_left, right, turned, mean_left;
-    long c, ld, row, start, span, layer; // places: from a cell to the one below, the first cell, the cells, a layer
+    long c, k, ld, row, start, span, layer; // k: c without padding; places: from a cell to the one below, the first cell, the cells, a layer
 } canvas;
 
 INLINE float *take_layers(arena *a, const canvas *m, long count) { return take_zeros(a, count * m->layer, m->ld); }
@@ -57,7 +57,7 @@ static int prepare_canvas(canvas_job *q, canvas *m, buffers *s)
     job gates = {.h = q->h, .w_in = q->w_in, .c = c, .hid = c};
     if (!prepare(&gates, s, grad)) return 0;
     q->own.gate_memory = gates.memory, q->acc_in = gates.acc_in;
-    *m = (canvas){.c = s->c, .ld = s->lc, .row = q->width + 1};
+    *m = (canvas){.c = s->c, .k = s->kc, .ld = s->lc, .row = q->width + 1};
     m->start = m->row + 1, m->span = q->height * m->row, m->layer = m->start + m->span + m->row + 1;
     arena a = {0};
     lay_out_canvas(q, m, &a, grad);
@@ -143,14 +143,14 @@ static void map_row(const canvas *m, const float *row, float scale, long number)
 {
     for (long k = 0; k < m->c; k += W) V(m->mean + k) = CV(row + k) * scale;
     side mean = left(m->mean, m->ld, 1, m->c, m->mean_left);
-    set_product(1, m->c, m->c, mean, map(m, number), m->from, m->ld);
+    set_product(1, m->c, m->k, mean, map(m, number), m->from, m->ld);
 }
 
 // m->here = the sums over colours times their map.
 static void map_cells(const canvas *m, float *cells)
 {
     side from = left(cells + m->start * m->ld, m->ld, m->span, m->c, m->line_left);
-    set_product(m->span, m->c, m->c, from, map(m, COLOURS), m->here, m->ld);
+    set_product(m->span, m->c, m->k, from, map(m, COLOURS), m->here, m->ld);
 }
 
 // m->acc = what the cells of a layer get; `sum` is the layer's. In the backward pass (`sign` -1), what they give back:
@@ -163,12 +163,12 @@ static void gather_layer(const canvas_job *q, const canvas *m, float *layer, con
             V(m->acc + r * m->ld + k) = CV(m->here + r * m->ld + k) + CV(m->from + k);
     side places = left(layer, m->ld, m->layer, m->c, m->left);
     for (long number = 0; number < NEAR; number++)
-        add_product(m->span, m->c, m->c, rows_from(places, m->start + sign * distance(m, number)), map(m, number),
+        add_product(m->span, m->c, m->k, rows_from(places, m->start + sign * distance(m, number)), map(m, number),
                     m->acc, m->ld);
     for (int line = 0; line < LINES; line++) {
         sum_lines(q, m, layer, sign > 0 ? line : line ^ 1);
         side sums = left(m->line + m->start * m->ld, m->ld, m->span, m->c, m->line_left);
-        add_product(m->span, m->c, m->c, sums, map(m, NEAR + line), m->acc, m->ld);
+        add_product(m->span, m->c, m->k, sums, map(m, NEAR + line), m->acc, m->ld);
     }
 }
 
@@ -225,7 +225,7 @@ INLINE float *acc_of(const canvas_job *q, const canvas *m, long number)
 static void add_map(const canvas_job *q, const canvas *m, side du, float *layer, long first, long number)
 {
     side from = right(layer + first * m->ld, m->ld, m->span, m->c, m->right);
-    add_product_t(m->c, m->c, summed(m->span), du, from, acc_of(q, m, number), m->ld);
+    add_product_t(m->k, m->c, summed(m->span), du, from, acc_of(q, m, number), m->ld);
 }
 
 static void maps_backward(const canvas_job *q, const canvas *m, long colour, float scale)

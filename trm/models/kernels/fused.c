@@ -23,7 +23,7 @@ static void block_tile(const job *q, const buffers *s, long r0, long rows)
         return;
     }
     // Added to h, the residual.
-    add_product(padded, s->c, s->hid, left(s->g, s->lh, padded, s->hid, s->g_left), s->w_out_t, s->x, s->lc);
+    add_product(padded, s->c, s->kh, left(s->g, s->lh, padded, s->hid, s->g_left), s->w_out_t, s->x, s->lc);
     for (long r = 0; r < rows; r++) {
         float rinv = norm_row(s->x + r * s->lc, q->out + (r0 + r) * c, q->eps, c);
         if (q->out_rinv) q->out_rinv[r0 + r] = rinv;
@@ -40,8 +40,8 @@ static void block_grad_tile(const job *q, const buffers *s, long r0, long rows)
     side x = left(s->x, s->lc, padded, s->c, s->x_left), du = left(s->du, s->lc, padded, s->c, s->du_left);
     for (long j = 0, w; j < s->hid; j += w) {
         w = units(s->hid - j);
-        set_product(padded, 2 * w, s->c, x, columns(s->w_in_t, 2 * j), s->z, BLOCK);
-        if (q->w_out) set_product(padded, w, s->c, du, columns(s->w_out, j), s->dg, BLOCK);
+        set_product(padded, 2 * w, s->kc, x, columns(s->w_in_t, 2 * j), s->z, BLOCK);
+        if (q->w_out) set_product(padded, w, s->kc, du, columns(s->w_out, j), s->dg, BLOCK);
         else load_tile(q->dy + r0 * hid + j, hid, min_long(w, hid - j), s->dg, BLOCK, rows, padded);
         gate(s, j, w, padded, 1);
     }
@@ -51,7 +51,7 @@ static void block_grad_tile(const job *q, const buffers *s, long r0, long rows)
     }
     if (q->want_dw && q->w_out) {
         side g = turned(s->g, s->lh, padded, s->hid, s->g_turned);
-        add_product_t(s->hid, s->c, padded, g, right(s->du, s->lc, padded, s->c, s->du_right), q->acc_out, s->lc);
+        add_product_t(s->kh, s->c, padded, g, right(s->du, s->lc, padded, s->c, s->du_right), q->acc_out, s->lc);
     }
     if (!q->dh) return;
     side dz = left(s->dz, s->lz, padded, 2 * s->hid, s->dz_left);

@@ -185,6 +185,7 @@ INLINE long units(long left) { return W == 16 ? 16 : block(left); }
 // unit. A width that is no multiple of UNIT is padded with channels, or units, that are always zero.
 typedef struct {
     long c, hid;                        // padded widths
+    long kc, kh;                        // the same without padding, where a product sums over them
     side w_in_t, w_in, w_out_t, w_out;  // [c, 2 hid] and [2 hid, c] interleaved, [hid, c], [c, hid]
     float *x, *du, *g, *dz;             // rows of a tile: h, gradient before norm, hidden values, their gradient
     float *z, *dg;                      // one block of columns of a tile; rows are BLOCK apart
@@ -223,7 +224,7 @@ INLINE long interleaved(long j) { return j / UNIT * 2 * UNIT + j % UNIT; }
 static int prepare(job *q, buffers *s, int grad)
 {
     long c = q->c, hid = q->hid;
-    *s = (buffers){.c = round_up(c, UNIT), .hid = round_up(hid, UNIT)};
+    *s = (buffers){.c = round_up(c, UNIT), .hid = round_up(hid, UNIT), .kc = inner(c), .kh = inner(hid)};
     s->lc = leading(s->c), s->lh = leading(s->hid), s->lz = leading(2 * s->hid);
     weights w = {0};
     arena a = {0};
@@ -285,7 +286,7 @@ INLINE void gates(const buffers *s, side x, long rows)
 {
     for (long j = 0, w; j < s->hid; j += w) {
         w = units(s->hid - j);
-        set_product(rows, 2 * w, s->c, x, columns(s->w_in_t, 2 * j), s->z, BLOCK);
+        set_product(rows, 2 * w, s->kc, x, columns(s->w_in_t, 2 * j), s->z, BLOCK);
         gate(s, j, w, rows, 0);
     }
 }
@@ -296,7 +297,7 @@ INLINE void features_grad(const buffers *s, long rows)
     side x = left(s->x, s->lc, rows, s->c, s->x_left);
     for (long j = 0, w; j < s->c; j += w) {
         w = units(s->c - j);
-        set_product(rows, 2 * w, s->c, x, columns(s->w_in_t, 2 * j), s->z, BLOCK);
+        set_product(rows, 2 * w, s->kc, x, columns(s->w_in_t, 2 * j), s->z, BLOCK);
         load_tile(s->du + j, s->lc, w, s->dg, BLOCK, rows, rows);
         gate(s, j, w, rows, 1);
     }

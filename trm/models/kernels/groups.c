@@ -128,7 +128,7 @@ static void turn(const mix_job *q, const mix_buffers *m, float *pool)
     for (long i = 0; i < q->count; i++) {
         long first = q->rows_of[i], rows = q->rows_of[i + 1] - first;
         side from = {all.at + first * all.ld, all.ld};
-        set_product(rows, m->c, m->c, from, matrix_of(m->maps, i, m->c), m->turned + first * m->ld, m->ld);
+        set_product(rows, m->c, inner(q->c), from, matrix_of(m->maps, i, m->c), m->turned + first * m->ld, m->ld);
     }
 }
 
@@ -162,7 +162,7 @@ static void maps_backward(const mix_job *q, const mix_buffers *m, long puzzle)
         long first = q->rows_of[i] * m->ld, rows = q->rows_of[i + 1] - q->rows_of[i];
         side grad = turned(m->grad + first, m->ld, rows, m->c, m->grad_turned);
         side pool = right(m->pool + first, m->ld, rows, m->c, m->pool_right);
-        add_product_t(m->c, m->c, summed(rows), grad, pool, q->acc_maps + i * stacked(m->c) * m->ld, m->ld);
+        add_product_t(inner(q->c), m->c, summed(rows), grad, pool, q->acc_maps + i * stacked(m->c) * m->ld, m->ld);
     }
 }
 

@@ -119,7 +119,7 @@ static void local_forward(const local_job *q, walk *m, const buffers *s)
         enter(m, s);
         load_places(q->h, centre, c, s->x, lc);
         for (long part = 0; part < PARTS; part++)
-            add_product(TILE, s->c, s->c, places(m, distance(m, part)), part_of(m, s, part), s->x, lc);
+            add_product(TILE, s->c, s->kc, places(m, distance(m, part)), part_of(m, s, part), s->x, lc);
         for (long r = 0; r < TILE; r++) {
             if (centre[r] < 0) continue;
             float rinv = norm_row(s->x + r * lc, q->out + centre[r] * c, q->eps, c);
@@ -135,7 +135,7 @@ static void around_backward(const local_job *q, const walk *m, const buffers *s)
     side g = right(s->g, s->lh, TILE, s->c, s->x_right);
     for (long part = 0; part < PARTS; part++) {
         side du = turned(m->window + (m->row - distance(m, part)) * s->lc, s->lc, TILE, s->c, m->du_turned);
-        add_product_t(s->c, s->c, TILE, du, g, q->acc_around + part * stacked(s->c) * s->lc, s->lc);
+        add_product_t(s->kc, s->c, TILE, du, g, q->acc_around + part * stacked(s->c) * s->lc, s->lc);
     }
 }
 
@@ -157,9 +157,9 @@ static void local_backward(const local_job *q, walk *m, const buffers *s)
         side x = left(s->x, lc, TILE, s->c, s->x_left);
         for (long j = 0, w; j < s->c; j += w) {
             w = units(s->c - j);
-            set_product(TILE, 2 * w, s->c, x, columns(s->w_in_t, 2 * j), s->z, BLOCK);
+            set_product(TILE, 2 * w, s->kc, x, columns(s->w_in_t, 2 * j), s->z, BLOCK);
             for (long part = 0; part < PARTS; part++)
-                (part ? add_product : set_product)(TILE, w, s->c, places(m, -distance(m, part)),
+                (part ? add_product : set_product)(TILE, w, s->kc, places(m, -distance(m, part)),
                                                    columns(part_of(m, s, part), j), s->dg, BLOCK);
             gate(s, j, w, TILE, 1);
         }

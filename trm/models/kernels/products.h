@@ -72,6 +72,14 @@ typedef struct {
 INLINE long min_long(long a, long b) { return a < b ? a : b; }
 INLINE long round_up(long x, long to) { return (x + to - 1) / to * to; }
 
+// Columns over which a product sums, of c that are padded to a multiple of UNIT: tiles take all, else the padding is left
+// out.
+#ifdef TILES
+INLINE long inner(long c) { return round_up(c, UNIT); }
+#else
+INLINE long inner(long c) { return c; }
+#endif
+
 // Rows over which a product of `rows` rows sums: the sides have zeros beyond the last row.
 INLINE long summed(long rows) { return PER == 1 ? rows : round_up(rows, ROWS); }
 
@@ -254,15 +262,17 @@ INLINE vec step(vec acc, elem a, vec b)
 // block, not 16 + 8, because an 8-wide block has too few accumulators to keep the FMA units busy.
 #if W == 16
 MICRO(micro_wide, 12, 2)
+MICRO(micro_wide_8, 8, 2)
+MICRO(micro_wide_4, 4, 2)
 MICRO(micro_narrow, 12, 1)
 INLINE long block(long left) { return left >= 32 ? 32 : 16; }
-INLINE long height(long width) { return (void)width, 12; }
+INLINE long height(long width, long left) { return width < 32 || left > 8 ? 12 : left > 4 ? 8 : 4; }
 #else
 MICRO(micro_wide, 6, 16 / W)
 MICRO(micro_last, 4, 24 / W)
 MICRO(micro_narrow, 6, 8 / W)
 INLINE long block(long left) { return left == 24 ? 24 : left >= 16 ? 16 : 8; }
-INLINE long height(long width) { return width == 24 ? 4 : 6; }
+INLINE long height(long width, long left) { return (void)left, width == 24 ? 4 : 6; }
 #endif
 
 // c[m, n] (+)= a[m, k] b[k, n]; element (i, l) of a is a[i * ars + l * aks]. n is a multiple of UNIT. Rows beyond m, up
@@ -272,9 +282,15 @@ INLINE void product(long m, long n, long k, const elem *a, long ars, long aks, s
 {
     for (long j = 0, w; j < n; j += w) {
         w = block(n - j);
-        for (long i = 0; i < m; i += height(w)) {
+        for (long i = 0, h; i < m; i += h) {
+            h = height(w, m - i);
             const elem *from = a + i * ars, *by = b.at + j;
             float *to = c + i * ldc + j;
+#if W == 16
+            if (w == 32 && h == 8) micro_wide_8(k, from, ars, aks, by, b.ld, to, ldc, add);
+            else if (w == 32 && h == 4) micro_wide_4(k, from, ars, aks, by, b.ld, to, ldc, add);
+            else
+#endif
             if (w == (W == 16 ? 32 : 16)) micro_wide(k, from, ars, aks, by, b.ld, to, ldc, add);
 #if W < 16
             else if (w == 24) micro_last(k, from, ars, aks, by, b.ld, to, ldc, add);

@@ -32,7 +32,7 @@ GENERATED = Preset(
         lr=3e-3,
         ema=0.998,
         batch=8,
-        micro=4,
+        micro=8,
         updates=12_000,
     ),
     note="unlimited generated mazes, from 10x10 to 30x30",
