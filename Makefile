@@ -9,7 +9,7 @@ SUDOKU := 53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419.
 SITE ?= build/site
 COMMA := ,
 
-.PHONY: run test lint fuzz bench site clean chromium
+.PHONY: run test lint fuzz bench site docs wheel clean chromium
 
 run: .venv/ready  ## solve puzzles with what ships, learn Sudoku from nothing, measure it on unseen puzzles
 	@echo "1 of 4  The models that ship solve a Sudoku, shown after each step, and a maze"
@@ -47,6 +47,16 @@ bench: .venv/ready-dev  ## ratios on this machine; leave it alone meanwhile
 site: .venv/ready-site  ## the page as a folder of files for any web server; npm fetches its runtime (docs/site.md)
 	@$(BIN)/trm site --out $(SITE)
 
+docs: .venv/ready-docs  ## the documentation as a site, in build/docs
+	@$(BIN)/python -m sphinx -q -W --keep-going docs build/docs && echo "build/docs/README.html"
+
+wheel: .venv/ready-dev  ## the package and its sources, in dist; both are installed and tried in an environment of their own
+	@rm -rf dist build/lib build/try && $(PIP) build && $(BIN)/python -m build --outdir dist
+	@for file in dist/*.whl dist/*.tar.gz; do \
+	  echo "trying $$file" && rm -rf build/try && $(PYTHON) -m venv build/try && \
+	  build/try/bin/pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) "$$file" && \
+	  (cd build/try && bin/trm solve sudoku $(SUDOKU) --quiet && bin/trm models >/dev/null) || exit 1; done
+
 clean:
 	rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -62,6 +72,10 @@ clean:
 
 .venv/ready-site: pyproject.toml constraints.txt
 	@$(call install,.[onnx$(COMMA)serve])
+	@touch $@
+
+.venv/ready-docs: pyproject.toml constraints.txt
+	@$(call install,.[docs])
 	@touch $@
 
 # Only the download, which may be killed, has a time limit. Ubuntu's package of this name is another thing (a snap).

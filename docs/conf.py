@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from trm.version import __version__
 
 project = "trm"
@@ -19,14 +21,19 @@ html_theme_options = {"source_repository": "", "navigation_with_keys": True}
 
 # The tree on the left. It is here because GitHub, which shows README.md too, would print it as it is.
 GROUPS = {
-    "Tutorial": ["quickstart", "tutorial"],
-    "How to": ["reproduce", "change", "deploy", "custom", "adapt", "training", "evaluation", "export", "serve", "site", "tools"],
+    "Tutorial": ["quickstart"],
+    "How to": [
+        *("reproduce", "change", "deploy", "custom", "adapt"),
+        *("training", "evaluation", "export", "serve", "site", "tools"),
+    ],
     "Reference": ["commands", "settings", "reference", "tasks", "results"],
     "Explanation": ["concepts", "paper", "design", "notes/README"],
 }
 
 
-def add_tree(app: object, page: str, source: list[str]) -> None:
+def prepare(app: object, page: str, source: list[str]) -> None:
+    """Add the tree, and name the Markdown files outside this folder instead of linking to them."""
+    source[0] = re.sub(r"\[[^\]]+\]\((?:\.\./)+([^)]+\.md)\)", r"`\1`", source[0])
     if page == root_doc:
         for title, pages in GROUPS.items():
             body = "\n".join(pages)
@@ -36,4 +43,4 @@ def add_tree(app: object, page: str, source: list[str]) -> None:
 
 
 def setup(app: object) -> None:
-    app.connect("source-read", add_tree)  # type: ignore[attr-defined]
+    app.connect("source-read", prepare)  # type: ignore[attr-defined]

@@ -25,8 +25,9 @@ COMMANDS_HEAD = f"""# Commands
 
 Every command with all of its options, as `--help` shows them. {MADE}
 
-Exit code 0: done, and everything asked for was solved; 1: not solved, or a failure; 2: bad input, which one line on standard
-error explains. `trm --version` prints the version, and `trm --install-completion` lets your shell complete names and options.
+Exit code 0: done, and everything asked for was solved; 1: not solved, or a failure; 2: bad input, which one line on
+standard error explains. `trm --version` prints the version. `trm --install-completion` lets your shell complete
+names and options.
 
 | variable of the environment | meaning |
 |---|---|
@@ -40,8 +41,8 @@ error explains. `trm --version` prints the version, and `trm --install-completio
 SETTINGS_HEAD = f"""# Settings of a training run
 
 What `trm train NAME --set KEY=VALUE` and [`trm.RunConfig`](reference.md#trmrunconfig) take. {MADE}
-A nested setting has a dot, as in `model.width`. `trm describe NAME` prints what a preset has; the defaults below are the published
-TRM's where the paper gives one. [training.md](training.md) explains the most useful ones."""
+A nested setting has a dot, as in `model.width`. `trm describe NAME` prints what a preset has. The defaults below are
+the published TRM's where the paper gives one. [training.md](training.md) explains the most useful ones."""
 
 
 def cell(text: str) -> str:
@@ -87,7 +88,8 @@ def command_page() -> str:
             parts.append("\n".join(["```sh", *(line.strip() for line in examples), "```"]))
         shown = [one for one in command.params if one.name != "help" and not getattr(one, "hidden", False)]
         if shown:
-            parts.append("\n".join(["| argument or option | default | meaning |", "|---|---|---|", *map(option, shown)]))
+            head = ["| argument or option | default | meaning |", "|---|---|---|"]
+            parts.append("\n".join([*head, *map(option, shown)]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -103,7 +105,7 @@ class Setting(NamedTuple):
 
 
 def settings_of(kind: type[Settings]) -> Iterator[Setting]:
-    """The fields of a class, with their comments. A comment above a field of a few words without a stop is a heading."""
+    """The fields of a class, with their comments. A comment of a few words above one is a heading."""
     lines = textwrap.dedent(inspect.getsource(kind)).splitlines()
     body = ast.parse("\n".join(lines)).body[0]
     assert isinstance(body, ast.ClassDef)
@@ -145,7 +147,8 @@ def rows_of(kind: type[Settings], prefix: str = "") -> Iterator[tuple[str, str]]
             continue
         default = field.get_default()
         shown = "required" if field.is_required() else f"`{default!r}`"
-        yield setting.heading, f"| `{prefix}{setting.name}` | {cell(type_of(field.annotation))} | {shown} | {cell(setting.meaning)} |"
+        cells = (f"`{prefix}{setting.name}`", cell(type_of(field.annotation)), shown, cell(setting.meaning))
+        yield setting.heading, f"| {' | '.join(cells)} |"
 
 
 def table(kind: type[Settings]) -> Iterator[str]:

@@ -6,6 +6,7 @@ import json
 import re
 import runpy
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -146,6 +147,7 @@ def command_lines(page: Path) -> Iterator[str]:
     blocks = [block["code"] for block in FENCE.finditer(text) if block["kind"] in ("sh", "bash")]
     indented = re.findall(r"^ {4}(.*)$", FENCE.sub("", text), re.M)
     for line in "\n".join([*blocks, *indented]).replace("\\\n", " ").splitlines():
+        line = line.partition(" < ")[0]  # what a shell reads for it
         if call := re.fullmatch(r"(?:\w+=\S+ )*(?:trm|.* -m trm) (.*)", line.strip()):
             yield call[1]
 
@@ -240,3 +242,41 @@ def test_the_reference_is_up_to_date() -> None:
     assert page == script["page"](), "python scripts/reference.py"
     for public in {*trm.__all__} - {"__version__", "plot"}:
         assert f"\n### trm.{public}\n" in page
+
+
+def test_commands_and_settings_are_up_to_date() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "commands.py"))
+    for path, page in ((script["COMMANDS"], script["command_page"]), (script["SETTINGS"], script["settings_page"])):
+        assert path.read_text(encoding="utf-8") == page(), "python scripts/commands.py"
+    settings = script["SETTINGS"].read_text(encoding="utf-8")
+    for key in ("model.width", "reveal.last", "maze.near", "early_halt", "precision"):
+        assert f"\n| `{key}` |" in settings
+    assert not re.findall(r"\|  \|$", settings, re.M), "a setting without a meaning"
+
+
+# The site, and what a forge reads
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("furo")
+    pytest.importorskip("myst_parser")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", str(ROOT / "docs"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    pages = {page.relative_to(ROOT / "docs").with_suffix("").as_posix() for page in (ROOT / "docs").rglob("*.md")}
+    assert {page for page in pages if not (tmp_path / f"{page}.html").exists()} == set()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github").rglob("*.yml")), ids=name)
+def test_files_for_the_forge(path: Path) -> None:
+    yaml = pytest.importorskip("yaml")
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    for job in content.get("jobs", {}).values():
+        for step in job["steps"]:
+            called = re.match(r"make ([\w-]+)", step.get("run", ""))
+            assert called is None or called[1] in targets, step
+    if path.parent.name == "ISSUE_TEMPLATE" and path.stem != "config":
+        assert content["name"]
+        assert content["description"]
+        assert all(field["type"] in ("textarea", "input") and field["attributes"]["label"] for field in content["body"])

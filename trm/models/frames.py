@@ -155,7 +155,7 @@ class SymbolFrame(nn.Module):
 
 
 def mean(h: Tensor) -> Tensor:
-    """Over cells, [batch, cells, width] -> [batch, width]. The gradient of a sum is a view, that of `Tensor.mean` not."""
+    """Over cells, [batch, cells, width] -> [batch, width]. A sum, because its gradient is a view."""
     return h.sum(1) / h.shape[1]
 
 
