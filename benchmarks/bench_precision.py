@@ -50,6 +50,7 @@ Work = tuple[Callable[[], object], float]  # what is timed, and how many units o
 # Unit; what this checkout can do it in, where `reference` is in float32; what makes the work in one of these.
 Row = tuple[str, Sequence[str], Callable[[str], Work]]
 Found = dict[str, float]  # "now float32" and the like -> units a second
+HERE = Path(__file__).resolve().parent.parent  # this checkout, of which the other one takes the weights
 ROUND = 1.0  # seconds that a round lasts, or one call where that takes longer
 HARD, STEPS = 32, 256  # Sudokus to solve, steps for each
 GRID, DEMONSTRATIONS, COLOURS, UPDATES = 13, 3, 5, 12  # of the ARC task, and updates in a call
@@ -86,8 +87,8 @@ def adapting(precision: str) -> Work:
 
 
 def solving(precision: str) -> Work:
-    """The first rows of the embedded validation set until the model is sure. Units: puzzles."""
-    stored, task = store.load("sudoku-search"), get_task("sudoku")
+    """The first rows of the embedded validation set until the model is sure, with these weights. Units: puzzles."""
+    stored, task = store.load(str(HERE / "trm" / "weights" / "sudoku-search")), get_task("sudoku")
     if precision == "bfloat16":
         set_precision(stored.model, "bfloat16")
     question = load_puzzles(task, "embedded", "validation").take(slice(0, HARD)).question
@@ -137,7 +138,7 @@ class Checkout:
 
     def __init__(self, folder: Path) -> None:
         environment = {**os.environ, "PYTHONPATH": str(folder.resolve()), "OMP_NUM_THREADS": "1"}
-        command, pipe = [sys.executable, __file__, "--worker"], subprocess.PIPE
+        command, pipe = [sys.executable, str(Path(__file__).resolve()), "--worker"], subprocess.PIPE
         self.process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
         self.precisions: dict[str, list[str]] = self.read()
 
@@ -184,7 +185,7 @@ def main() -> None:
     asked = parser.parse_args()
     if "bfloat16" not in BOTH:
         print("no bfloat16 products (the processor has none, or TRM_BFLOAT16=0): float32 alone")
-    checkouts = {"now": Checkout(Path(__file__).parent.parent)}
+    checkouts = {"now": Checkout(HERE)}
     if asked.against:
         checkouts["then"] = Checkout(asked.against)
     rows, first = table(), list(table())[:3]  # training and the products that it is compared with take turns

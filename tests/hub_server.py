@@ -78,6 +78,9 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(server.status, b"", {})
         if not self.path.startswith(prefix):
             return self.reply(404, b"", {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"})
+        if self.path.removeprefix(prefix).partition("/")[0] not in ("main", COMMIT):
+            headers = {"X-Error-Code": "RevisionNotFound", "X-Error-Message": "Invalid rev id"}
+            return self.reply(404, b"", headers)
         if name not in server.files:
             headers = {"X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found", "X-Repo-Commit": COMMIT}
             return self.reply(404, b"", headers)

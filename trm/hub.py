@@ -13,7 +13,7 @@ Kind = Literal["dataset", "model"]
 LOG_IN = "the hub does not know you, or it is not yours: log in with `hf auth login`, or set HF_TOKEN"
 
 
-def fetch(repo: str, file: str, kind: Kind = "dataset") -> Path:
+def fetch(repo: str, file: str, kind: Kind = "dataset", revision: str | None = None) -> Path:
     """The path of a repository's file in the local cache. It is downloaded if it is missing or out of date.
 
     The environment variables HF_ENDPOINT and HF_HUB_CACHE have their usual meaning.
@@ -22,25 +22,34 @@ def fetch(repo: str, file: str, kind: Kind = "dataset") -> Path:
         repo: OWNER/NAME.
         file: the file's path in the repository.
         kind: the kind of repository.
+        revision: a commit, branch or tag [default: the newest commit].
 
     Raises:
         TrmError: huggingface_hub is not installed, or the file cannot be downloaded.
     """
     try:
         from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, RepositoryNotFoundError
+        from huggingface_hub.errors import (
+            EntryNotFoundError,
+            LocalEntryNotFoundError,
+            RepositoryNotFoundError,
+            RevisionNotFoundError,
+        )
     except ImportError:
         raise TrmError("downloading from the hub needs huggingface_hub: pip install 'trm[hub]'") from None
     # Given explicitly, since the library reads these variables only when it is imported.
     endpoint, cache = os.environ.get("HF_ENDPOINT"), os.environ.get("HF_HUB_CACHE")
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its warnings of retries; what fails is said below
     try:
-        return Path(hf_hub_download(repo, file, repo_type=kind, endpoint=endpoint, cache_dir=cache))
+        found = hf_hub_download(repo, file, repo_type=kind, revision=revision, endpoint=endpoint, cache_dir=cache)
+        return Path(found)
     except LocalEntryNotFoundError as error:
         cause = error.__cause__ or error
         reason = f"{endpoint or 'the hub'} cannot be reached and the file is not in the cache ({first_line(cause)})"
     except EntryNotFoundError:
         reason = "there is no such file in it"
+    except RevisionNotFoundError:
+        reason = f"it has no revision {revision}"
     except RepositoryNotFoundError:
         reason = f"there is no such {kind}, or it is private"
     except Exception as error:  # the kind depends on the version of huggingface_hub

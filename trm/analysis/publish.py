@@ -11,6 +11,7 @@ from trm.analysis.collect import EVALUATIONS
 from trm.analysis.records import Record, read_record
 from trm.errors import BadInput
 from trm.hub import upload
+from trm.models.config import layers_in_words
 from trm.statistics import interval
 from trm.store.cards import CARD, Card
 from trm.store.shipped import CONFIG, SHIPPED, WEIGHTS
@@ -79,7 +80,7 @@ def model_card(name: str, repo: str, licence: str = "apache-2.0") -> str:
 def describe_model(stored: Stored) -> str:
     config = stored.model.config
     return (
-        f"Mixer `{config.mixer}`, width {config.width}, {config.layers} layer{'s' if config.layers > 1 else ''}, "
+        f"Mixer `{config.mixer}`, width {config.width}, {layers_in_words(config.layers)}, "
         f"T={config.T}, n={config.n}; it halts above a probability of {config.halt_probability:g}."
     )
 

@@ -131,7 +131,13 @@ def check_value(name: str, key: str, text: Any, values: dict[str, Any]) -> None:
 
 def names_files(parameter: Any) -> bool:
     """Whether a parameter's value is a path, or may be one instead of the name of a set, a model or a task."""
-    argument = parameter.param_type_name == "argument" and parameter.name in ("model", "models", "runs", "task", "file")
+    argument = parameter.param_type_name == "argument" and parameter.name in (
+        "model",
+        "models",
+        "runs",
+        "task",
+        "source",
+    )
     return argument or parameter.name in PATHS
 
 

@@ -14,10 +14,21 @@ from trm.errors import BadInput
 from trm.files import check_writable
 
 
-@app.command("import", examples=["trm import model.safetensors --out mlp"])
+@app.command(
+    "import",
+    examples=[
+        "trm import model.safetensors --out mlp",
+        "trm import sapientinc/HRM-checkpoint-sudoku-extreme --file checkpoint --out hrm",
+    ],
+)
 def import_command(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="State dict of a published TRM or HRM: .safetensors or a torch file")
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="State dict of a published TRM or HRM: a .safetensors file, the index of several, a torch file; or, "
+            "with --file, OWNER/NAME of a repository on the Hugging Face hub",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder to write the model to; it must not hold a model or a run")],
     task: Annotated[
@@ -28,6 +39,12 @@ def import_command(
             autocompletion=names.any_of(*names.SIZED),
         ),
     ] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", help="The checkpoint's path in the repository that SOURCE names")
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option("--revision", help="Commit, branch or tag of it [default: the newest commit]")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -37,8 +54,12 @@ def import_command(
         ),
     ] = None,
 ) -> None:
-    """Convert a published checkpoint to a model folder. Settings that had to be assumed are printed."""
-    from trm.store.published import import_file
+    """Convert a published checkpoint to a model folder. Settings that had to be assumed are printed.
+
+    With --file the checkpoint is downloaded from the hub first, which needs pip install 'trm[hub]'.
+    """
+    from trm.store.published import download, import_file
+    from trm.store.stored import HUB_NAME, check_new
 
     given: dict[str, int | str] = {}
     for setting in settings or []:
@@ -46,7 +67,18 @@ def import_command(
         if not sign:
             raise BadInput(f"--set {setting}: write key=value, for example --set n=6")
         given[key] = int(value) if value.isdecimal() and len(value) < 10 else value
-    result = import_file(file, out, task, **given)
+    check_new(out)  # before anything is downloaded
+    if file is None:
+        if revision is not None:
+            raise BadInput("--revision is for a repository on the hub: give --file too")
+        if not Path(source).exists() and HUB_NAME.fullmatch(source):
+            raise BadInput(f"{source}: no such file; of a repository on the hub --file says which file is meant")
+        path, origin = Path(source), None
+    elif not HUB_NAME.fullmatch(source):
+        raise BadInput(f"{source} is no repository on the hub, which --file is for: write OWNER/NAME")
+    else:
+        path, origin = download(source, file, revision), f"{source}/{file}"
+    result = import_file(path, out, task, origin, **given)
     print(f"imported to {out}", file=sys.stderr)
     if result.assumed:
         listed = ", ".join(f"{key}={value}" for key, value in result.assumed.items())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from trm.settings import Settings
 
@@ -17,6 +17,13 @@ MOST_WEIGHTS = 2 * 10**9  # that a model may have, about; 8 GB. More is a slip o
 TURN = 64  # supervision steps of a turn, unless `trm turns` is told another number
 
 
+def layers_in_words(layers: int | Sequence[int]) -> str:
+    """`ModelConfig.layers` for people."""
+    if isinstance(layers, int):
+        return f"{layers} layer{'s' if layers > 1 else ''}"
+    return f"{layers[0]} and {layers[1]} layers"
+
+
 class ModelConfig(Settings):
     """A model's shape. Names follow the paper: T recursions per supervision step, n latent updates per recursion."""
 
@@ -25,7 +32,8 @@ class ModelConfig(Settings):
     mixer: str = "attention"  # attention | mlp | groups | local, or a name given to `trm.models.register_mixer`
     width: int = Field(512, ge=8, le=8192)  # D; for `groups` the channels of one (cell, symbol) pair
     heads: int = Field(8, ge=1, le=8192)  # of the mixer `attention`
-    layers: int = Field(2, ge=1, le=1000)  # of each network
+    # Of each network; or a pair, of f_L and of f_H (networks=separate, and HRM): --set model.layers=2,4
+    layers: int | tuple[int, int] = 2
     expansion: float = Field(4.0, gt=0, le=100)  # of the SwiGLU
     multiple: int = Field(256, ge=1, le=65536)  # the SwiGLU's hidden width is rounded up to a multiple of this
     positions: Literal["none", "rope", "learned"] = "rope"  # how a token's position is encoded
@@ -56,6 +64,16 @@ class ModelConfig(Settings):
             raise ValueError("places='open' was removed; commit e16795c is the last that has it")
         return {key: value for key, value in values.items() if key != "places"}
 
+    @field_validator("layers", mode="before")
+    @classmethod
+    def read_layers(cls, value: Any) -> Any:
+        """A number, or two of them; as text with a comma."""
+        parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
+        numbers = [int(part) for part in parts if type(part) is int or (isinstance(part, str) and part.isdecimal())]
+        if len(numbers) != len(parts) or not 1 <= len(parts) <= 2 or not all(1 <= one <= 1000 for one in numbers):
+            raise ValueError("write the number of layers, from 1 to 1,000, or two such numbers, as in 2,4")
+        return numbers[0] if len(numbers) == 1 else tuple(numbers)
+
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
         """Refuse settings that contradict each other."""
@@ -65,7 +83,7 @@ class ModelConfig(Settings):
 
     def _contradictions(self) -> Iterator[str]:
         """A message for each contradiction. `trm.models.build` checks what depends on a task's `Spec` or the frame."""
-        inside = self.layers * self.width**2 * (4 + 3 * self.expansion) * self.turns
+        inside = max(self.depths) * self.width**2 * (4 + 3 * self.expansion) * self.turns
         if max(inside, self.puzzle_ids * self.puzzle_width) > MOST_WEIGHTS:
             yield f"a model of this size has more than {MOST_WEIGHTS:,} weights; set a smaller width or fewer layers"
         if self.mixer == "local" and (self.puzzle_ids or self.positions != "none"):
@@ -79,10 +97,17 @@ class ModelConfig(Settings):
             yield "hints are for kind 'trm' and memory 'yz'; set hints=0"
         if self.memory != "yz" and self.kind != "trm":
             yield f"memory {self.memory!r} is a variant of kind 'trm', not of {self.kind!r}"
+        if not isinstance(self.layers, int) and self.kind != "hrm" and self.networks == "shared":
+            yield f"layers {self.layers} are of two networks: set networks=separate, or one number"
         if self.memory == "single" and self.networks != "shared":
             yield f"memory 'single' has one update, so networks cannot be {self.networks!r}"
         if self.turns > 1 and (self.kind, self.memory, self.hints) != ("trm", "yz", 0):
             yield "turns are for kind 'trm', memory 'yz' and no hints"
+
+    @property
+    def depths(self) -> tuple[int, int]:
+        """Layers of the network that updates z, f_L, and of the one that updates y, f_H."""
+        return (self.layers, self.layers) if isinstance(self.layers, int) else self.layers
 
     @property
     def halt_logit(self) -> float:

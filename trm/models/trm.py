@@ -43,11 +43,12 @@ class TRM(nn.Module):
         self.halt_logit = config.halt_logit
         self.precision: Precision = "float32"  # of matrix products, see trm/models/precision.py
 
-        def network() -> nn.Sequential:
-            return nn.Sequential(*(Block(config, spec) for _ in range(config.layers)))
+        def network(layers: int) -> nn.Sequential:
+            return nn.Sequential(*(Block(config, spec) for _ in range(layers)))
 
-        self.blocks = network()  # f, or f_L
-        self.answer_blocks = None if config.networks == "shared" else network()
+        below, above = config.depths
+        self.blocks = network(below)  # f, or f_L
+        self.answer_blocks = None if config.networks == "shared" else network(above)
         # With the one-step gradient only the last latent update is in the graph.
         self.frozen = config.n - 1 if config.gradient == "one_step" else 0
 

@@ -23,7 +23,7 @@ from trm.tasks.base import Spec
 
 
 class HRM(TRM):
-    """`config.layers` layers in each network, T high-level cycles of n low-level ones (published: 4, 2, 2)."""
+    """`config.depths` layers in f_L and f_H, T high-level cycles of n low-level ones (published: 4, 2, 2)."""
 
     def __init__(self, config: ModelConfig, spec: Spec) -> None:
         super().__init__(config.changed(networks="separate", gradient="one_step"), spec)

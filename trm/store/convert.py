@@ -128,7 +128,7 @@ def from_published(tensors: Mapping[str, Tensor], spec: Spec | None = None, /, *
 def infer(found: dict[str, Tensor], spec: Spec, width: int, choose: Callable[[str, int | str], Any]) -> ModelConfig:
     """The configuration that the shapes imply; `choose(name, default)` supplies the settings that they do not show."""
     hrm = any(name.startswith("H_level.") for name in found)
-    numbers = [int(match[1]) for name in found if (match := re.match(r"L_level\.layers\.(\d+)\.", name))]
+    below, above = (depth(found, level) for level in ("L_level", "H_level"))
     across, down = FIRST + "mlp_t.down_proj.weight", FIRST + "mlp.down_proj.weight"
     mlp, learned = across in found, POSITIONS in found
     ids, puzzle_width = shape(found, TABLE, 2) if TABLE in found else (0, width)
@@ -136,7 +136,7 @@ def infer(found: dict[str, Tensor], spec: Spec, width: int, choose: Callable[[st
     tokens = shape(found, across if mlp else POSITIONS, 2)[0] if mlp or learned else None
     hidden = [shape(found, name, 2) for name in ([down, across] if mlp else [down])]
     values: dict[str, Any] = {"kind": "hrm" if hrm else "trm", "mixer": "mlp" if mlp else "attention", "width": width}
-    values["layers"] = 1 + max(numbers, default=0)
+    values["layers"] = (below, above) if hrm and below != above else below
     values["positions"] = "learned" if learned else "none" if mlp else choose("positions", "rope")
     if ids:
         values.update(puzzle_ids=ids, puzzle_width=puzzle_width)
@@ -150,6 +150,12 @@ def infer(found: dict[str, Tensor], spec: Spec, width: int, choose: Callable[[st
     values["n"] = choose("n", 2 if hrm else 6 if spec.name.startswith("sudoku") else 4)
     values["expansion"], values["multiple"] = expansion(hidden, down)
     return ModelConfig.validated(values)
+
+
+def depth(found: dict[str, Tensor], level: str) -> int:
+    """Layers of a network, by the numbers in the names of its tensors."""
+    numbers = [int(match[1]) for name in found if (match := re.match(rf"{level}\.layers\.(\d+)\.", name))]
+    return 1 + max(numbers, default=0)
 
 
 def expansion(hidden: list[tuple[int, ...]], name: str) -> tuple[float, int]:

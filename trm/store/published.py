@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from torch import Tensor
 
 from trm.errors import BadInput, in_one_line
 from trm.files import digest, write_atomic
+from trm.hub import fetch
 from trm.models import build
 from trm.store.convert import TABLE, Imported, from_published, to_published
 from trm.store.stored import check_new, load, save_model
@@ -22,11 +25,43 @@ from trm.tasks.arc.text import VERSIONS
 from trm.tasks.base import Spec
 from trm.tasks.text import quoted
 
+INDEX = ".safetensors.index.json"  # the end of the name of a file that says which tensor is in which of several files
+
+
+def parts(index: Path) -> list[Path]:
+    """The files that an index names, which lie beside it. Raises BadInput for an index that is none."""
+    try:
+        named = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        if not named or not all(re.fullmatch(r"[\w.-]+\.safetensors", name) for name in named):
+            raise ValueError(f"weight_map names {quoted(str(named[:1]))}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BadInput(f"{index}: not an index of .safetensors files: {in_one_line(error)}") from None
+    return [index.with_name(name) for name in named]
+
+
+def download(repo: str, file: str, revision: str | None = None) -> Path:
+    """A checkpoint of a repository on the hub, in the local cache; of an index, all files that it names too.
+
+    Args:
+        repo: OWNER/NAME.
+        file: the file's path in the repository.
+        revision: a commit, branch or tag [default: the newest commit].
+
+    Raises:
+        TrmError: it cannot be downloaded.
+        BadInput: an index that is none.
+    """
+    path = fetch(repo, file, "model", revision)
+    for part in parts(path) if file.endswith(INDEX) else ():
+        fetch(repo, file.removesuffix(path.name) + part.name, "model", revision)
+    return path
+
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from a .safetensors file; a file with any other extension is read as a torch file.
+    """Read a state dict from a .safetensors file, or from several by their index (`.safetensors.index.json`).
 
-    Torch files are read with `weights_only=True`: tensors and plain containers, never code.
+    A file with any other extension is read as a torch file, with `weights_only=True`: tensors and plain containers,
+    never code.
 
     Raises:
         BadInput: no such file, a damaged one, or one that holds anything but named tensors of finite weights.
@@ -34,7 +69,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise BadInput(f"{path}: no such file; give a published checkpoint (.safetensors, or a torch file)")
     try:
-        content = load_file(path) if path.suffix == ".safetensors" else read_torch_file(path)
+        if path.name.endswith(INDEX):
+            content: Any = {name: tensor for part in parts(path) for name, tensor in load_file(part).items()}
+        else:
+            content = load_file(path) if path.suffix == ".safetensors" else read_torch_file(path)
     except (ValueError, OSError, SafetensorError) as error:
         raise BadInput(
             f"{path}: not a checkpoint of plain tensors: {in_one_line(error)}; save the model's state dict alone"
@@ -52,13 +90,16 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return content
 
 
-def import_file(path: Path, out: Path, task: str | None = None, /, **given: int | str) -> Imported:
+def import_file(
+    path: Path, out: Path, task: str | None = None, origin: str | None = None, /, **given: int | str
+) -> Imported:
     """Import a published TRM or HRM checkpoint: write it to the folder `out` in this package's format.
 
     Args:
         path: see `read_tensors`.
         out: the model's folder; `trm.load(out)` reads it.
         task: the task's name [default: the published task with the same number of tokens].
+        origin: where the file came from, for the record [default: its name].
         given: settings that cannot be read from the tensors, see `from_published`.
 
     Returns:
@@ -77,7 +118,12 @@ def import_file(path: Path, out: Path, task: str | None = None, /, **given: int 
     with torch.device("meta"):
         model = build(result.config, spec)
     model.load_state_dict(result.state, assign=True)
-    source = {"file": path.name, "sha256": digest(path), "max_steps": result.max_steps, "assumed": result.assumed}
+    source = {
+        "file": origin or path.name,
+        "sha256": digest(path),
+        "max_steps": result.max_steps,
+        "assumed": result.assumed,
+    }
     about: dict[str, Any] = {"imported": source}
     if spec.name in VERSIONS:  # what `trm eval-arc` has to know of a model without puzzle embeddings
         about["run"] = {"task": spec.name, "model": result.config.model_dump(), "max_steps": result.max_steps}

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from trm.models.config import layers_in_words
 from trm.terminal.numbers import duration, quantity
 
 LARGE = 1e6  # bytes of puzzle embeddings that are worth mentioning
@@ -43,8 +44,8 @@ def preset_rows(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def model_line(model: dict[str, Any]) -> str:
     """A model's kind and size in one line."""
-    layers = f"{model['layers']} layer{'s' if model['layers'] > 1 else ''}"
-    if model["kind"] == "hrm":
+    layers = layers_in_words(model["layers"])
+    if model["kind"] == "hrm" and isinstance(model["layers"], int):
         layers += " in each of two networks"
     recursion = "" if model["kind"] == "direct" else f", T={model['T']}, n={model['n']}"
     return f"{model['kind']}, {model['mixer']}, width {model['width']}, {layers}{recursion}"
