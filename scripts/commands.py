@@ -42,7 +42,7 @@ SETTINGS_HEAD = f"""# Settings of a training run
 
 What `trm train NAME --set KEY=VALUE` and [`trm.RunConfig`](reference.md#trmrunconfig) take. {MADE}
 A nested setting has a dot, as in `model.width`. `trm describe NAME` prints what a preset has. The defaults below are
-the published TRM's where the paper gives one. [training.md](training.md) explains the most useful ones."""
+the published TRM's for Sudoku where the paper gives one. [training.md](training.md) explains the most useful ones."""
 
 
 def cell(text: str) -> str:

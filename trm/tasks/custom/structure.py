@@ -48,7 +48,8 @@ class Structure(Settings):
     blank: Number | None = None  # stands for an unknown cell of a question, all of whose other numbers are given
     interchangeable: bool = Field(False, strict=True)  # all numbers but the blank may be renamed
     neighbours: Literal[4] | None = None  # a cell depends on the four around it, directly or through others
-    groups: tuple[Annotated[tuple[Group, ...], Field(min_length=1)], ...] = ()  # kinds of groups, see above
+    # Kinds of groups of cells that hold different numbers.
+    groups: tuple[Annotated[tuple[Group, ...], Field(min_length=1)], ...] = ()
 
     @field_validator("shape")
     @classmethod
