@@ -59,8 +59,8 @@ SEARCH = Preset(
     name="sudoku-search",
     hardware="two CPU cores",
     time="20 minutes of one core, after preset sudoku (124 minutes of two cores) and 31 minutes for data",
-    score="88.0 % of rows 1-200, at most 2,048 steps; the shipped weights, from several runs: 86.2 % of rows 501-1,000, "
-    "at most 1,024 steps",
+    score="88.0 % of rows 1-200, at most 2,048 steps; the shipped weights, from several runs: 86.2 % of rows 501-1,000 "
+    "in at most 1,024 steps",
     procs=2,
     config=SUDOKU.config.changed(
         init="sudoku",
