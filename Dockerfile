@@ -24,6 +24,7 @@ USER trm
 WORKDIR /home/trm
 
 EXPOSE 8000
+# For the port above; with another --port, give `docker run --health-cmd`.
 HEALTHCHECK --start-period=30s \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/api/tasks', timeout=5)"]
 # Inside the container every address must be listened on; what is published is decided by `docker run -p`.

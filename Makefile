@@ -1,7 +1,7 @@
 # Everything here sets up what it needs in .venv, once. PYTHON and PIP_ARGS may be given: see docs/quickstart.md, "Install".
 PYTHON ?= python3
 PIP_ARGS ?=
-BIN := .venv/bin
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 RUN := runs/sudoku-mini
 SUDOKU := 53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79

@@ -49,6 +49,10 @@ def main() -> None:
             sys.exit(1)
         where = f"{short(error.filename)}: " if error.filename else ""
         fail(f"{where}{error.strerror or error}", 2 if error.filename and error.errno in FAULTS else 1)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        fail("this needs torch: install it (docs/quickstart.md), or solve with --backend onnx, which has one start", 1)
     except (MemoryError, RuntimeError) as error:  # torch has RuntimeErrors for it
         if isinstance(error, RuntimeError) and not OUT_OF_MEMORY.search(str(error)):
             raise

@@ -36,7 +36,7 @@ def site(
 
         from trm.site import build_site
     except ModuleNotFoundError:
-        raise TrmError("trm site needs FastAPI and onnx: pip install 'trm[serve,onnx]'") from None
+        raise TrmError(f"trm site needs {error.name}: pip install 'trm[serve,onnx]'") from None
     made = build_site(out, runtime, arc_seconds)
     print(f"wrote {out}: {made.files} files, {made.size / 1e6:.1f} MB, version {made.version}", file=sys.stderr)
     print(f"try it: python -m http.server --directory {out}", file=sys.stderr)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trm.inference.solver import Solver
 
 BESIDE = 4  # puzzles that an animation shows
+NAMED = 20  # unsolved puzzles whose numbers are said
 
 
 def check_backend(name: str, family: str, further: dict[str, Any]) -> BackendName:
@@ -122,10 +123,12 @@ def print_answers(answers: Sequence[Answer], trace: bool, quiet: bool) -> bool:
         line = answer.task.to_line(answer.tokens)
         if quiet or not sys.stdout.isatty() or len(line) <= shutil.get_terminal_size().columns:
             print(line)
-    solved = sum(answer.solved for answer in answers)
+    unsolved = [number for number, answer in enumerate(answers, 1) if not answer.solved]
     if len(answers) > 1:
-        print(f"{solved} of {len(answers)} solved", file=sys.stderr)
-    return solved == len(answers)
+        named = ", ".join(map(str, unsolved[:NAMED])) + (", ..." if len(unsolved) > NAMED else "")
+        which = f"; not solved: {named}" if unsolved else ""
+        print(f"{len(answers) - len(unsolved)} of {len(answers)} solved{which}", file=sys.stderr)
+    return not unsolved
 
 
 def print_grid(answer: Answer, name: str, trace: bool) -> None:
