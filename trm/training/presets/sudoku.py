@@ -10,8 +10,8 @@ MINI = Preset(
     name="sudoku-mini",
     hardware="two CPU cores",
     time="3.3 to 5.8 minutes in bfloat16 (AMX, Zen 4); 8 to 12 estimated without",
-    score="90.1 and 85.5 % of 1,000 random minimal, 60.6 and 57.6 % of 1,000 extreme embedded puzzles, 32 steps; on two "
-    "processors, one seed",
+    score="90.1 and 85.5 % of 1,000 random minimal, 60.6 and 57.6 % of 1,000 extreme embedded puzzles, 32 steps; "
+    "on two processors, one seed",
     procs=2,
     config=OWN_RUN.changed(
         task="sudoku",
