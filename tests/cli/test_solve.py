@@ -116,7 +116,7 @@ def test_solve_fails_and_says_so(trm: Trm, tiny_run: Path) -> None:
     done = trm(
         "solve", "sudoku", "-", "--weights", str(tiny_run), "--steps", "3", "--trace", stdin=f"{OPEN}\n{IMPOSSIBLE}"
     )
-    assert (done.returncode, done.stderr) == (1, "2 puzzles of 4x4 read\n0 of 2 solved\n")
+    assert (done.returncode, done.stderr) == (1, "2 puzzles of 4x4 read\n0 of 2 solved; not solved: 1, 2\n")
     assert done.stdout.count("step 3: ") == 2
     for words in ("2 of 2: not solved after 3", "1 of 2: note: it has more than", "2 of 2: note: it has no solution"):
         assert f"puzzle {words}" in done.stdout

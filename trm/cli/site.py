@@ -35,7 +35,7 @@ def site(
         import onnxscript  # noqa: F401
 
         from trm.site import build_site
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
         raise TrmError(f"trm site needs {error.name}: pip install 'trm[serve,onnx]'") from None
     made = build_site(out, runtime, arc_seconds)
     print(f"wrote {out}: {made.files} files, {made.size / 1e6:.1f} MB, version {made.version}", file=sys.stderr)

@@ -114,8 +114,8 @@ def find(name: str) -> Path:
         if (folder / FILE).is_file():
             return folder / FILE
     raise BadInput(
-        f"no exported model {name!r}: `trm export {name} --to FILE.onnx` writes one unless its networks take turns, then "
-        "--weights FILE.onnx"
+        f"no exported model {name!r}: `trm export {name} --to FILE.onnx` writes one, unless its networks take turns; "
+        "then --weights FILE.onnx"
     )
 
 
