@@ -15,6 +15,7 @@ extensions = ["myst_parser"]
 root_doc = "README"
 exclude_patterns = ["notes/assets"]
 myst_heading_anchors = 4  # links to headings, as on GitHub
+smartquotes = False  # they would turn --option into a dash
 html_theme = "furo"
 html_title = "trm"
 html_theme_options = {"source_repository": "", "navigation_with_keys": True}
