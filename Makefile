@@ -51,7 +51,7 @@ docs: .venv/ready-docs  ## the documentation as a site, in build/docs
 	@$(BIN)/python -m sphinx -q -W --keep-going docs build/docs && echo "build/docs/README.html"
 
 wheel: .venv/ready-dev  ## the package and its sources, in dist; both are installed and tried in an environment of their own
-	@rm -rf dist build/lib build/try && $(PIP) build && $(BIN)/python -m build --outdir dist
+	@rm -rf dist build/lib build/try && $(PIP) build && $(BIN)/python -m build --outdir dist >/dev/null
 	@for file in dist/*.whl dist/*.tar.gz; do \
 	  echo "trying $$file" && rm -rf build/try && $(PYTHON) -m venv build/try && \
 	  build/try/bin/pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) "$$file" && \

@@ -59,7 +59,7 @@ class Command(TyperCommand):
             if not error.message:  # a value is missing; what is wrong is seen best beside the usage
                 raise
             where = name_of(error.param) if error.param is not None else self.name
-            if "null byte" in error.message:  # of a path
+            if "null" in error.message:  # of a path: "null byte", or "null character" from Python 3.13
                 raise BadInput(f"{where} {NUL}") from None
             raise BadInput(f"{where}: {error.message[0].lower()}{error.message[1:].rstrip('.')}") from None
         texts, _, _ = self.make_parser(ctx).parse_args(args=given)

@@ -48,12 +48,20 @@ class ClosedInput(io.RawIOBase):
 
 
 class ClosedOutput(io.RawIOBase):
-    """Stands for a standard output that is closed: writing fails, as it does on a full disk."""
+    """Stands for a standard output that is closed: writing fails, as it does on a full disk.
+
+    It fails once, and the command ends. Python 3.13 would report a second failure, when it throws the stream away.
+    """
+
+    failed = False
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
+        if self.failed:
+            return len(data)
+        self.failed = True
         raise OSError(errno.EBADF, "standard output is closed")
 
 
