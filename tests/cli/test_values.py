@@ -33,7 +33,7 @@ def number_options() -> list[tuple[str, str]]:
     def walk(command: Any, names: tuple[str, ...]) -> None:
         for name, one in getattr(command, "commands", {}).items():
             walk(one, (*names, name))
-        kinds = inspect.signature(command.callback or print, eval_str=True).parameters
+        kinds = inspect.signature(command.callback, eval_str=True).parameters if command.callback else {}
         for parameter in command.params:
             kind = kinds[parameter.name].annotation if parameter.name in kinds else None
             given = get_args(kind)[0] if get_origin(kind) is Annotated else kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 
 import pytest
 from hypothesis import given
@@ -57,7 +58,8 @@ def test_headings(heading: str, columns: Columns | None) -> None:
     assert csv_columns(Line(1, heading)) == columns
 
 
-FIELDS = st.text(st.characters(exclude_characters="\r\n", codec="utf-8"), max_size=8)
+UNFIT = "\r\n" if sys.version_info >= (3, 11) else "\r\n\0"  # before, the csv module could not write a NUL
+FIELDS = st.text(st.characters(exclude_characters=UNFIT, codec="utf-8"), max_size=8)
 
 
 @given(st.lists(FIELDS, min_size=2, max_size=4))
