@@ -85,6 +85,17 @@ def test_it_works_without_a_connection(browser: Browser, site: Path, tmp_path: P
     page.context.close()
 
 
+# Clicks as soon as there is a step. The test itself would be too late where the machine is busy.
+STOP = """() => new Promise(done => {
+    const timer = setInterval(() => {
+        if (document.querySelector("#scrubber").max === "0") return;
+        clearInterval(timer);
+        document.querySelector("#solve").click();
+        done();
+    }, 1);
+})"""
+
+
 def test_work_can_be_stopped(browser: Browser, site: Path, troubles: list[str]) -> None:
     with files_at(site) as host:
         page = open_page(browser, f"{host}/", troubles)
@@ -92,8 +103,7 @@ def test_work_can_be_stopped(browser: Browser, site: Path, troubles: list[str]) 
         enter(page, OPEN)
         page.click("#solve")
         expect(page.locator("#solve")).to_have_text("Stop")
-        expect(page.locator("#scrubber")).not_to_have_attribute("max", "0")
-        page.click("#solve")
+        page.evaluate(STOP)
         expect(page.locator("#verdict")).to_have_text("Stopped.")
         solve(page, "sudoku", EASY)
         page.context.close()
