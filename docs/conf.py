@@ -13,12 +13,11 @@ copyright = "the trm contributors"
 
 extensions = ["myst_parser"]
 root_doc = "README"
-exclude_patterns = ["notes/assets"]
 myst_heading_anchors = 4  # links to headings, as on GitHub
 smartquotes = False  # they would turn --option into a dash
 html_theme = "furo"
 html_title = "trm"
-html_theme_options = {"source_repository": "", "navigation_with_keys": True}
+html_theme_options = {"navigation_with_keys": True}
 
 # The tree on the left. It is here because GitHub, which shows README.md too, would print it as it is.
 GROUPS = {

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 import typer
 
-from trm.cli.app import name_of
+from trm.cli.app import name_of, unmarked
 from trm.cli.main import app
 from trm.settings import Settings
 from trm.training.config import RunConfig, Stage
@@ -77,14 +77,14 @@ def option(parameter: Any) -> str:
     shown = name_of(parameter)
     if parameter.param_type_name != "argument":
         shown = ", ".join([*parameter.opts, *parameter.secondary_opts])
-    return f"| `{shown}` | {default_of(parameter)} | {cell((parameter.help or '').replace(chr(92) + '[', '['))} |"
+    return f"| `{shown}` | {default_of(parameter)} | {cell(unmarked(parameter.help))} |"
 
 
 def command_page() -> str:
     parts = [COMMANDS_HEAD]
     for path, command in commands(typer.main.get_command(app)):
-        parts += [f"## {path}", (command.help or "").replace("\\[", "[")]
-        if examples := (command.epilog or "").replace("\\[", "[").splitlines()[1:]:
+        parts += [f"## {path}", unmarked(command.help)]
+        if examples := unmarked(command.epilog).splitlines()[1:]:
             parts.append("\n".join(["```sh", *(line.strip() for line in examples), "```"]))
         shown = [one for one in command.params if one.name != "help" and not getattr(one, "hidden", False)]
         if shown:

@@ -79,6 +79,11 @@ def plain(text: str) -> str:
     return text.replace("[", "\\[")
 
 
+def unmarked(text: str | None) -> str:
+    """The text that `plain` made markup of; empty for None."""
+    return (text or "").replace("\\[", "[")
+
+
 @contextmanager
 def fitting_markup(command: Any) -> Iterator[None]:
     """Let `command` print its help without rich's tables and markup while the block runs, if the terminal is narrow."""
@@ -91,7 +96,7 @@ def fitting_markup(command: Any) -> Iterator[None]:
     before.append((command, "rich_markup_mode", command.rich_markup_mode))
     command.rich_markup_mode = None
     for one, name in texts:
-        setattr(one, name, getattr(one, name).replace("\\[", "["))
+        setattr(one, name, unmarked(getattr(one, name)))
     try:
         yield
     finally:
@@ -180,7 +185,7 @@ class Group(TyperGroup):
         """Without typer's tables: the first paragraph of each command's help, and not its first words alone."""
         helps = [(name, command.help or "") for name, command in self.commands.items() if not command.hidden]
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text.partition("\n\n")[0].replace("\\[", "[")) for name, text in helps])
+            formatter.write_dl([(name, unmarked(text.partition("\n\n")[0])) for name, text in helps])
 
 
 class App(typer.Typer):

@@ -108,7 +108,7 @@ class GridFrame(TokenFrame):
 
     def read_halt(self, y: Tensor) -> Tensor:
         """-> halt and continue logits [batch, 2]"""
-        logits: Tensor = self.halt(torch.cat((mean(y), greatest(y)), dim=-1))
+        logits: Tensor = self.halt(pooled(y))
         return logits
 
 
@@ -150,22 +150,18 @@ class SymbolFrame(nn.Module):
         """-> halt and continue logits [batch, 2]"""
         # The mean shows how far the grid is solved, the maximum whether any single cell signals a conflict.
         flat = y.flatten(1, 2)
-        logits: Tensor = self.halt(torch.cat((mean(flat), greatest(flat)), dim=-1))
+        logits: Tensor = self.halt(pooled(flat))
         return logits
 
 
-def mean(h: Tensor) -> Tensor:
-    """Over cells, [batch, cells, width] -> [batch, width]. A sum, because its gradient is a view."""
-    return h.sum(1) / h.shape[1]
+def pooled(h: Tensor) -> Tensor:
+    """Mean and maximum over cells, [batch, cells, width] -> [batch, 2 width], so that their gradients are cheap.
 
-
-def greatest(h: Tensor) -> Tensor:
-    """The maximum over cells, [batch, cells, width] -> [batch, width].
-
-    In training `max`, which sends the gradient to one of equal maxima: that of `amax`, which shares it out, takes eight
+    That of a sum is a view. `max` sends it to one of equal maxima; that of `amax`, which shares it out, takes eight
     times as long on a CPU. Cells with equal states get equal gradients of the weights either way.
     """
-    return h.max(1).values if torch.is_grad_enabled() else h.amax(1)
+    greatest = h.max(1).values if torch.is_grad_enabled() else h.amax(1)
+    return torch.cat((h.sum(1) / h.shape[1], greatest), dim=-1)
 
 
 def halting_head(width: int, outputs: int) -> Linear:

@@ -37,10 +37,10 @@ class Stage(Settings):
 
     task: str | None = None  # None: the run's
     share: float = Field(gt=0, le=1)  # of the run's updates
-    max_steps: int | None = Field(None, ge=1, le=MOST_STEPS)  # of this stage, as are the rest; None: the run's
-    window: int | None = Field(None, ge=1, le=WIDEST)  # the same
-    loss_limit: float | None = Field(None, ge=0)  # the same
-    early_halt: float | None = Field(None, gt=0, le=1)  # the same
+    max_steps: int | None = Field(None, ge=1, le=MOST_STEPS)  # per puzzle, at most; None, here and below: the run's
+    window: int | None = Field(None, ge=1, le=WIDEST)  # supervision steps in an update
+    loss_limit: float | None = Field(None, ge=0)  # upper bound of a sequence's answer loss; 0: none
+    early_halt: float | None = Field(None, gt=0, le=1)  # halting probability above which a sequence leaves its slot
 
     @model_validator(mode="before")
     @classmethod
