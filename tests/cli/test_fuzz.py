@@ -247,6 +247,8 @@ def test_any_settings(preset: str, given: list[str], data: st.DataObject) -> Non
             assert value == before[key]
         elif isinstance(value, bool):
             assert text.lower() in (("true", "yes", "1") if value else ("false", "0"))
+        elif key == "early_halt" and text.lower() in ("true", "false"):  # what it was before it was a probability
+            assert value in (1.0, new.model.halt_probability)
         elif isinstance(value, int | float):
             assert value == float(text)
         elif isinstance(value, str):

@@ -94,7 +94,7 @@ def test_depths_are_for_two_networks() -> None:
         ModelConfig.validated({"layers": [2, 4]})
 
 
-@pytest.mark.parametrize("wrong", [0, 1001, "", "2,", "2,4,6", [], [2, 4, 6], [0, 4], 1.5, True, None, "two"])
+@pytest.mark.parametrize("wrong", [0, 1001, "", "2,", "2,4,6", [], [2], [2, 4, 6], [0, 4], 1.5, True, None, "two"])
 def test_layers_that_cannot_be(wrong: object) -> None:
     with pytest.raises((BadInput, ValueError), match="write the number of layers"):
         ModelConfig.validated({"layers": wrong, "networks": "separate"})

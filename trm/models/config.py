@@ -70,7 +70,10 @@ class ModelConfig(Settings):
         """A number, or two of them; as text with a comma."""
         parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
         numbers = [int(part) for part in parts if type(part) is int or (isinstance(part, str) and part.isdecimal())]
-        if len(numbers) != len(parts) or not 1 <= len(parts) <= 2 or not all(1 <= one <= 1000 for one in numbers):
+        fits = len(numbers) == len(parts) == 2 or (
+            len(numbers) == len(parts) == 1 and not isinstance(value, list | tuple)
+        )
+        if not fits or not all(1 <= one <= 1000 for one in numbers):
             raise ValueError("write the number of layers, from 1 to 1,000, or two such numbers, as in 2,4")
         return numbers[0] if len(numbers) == 1 else tuple(numbers)
 
