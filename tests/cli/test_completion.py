@@ -64,7 +64,7 @@ def folder(tmp_path: Path) -> Path:
         ("trm describe custom --structure nothing", []),
         ("trm export sudoku --task sudoku-", ["sudoku-4x4", "sudoku-6x6", "sudoku-16x16"]),
         ("trm adapt arc-agi-2", ["arc-agi-2", "arc-agi-2-evaluation"]),
-        ("trm data sudoku out.csv --kind ", ["extreme", "minimal", "varied"]),
+        ("trm data sudoku out.csv --kind ", ["extreme", "hard", "minimal", "varied"]),
     ],
 )
 def test_what_is_offered(folder: Path, line: str, found: list[str]) -> None:

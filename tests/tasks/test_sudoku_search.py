@@ -342,6 +342,26 @@ def test_the_embedded_sets_have_one_solution_each_and_are_minimal() -> None:
         embedded("test")
 
 
+def test_the_small_sets_are_hard_and_nothing_else_than_the_generator_makes() -> None:
+    six, seen = Sudoku(2, 3), list[int]()
+    plain = SudokuSearch(six, compiled=False)
+    for name in ("train", "validation"):
+        puzzles, rating = embedded(name, six), ratings(name, six)
+        assert (puzzles.question.shape, rating.shape, int(rating.min())) == ((1000, 36), (1000,), 1)
+        assert six.valid(puzzles.question, puzzles.answer).all()
+        seen += fingerprint(six, puzzles.question, puzzles.answer).tolist()
+        for row in range(0, 1000, 25):
+            count, solution, _ = count_solutions(puzzles.question[row], six)
+            assert (count, plain.rating(plain.bits(puzzles.question[row]))) == (1, rating[row])
+            assert solution is not None
+            assert solution.tolist() == puzzles.answer[row].tolist()
+    assert len(set(seen)) == 2000  # no puzzle is another's image, in either set
+    again, rating = generate("hard", 4, 1, six, compiled=False)
+    assert (again.question == embedded("train", six).question[:4]).all()
+    with pytest.raises(BadInput, match="no embedded set 'minimal' of sudoku-6x6; there are: train, validation"):
+        embedded("minimal", six)
+
+
 def marks_of(puzzles: Puzzles) -> tuple[set[int], set[int]]:
     """Fingerprints of the questions and of the answers."""
     return (

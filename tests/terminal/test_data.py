@@ -33,7 +33,7 @@ def test_puzzles_made_on_the_command_line(call: Call, tmp_path: Path) -> None:
     assert [int(row[3]) for row in rows] == [solver.rating(solver.bits(question)) for question in puzzles.question]
     assert all(count_solutions(question, Sudoku())[0] == 1 for question in puzzles.question)
     assert Sudoku().valid(puzzles.question, puzzles.answer).all()
-    bad = {"--kind hard": ["--kind", "hard"], "none.csv": ["--compare", "none.csv"], "--size 5": ["--size", "5"]}
+    bad = {"--kind harder": ["--kind", "harder"], "none.csv": ["--compare", "none.csv"], "--size 5": ["--size", "5"]}
     bad |= {
         "goes with --kind minimal": ["--size", "6"],
         "--size 4": ["--size", "4", "--kind", "varied", "--like", str(first)],

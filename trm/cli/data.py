@@ -33,9 +33,9 @@ def data_sudoku(
         str,
         typer.Option(
             "--kind",
-            help="extreme (as hard as Sudoku-Extreme), minimal (random, without superfluous digits) or varied (see "
-            "--like)",
-            autocompletion=names.any_of("extreme", "minimal", "varied"),
+            help="extreme (as hard as Sudoku-Extreme), minimal (random, without superfluous digits), hard (minimal, "
+            "and a search has to guess) or varied (see --like)",
+            autocompletion=names.any_of("extreme", "hard", "minimal", "varied"),
         ),
     ] = "extreme",
     rows: RowsOption = 100,
@@ -48,7 +48,8 @@ def data_sudoku(
         typer.Option("--like", help="With --kind varied: CSV file of the puzzles to vary; they come first in OUT"),
     ] = None,
     size: Annotated[
-        int, typer.Option("--size", help="Rows of a grid: 4, 6, 9 or 16; sizes other than 9 need --kind minimal")
+        int,
+        typer.Option("--size", help="Rows of a grid: 4, 6, 9 or 16; sizes other than 9 need --kind minimal or hard"),
     ] = 9,
 ) -> None:
     """Make Sudokus with one solution each, and print quantiles of their search effort.

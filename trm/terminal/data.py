@@ -121,8 +121,10 @@ def sudoku_of_size(size: int, kind: str) -> Sudoku:
     if kind not in (*KINDS, VARIED):
         raise BadInput(f"--kind {kind}: choose {', '.join(KINDS)} or {VARIED}")
     sizes = {task.size: task for task in SIZES.values()}
-    if size not in sizes or (kind != "minimal" and size != 9):
-        raise BadInput(f"--size {size}: choose {', '.join(map(str, sizes))}; other than 9 goes with --kind minimal")
+    if size not in sizes or (kind not in ("hard", "minimal") and size != 9):
+        raise BadInput(
+            f"--size {size}: choose {', '.join(map(str, sizes))}; other than 9 goes with --kind minimal or hard"
+        )
     return sizes[size]
 
 

@@ -41,11 +41,10 @@ class SudokuFamily(Family):
         return None if task is None else (task.size, task.size)
 
     def embedded(self, task: Task, part: Part) -> Puzzles:
-        if task != Sudoku():
-            return super().embedded(task, part)
         from trm.tasks.sudoku import sets
 
-        return sets.embedded(part)
+        assert isinstance(task, Sudoku)
+        return sets.embedded(part, task)
 
 
 FAMILY = SudokuFamily()

@@ -3,7 +3,7 @@
 The embedded sets hold no row of the benchmark, Sudoku-Extreme, nor were they made from its rows. All that they take
 from it is the distribution of its ratings (`EXTREME`; see `trm.tasks.sudoku.search.Solver.rating`). `build_embedded`
 makes such sets. It made the two extreme ones that ship with APART = 5 and, for the last targets, more patience and a
-wider tolerance (docs/notes), so today's code makes others of the same kind.
+wider tolerance (docs/notes), so today's code makes others of the same kind. `build_small` makes the sets of 6x6.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ Hashes = npt.NDArray[np.uint64]
 
 DATA = Path(__file__).parents[2] / "data"
 EMBEDDED = {"train": "extreme", "validation": "extreme", "minimal": "minimal"}  # name -> kind
-KINDS = ("extreme", "minimal")
+SMALL = ("train", "validation")  # sets of 6x6, both of the kind `hard`
+SETS = {81: tuple(EMBEDDED), 36: SMALL}  # cells -> names
+KINDS = ("extreme", "hard", "minimal")
 
 CHAIN = 250  # extreme puzzles from one walk
 
@@ -54,20 +56,26 @@ def quantiles(ratings: Sequence[int] | Ratings, at: Sequence[float] = (5, 10, 25
 # Embedded sets and files
 
 
-def embedded(name: str) -> Puzzles:
-    """`train` and `validation` (extreme puzzles) or `minimal` (random minimal ones): 1,000 each, no two equivalent."""
-    return _stored(name).puzzles
+def embedded(name: str, sudoku: Sudoku | None = None) -> Puzzles:
+    """`train` and `validation` (extreme puzzles, of 6x6 hard ones) or `minimal` (random minimal ones, 9x9 only).
+
+    Each has 1,000 puzzles, and no two of one size are equivalent. Raises BadInput where there is no such set.
+    """
+    return _stored(name, sudoku or Sudoku()).puzzles
 
 
-def ratings(name: str) -> Ratings:
+def ratings(name: str, sudoku: Sudoku | None = None) -> Ratings:
     """[rows] ratings of the puzzles of an embedded set."""
-    return _stored(name).ratings
+    return _stored(name, sudoku or Sudoku()).ratings
 
 
-def _stored(name: str) -> RatedPuzzles:
-    if name not in EMBEDDED:
-        raise BadInput(f"no embedded set {name!r}; there are: {', '.join(EMBEDDED)}")
-    with np.load(DATA / f"sudoku_{name}.npz") as arrays:
+def _stored(name: str, sudoku: Sudoku) -> RatedPuzzles:
+    names = SETS.get(sudoku.cells, ())
+    if not names:
+        raise BadInput(f"task {sudoku.spec.name!r} has no embedded puzzles; give a file with --data PATH")
+    if name not in names:
+        raise BadInput(f"no embedded set {name!r} of {sudoku.spec.name}; there are: {', '.join(names)}")
+    with np.load(DATA / f"{sudoku.spec.name}_{name}.npz") as arrays:
         return RatedPuzzles(Puzzles(arrays["question"], arrays["answer"]), arrays["rating"])
 
 
@@ -123,7 +131,8 @@ def generate(
     different ones of 4x4, and 49 of 6x6.
 
     Args:
-        kind: `minimal` (random givens are removed from a random grid) or `extreme` (as hard as Sudoku-Extreme; 9x9).
+        kind: `minimal` (random givens are removed from a random grid), `hard` (those of them with a rating above
+            0: a search has to guess) or `extreme` (as hard as Sudoku-Extreme; 9x9).
         rows: how many.
         seed: of the random numbers.
         sudoku: the size; None: 9x9.
@@ -138,27 +147,28 @@ def generate(
     if kind not in KINDS:
         raise BadInput(f"no kind of puzzle {kind!r}; there are: {', '.join(KINDS)}")
     if kind == "extreme" and sudoku != Sudoku():
-        raise BadInput("extreme puzzles are generated at 9x9 only; use the kind minimal")
+        raise BadInput("extreme puzzles are generated at 9x9 only; use the kind minimal or hard")
     solver, seen = SudokuSearch(sudoku, compiled), set(avoid)
     question, answer = np.zeros((2, rows, sudoku.cells), np.uint8)
     rating = np.zeros(rows, np.int32)
     refused = 0
 
     def take(row: int, tokens: Tokens) -> bool:
-        """Store a question, unless an equivalent one has been seen."""
+        """Store a question, unless an equivalent one has been seen, or it is too easy."""
         nonlocal refused
         bits = solver.bits(tokens)
         solver.count(bits)
         solution = solver.found()
         parts = (tokens, solution) if sudoku.size >= 9 else (tokens,)
         marks = {int(fingerprint(sudoku, part[None], solution[None])[0]) for part in parts}
-        if marks & seen:
+        effort = 0 if marks & seen else solver.rating(bits)
+        if marks & seen or (kind == "hard" and effort == 0):
             refused += 1
             if refused > 100 * rows:
-                raise BadInput(f"found fewer than {rows} inequivalent puzzles of this size")
+                raise BadInput(f"found fewer than {rows} inequivalent puzzles of this size and kind")
             return False
         seen.update(marks)
-        question[row], answer[row], rating[row] = tokens, solution, solver.rating(bits)
+        question[row], answer[row], rating[row] = tokens, solution, effort
         tick()
         return True
 
@@ -202,6 +212,15 @@ def build_embedded(seed: int = 1, rows: int = 1000, folder: Path = DATA) -> None
         for tokens in (puzzles.question, puzzles.answer):
             avoid.update(fingerprint(Sudoku(), tokens, puzzles.answer).tolist())
         write_set(folder / f"sudoku_{name}.npz", puzzles, rating)
+
+
+def build_small(seed: int = 1, rows: int = 1000, folder: Path = DATA) -> None:
+    """Write the two sets of 6x6 that ship. The same seed and numpy give the same bytes."""
+    sudoku = Sudoku(2, 3)
+    puzzles, rating = generate("hard", rows * len(SMALL), seed, sudoku)
+    for number, name in enumerate(SMALL):
+        part = slice(number * rows, (number + 1) * rows)
+        write_set(folder / f"{sudoku.spec.name}_{name}.npz", puzzles.take(part), rating[part])
 
 
 def write_set(path: Path, puzzles: Puzzles, rating: Ratings) -> None:

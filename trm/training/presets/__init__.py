@@ -11,11 +11,12 @@ from trm.training.presets import maze, sudoku
 from trm.training.presets.base import Preset
 from trm.training.presets.custom import CUSTOM, custom_run
 from trm.training.presets.published import PUBLISHED
+from trm.training.presets.small import SMALL
 
-__all__ = ["OWN", "PRESETS", "PUBLISHED", "Preset", "custom_run", "get_preset"]
+__all__ = ["OWN", "PRESETS", "PUBLISHED", "SMALL", "Preset", "custom_run", "get_preset"]
 
 OWN = (sudoku.MINI, sudoku.SUDOKU, sudoku.SEARCH, sudoku.GPU, maze.MAZE, maze.GENERATED, CUSTOM)
-PRESETS: dict[str, Preset] = {preset.name: preset for preset in (*OWN, *PUBLISHED)}
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (*OWN, *SMALL, *PUBLISHED)}
 
 # A model has the name of the preset that trained it, so most of the former names are those of models.
 FORMER_NAMES = {old: new for old, new in RENAMED.items() if new in PRESETS}
