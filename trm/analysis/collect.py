@@ -199,7 +199,7 @@ def describe_model(source: ModelSource, record: Record) -> ComparedModel:
     # The `run` of networks that take turns is that of the first one alone.
     if "turns" not in about and isinstance(run, dict) and isinstance(run.get("seed"), int):
         # A run that was stopped early, or whose data had other content, is not in the same group.
-        rest = {key: value for key, value in run.items() if key != "seed"}
+        rest = {key: value for key, value in run.items() if key not in ("seed", "report")}
         group, seed = json.dumps([rest, update_of(about), about.get("data")], sort_keys=True), run["seed"]
     return ComparedModel(
         name=source.name,

@@ -19,6 +19,7 @@ from trm.tasks.family import family_name
 from trm.tasks.maze.training import MazeSettings
 from trm.tasks.sampler import Reveal
 from trm.tasks.text import quoted
+from trm.training.boards import BoardName
 from trm.training.losses import LossName
 from trm.training.optim import OptimizerName
 
@@ -116,6 +117,7 @@ class RunConfig(Settings):
     check_every: int = Field(0, ge=0)  # updates between checks on held-out puzzles; 0: none
     check_rows: int = Field(128, ge=1)  # puzzles in a check
     log_every: int = Field(20, ge=1)  # updates between lines of the log
+    report: BoardName = "tensorboard"  # where the log's numbers go too: tensorboard (if it is installed) | wandb
 
     @model_validator(mode="before")
     @classmethod

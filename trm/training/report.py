@@ -14,9 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from trm.inference.evaluation import Evaluation
 from trm.statistics import interval
+from trm.training.boards import open_board
 from trm.training.config import RunConfig
 from trm.training.totals import Totals
 
+SHOWN = ("loss", "halt_loss", "hint_loss", "exact", "mean_steps", "puzzle_steps_per_second")  # on a board
 PLAIN_EVERY = 10.0  # seconds between lines where there is no terminal
 
 
@@ -31,7 +33,7 @@ class Reporter:
         if not active:
             return
         self.log = log.open("a", encoding="utf-8")
-        self.board = tensorboard(log.parent)
+        self.board = open_board(config.report, log.parent, config.model_dump())
         if self.console.is_terminal:
             columns = ("training", BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"))
             self.progress = Progress(*columns, TimeRemainingColumn(), console=self.console)
@@ -98,24 +100,14 @@ class Reporter:
         )
 
     def write(self, record: dict[str, Any]) -> None:
-        """Add a line to the log, and its numbers to TensorBoard."""
+        """Add a line to the log, and its numbers to the board."""
         self.log.write(json.dumps(record) + "\n")
         self.log.flush()
         if self.board:
-            for key in ("loss", "halt_loss", "hint_loss", "exact", "mean_steps", "puzzle_steps_per_second"):
-                if key in record:
-                    self.board.add_scalar(f"train/{key}", record[key], record["update"])
+            numbers = {f"train/{key}": record[key] for key in SHOWN if key in record}
             if "check" in record:
-                self.board.add_scalar("check/exact", record["check"]["exact"][-1], record["update"])
-
-
-def tensorboard(folder: Path) -> Any:
-    """A TensorBoard writer if the extra is installed, else None."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder / "tensorboard"))
+                numbers["check/exact"] = record["check"]["exact"][-1]
+            self.board.add(numbers, record["update"])
 
 
 def clock(seconds: float) -> str:

@@ -30,6 +30,7 @@ from trm.tasks import get_task
 from trm.tasks.base import Puzzles, Task
 from trm.tasks.text import quoted
 from trm.training import checkpoint, distributed
+from trm.training.boards import check_board
 from trm.training.commands import RECORD, DataPaths
 from trm.training.config import RENAMED, RunConfig
 from trm.training.datasets import described, held_out, task_of, training_set
@@ -110,6 +111,7 @@ class Run:
     ) -> Run:
         """A new run in the folder `out`; see `train`."""
         check_free(out)
+        check_board(config.report)
         task = task_of(config)
         puzzles = training_set(config, task)
         config = settled(config, device)
@@ -129,6 +131,7 @@ class Run:
         """The run in the folder `out`, as it was at its checkpoint; `data`: see `train`."""
         content = checkpoint.load(out)
         config, paths = saved_config(content["config"], out), DataPaths.read(content.get("paths"))
+        check_board(config.report)
         if data is not None:
             config = config.changed(data=data)
             paths = replace(paths, data=DataPaths.of(config).data)
