@@ -17,6 +17,7 @@ from trm.store.cards import CARD, Card
 from trm.store.shipped import CONFIG, SHIPPED, WEIGHTS
 from trm.store.stored import HUB_NAME, Stored
 from trm.tasks import family_name, resizable
+from trm.tasks.arc.identifiers import FILE as IDENTIFIERS
 
 README = "README.md"
 LICENCE = re.compile(r"[a-z0-9][a-z0-9.-]*")  # as the hub names licences
@@ -46,7 +47,8 @@ def push(name: str, repo: str, licence: str = "apache-2.0", private: bool = Fals
     """
     card = model_card(name, repo, licence)
     folder = store.find(name)
-    files = {file: (folder / file).read_bytes() for file in (CONFIG, WEIGHTS)}
+    names = (CONFIG, WEIGHTS, *([IDENTIFIERS] if (folder / IDENTIFIERS).is_file() else []))
+    files = {file: (folder / file).read_bytes() for file in names}
     return upload(repo, {**files, README: card.encode()}, private)
 
 

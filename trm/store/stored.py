@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from trm.store.shipped import SHIPPED, current_name, shipped_names
 from trm.store.shipped import WEIGHTS as WEIGHTS
 from trm.store.torch_files import not_finite
 from trm.tasks import family_name
+from trm.tasks.arc.identifiers import FILE as IDENTIFIERS
 from trm.tasks.custom.family import remember
 from trm.tasks.custom.task import FAMILY, task_of_run
 from trm.tasks.text import printable
@@ -36,7 +38,7 @@ NEWER = {"halt_probability", "hints", "turns", "turn_steps"}  # settings of a mo
 SEAL = "sha256"  # of the tensors, in the metadata of a file of weights
 CHECKPOINT = "checkpoint.pt"  # in a run's folder
 # Other files that this program writes to the folder of a model or a run.
-OTHERS = ("log.jsonl", "run.json", "card.json", "model.onnx", "model.json")
+OTHERS = ("log.jsonl", "run.json", "card.json", IDENTIFIERS, "model.onnx", "model.json")
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 RUNS = Path("runs")  # the folder of `trm train`; it is never taken for an owner on the hub, even if it does not exist
 
@@ -114,7 +116,11 @@ def find(name: str) -> Path:
             return folder
     if HUB_NAME.fullmatch(name) and path.parent != RUNS and not path.parent.exists():
         fetch(name, WEIGHTS, "model")
-        return fetch(name, CONFIG, "model").parent
+        config = fetch(name, CONFIG, "model")
+        with suppress(ValueError, KeyError, TypeError, RecursionError):  # damaged, which is said when it is loaded
+            if "identifiers" in read_object(config)["about"]["imported"]:
+                fetch(name, IDENTIFIERS, "model")
+        return config.parent
     shipped = ", ".join(shipped_names()) or "none"
     raise BadInput(
         f"no model {name!r}: give the folder of a training run, a shipped model's name ({shipped}), or OWNER/NAME of a "
