@@ -64,11 +64,14 @@ class Variant:
         return training_cost(config, get_task(config.task).spec).flops
 
 
+MLP = ("model.mixer=mlp", "model.positions=none")  # HRM and the direct model have attention
 VARIANTS = (
     Variant("trm", "TRM: MLP mixer, 2 layers, T=3, n=6", "87.4"),
     Variant("attention", "attention mixer", "74.7", preset="sudoku-6x6-trm-attention"),
     Variant("hrm", "HRM: 4 + 4 layers, T=2, n=2", "55.0", preset="sudoku-6x6-hrm"),
     Variant("direct", "direct: 8 layers, one pass", "0.0", preset="sudoku-6x6-direct"),
+    Variant("hrm-mlp", "HRM with the MLP mixer", "", MLP, preset="sudoku-6x6-hrm"),
+    Variant("direct-mlp", "direct with the MLP mixer", "", MLP, preset="sudoku-6x6-direct"),
     Variant("layers-4", "4 layers, n=3", "79.5", ("model.layers=4", "model.n=3")),
     Variant("T2-n2", "T=2, n=2", "73.7", ("model.T=2", "model.n=2")),
     Variant("T1", "T=1, n=6", "", ("model.T=1",)),

@@ -2,7 +2,8 @@
 
 The arrays were recorded once on a CPU in float32 (`tests/golden/README.md`). Here the real `Trainer` runs five steps on
 the recorded batches; everything it computes is compared, under the published names, by max|a - b| <= tol * max|b|.
-`TRM_GOLDEN` names another folder of recordings, such as the full ones that those here were cut from.
+`TRM_GOLDEN` names another folder of recordings, such as the full ones that those here were cut from, and `TRM_DEVICE` a
+device that computes instead of the CPU.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from trm.training.losses import step_loss
 from trm.training.trainer import Trainer
 
 FOLDER = Path(os.environ.get("TRM_GOLDEN", Path(__file__).parents[1] / "golden"))
+DEVICE = torch.device(os.environ.get("TRM_DEVICE", "cpu"))
 NAMES = ("trm_attention", "trm_mlp", "hrm")
 SPEC = Spec("golden", height=3, width=4, vocab=7, first_symbol=7)
 STEPS = 5
@@ -92,7 +94,7 @@ class Recorder(Trainer):
     """The trainer, with what passes through it written down under the recordings' names."""
 
     def __init__(self, config: RunConfig, batches: list[Puzzles], source: Imported) -> None:
-        super().__init__(config, cast(Task, SimpleNamespace(spec=SPEC)), batches[0], torch.device("cpu"))
+        super().__init__(config, cast(Task, SimpleNamespace(spec=SPEC)), batches[0], DEVICE)
         self.model.load_state_dict(source.state)
         self.offered = self.stage.sampler = Offered(batches)
         self.seen: dict[str, list[Tensor]] = {}
@@ -100,7 +102,7 @@ class Recorder(Trainer):
         self.optimizers[0].register_step_pre_hook(self.keep_gradients)
 
     def keep(self, key: str, value: Tensor) -> None:
-        self.seen.setdefault(f"step{self.update_count + 1}/{key}", []).append(value.detach().clone())
+        self.seen.setdefault(f"step{self.update_count + 1}/{key}", []).append(value.detach().cpu().clone())
 
     def keep_output(self, module: nn.Module, inputs: Any, output: Output) -> None:
         if not torch.is_grad_enabled():
@@ -138,25 +140,27 @@ class Recorder(Trainer):
             slots = self.stage.slots
             now = {"halted": slots.halted, "steps": slots.steps, "z_H": slots.y, "z_L": slots.z}
             now |= {key: torch.tensor([value], dtype=torch.float64) for key, value in sums.items()}
-            self.seen |= {f"step{step}/{key}": [value.clone()] for key, value in now.items()}
+            self.seen |= {f"step{step}/{key}": [value.cpu().clone()] for key, value in now.items()}
         final = to_published(self.config.model, self.model.state_dict(), "final/model.inner.")
-        final = {key: value.clone() for key, value in final.items()}
+        final = {key: value.cpu().clone() for key, value in final.items()}
         return {key: torch.cat(parts) for key, parts in self.seen.items()} | final
 
     def evaluation(self) -> Arrays:
         """All steps on the last batch with the present weights."""
         result = {}
         rows = self.offered.batches[-1]
+        assert rows.ids is not None
+        question, answer, ids = (torch.from_numpy(part).to(DEVICE) for part in (rows.question, rows.answer, rows.ids))
         self.model.eval()
         state = self.model.start(len(rows))
         for step in range(1, self.config.max_steps + 1):
             with torch.inference_mode():
-                output = self.model(state, torch.from_numpy(rows.question), torch.from_numpy(cast(Any, rows.ids)))
+                output = self.model(state, question, ids)
             state = output.state
-            result[f"eval{step}/q_halt_logits"] = output.halt
-        losses = step_loss(output, torch.from_numpy(rows.answer), self.model.first_token, self.config.loss)
+            result[f"eval{step}/q_halt_logits"] = output.halt.cpu()
+        losses = step_loss(output, answer, self.model.first_token, self.config.loss)
         total = losses.answer + self.config.halt_weight * losses.halt
-        return result | {"eval/logits": output.logits, "eval/loss_sum": total.sum().reshape(1)}
+        return result | {"eval/logits": output.logits.cpu(), "eval/loss_sum": total.sum().reshape(1).cpu()}
 
 
 def play(name: str, micro: int = 0) -> tuple[Arrays, Arrays]:
@@ -179,6 +183,7 @@ def play(name: str, micro: int = 0) -> tuple[Arrays, Arrays]:
         puzzle_weight_decay=optim["puzzle_emb_weight_decay"],
         warmup=0,
         ema=0.0,
+        precision="float32",
     )
     recorder = Recorder(run, [batch(golden, step) for step in range(1, STEPS + 1)], source)
     ours = recorder.record()

@@ -146,7 +146,7 @@ def test_a_puzzle_may_start_from_what_the_one_before_it_left(small_csv: Path) ->
     stage.slots.steps += 1
     kept = []
     for turn in range(100):
-        subject.stage.slots.halted = torch.tensor([True] * 7 + [False])
+        subject.stage.slots.halt(whole, torch.tensor([True] * 7 + [False]))
         before = State(*(torch.randn(part.shape, requires_grad=True) for part in (start.y, start.z)))
         after = stage.starting_states(whole, before)
         stage.refill(whole, 0.0)
@@ -170,7 +170,7 @@ def test_what_is_carried_depends_on_the_slot_alone(small_csv: Path) -> None:
     """As many processes and micro-batches as one likes: the draws are those of the slot."""
     subject = trainer(small_csv, "carry=0.5")
     subject.stage.slots.steps += 1
-    subject.stage.slots.taken += torch.arange(8)
+    subject.stage.slots.taken_here += np.arange(8)
     whole = subject.stage.carried(slice(0, 8), list(range(8)))
     parts = [subject.stage.carried(slice(first, first + 2), [0, 1]) for first in range(0, 8, 2)]
     assert torch.equal(whole, torch.cat(parts))

@@ -182,14 +182,38 @@ def test_a_non_finite_loss_stops_and_keeps_the_last_checkpoint(
     assert all(torch.isfinite(value).all() for value in content["trainer"]["model"].values())
 
 
-def test_a_non_finite_gradient_leaves_the_weights_alone(small_csv: Path) -> None:
+def test_a_non_finite_gradient_is_known_by_its_update(small_csv: Path) -> None:
     subject = trainer(small_csv)
-    weights = list(subject.model.parameters())
-    weights[0].register_hook(lambda gradient: torch.full_like(gradient, math.inf))  # type: ignore[no-untyped-call]
-    before = [p.detach().clone() for p in weights]
-    with pytest.raises(NonFinite):
-        subject.update()
-    assert all(torch.equal(a, b) for a, b in zip(before, weights, strict=True))
+    subject.update()
+    subject.check_finite()
+    weights = next(subject.model.parameters())
+    handle = weights.register_hook(lambda gradient: torch.full_like(gradient, math.inf))  # type: ignore[no-untyped-call]
+    subject.update()
+    handle.remove()
+    subject.update()  # whatever comes after it
+    with pytest.raises(NonFinite) as caught:
+        subject.check_finite()
+    assert caught.value.update == 2
+
+
+@pytest.mark.parametrize("event", ["save_every", "keep_every", "check_every", "log_every"])
+def test_nothing_is_reported_or_stored_after_a_non_finite_loss(
+    small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: str
+) -> None:
+    update = Trainer.update
+
+    def poisoned(self: Trainer) -> None:
+        if self.update_count == 2:
+            next(self.model.parameters()).data.fill_(float("nan"))
+        update(self)
+
+    monkeypatch.setattr(Trainer, "update", poisoned)
+    often = {"save_every": 1000, "keep_every": 0, "check_every": 0, "log_every": 1000, "check_rows": 2} | {event: 4}
+    with pytest.raises(TrmError, match="not finite at update 3; no checkpoint was due yet"):
+        train(tiny(small_csv, *(f"{name}={value}" for name, value in often.items())), tmp_path, "tiny")
+    assert not (tmp_path / "checkpoint.pt").exists()
+    assert not list(tmp_path.rglob("model.safetensors"))
+    assert (tmp_path / "log.jsonl").read_text() == ""
 
 
 @pytest.mark.parametrize("name", ["loss_limit", "lr", "clip", "start_noise"])

@@ -69,6 +69,13 @@ def summed(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def largest(tensor: Tensor) -> Tensor:
+    """The largest value over ranks, on every rank. Same shape; `tensor` itself is changed."""
+    if world() > 1:
+        dist.all_reduce(tensor, dist.ReduceOp.MAX)
+    return tensor
+
+
 def launch(processes: int, arguments: list[str]) -> int:
     """Run `trm ARGUMENTS` in `processes` local processes and wait. They print their own errors. -> an exit code"""
     from torch.distributed.elastic.multiprocessing.api import SignalException

@@ -17,6 +17,7 @@ from trm.errors import BadInput
 from trm.models.config import ModelConfig
 from trm.tasks.base import Hint, Hinted, Task, Tokens
 from trm.training.losses import log_softmax
+from trm.training.transfer import to_device
 
 
 class Reach(NamedTuple):
@@ -57,7 +58,8 @@ class Hints:
         assert isinstance(self.task, Hinted)
         hint = self.task.hint(question, answer)
         for field in fields(Hint):
-            getattr(self.hint, field.name)[slot] = torch.from_numpy(getattr(hint, field.name))
+            kept: Tensor = getattr(self.hint, field.name)
+            kept[slot] = to_device(getattr(hint, field.name), kept.device)
 
     def reach(self, part: slice, steps: Tensor) -> Reach:
         """What can be known of the answers after `steps` [slots of part] supervision steps."""

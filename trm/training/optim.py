@@ -124,8 +124,14 @@ class SignSgd:
             return
         ids = gathered(torch.cat([ids for ids, _ in used]))
         grad = gathered(torch.cat([grad for _, grad in used]))
-        rows, where = torch.unique(ids, return_inverse=True)
-        total = grad.new_zeros(len(rows), grad.shape[1]).index_add_(0, where, grad)
+        # As with torch.unique, which would have to wait for a GPU to know how many rows there are: the gradients of an
+        # id are summed in one place. Places that are left over repeat the first one, so they write the same values.
+        ids, order = ids.sort(stable=True)
+        place = torch.cat([ids.new_zeros(1), (ids[1:] != ids[:-1]).long().cumsum(0)])
+        total = torch.zeros_like(grad).index_add_(0, place, grad[order])
+        rows = ids[:1].expand(len(ids)).clone().index_copy_(0, place, ids)
+        left_over = torch.arange(len(ids), device=ids.device) > place[-1]
+        total = torch.where(left_over[:, None], total[:1], total)
         table = self.embedding.table
         table[rows] = table[rows] * (1 - lr * self.weight_decay) - lr * total.sign()
 

@@ -187,10 +187,11 @@ class Run:
                 while trainer.update_count < config.updates and not self.should_stop(parent):
                     began = time.perf_counter()
                     trainer.update()
-                    self.seconds += time.perf_counter() - began
                     done, ended = trainer.update_count, trainer.update_count == config.updates
-                    if done % config.log_every == 0 or ended:
-                        reporter.totals(done, self.seconds, self.gather_totals())
+                    totals = self.gather_totals() if done % config.log_every == 0 or ended else None
+                    self.seconds += time.perf_counter() - began  # with the totals, for which a GPU is waited for
+                    if totals is not None:
+                        reporter.totals(done, self.seconds, totals)
                     if config.check_every and done % config.check_every == 0:
                         reporter.check(done, self.seconds, self.check())
                     if config.keep_every and done % config.keep_every == 0:
@@ -198,11 +199,11 @@ class Run:
                     if done % config.save_every == 0 and not ended:
                         saved = self.save()
             self.save()
-        except NonFinite:
+        except NonFinite as error:
             last = f"the checkpoint of update {saved} in {self.out} is intact" if saved else "no checkpoint was due yet"
             hint = "start a new run in another --out with a lower learning rate (--set lr=...) or --set clip=1"
             hint += f"; --set {shlex.quote(f'init={self.out}')} begins with the weights so far" if saved else ""
-            raise TrmError(f"the loss is not finite at update {trainer.update_count + 1}; {last}; {hint}") from None
+            raise TrmError(f"the loss is not finite at update {error.update}; {last}; {hint}") from None
         finally:
             restore()
         return trainer.update_count >= config.updates
@@ -216,7 +217,8 @@ class Run:
         return bool(distributed.summed(torch.tensor([float(self.stopping or alone)])).item())
 
     def gather_totals(self) -> Totals:
-        """The sums since the last report over all ranks; they start again from zero."""
+        """The sums since the last report over all ranks; they start again from zero. Raises NonFinite."""
+        self.trainer.check_finite()
         totals = self.trainer.totals.over_ranks()
         self.trainer.totals = Totals()
         return totals
@@ -224,6 +226,7 @@ class Run:
     def check(self) -> Evaluation | None:
         """Evaluate the averaged weights on the held-out puzzles, shared out over ranks. Only rank 0 uses the result."""
         config, model = self.trainer.config, self.trainer.model
+        self.trainer.check_finite()
         assert self.held_out is not None
         mine = self.held_out.take(slice(distributed.rank(), None, distributed.world()))
         with self.trainer.ema.applied(model):
@@ -251,8 +254,12 @@ class Run:
         )
 
     def save(self) -> int:
-        """Write the checkpoint and the averaged model. -> the number of updates done"""
+        """Write the checkpoint and the averaged model. -> the number of updates done
+
+        Raises NonFinite, and writes nothing, for weights that are no numbers.
+        """
         trainer = self.trainer
+        trainer.check_finite()
         state = trainer.state_dict()
         if distributed.rank() == 0:
             content = {
@@ -347,6 +354,7 @@ def seconds_per_update(trainer: Trainer, budget: float) -> float:
         late = time.perf_counter() - began > budget and distributed.rank() == 0
         if distributed.summed(torch.tensor([float(late)])).item():
             break
+    trainer.check_finite()  # waits for a GPU
     spent = time.perf_counter() - began if distributed.rank() == 0 else 0.0
     return float(distributed.summed(torch.tensor([spent], dtype=torch.float64)).item()) / count
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from trm.models import State
 from trm.tasks.sampler import Draw
 from trm.training import distributed
+from trm.training.transfer import HostCopy, to_device
 
 
 @dataclass
@@ -27,9 +28,16 @@ class Slots:
     y: Tensor  # [slots, ...]
     z: Tensor  # [slots, ...]
 
+    def __post_init__(self) -> None:
+        # Which slots halt, and how many puzzles each has taken, decides on the host which puzzles come next.
+        self.halted_here, self.taken_here = HostCopy(self.halted), self.taken.cpu().numpy().copy()
+
     @classmethod
-    def empty(cls, start: State, cells: int) -> Slots:
-        """As many slots as `start` has rows, all of them halted, so that the first step fills them."""
+    def empty(cls, start: State, cells: int, taken: Tensor | None = None) -> Slots:
+        """As many slots as `start` has rows, all of them halted, so that the first step fills them.
+
+        `taken` [slots] puzzles have been taken by each so far; None: none.
+        """
 
         def zeros(*shape: int, dtype: torch.dtype = torch.long) -> Tensor:
             return torch.zeros(shape, dtype=dtype, device=start.y.device)
@@ -40,7 +48,7 @@ class Slots:
             answer=zeros(count, cells, dtype=torch.uint8),
             ids=zeros(count),
             steps=zeros(count),
-            taken=zeros(count),
+            taken=zeros(count) if taken is None else taken,
             halted=torch.ones(count, dtype=torch.bool, device=start.y.device),
             y=start.y.contiguous(),
             z=start.z.contiguous(),
@@ -61,14 +69,26 @@ class Slots:
         """Keep `state` [slots of part] for the next update, which sends no gradient back through it."""
         self.y[part], self.z[part] = state.y.detach(), state.z.detach()
 
+    def halt(self, part: slice, stop: Tensor) -> None:
+        """Say which slots of `part` end their puzzle with the latest step, stop [slots of part]."""
+        self.halted[part] = stop
+        self.halted_here.update(part, stop)
+
+    def ended(self, part: slice) -> list[int]:
+        """The rows of `part` whose slots have halted. A GPU is waited for only until it has done that step."""
+        rows: list[int] = np.flatnonzero(self.halted_here.read(part)).tolist()
+        return rows
+
     def put(self, numbers: list[int], draws: Sequence[Draw]) -> None:
         """Put a new puzzle into each of these slots."""
         # All at once: one copy for each puzzle would keep a GPU waiting.
-        self.question[numbers] = torch.from_numpy(np.stack([draw.question for draw in draws])).to(self.question)
-        self.answer[numbers] = torch.from_numpy(np.stack([draw.answer for draw in draws])).to(self.answer)
-        self.ids[numbers] = torch.tensor([draw.id for draw in draws], device=self.ids.device)
-        self.steps[numbers] = 0
-        self.taken[numbers] += 1
+        device, rows = self.question.device, to_device(np.array(numbers), self.question.device)
+        self.question[rows] = to_device(np.stack([draw.question for draw in draws]), device)
+        self.answer[rows] = to_device(np.stack([draw.answer for draw in draws]), device)
+        self.ids[rows] = to_device(np.array([draw.id for draw in draws], np.int64), device)
+        self.steps.index_fill_(0, rows, 0)
+        self.taken.index_add_(0, rows, torch.ones_like(rows))
+        self.taken_here[numbers] += 1
 
     def gathered(self) -> dict[str, Tensor]:
         """The slots of all ranks, by the names of the fields. Call it on every rank."""

@@ -22,6 +22,7 @@ from trm.training.halting import exploration
 from trm.training.hints import Hints
 from trm.training.optim import SignSgd
 from trm.training.slots import Slots
+from trm.training.transfer import to_device
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class ActiveStage:
         state of its previous puzzle (see `carry`).
         """
         halted = self.slots.halted[part].clone()  # autograd keeps it until the backward pass, and the slots change
-        rows = halted.nonzero().flatten().tolist()
+        rows = self.slots.ended(part)
         if not rows:
             return state
         start = self.noisy(self.model.start(len(halted)), part, rows)
@@ -64,7 +65,7 @@ class ActiveStage:
         config, slots = self.config, self.slots
         kept = torch.zeros_like(slots.halted[part])
         if config.carry:
-            taken = slots.taken[part].tolist()
+            taken = slots.taken_here[part].tolist()
             for row in rows:
                 kept[row] = carry_draw(config.seed, slots.first + part.start + row, taken[row]) < config.carry
         return kept & (slots.steps[part] > 0)  # an empty slot has no state yet
@@ -75,7 +76,7 @@ class ActiveStage:
         if not config.start_noise:
             return start
         y, z = start.y.clone(), start.z.clone()
-        sizes, taken = [y[0].numel(), z[0].numel()], slots.taken[part].tolist()
+        sizes, taken = [y[0].numel(), z[0].numel()], slots.taken_here[part].tolist()
         for row in rows:
             drawn = start_noise(config.seed, slots.first + part.start + row, taken[row], sum(sizes), y.device).to(y)
             for values, noise in zip((y, z), torch.split(drawn, sizes), strict=True):
@@ -85,10 +86,10 @@ class ActiveStage:
     def refill(self, part: slice, progress: float) -> None:
         """Give every halted slot of `part` its next puzzle; `progress` is the share of the run's updates done."""
         slots = self.slots
-        numbers = [part.start + row for row in slots.halted[part].nonzero().flatten().tolist()]
+        numbers = [part.start + row for row in slots.ended(part)]
         if not numbers:
             return
-        taken = slots.taken[numbers].tolist()
+        taken = slots.taken_here[numbers].tolist()
         draws = [self.sampler.draw(slots.first + i, count, progress) for i, count in zip(numbers, taken, strict=True)]
         slots.put(numbers, draws)
         if self.hints:
@@ -106,7 +107,7 @@ class ActiveStage:
             return torch.full((count,), config.max_steps, device=self.slots.steps.device)
         draws = torch.from_numpy(halting_draws(config.seed, update * config.window + number, config.batch))
         fewest = exploration(draws[first : first + count], config.max_steps, config.explore)
-        return fewest.to(self.slots.steps.device)
+        return to_device(fewest.numpy(), self.slots.steps.device)
 
     def restore(self, content: dict[str, Tensor]) -> None:
         """Go on with the slots of a checkpoint."""
@@ -142,9 +143,8 @@ def enter(stage: PlannedStage, taken: Tensor | None = None) -> ActiveStage:
     if distributed.world() > 1:
         # Buffers (an embedding table may be large) stay equal since every rank does the same to them.
         network = DistributedDataParallel(network, forward_sync_buffers=False)
-    slots = Slots.empty(model.start(config.batch // distributed.world()), cells)
-    if taken is not None:
-        slots.taken = taken  # the next puzzle of a slot depends on how many it has taken
+    # The next puzzle of a slot depends on how many it has taken.
+    slots = Slots.empty(model.start(config.batch // distributed.world()), cells, taken)
     return ActiveStage(
         config=config,
         model=model,

@@ -22,18 +22,33 @@ class Totals:
     steps: float = 0.0  # supervision steps that they took
     hint_loss: float = 0.0
 
-    @classmethod
-    def of(cls, dtype: torch.dtype, **values: Tensor) -> Totals:
-        """Sums of `values` [sequences], each named as its field. All are copied from the device at once, in `dtype`."""
-        rows = torch.stack([value.detach().to(dtype) for value in values.values()]).cpu().double()
-        return cls(**dict(zip(values, rows.sum(-1).tolist(), strict=True)))
-
-    def add(self, other: Totals) -> None:
-        for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
-
     def over_ranks(self) -> Totals:
         """The sums of all ranks together. Call it on every rank."""
         names = [field.name for field in fields(self)]
         sums = distributed.summed(torch.tensor([getattr(self, name) for name in names], dtype=torch.float64))
         return Totals(**dict(zip(names, sums.tolist(), strict=True)))
+
+
+NAMES = tuple(field.name for field in fields(Totals))
+
+
+class Sums:
+    """Totals that are summed on a device, where they stay until they are read."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.dtype = torch.float32 if device.type == "mps" else torch.float64  # all that Apple's GPUs have
+        self.set(Totals())
+
+    def add(self, **values: Tensor) -> None:
+        """Add `values` [sequences], each named as its field of `Totals`."""
+        rows = torch.stack([values[name].detach().to(self.dtype) for name in NAMES])
+        self.values += rows.sum(-1)
+
+    def set(self, totals: Totals) -> None:
+        numbers = [getattr(totals, name) for name in NAMES]
+        self.values = torch.tensor(numbers, dtype=self.dtype, device=self.device)
+
+    def read(self) -> Totals:
+        """The sums so far. This waits for the device."""
+        return Totals(**dict(zip(NAMES, self.values.tolist(), strict=True)))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
+from torch.utils._triton import has_triton
 
 from trm.errors import BadInput
 from trm.models import Output, State, build
@@ -21,11 +22,15 @@ from trm.training.halting import halted
 from trm.training.losses import limited, step_loss
 from trm.training.optim import make_optimizers, schedule
 from trm.training.stages import enter, plan_stages
-from trm.training.totals import Totals
+from trm.training.totals import Sums, Totals
 
 
 class NonFinite(Exception):
     """The loss, or its gradient, is infinite or not a number."""
+
+    def __init__(self, update: int) -> None:
+        super().__init__(f"not finite at update {update}")
+        self.update = update  # the first one, from 1
 
 
 class Losses(NamedTuple):
@@ -39,12 +44,21 @@ class Losses(NamedTuple):
 
 
 def settled(config: RunConfig, device: torch.device) -> RunConfig:
-    """The same settings with `auto` replaced by the precision that is faster here; rank 0 decides for all ranks."""
-    if config.precision != "auto":
-        return config
-    faster = pick_precision("auto", device, config.model.width) == "bfloat16" and distributed.rank() == 0
-    chosen = distributed.summed(torch.tensor(int(faster))).item()
-    return config.changed(precision="bfloat16" if chosen else "float32")
+    """The same settings with every `auto` replaced by what suits the machine; rank 0 decides for all ranks.
+
+    For `precision` that is the faster one, for `compile` whether this is a CUDA device with a compiler for it.
+    """
+    if config.precision == "auto":
+        faster = pick_precision("auto", device, config.model.width) == "bfloat16"
+        config = config.changed(precision="bfloat16" if of_rank_0(faster) else "float32")
+    if config.compile == "auto":
+        config = config.changed(compile=of_rank_0(device.type == "cuda" and has_triton()))
+    return config
+
+
+def of_rank_0(choice: bool) -> bool:
+    """The choice of rank 0, on every rank."""
+    return bool(distributed.summed(torch.tensor(int(choice and distributed.rank() == 0))).item())
 
 
 class Trainer:
@@ -76,40 +90,57 @@ class Trainer:
         self.update_count = 0
         self.stage_number = config.stage_at(0)
         self.stage = enter(self.stages[self.stage_number])
-        self.totals = Totals()  # since the last report
+        self.sums = Sums(device)  # since the last report
+        self.first_bad = torch.zeros((), dtype=torch.int64, device=device)  # the first update that was not finite
+
+    @property
+    def totals(self) -> Totals:
+        """What was summed up since the last report. Reading it waits for the device."""
+        return self.sums.read()
+
+    @totals.setter
+    def totals(self, totals: Totals) -> None:
+        self.sums.set(totals)
 
     # -- one update --------------------------------------------------------------------------------------------------
 
     def update(self) -> None:
-        """Do `window` supervision steps on every slot, then change the weights once. Raises NonFinite."""
-        sums, count = Totals(), len(self.stage.slots)
+        """Do `window` supervision steps on every slot, then change the weights once.
+
+        A GPU is not waited for. What it has found is looked at by `check_finite` and `totals`.
+        """
+        loss, count = torch.zeros((), dtype=self.dtype, device=self.device), len(self.stage.slots)
         size = self.config.micro or count
         for start in range(0, count, size):
             part = slice(start, min(start + size, count))
             with self.averaging(last=part.stop == count):
-                sums.add(self.learn(part))
+                loss += self.learn(part)
         norm = nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
-        check = torch.tensor([sums.loss, sums.halt_loss, norm.item()], dtype=torch.float64)
-        if not distributed.summed(check).isfinite().all():
-            raise NonFinite  # before the weights are touched
+        bad = ~(loss.isfinite() & norm.isfinite()) & (self.first_bad == 0)
+        self.first_bad += bad * (self.update_count + 1)
         self.optimise(norm)
         self.ema.update(self.model)
-        self.totals.add(sums)
         self.update_count += 1
         self.enter_stage()
+
+    def check_finite(self) -> None:
+        """Raise NonFinite if some update on any rank was not finite. Weights that came after it are worth nothing."""
+        found = int(distributed.largest(self.first_bad.cpu()).item())
+        if found:
+            raise NonFinite(found)
 
     def averaging(self, last: bool) -> contextlib.AbstractContextManager[object]:
         """Within it, a backward pass averages the gradients over ranks only if it is the `last` one of the update."""
         wait = distributed.world() > 1 and not last
         return cast(Any, self.stage.network).no_sync() if wait else contextlib.nullcontext()
 
-    def learn(self, part: slice) -> Totals:
+    def learn(self, part: slice) -> Tensor:
         """Do the supervision steps of one update on the slots of `part`, and the backward pass through all of them.
 
-        Slots that halt take a new puzzle at the next step. -> sums over these steps
+        Slots that halt take a new puzzle at the next step. -> the loss
         """
         stage, config, slots = self.stage, self.stage.config, self.stage.slots
-        state, sums = slots.state(part), Totals()
+        state = slots.state(part)
         loss = torch.zeros((), dtype=self.dtype, device=self.device)
         for number in range(config.window):
             state = stage.starting_states(part, state)
@@ -121,12 +152,13 @@ class Trainer:
             fewest = stage.fewest_steps(part, self.update_count, number)
             above = log_odds(config.early_halt)
             stop = halted(output, slots.steps[part], config.max_steps, fewest, config.continue_loss, above)
-            slots.halted[part] = stop
-            sums.add(self.sums(part, losses, stop))
+            slots.halt(part, stop)
+            self.count(part, losses, stop)
             state = output.state
-        torch.autograd.backward(loss / (config.window * len(slots)))
+        loss = loss / (config.window * len(slots))
+        torch.autograd.backward(loss)
         slots.store(part, state)
-        return sums
+        return loss.detach()
 
     def forward(self, part: slice, state: State) -> Output:
         """One supervision step on the slots of `part`, from `state`."""
@@ -163,12 +195,11 @@ class Trainer:
         last = steps >= self.stage.config.max_steps
         return torch.where(last, later.halt, torch.maximum(later.halt, later.resume)).sigmoid()
 
-    def sums(self, part: slice, losses: Losses, stop: Tensor) -> Totals:
-        """What a supervision step adds to the totals; `stop` [slots of part] says which sequences end with it."""
+    def count(self, part: slice, losses: Losses, stop: Tensor) -> None:
+        """Add a supervision step to the totals; `stop` [slots of part] says which sequences end with it."""
         slots = self.stage.slots
         finished = stop & (slots.answer[part] != 0).any(-1)  # a sequence with no scored cell says nothing of accuracy
-        return Totals.of(
-            self.dtype,
+        self.sums.add(
             loss=losses.answer,
             halt_loss=losses.halt,
             sequences=torch.ones_like(stop),

@@ -34,11 +34,13 @@ TRM_LARGE = TRM_ATTENTION.changed(n=4)  # for 900 cells
 HRM = ModelConfig(kind="hrm", layers=4, T=2, n=2, puzzle_ids=1, puzzle_tokens=1)
 DIRECT = ModelConfig(kind="direct", layers=8, T=1, n=1, puzzle_ids=1, puzzle_tokens=1)
 
-# TRM's runs. The other settings are `RunConfig`'s defaults.
+# TRM's runs. The other settings are `RunConfig`'s defaults. On CUDA the published code computes in bfloat16 and
+# compiles its models.
 SUDOKU = RunConfig(
     task="sudoku",
     data="hub",
     model=TRM_ATTENTION,
+    compile="auto",
     updates=updates(50_000, 1000),
     check_every=updates(5_000, 1000),
 )
@@ -46,6 +48,7 @@ MAZE = RunConfig(
     task="maze",
     data="hub",
     model=TRM_LARGE,
+    compile="auto",
     augment=False,  # as the published command has it, though the paper speaks of eight-fold augmentation
     updates=updates(50_000, 1000),
     check_every=updates(5_000, 1000),
@@ -54,6 +57,7 @@ ARC = RunConfig(
     task="arc-agi-1",
     data="embedded",
     model=TRM_LARGE.changed(puzzle_ids=rows(800)),
+    compile="auto",
     weight_decay=0.1,
     puzzle_lr=1e-2,
     puzzle_weight_decay=0.1,

@@ -30,6 +30,7 @@ def at_6x6(run: RunConfig) -> RunConfig:
         updates=3000,
         check_every=0,
         precision="float32",
+        compile=False,
     )
 
 
