@@ -104,7 +104,7 @@ def test_models_that_cannot_have_hints_are_refused() -> None:
 
 
 def config(*more: str) -> RunConfig:
-    small = ["task=maze-6x7", "stages=", "batch=4", "micro=2", "updates=60", "window=2", "max_steps=6", "warmup=5"]
+    small = ["task=maze-6x7", "stages=", "batch=4", "micro=2", "updates=120", "window=2", "max_steps=6", "warmup=5"]
     run = PRESETS["maze-generated"].config.changed(model=MODEL)
     return override(run, [*small, *more])
 
@@ -114,8 +114,8 @@ def test_hints_are_learned_and_a_run_that_goes_on_is_the_run_that_never_stopped(
     run, losses = config(), []
     puzzles = training_set(run, MAZE)
     whole, halves = (Trainer(run, MAZE, puzzles, CPU) for _ in range(2))
-    for step in range(60):
-        if step == 31:
+    for step in range(120):
+        if step == 61:
             content = halves.state_dict()
             halves = Trainer(run, MAZE, puzzles, CPU)
             halves.load_state_dict(content)

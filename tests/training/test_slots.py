@@ -57,7 +57,7 @@ def test_with_a_limit_a_sequence_counts_the_less_the_worse_it_is(small_csv: Path
     question, answer = (torch.from_numpy(np.stack([draw[k] for draw in draws])) for k in (0, 1))
     output = by_hand.model(by_hand.model.start(8), question)
     losses = step_loss(output, answer, by_hand.model.first_token, by_hand.config.loss).answer
-    assert losses.max() - losses.min() > 0.01
+    assert losses.max() - losses.min() > 0.005
     parameters = {name: p for name, p in by_hand.model.named_parameters() if "halt" not in name}
     expected = {name: torch.zeros_like(p) for name, p in parameters.items()}
     for loss in losses:

@@ -275,8 +275,9 @@ class Run:
         return trainer.update_count
 
     def save_weights(self, folder: Path) -> None:
-        """Write the averaged model."""
+        """Write the averaged model. Raises NonFinite."""
         trainer, config = self.trainer, self.config
+        trainer.check_finite()
         if distributed.rank() == 0:
             about = {**self.about_now(), "run": config.model_dump()}
             with trainer.ema.applied(trainer.model):

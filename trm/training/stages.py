@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from inspect import signature
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,10 @@ from trm.training.hints import Hints
 from trm.training.optim import SignSgd
 from trm.training.slots import Slots
 from trm.training.transfer import to_device
+
+# `forward_sync_buffers` is new in torch 2.13. The older argument turns the same off, and more that is of no use here.
+NEW = "forward_sync_buffers" in signature(DistributedDataParallel).parameters
+UNSYNCED: dict[str, Any] = {"forward_sync_buffers" if NEW else "broadcast_buffers": False}
 
 
 @dataclass(frozen=True)
@@ -142,7 +147,7 @@ def enter(stage: PlannedStage, taken: Tensor | None = None) -> ActiveStage:
     network = cast(nn.Module, torch.compile(model)) if config.compile else model
     if distributed.world() > 1:
         # Buffers (an embedding table may be large) stay equal since every rank does the same to them.
-        network = DistributedDataParallel(network, forward_sync_buffers=False)
+        network = DistributedDataParallel(network, **UNSYNCED)
     # The next puzzle of a slot depends on how many it has taken.
     slots = Slots.empty(model.start(config.batch // distributed.world()), cells, taken)
     return ActiveStage(
