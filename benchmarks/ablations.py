@@ -15,6 +15,7 @@ trm/analysis/cost.py). Both come from one run, since the learning rate is consta
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import platform
@@ -56,6 +57,11 @@ class Variant:
     @property
     def config(self) -> RunConfig:
         return override(get_preset(self.preset).config, list(self.settings))
+
+    @property
+    def digest(self) -> str:
+        """Of all settings, so that a result is not taken for that of other ones."""
+        return hashlib.sha256(self.config.model_dump_json().encode()).hexdigest()[:16]
 
     @property
     def flops(self) -> int:
@@ -113,8 +119,8 @@ class Results:
 
     def find(self, variant: Variant, seed: int, plan: Plan) -> dict[str, Any] | None:
         """The entry of a run with these settings."""
-        wanted = {"variant": variant.name, "seed": seed, "settings": list(variant.settings)}
-        wanted |= {"updates": plan.updates, "compute": plan.compute}
+        wanted = {"variant": variant.name, "seed": seed, "config": variant.digest}
+        wanted |= {"updates": plan.updates, "compute": plan.compute, "rows": ROWS}
         return next((one for one in self.entries if wanted.items() <= one.items()), None)
 
     def add(self, entry: dict[str, Any]) -> None:
@@ -124,8 +130,8 @@ class Results:
 
 
 def run(variant: Variant, seed: int, plan: Plan, runs: Path) -> dict[str, Any]:
-    """Train and measure. -> the entry. Raises CalledProcessError where a command fails."""
-    folder = runs / f"{variant.name}-{seed}"
+    """Train and measure. -> the entry. Exits where a command fails."""
+    folder = runs / f"{variant.name}-{seed}-{variant.digest}"
     train = ["train", variant.preset, "--out", str(folder), "--procs", "1", "--threads", "1"]
     if (folder / "checkpoint.pt").exists():
         train += ["--resume"]
@@ -134,7 +140,7 @@ def run(variant: Variant, seed: int, plan: Plan, runs: Path) -> dict[str, Any]:
         for setting in (*variant.settings, f"seed={seed}", f"keep_every={plan.every}", f"save_every={plan.every}"):
             train += ["--set", setting]
     trm(train)
-    entry: dict[str, Any] = {"variant": variant.name, "seed": seed, "settings": list(variant.settings)}
+    entry: dict[str, Any] = {"variant": variant.name, "seed": seed, "config": variant.digest}
     entry |= {"updates": plan.updates, "compute": plan.compute, "rows": ROWS, "found": {}}
     for updates in sorted({plan.updates, plan.compute}):
         options = ["--skip", str(SKIP), "--limit", str(ROWS), "--steps", str(STEPS), "--threads", "1", "--json"]
@@ -241,7 +247,7 @@ def cells(variant: Variant, entries: list[dict[str, Any]], first: list[dict[str,
         if at == "updates":
             found.append(f"{variant.flops / VARIANTS[0].flops:.2f}")
     halts = [one["found"][str(one["compute"])]["halted"] for one in entries]
-    exact = statistics.fmean(100 * one["exact"] / ROWS for one in halts)
+    exact = statistics.fmean(100 * halt["exact"] / one["rows"] for halt, one in zip(halts, entries, strict=True))
     steps = statistics.fmean(one["steps"] for one in halts)
     return [*found, f"{exact:.1f} at {steps:.1f}", variant.paper]
 
@@ -254,12 +260,15 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--table", action="store_true", help="only print the table")
     parser.add_argument("--only", nargs="+", choices=[one.name for one in VARIANTS], help="variants to train")
-    parser.add_argument("--seeds", type=int, default=3, help="seeds of each variant, from 0 [3]")
+    parser.add_argument("--seeds", type=int, choices=range(1, 6), default=3, help="seeds of each variant, from 0 [3]")
     parser.add_argument("--updates", type=int, default=get_preset(VARIANTS[0].preset).config.updates, help="of TRM")
     parser.add_argument("--procs", type=int, default=2, help="runs at once [2]")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the file of results")
     parser.add_argument("--runs", type=Path, default=RUNS, help="folder of the runs")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.updates % Plan.of(VARIANTS[0], asked.updates).every:
+        parser.error(f"--updates {asked.updates}: give a multiple of {PARTS}")
+    return asked
 
 
 def main() -> None:
@@ -279,8 +288,13 @@ def main() -> None:
     if not asked.table:
         chosen = [variant for variant in VARIANTS if not asked.only or variant.name in asked.only]
         with ThreadPoolExecutor(asked.procs) as pool:  # all variants of one seed first
-            for future in [pool.submit(one, variant, seed) for seed in range(asked.seeds) for variant in chosen]:
-                future.result()
+            futures = [pool.submit(one, variant, seed) for seed in range(asked.seeds) for variant in chosen]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
     print(table(results, asked.updates, asked.seeds))
 
 

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from trm.analysis.cost import forward_cost, training_cost
 from trm.models import State, build
+from trm.models.frames import PuzzleEmbedding
 from trm.models.trm import TRM
 from trm.tasks import get_task
 from trm.training.losses import step_loss
@@ -73,6 +74,9 @@ class Case:
         self.ours.zero_grad()
         output = self.ours(self.state, self.question)
         torch.autograd.backward(step_loss(output, self.answer, 0, "stablemax").answer.mean())
+        for module in self.ours.modules():
+            if isinstance(module, PuzzleEmbedding):
+                module.used.clear()  # as the optimiser does
         return {name: p.grad for name, p in self.ours.named_parameters() if p.grad is not None}
 
     def reference_training(self) -> dict[str, Tensor]:

@@ -27,7 +27,7 @@ GROUPS = {
         *("training", "evaluation", "export", "serve", "site", "tools"),
     ],
     "Reference": ["commands", "settings", "reference", "tasks", "results"],
-    "Explanation": ["concepts", "paper", "design", "notes/README"],
+    "Explanation": ["concepts", "paper", "ablations", "design", "notes/README"],
 }
 
 

@@ -1,4 +1,4 @@
-"""Check this project on a machine with an NVIDIA GPU, in at most ten minutes and without a network.
+"""Check this project on a machine with an NVIDIA GPU, in about ten minutes and without a network.
 
     python scripts/gpu_check.py                    # writes gpu-check.json and prints tables
     python scripts/gpu_check.py --minutes 5 --data train.csv
@@ -80,7 +80,10 @@ def parity(check: Check) -> dict[str, Any]:
     """The tests that compare with the published code's recordings, and the GPU with the CPU."""
     environment = os.environ | {"TRM_DEVICE": check.device.type}
     command = [sys.executable, "-m", "pytest", "-v", "--durations=0", *(TESTS[1:] if check.small else TESTS)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
+    except subprocess.TimeoutExpired:
+        return {"ok": False, "result": "the tests took more than four minutes", "failed": []}
     lines = done.stdout.splitlines() or [done.stderr.strip() or "no output"]
     return {
         "ok": done.returncode == 0,
@@ -92,30 +95,30 @@ def parity(check: Check) -> dict[str, Any]:
 def paper_shapes(check: Check) -> list[dict[str, Any]]:
     """A line for each of the paper's shapes, in training and in evaluation."""
     rate = matrix_rate(check.device, "bfloat16" if check.device.type == "cuda" else "float32")
-    found = []
-    for name, (preset, _) in list(CASES.items())[: 1 if check.small else None]:
-        kind = "maze" if "maze" in preset else get_preset(preset).config.model.mixer
-        batch = 1 if check.small else fitting(check, preset, MOST[kind])
-        case = on_device(check, preset, batch)
-        run, spec = case.run, case.spec
-        works = (
-            ("evaluation", forward_cost(run.model, spec).flops, case.our_forward, case.reference_forward),
-            ("training", training_cost(run, spec).flops, case.our_training, case.reference_training),
+    cases = [(name, preset) for name, (preset, _) in CASES.items()][: 1 if check.small else None]
+    return [line for name, preset in cases for line in paper_shape(check, name, preset, rate)]
+
+
+def paper_shape(check: Check, name: str, preset: str, rate: float) -> list[dict[str, Any]]:
+    """The two lines of one shape; `rate` is that of matrix products, in operations a second."""
+    kind = "maze" if "maze" in preset else get_preset(preset).config.model.mixer
+    batch = 1 if check.small else fitting(check, preset, MOST[kind])
+    case, found = on_device(check, preset, batch), []
+    for what, flops, ours, reference in (
+        ("evaluation", forward_cost(case.run.model, case.spec).flops, case.our_forward, case.reference_forward),
+        ("training", training_cost(case.run, case.spec).flops, case.our_training, case.reference_training),
+    ):
+        mine, theirs = (check.seconds(reduced(check, work)) for work in (ours, reference))
+        found.append(
+            {
+                "shape": name,
+                "what": what,
+                "batch": batch,
+                "puzzle_steps_per_second": round(batch / mine, 1),
+                "share_of_rate": round(flops * batch / mine / rate, 4),
+                "reference_over_ours": round(theirs / mine, 3),
+            }
         )
-        for what, flops, ours, reference in works:
-            mine, theirs = (check.seconds(reduced(check, work)) for work in (ours, reference))
-            found.append(
-                {
-                    "shape": name,
-                    "what": what,
-                    "batch": batch,
-                    "puzzle_steps_per_second": round(batch / mine, 1),
-                    "share_of_rate": round(flops * batch / mine / rate, 4),
-                    "reference_over_ours": round(theirs / mine, 3),
-                }
-            )
-        del case
-        torch.cuda.empty_cache()
     return found
 
 
@@ -144,6 +147,7 @@ def fitting(check: Check, preset: str, most: int) -> int:
     """As many puzzles as fit into a third of the memory that is free, `most` at most."""
     if check.device.type != "cuda":
         return 1
+    torch.cuda.empty_cache()
     config = get_preset(preset).config
     saved = training_cost(config, Case(preset, 1).spec).saved
     return int(max(1, min(most, torch.cuda.mem_get_info()[0] / 3 // saved)))

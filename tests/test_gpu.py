@@ -78,3 +78,26 @@ def test_a_run_goes_on_from_its_checkpoint_on_the_gpu(tmp_path: Path) -> None:
     for _ in range(3):
         rest.update()
     torch.testing.assert_close(weights(rest), weights(whole), rtol=1e-6, atol=1e-8)
+
+
+@needs_gpu
+@pytest.mark.parametrize("preset", ["sudoku-mini", "sudoku-6x6-trm-mlp"])
+def test_an_update_never_waits_for_the_whole_gpu(preset: str) -> None:
+    """Apart from the events of `HostCopy`."""
+    trainer = trained(config(preset, "start_noise=0", "precision=float32"), GPU, 3)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        trainer.update()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    trainer.check_finite()
+
+
+@needs_gpu
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_with_puzzle_embeddings_compiles() -> None:
+    small = ("model.T=2", "model.n=2", "model.layers=1", "precision=float32", "window=1")
+    plain, compiled = (
+        trained(config("sudoku-6x6-trm-mlp", *small, f"compile={choice}"), GPU, 3) for choice in ("false", "true")
+    )
+    assert compiled.totals.loss == pytest.approx(plain.totals.loss, rel=1e-3)

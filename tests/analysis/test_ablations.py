@@ -60,7 +60,7 @@ def entry(variant: ablations.Variant, seed: int, right: tuple[int, int]) -> dict
         str(updates): {"exact": count, "halted": {"exact": count - 1, "steps": 2.5}, "seconds": 1}
         for updates, count in zip((plan.updates, plan.compute), right, strict=True)
     }
-    head = {"variant": variant.name, "seed": seed, "settings": list(variant.settings)}
+    head = {"variant": variant.name, "seed": seed, "config": variant.digest}
     return head | {"updates": plan.updates, "compute": plan.compute, "rows": 500, "found": found}
 
 
@@ -98,11 +98,37 @@ def test_a_run_is_done_once(
     (found,) = json.loads((tmp_path / "results.json").read_text())
     assert (found["updates"], found["compute"], found["rows"]) == (2, 3, 4)
     assert found["found"].keys() == {"2", "3"}
-    assert (tmp_path / "runs/T1-0/update-3/model.safetensors").exists()
+    assert len(list(tmp_path.glob("runs/T1-0-*/update-3/model.safetensors"))) == 1
     ablations.main()
     again = capsys.readouterr()
     assert (again.err, again.out) == ("", shown.out)
 
 
 def test_the_document_has_the_table_of_the_results() -> None:
+    assert RESULTS.exists()
     assert table(Results(RESULTS), VARIANTS[0].config.updates, 3) in DOCUMENT.read_text()
+
+
+@pytest.mark.parametrize("arguments", [["--updates", "1010"], ["--seeds", "7"], ["--only", "none"]])
+def test_options_that_cannot_be(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["ablations.py", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        ablations.main()
+    assert stopped.value.code == 2
+    assert arguments[0] in capsys.readouterr().err
+
+
+def test_a_failing_run_stops_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    def fails(variant: ablations.Variant, seed: int, plan: Plan, runs: Path) -> dict[str, Any]:
+        started.append(variant.name)
+        raise SystemExit("trm train: no")
+
+    monkeypatch.setattr(ablations, "run", fails)
+    monkeypatch.setattr(sys, "argv", ["ablations.py", "--procs", "1", "--results", str(tmp_path / "none.json")])
+    with pytest.raises(SystemExit, match="trm train: no"):
+        ablations.main()
+    assert len(started) < len(VARIANTS)

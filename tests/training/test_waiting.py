@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +14,23 @@ from torch import Tensor
 
 from trm.models.config import ModelConfig
 from trm.models.frames import PuzzleEmbedding
+from trm.training import transfer
 from trm.training.optim import SignSgd
 from trm.training.transfer import HostCopy, to_device
 
 # On a GPU each of these makes the host wait: for a number, or for how many rows there are.
 WAITING = {"aten::item", "aten::_local_scalar_dense", "aten::nonzero", "aten::_unique2", "aten::unique_dim"}
 WAITING |= {"aten::masked_select", "aten::is_nonzero", "aten::equal"}
+
+
+def refusing(name: str, method: Any) -> Any:
+    """A method of tensors that fails, except where the package reads its copies on the host."""
+
+    def called(self: Tensor, *arguments: Any, **more: Any) -> Any:
+        assert sys._getframe(1).f_code.co_filename == transfer.__file__, f"{name} waits for the device"
+        return method(self, *arguments, **more)
+
+    return called
 
 
 def operations(work: object) -> set[str]:
@@ -43,12 +56,15 @@ def test_learning_reads_nothing_back(small_csv: Path, monkeypatch: pytest.Monkey
     subject = trainer(small_csv, "model.width=16", "max_steps=2", *more)
     for _ in range(2):
         subject.update()  # what is done once, and until all slots halt
+    for name in ("tolist", "cpu", "numpy", "__int__", "__float__", "__bool__"):
+        monkeypatch.setattr(Tensor, name, refusing(name, getattr(Tensor, name)))
     part = slice(0, subject.config.micro or 8)
     learns = not any(setting.startswith("optimizer") for setting in more)
     found = operations(lambda: subject.learn(part) if learns else subject.update())
     assert (subject.stage.slots.taken_here[part] >= 2).all()  # the slots were refilled
     assert any("Backward" in name for name in found)
     assert not found & WAITING
+    monkeypatch.undo()
     # It sees what it looks for.
     assert operations(subject.check_finite) & WAITING
     assert operations(lambda: subject.stage.slots.halted.nonzero()) & WAITING

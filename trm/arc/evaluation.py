@@ -44,7 +44,10 @@ class ArcTraining:
 
     @property
     def most_votes(self) -> int | None:
-        """Augmentations of a task that have a puzzle embedding; None: any number (no embeddings, or one per task)."""
+        """Augmentations of a task that have a puzzle embedding, of the task that has most of them.
+
+        None: any number (no embeddings, or one per task).
+        """
         if self.identifiers:
             return max(map(len, self.identifiers.tasks.values()))
         return embeddings_each(self.run) if self.run.model.puzzle_ids and not self.run.arc.by_task else None

@@ -34,7 +34,7 @@ def data_sudoku(
         typer.Option(
             "--kind",
             help="extreme (as hard as Sudoku-Extreme), minimal (random, without superfluous digits), hard (minimal, "
-            "and a search has to guess) or varied (see --like)",
+            "and not solvable without guessing) or varied (see --like)",
             autocompletion=names.any_of("extreme", "hard", "minimal", "varied"),
         ),
     ] = "extreme",

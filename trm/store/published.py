@@ -173,7 +173,7 @@ def check_askable(path: Path, imported: Imported, named: bool) -> None:
     ids, arc = imported.config.puzzle_ids, imported.spec.name in ("arc", *VERSIONS)
     if (ids > 1 or (arc and ids)) and not named:
         whose = "ARC tasks" if arc else "puzzles"
-        hint = "; --identifiers takes the identifiers.json of its data set, which says it" if arc else ""
+        hint = "; --identifiers takes the identifiers.json of its data set, which lists them" if arc else ""
         raise BadInput(
             f"{path}: tensor {TABLE} has {ids} rows, embeddings of the {whose} that it was trained on. The file does "
             f"not say which is whose, so the model cannot be asked anything{hint}"

@@ -55,7 +55,7 @@ class WandB:
                 config=dict(settings),
                 settings=wandb.Settings(console="off", silent=True),
             )
-        except wandb.errors.Error as error:
+        except (wandb.errors.Error, ValueError) as error:  # ValueError: of its variables in the environment
             offline = "WANDB_MODE=offline writes files for a later `wandb sync`"
             raise TrmError(f"report=wandb: {one_line(str(error))}; {offline}") from None
         report(f"wandb: {self.run.url or self.run.dir}")
@@ -77,7 +77,8 @@ def run_id(folder: Path) -> str:
 
 def check_board(name: BoardName) -> None:
     """Raise TrmError if a board is asked for that is not installed. TensorBoard is used only where it is."""
-    if name == "wandb" and importlib.util.find_spec("wandb") is None:
+    spec = importlib.util.find_spec("wandb") if name == "wandb" else None
+    if name == "wandb" and (spec is None or spec.origin is None):  # without an origin it is a folder of that name
         raise TrmError("report=wandb needs wandb, which is not installed: pip install 'trm[wandb]'")
 
 
@@ -85,4 +86,7 @@ def open_board(name: BoardName, folder: Path, settings: Mapping[str, Any]) -> Bo
     """The board of the run in `folder`; None without TensorBoard. Raises TrmError where wandb cannot start."""
     if name == "wandb":
         return WandB(folder, settings)
-    return TensorBoard(folder) if importlib.util.find_spec("tensorboard") else None
+    try:
+        return TensorBoard(folder)
+    except ImportError:
+        return None

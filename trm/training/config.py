@@ -110,7 +110,7 @@ class RunConfig(Settings):
     # Of matrix products. bfloat16: factors with 8 bits of mantissa; tf32: with 10, on a GPU that can; auto: bfloat16 or
     # float32, whichever is faster here, decided when the run starts. All else is float32, or float64 with float64.
     precision: Literal["auto", "float32", "float64", "tf32", "bfloat16"] = "auto"
-    compile: bool | Literal["auto"] = False  # use torch.compile; auto: on a CUDA device that it can compile for
+    compile: bool | Literal["auto"] = False  # use torch.compile; auto: only on CUDA, if Triton is installed
     # Saving and checking
     save_every: int = Field(500, ge=1)  # updates between checkpoints
     keep_every: int = Field(0, ge=0)  # updates between averaged weights that are kept, in update-N; 0: none

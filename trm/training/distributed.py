@@ -69,10 +69,10 @@ def summed(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def largest(tensor: Tensor) -> Tensor:
-    """The largest value over ranks, on every rank. Same shape; `tensor` itself is changed."""
+def smallest(tensor: Tensor) -> Tensor:
+    """The smallest value over ranks, on every rank. Same shape; `tensor` itself is changed."""
     if world() > 1:
-        dist.all_reduce(tensor, dist.ReduceOp.MAX)
+        dist.all_reduce(tensor, dist.ReduceOp.MIN)
     return tensor
 
 

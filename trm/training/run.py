@@ -30,7 +30,7 @@ from trm.tasks import get_task
 from trm.tasks.base import Puzzles, Task
 from trm.tasks.text import quoted
 from trm.training import checkpoint, distributed
-from trm.training.boards import check_board
+from trm.training.boards import RUN_ID, check_board
 from trm.training.commands import RECORD, DataPaths
 from trm.training.config import RENAMED, RunConfig
 from trm.training.datasets import described, held_out, task_of, training_set
@@ -123,6 +123,8 @@ class Run:
             began = load(config.init, task.spec)
             self.trainer.start_from(began.model)
             self.about["init"] = {"name": began.name, **began.about}
+        if distributed.rank() == 0:
+            (out / RUN_ID).unlink(missing_ok=True)  # of a run that ended before its first checkpoint
         self.begin_files()
         return self
 
@@ -183,7 +185,7 @@ class Run:
         parent, saved = os.getppid(), trainer.update_count
         restore = catch_signals(self.request_stop)
         try:
-            with Reporter(self.out / LOG, config, trainer.update_count, distributed.rank() == 0) as reporter:
+            with self.reporter() as reporter:
                 while trainer.update_count < config.updates and not self.should_stop(parent):
                     began = time.perf_counter()
                     trainer.update()
@@ -207,6 +209,17 @@ class Run:
         finally:
             restore()
         return trainer.update_count >= config.updates
+
+    def reporter(self) -> Reporter:
+        """Raises TrmError on rank 0 if it cannot start, and SystemExit on the other ranks."""
+        fault: TrmError | None = None
+        try:
+            found = Reporter(self.out / LOG, self.trainer.config, self.trainer.update_count, distributed.rank() == 0)
+        except TrmError as error:
+            fault = error
+        if distributed.summed(torch.tensor(int(fault is not None))).item():
+            raise fault or SystemExit(1)  # rank 0 says why
+        return found
 
     def request_stop(self) -> None:
         self.stopping = True
@@ -256,7 +269,7 @@ class Run:
     def save(self) -> int:
         """Write the checkpoint and the averaged model. -> the number of updates done
 
-        Raises NonFinite, and writes nothing, for weights that are no numbers.
+        Raises NonFinite, and writes nothing, where a loss was not finite.
         """
         trainer = self.trainer
         trainer.check_finite()
@@ -339,7 +352,12 @@ def updates_for(minutes: float, config: RunConfig, task: Task, puzzles: Puzzles,
         own = part.task == config.task
         one = task if own else get_task(part.task)
         trainer = Trainer(part, one, puzzles if own else training_set(part, one, again=True), device)
-        seconds += share * seconds_per_update(trainer, budget)
+        try:
+            seconds += share * seconds_per_update(trainer, budget)
+        except NonFinite:
+            raise TrmError(
+                "the loss is not finite in the first updates: lower the learning rate (--set lr=...)"
+            ) from None
     return max(1, round(minutes * 60 / seconds))
 
 
@@ -347,6 +365,7 @@ def seconds_per_update(trainer: Trainer, budget: float) -> float:
     """Measured for about `budget` seconds."""
     for _ in range(3):
         trainer.update()  # the first updates compile and allocate
+    trainer.check_finite()  # waits for a GPU
     began, count = time.perf_counter(), 0
     while True:
         trainer.update()

@@ -110,9 +110,11 @@ class ActiveStage:
         count = len(self.slots.halted[part])
         if config.early_halt == 1:
             return torch.full((count,), config.max_steps, device=self.slots.steps.device)
-        draws = torch.from_numpy(halting_draws(config.seed, update * config.window + number, config.batch))
-        fewest = exploration(draws[first : first + count], config.max_steps, config.explore)
-        return to_device(fewest.numpy(), self.slots.steps.device)
+        draws = halting_draws(config.seed, update * config.window + number, config.batch)[first : first + count]
+        device = self.slots.steps.device
+        if device.type == "mps":  # it has no float64
+            return exploration(torch.from_numpy(draws), config.max_steps, config.explore).to(device)
+        return exploration(to_device(draws, device), config.max_steps, config.explore)
 
     def restore(self, content: dict[str, Tensor]) -> None:
         """Go on with the slots of a checkpoint."""

@@ -24,6 +24,8 @@ from trm.training.optim import make_optimizers, schedule
 from trm.training.stages import enter, plan_stages
 from trm.training.totals import Sums, Totals
 
+NEVER = 2**62  # no update has this number
+
 
 class NonFinite(Exception):
     """The loss, or its gradient, is infinite or not a number."""
@@ -44,16 +46,11 @@ class Losses(NamedTuple):
 
 
 def settled(config: RunConfig, device: torch.device) -> RunConfig:
-    """The same settings with every `auto` replaced by what suits the machine; rank 0 decides for all ranks.
-
-    For `precision` that is the faster one, for `compile` whether this is a CUDA device with a compiler for it.
-    """
-    if config.precision == "auto":
-        faster = pick_precision("auto", device, config.model.width) == "bfloat16"
-        config = config.changed(precision="bfloat16" if of_rank_0(faster) else "float32")
-    if config.compile == "auto":
-        config = config.changed(compile=of_rank_0(device.type == "cuda" and has_triton()))
-    return config
+    """The same settings with the precision `auto` replaced by the faster one here; rank 0 decides for all ranks."""
+    if config.precision != "auto":
+        return config
+    faster = pick_precision("auto", device, config.model.width) == "bfloat16"
+    return config.changed(precision="bfloat16" if of_rank_0(faster) else "float32")
 
 
 def of_rank_0(choice: bool) -> bool:
@@ -78,6 +75,8 @@ class Trainer:
         if config.batch % ranks:
             raise BadInput(f"batch {config.batch} does not divide over {ranks} processes; --set batch=...")
         config = settled(config, device)
+        if config.compile == "auto":  # not in `settled`, so that a run may go on where there is no compiler
+            config = config.changed(compile=of_rank_0(device.type == "cuda" and has_triton()))
         self.config, self.device = config, device
         self.dtype = torch.float64 if config.precision == "float64" else torch.float32
         torch.set_float32_matmul_precision("high" if config.precision == "tf32" else "highest")
@@ -91,7 +90,7 @@ class Trainer:
         self.stage_number = config.stage_at(0)
         self.stage = enter(self.stages[self.stage_number])
         self.sums = Sums(device)  # since the last report
-        self.first_bad = torch.zeros((), dtype=torch.int64, device=device)  # the first update that was not finite
+        self.first_bad = torch.tensor(NEVER, device=device)  # the first update that was not finite
 
     @property
     def totals(self) -> Totals:
@@ -107,7 +106,8 @@ class Trainer:
     def update(self) -> None:
         """Do `window` supervision steps on every slot, then change the weights once.
 
-        A GPU is not waited for. What it has found is looked at by `check_finite` and `totals`.
+        A GPU is waited for only until it has done the previous forward pass, which says which slots halt.
+        `check_finite` and `totals` read the results.
         """
         loss, count = torch.zeros((), dtype=self.dtype, device=self.device), len(self.stage.slots)
         size = self.config.micro or count
@@ -116,8 +116,8 @@ class Trainer:
             with self.averaging(last=part.stop == count):
                 loss += self.learn(part)
         norm = nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
-        bad = ~(loss.isfinite() & norm.isfinite()) & (self.first_bad == 0)
-        self.first_bad += bad * (self.update_count + 1)
+        bad = ~(loss.isfinite() & norm.isfinite())
+        self.first_bad = torch.where(bad & (self.first_bad == NEVER), self.update_count + 1, self.first_bad)
         self.optimise(norm)
         self.ema.update(self.model)
         self.update_count += 1
@@ -125,9 +125,9 @@ class Trainer:
 
     def check_finite(self) -> None:
         """Raise NonFinite if some update on any rank was not finite. Weights that came after it are worth nothing."""
-        found = int(distributed.largest(self.first_bad.cpu()).item())
-        if found:
-            raise NonFinite(found)
+        first = int(distributed.smallest(self.first_bad.cpu()).item())
+        if first != NEVER:
+            raise NonFinite(first)
 
     def averaging(self, last: bool) -> contextlib.AbstractContextManager[object]:
         """Within it, a backward pass averages the gradients over ranks only if it is the `last` one of the update."""
@@ -137,11 +137,12 @@ class Trainer:
     def learn(self, part: slice) -> Tensor:
         """Do the supervision steps of one update on the slots of `part`, and the backward pass through all of them.
 
-        Slots that halt take a new puzzle at the next step. -> the loss
+        Slots that halt take a new puzzle at the next step. -> a number that is finite only if every loss is
         """
         stage, config, slots = self.stage, self.stage.config, self.stage.slots
         state = slots.state(part)
         loss = torch.zeros((), dtype=self.dtype, device=self.device)
+        parts = loss.clone()  # `loss_limit` would hide an infinite loss of the answer
         for number in range(config.window):
             state = stage.starting_states(part, state)
             stage.refill(part, self.update_count / config.updates)
@@ -149,16 +150,16 @@ class Trainer:
             output = self.forward(part, state)
             losses = self.losses(part, output)
             loss = loss + losses.total.sum()
+            parts += (losses.answer + losses.halt).detach().sum()
             fewest = stage.fewest_steps(part, self.update_count, number)
             above = log_odds(config.early_halt)
             stop = halted(output, slots.steps[part], config.max_steps, fewest, config.continue_loss, above)
             slots.halt(part, stop)
             self.count(part, losses, stop)
             state = output.state
-        loss = loss / (config.window * len(slots))
-        torch.autograd.backward(loss)
+        torch.autograd.backward(loss / (config.window * len(slots)))
         slots.store(part, state)
-        return loss.detach()
+        return loss.detach() + parts
 
     def forward(self, part: slice, state: State) -> Output:
         """One supervision step on the slots of `part`, from `state`."""

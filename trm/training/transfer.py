@@ -1,4 +1,4 @@
-"""Copies between the host and a GPU that neither of them waits for. On a CPU they are plain copies."""
+"""Copies between the host and a CUDA device that run while both go on. On other devices they are plain copies."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class HostCopy:
 
     def update(self, part: slice, new: Tensor) -> None:
         """Begin to copy `new`, the values of `part`."""
-        self.values[part].copy_(new, non_blocking=True)
+        self.values[part].copy_(new, non_blocking=new.is_cuda)
         if new.is_cuda:
             event = self.events.setdefault(part.start, torch.cuda.Event())  # type: ignore[no-untyped-call]
-            event.record()
+            event.record(torch.cuda.current_stream(new.device))
 
     def read(self, part: slice) -> npt.NDArray[Any]:
         """The values of `part`, which must be one that was updated as a whole, or none at all."""
