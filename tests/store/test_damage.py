@@ -34,7 +34,8 @@ from trm.tasks.custom.structure import MOST, Structure, read_structure
 from trm.tasks.custom.text import NONE, read_pairs
 from trm.training import checkpoint
 from trm.training.commands import RECORD, read_launch
-from trm.training.run import LOG, Run, trim_log
+from trm.training.log import LOG, trim_log
+from trm.training.run import Run
 
 each = given(seed=st.integers(0, 2**32))
 slow = settings(fuzz, max_examples=max(50, EXAMPLES // 5))

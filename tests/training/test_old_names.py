@@ -18,7 +18,8 @@ from trm.store.provenance import trainings
 from trm.store.stored import CONFIG, check_free, load
 from trm.training import checkpoint
 from trm.training.config import RunConfig, override
-from trm.training.run import LOG, Run, train, trim_log
+from trm.training.log import LOG, trim_log
+from trm.training.run import Run, train
 
 OLD = {"update": "step", "updates": "steps"}
 

@@ -18,7 +18,8 @@ from trm.store.stored import CHECKPOINT
 from trm.training import checkpoint
 from trm.training.commands import RECORD, DataPaths, Launch, eval_command, read_launch, resume_command
 from trm.training.config import RunConfig
-from trm.training.run import LOG, Run, train
+from trm.training.log import LOG
+from trm.training.run import Run, train
 
 ODD = "it's a run, (50 %)"
 

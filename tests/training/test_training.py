@@ -163,17 +163,22 @@ def test_micro_batches_do_not_change_the_result(small_csv: Path) -> None:
         torch.testing.assert_close(x, y)
 
 
-def test_a_non_finite_loss_stops_and_keeps_the_last_checkpoint(
-    small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def poison(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let update `number` of any trainer begin with weights that are not finite."""
     update = Trainer.update
 
     def poisoned(self: Trainer) -> None:
-        if self.update_count == 9:
+        if self.update_count == number - 1:
             next(self.model.parameters()).data.fill_(float("nan"))
         update(self)
 
     monkeypatch.setattr(Trainer, "update", poisoned)
+
+
+def test_a_non_finite_loss_stops_and_keeps_the_last_checkpoint(
+    small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison(monkeypatch, 10)
     with pytest.raises(TrmError, match="not finite at update 10; the checkpoint of update 7") as caught:
         train(tiny(small_csv), tmp_path, "tiny")
     assert "\n" not in str(caught.value)
@@ -200,14 +205,7 @@ def test_a_non_finite_gradient_is_known_by_its_update(small_csv: Path) -> None:
 def test_nothing_is_reported_or_stored_after_a_non_finite_loss(
     small_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: str
 ) -> None:
-    update = Trainer.update
-
-    def poisoned(self: Trainer) -> None:
-        if self.update_count == 2:
-            next(self.model.parameters()).data.fill_(float("nan"))
-        update(self)
-
-    monkeypatch.setattr(Trainer, "update", poisoned)
+    poison(monkeypatch, 3)
     often = {"save_every": 1000, "keep_every": 0, "log_every": 1000} | {event: 4}
     with pytest.raises(TrmError, match="not finite at update 3; no checkpoint was due yet"):
         train(tiny(small_csv, *(f"{name}={value}" for name, value in often.items())), tmp_path, "tiny")

@@ -22,7 +22,7 @@ from trm.models.precision import placed
 from trm.store.provenance import training_seconds, trainings, update_of
 from trm.store.stored import CONFIG, load
 from trm.tasks import find_family
-from trm.training.run import LOG, logged
+from trm.training.log import LOG, logged
 
 Floats = npt.NDArray[np.float64]
 C = TypeVar("C", bound="Columns")

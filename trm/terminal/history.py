@@ -17,7 +17,7 @@ from trm.remarks import first_few, report
 from trm.statistics import interval
 from trm.terminal.console import fits, plain_console, report_written
 from trm.terminal.progress import bars
-from trm.training.run import LOG
+from trm.training.log import LOG
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,10 +21,9 @@ from pydantic import ValidationError
 
 from trm.devices import pick_device
 from trm.errors import BadInput, TrmError
-from trm.files import write_atomic, write_text
+from trm.files import write_text
 from trm.inference.evaluation import Evaluation, evaluate_model
-from trm.numbers import is_finite
-from trm.remarks import first_few, report
+from trm.remarks import report
 from trm.store.stored import CHECKPOINT, check_free, load, save_model
 from trm.tasks import get_task
 from trm.tasks.base import Puzzles, Task
@@ -34,13 +33,12 @@ from trm.training.boards import RUN_ID, check_board
 from trm.training.commands import RECORD, DataPaths
 from trm.training.config import RENAMED, RunConfig
 from trm.training.datasets import described, held_out, task_of, training_set
+from trm.training.log import LOG, trim_log
 from trm.training.presets import get_preset
 from trm.training.report import Reporter
 from trm.training.totals import Totals
 from trm.training.trainer import NonFinite, Trainer, settled
 from trm.version import __version__
-
-LOG = "log.jsonl"
 
 
 def train(
@@ -377,34 +375,3 @@ def seconds_per_update(trainer: Trainer, budget: float) -> float:
     trainer.check_finite()  # waits for a GPU
     spent = time.perf_counter() - began if distributed.rank() == 0 else 0.0
     return float(distributed.summed(torch.tensor([spent], dtype=torch.float64)).item()) / count
-
-
-def trim_log(path: Path, update: int) -> None:
-    """Drop what was logged after `update`: those updates are about to be done again.
-
-    Damaged lines are left out, which is said on standard error; the log as it was is kept in a file beside it.
-    """
-    if not path.exists():
-        return
-    kept, bad = [], []
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines, 1):
-        try:
-            record = json.loads(line.decode())
-            if logged(record["update"] if "update" in record else record["step"]) <= update:  # "step": its former name
-                kept.append(line + b"\n")
-        except (ValueError, KeyError, TypeError, RecursionError):
-            if number < len(lines):  # the last line may have been cut short by a crash, or is empty
-                bad.append(number)
-    if bad:
-        saved = path.with_name(f"{path.name}.damaged")
-        write_atomic(saved, lambda file: file.write(path.read_bytes()))
-        report(f"{path}: damaged lines were left out ({first_few(bad)}); the log as it was is in {saved.name}")
-    write_atomic(path, lambda file: file.write(b"".join(kept)))
-
-
-def logged(value: Any) -> float:
-    """A number in a log. Raises ValueError for anything else, and for what is not finite."""
-    if not is_finite(value):
-        raise ValueError("no finite number")
-    return float(value)
