@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import subprocess
 import sys
@@ -110,6 +111,36 @@ def test_solve_says_what_it_left_out(call: Call, tiny_run: Path) -> None:
     )
     refused(call("solve", "sudoku", "nosuch.sdm", *options), "cannot read 'nosuch.sdm': No such file")
     refused(call("solve", "maze", "S..G."), "a maze of 1x5 cells is not supported")
+
+
+@pytest.mark.usefixtures("oracle")
+def test_answers_as_json(call: Call, tiny_run: Path) -> None:
+    options = ["--weights", str(tiny_run), "--json"]
+    done = call("solve", "sudoku", f"{OPEN}\n{SOLVED[:-1]}.", *options)
+    found = json.loads(done.out)
+    assert (done.code, done.err, done.out.count("\n")) == (0, "2 puzzles of 4x4 read\n", 1)
+    assert (found["puzzles"], found["solved"]) == (2, 2)
+    first, second = found["answers"]
+    assert first == {
+        "question": OPEN,
+        "answer": SOLVED,
+        "grid": [[1, 2, 3, 4], [3, 4, 1, 2], [2, 1, 4, 3], [4, 3, 2, 1]],
+        "solved": True,
+        "valid": True,
+        "confidence": 0.9,
+        "steps": 2,
+        "starts": 1,
+        "problem": "it has more than one solution",
+        "remarks": [],
+    }
+    assert (second["question"], second["problem"]) == (SOLVED[:-1] + ".", "")
+    refused(call("solve", "sudoku", OPEN, *options, "--trace"), "leave out --trace, or --json")
+
+
+def test_what_cannot_be_solved_as_json(call: Call, tiny_run: Path) -> None:
+    done = call("solve", "sudoku", IMPOSSIBLE, "--weights", str(tiny_run), "--steps", "2", "--json", "--restarts", "0")
+    (found,) = json.loads(done.out)["answers"]
+    assert (done.code, found["solved"], found["problem"]) == (1, False, "it has no solution")
 
 
 def test_solve_fails_and_says_so(trm: Trm, tiny_run: Path) -> None:

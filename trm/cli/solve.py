@@ -9,13 +9,24 @@ from typing import Annotated, Any
 import typer
 
 from trm.cli import names
-from trm.cli.app import GuessesOption, NoiseOption, PrecisionOption, RestartsOption, ThreadsOption, WeightsOption, app
+from trm.cli.app import (
+    GuessesOption,
+    JsonOption,
+    NoiseOption,
+    PrecisionOption,
+    RestartsOption,
+    ThreadsOption,
+    WeightsOption,
+    app,
+)
 from trm.devices import check_precision
+from trm.errors import BadInput
 
 
 @app.command(
     examples=[
         "trm solve sudoku puzzles.txt --quiet",
+        "trm solve sudoku puzzles.csv --json",
         "trm solve maze maze.txt --gif maze.gif",
         "trm solve sudoku - --seconds 10 < hard.txt",
     ]
@@ -49,6 +60,7 @@ def solve(
         Path | None, typer.Option("--gif", help="Animate how the answers came about: a GIF, WebP or PNG, with Pillow")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one line per answer and no grids")] = False,
+    as_json: JsonOption = False,
     threads: ThreadsOption = 0,
     precision: PrecisionOption = "auto",
     backend: Annotated[
@@ -70,24 +82,27 @@ def solve(
     """
     from trm.inference.puzzles import read_argument
     from trm.inference.solver import Solver
-    from trm.terminal.solve import check_backend, check_gif, check_plot, draw, print_answers, print_read, solve_and_show
+    from trm.terminal import solve as terminal
 
     further = {"restarts": restarts, "noise": noise, "guesses": guesses, "seed": seed}
     check_precision(precision, "--precision")
-    chosen = check_backend(backend, task_name, further)
+    chosen = terminal.check_backend(backend, task_name, further)
+    if as_json and trace:
+        raise BadInput("--json prints answers without their steps: leave out --trace, or --json")
     boards, remarks = read_argument(puzzle, task_name, weights)
     if plot is not None:
-        check_plot(plot, len(boards), backend)
+        terminal.check_plot(plot, len(boards), backend)
         chosen = "torch"
     if gif is not None:
-        check_gif(gif, len(boards))
+        terminal.check_gif(gif, len(boards))
     thinking: dict[str, Any] = {**further, "steps": steps, "seconds": seconds}
     solver = Solver(task_name, weights, backend=chosen, threads=threads, precision=precision, **thinking)
     if solver.remark:
         print(solver.remark, file=sys.stderr)
-    print_read(boards, remarks)
-    answers = solve_and_show(solver, boards, trace or plot is not None or gif is not None, quiet)
-    solved = print_answers(answers, trace, quiet)
-    draw(answers, plot, gif)
+    terminal.print_read(boards, remarks)
+    kept = trace or plot is not None or gif is not None
+    answers = terminal.solve_and_show(solver, boards, kept, quiet or as_json)
+    solved = terminal.print_json(answers) if as_json else terminal.print_answers(answers, trace, quiet)
+    terminal.draw(answers, plot, gif)
     if not solved:
         raise typer.Exit(1)

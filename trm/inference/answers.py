@@ -86,6 +86,28 @@ class Answer(Board):
         """
         return tuple(self._trace())
 
+    @cached_property
+    def problem(self) -> str:
+        """Why the puzzle does not have exactly one answer, as in "it has no solution". Empty if it has, if there is no
+        rule to tell by, or if a search would take too long.
+        """
+        return self.task.problem(self.question) or ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "question": self.task.to_line(self.question),
+            "answer": self.task.to_line(self.tokens),
+            "grid": self.grid.tolist(),
+            "solved": self.solved,
+            "valid": self.valid,
+            "confidence": round(self.confidence, 6),
+            "steps": self.steps,
+            "starts": self.starts,
+            "problem": self.problem,
+            "remarks": list(self.remarks),
+        }
+
 
 def answer_of(puzzle: SizedPuzzle, result: SearchResult, trace: Callable[[], Iterable[Step]]) -> Answer:
     return Answer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections import Counter
@@ -131,6 +132,14 @@ def print_answers(answers: Sequence[Answer], trace: bool, quiet: bool) -> bool:
     return not unsolved
 
 
+def print_json(answers: Sequence[Answer]) -> bool:
+    """Print answers as one JSON object. -> whether all were solved"""
+    solved = sum(answer.solved for answer in answers)
+    shown = {"puzzles": len(answers), "solved": solved, "answers": [answer.as_dict() for answer in answers]}
+    print(json.dumps(shown, ensure_ascii=False))
+    return solved == len(answers)
+
+
 def print_grid(answer: Answer, name: str, trace: bool) -> None:
     """Print an answer for people to read. `name`: the puzzle's label, empty if there is only one puzzle."""
     from trm.terminal import boards
@@ -142,5 +151,5 @@ def print_grid(answer: Answer, name: str, trace: bool) -> None:
     else:
         console.print(boards.grid(answer.task, answer.question, answer.tokens))
     console.print(name, boards.verdict(answer), sep="")
-    if trouble := answer.task.problem(answer.question):
-        console.print(f"{name}note: {trouble}", style="yellow")
+    if answer.problem:
+        console.print(f"{name}note: {answer.problem}", style="yellow")
