@@ -169,7 +169,7 @@ def test_what_cannot_be_evaluated(call: Call, models: dict[str, Stored], folder:
     def failure(*arguments: str, words: str, data: Path = folder) -> None:
         refused(call("eval-arc", *arguments, "--data", str(data)), words)
 
-    failure("oracle", "--votes", "7", words="has 6 embeddings for each task")
+    failure("oracle", "--votes", "7", words="has 6 embeddings for a task")
     failure("oracle", "--pool", "oracle", words="counted twice")
     failure("oracle", "--skip", "3", words="no tasks left")
     failure("oracle", "--submission", str(tmp_path), words="is a folder")

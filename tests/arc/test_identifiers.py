@@ -122,7 +122,11 @@ def test_an_imported_model_answers_with_the_right_embeddings(
     }
     assert training_of(stored, out).most_votes == EACH
     evaluated = call("eval-arc", str(out), "--data", str(folder), "--json", "--threads", "1")
-    assert json.loads(evaluated.out)["votes"] == EACH  # the real model, which knows nothing
+    found = json.loads(evaluated.out)  # of the real model, which knows nothing
+    assert (found["votes"], found["fewest_votes"]) == (EACH, EACH - 1)
+    evaluated = call("eval-arc", str(out), "--data", str(folder), "--threads", "1")
+    assert f"{EACH - 1} to {EACH} votes a question" in evaluated.out
+    refused(call("eval-arc", str(out), "--data", str(folder), "--votes", "9"), f"has at most {EACH} embeddings")
     known = Stored(Knows(stored.model.config, rows), stored.spec, "known", stored.about)  # type: ignore[arg-type]
     monkeypatch.setattr(store, "load", lambda name: known)
     result = evaluate(EvalRequest((str(out),), str(folder)))
@@ -167,6 +171,8 @@ def test_names_are_read() -> None:
     found = parse_identifiers(json.dumps([BLANK, "a", "a|||t3|||0213456789", BLANK, "b|||t7|||9876543210"]), "here")
     assert (found.count, [row.row for row in found.tasks["a"]], found.tasks["b"][0].row) == (5, [1, 2], 4)
     assert found.tasks["a"][0].augmentation == IDENTITY
+    assert found.blank == 0
+    assert parse_identifiers(json.dumps(["a", "b", BLANK]), "here").blank == 2
     turned = found.tasks["a"][1].augmentation
     assert (turned.dihedral, turned.colours) == (3, (0, 2, 1, *SAME[3:]))
     grid = np.array([[0, 1, 2], [3, 4, 5]], np.uint8)

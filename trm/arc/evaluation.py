@@ -59,9 +59,9 @@ class ArcTraining:
         return augmented(count, self.run.seed)(task)
 
     def embedding(self, id: str, number: int) -> int:
-        """Row of the embedding table for augmentation `number` of a task; 0, the blank one, for an unknown task."""
+        """Row of the embedding table for augmentation `number` of a task; the blank one for an unknown task."""
         if self.identifiers:
-            return self.identifiers.tasks[id][number].row if id in self.identifiers.tasks else 0
+            return self.identifiers.tasks[id][number].row if id in self.identifiers.tasks else self.identifiers.blank
         each = embeddings_each(self.run)
         return identifier(self.places[id], number % each, each - 1) if id in self.places else 0
 
@@ -173,7 +173,8 @@ class EvalResult:
     models: tuple[EvaluatedModel, ...]
     tasks: tuple[ArcTask, ...]
     scored: tuple[ArcTask, ...]  # the tasks whose test answers are known
-    votes: int  # per question and model
+    votes: int  # per question and model, at most
+    fewest: int  # of a question and model: a published model may know few augmentations of a task
     steps: int
     seconds: float
     single: Votes  # of the first model
@@ -204,6 +205,7 @@ class EvalResult:
             "scored": len(self.scored),
             "questions": self.questions,
             "votes": self.votes,
+            "fewest_votes": self.fewest,
             "steps": self.steps,
             "seconds": round(self.seconds, 3),
             "models": [asdict(model) for model in self.models],
@@ -264,6 +266,7 @@ def evaluate(request: EvalRequest, progress: Callable[[int, int], object] = lamb
         tasks=tasks,
         scored=answered(tasks),
         votes=votes,
+        fewest=min(len(one.augmentations(task, votes)) for one in trainings for task in tasks),
         steps=steps,
         seconds=seconds,
         single=cast[0],
@@ -304,7 +307,7 @@ def check_model(stored: Stored, training: ArcTraining, tasks: Sequence[ArcTask],
     """What the model knows of the tasks. Raises BadInput where it lacks embeddings for them or for so many votes."""
     most = training.most_votes
     if most is not None and votes > most:
-        each = f"has {most} embeddings for each task, one for each augmentation"
+        each = f"has {'at most ' if training.identifiers else ''}{most} embeddings for a task, one for an augmentation"
         raise BadInput(f"--votes {votes}: model {stored.name!r} {each}; {most} is the most")
     new = sum(task.id not in training.places for task in tasks)
     if new == len(tasks) and training.run.model.puzzle_ids:

@@ -45,7 +45,8 @@ def print_result(result: EvalResult) -> None:
     """A table of the first model's scores, one of the pooled scores, and a line with the cost."""
     console = plain_console()
     on = f"{len(result.scored)} task{'s' if len(result.scored) > 1 else ''} ({result.data})"
-    title = f"{result.models[0].name} on {on}, {result.votes} votes a question: %, with 95 % intervals"
+    votes = f"{result.fewest} to {result.votes}" if result.fewest < result.votes else f"{result.votes}"
+    title = f"{result.models[0].name} on {on}, {votes} votes a question: %, with 95 % intervals"
     for scores in (result.scores(), result.pooled_scores()):
         if scores:
             table = score_table(scores, title)

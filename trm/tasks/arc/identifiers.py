@@ -44,6 +44,7 @@ class Identifiers:
 
     tasks: Mapping[str, tuple[NamedRow, ...]]  # id -> its rows, in their order
     count: int  # rows of the table
+    blank: int  # the row for a task without a name: the first that is called `<blank>`
 
 
 def parse_identifiers(text: str, where: str | Path) -> Identifiers:
@@ -69,7 +70,8 @@ def parse_identifiers(text: str, where: str | Path) -> Identifiers:
         found.setdefault(match["task"], []).append(NamedRow(row, name))
     if not found:
         raise BadInput(f"{where}: names no task")
-    return Identifiers({task: tuple(rows) for task, rows in found.items()}, len(names))
+    blank = names.index(BLANK) if BLANK in names else 0
+    return Identifiers({task: tuple(rows) for task, rows in found.items()}, len(names), blank)
 
 
 def read_identifiers(path: Path) -> Identifiers:
