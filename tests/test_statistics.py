@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from trm.analysis import records
-from trm.statistics import interval, mcnemar, paired, share, sign_flips
+from trm.statistics import interval, mcnemar, paired, share, sign_flips, student
 from trm.tasks.base import Bools
 
 
@@ -46,13 +46,40 @@ def test_which_test_is_used() -> None:
     assert (single.p, single.name) == (mcnemar(6, 1), "McNemar")
     assert single.difference == pytest.approx(0.5)
     assert paired(one, one) == (0.0, 1.0, "McNemar")
+    both = paired(flags("1111111000", "1111110000"), flags("1000000000", "1000000001"))
+    assert both.name == "seeds and rows"
+    assert both.p == sign_flips(np.array([0, 4, 4, 4, 4, 4, 2, 0, 0, -2]))  # the seeds differ less than the models do
+    seeds = paired(flags("1" * 40, "1" * 12 + "0" * 28), flags("0" * 40, "1" * 38 + "0" * 2))
+    assert seeds.p == student(np.array([1, 0.3]), np.array([0, 0.95])) > 0.5
     pooled = paired(flags("1111111000", "1111110000"), other)
     assert pooled.name == "sign flips"
     assert pooled.difference == pytest.approx(0.45)
     assert pooled.p == sign_flips(np.array([0, 2, 2, 2, 2, 2, 1, 0, 0, -2]))
     assert paired(flags("10", "01"), flags("01", "10")).p == 1
     # Groups of two and of three seeds: means are compared, not sums.
-    assert paired(np.repeat(one, 2, 0), np.repeat(one, 3, 0)) == (0.0, 1.0, "sign flips")
+    assert paired(np.repeat(one, 2, 0), np.repeat(one, 3, 0)) == (0.0, 1.0, "seeds and rows")
+
+
+# 97.5 % quantiles of Student's t, from a printed table
+@pytest.mark.parametrize(("freedom", "quantile"), [(2, 4.303), (3, 3.182), (4, 2.776), (6, 2.447), (10, 2.228)])
+def test_student_by_the_table(freedom: int, quantile: float) -> None:
+    mine, other = np.array([1.0, -1.0]), np.resize([1.0, -1.0], freedom)
+    other -= other.mean()
+    squares = 2 + (other**2).sum()
+    spread = math.sqrt(squares / freedom * (1 / 2 + 1 / freedom))
+    assert student(mine + quantile * spread, other) == pytest.approx(0.05, abs=1e-4)
+    assert student(other, mine - quantile * spread) == pytest.approx(0.05, abs=1e-4)
+    assert student(mine, other) == pytest.approx(1)
+
+
+def test_equal_models_with_seeds_of_their_own_seldom_differ() -> None:
+    """Of seeds that vary, as the permutation test over rows alone would often say."""
+    rng, found = np.random.default_rng(3), []
+    for _ in range(200):
+        skill = rng.normal(0.7, 0.05, (6, 1))
+        right = rng.random((6, 300)) < skill
+        found.append(paired(right[:3], right[3:]).p)
+    assert np.mean(np.array(found) < 0.05) <= 0.08
 
 
 def test_intervals() -> None:

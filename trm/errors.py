@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+NO_TORCH = "this needs torch: install it (docs/quickstart.md), or solve with the onnx backend, which has one start"
+
 
 class TrmError(Exception):
     """The work failed. The message is one line: what is wrong, where, and how to fix it. Exit code 1."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Ints: TypeAlias = npt.NDArray[np.int64]
+Floats: TypeAlias = npt.NDArray[np.float64]
 
 DRAWS, SEED = 10_000, 0  # for the bootstrap and the permutation test
 
@@ -36,7 +37,7 @@ class Paired(NamedTuple):
 
     difference: float  # between the shares of right rows
     p: float  # two-sided p-value
-    name: Literal["McNemar", "sign flips"]  # the test
+    name: Literal["McNemar", "sign flips", "seeds and rows"]  # the test
 
 
 def share(right: Bools) -> Share:
@@ -58,14 +59,31 @@ def share(right: Bools) -> Share:
 def paired(mine: Bools, other: Bools) -> Paired:
     """Compare two models by their right rows, [seeds, rows] each, on the same rows.
 
-    Two single runs are compared by McNemar's exact test, models with several seeds by a permutation test.
+    Two single runs are compared by McNemar's exact test. Where one of them has several seeds, a permutation test over
+    rows compares them: it is about these runs, not about other seeds. Where both have, the difference must also be
+    larger than that between seeds: `p` is the larger one of the permutation test and of Student's t test over seeds.
     """
     difference = float(mine.mean() - other.mean())
     if len(mine) == len(other) == 1:
         return Paired(difference, mcnemar(int((mine & ~other).sum()), int((other & ~mine).sum())), "McNemar")
     # The differences as whole numbers, so that equal sums compare equal.
     gaps = mine.sum(0) * len(other) - other.sum(0) * len(mine)
-    return Paired(difference, sign_flips(gaps), "sign flips")
+    over_rows = sign_flips(gaps)
+    if min(len(mine), len(other)) == 1:
+        return Paired(difference, over_rows, "sign flips")
+    return Paired(difference, max(over_rows, student(mine.mean(1), other.mean(1))), "seeds and rows")
+
+
+def student(mine: Floats, other: Floats) -> float:
+    """Two-sided p-value of Student's t test of equal variance between two samples, of two values or more each."""
+    freedom, gap = len(mine) + len(other) - 2, abs(mine.mean() - other.mean())
+    squares = sum(((sample - sample.mean()) ** 2).sum() for sample in (mine, other))
+    spread = math.sqrt(squares / freedom * (1 / len(mine) + 1 / len(other)))
+    # With t = tan(angle) * sqrt(freedom), the density of the angle is the cosine to the power of freedom - 1.
+    angles = np.linspace(0, math.pi / 2, 10_001)
+    inside = np.concatenate([[0], np.cumsum((density := np.cos(angles) ** (freedom - 1))[1:] + density[:-1])])
+    angle = math.atan2(gap, spread * math.sqrt(freedom))
+    return float(1 - np.interp(angle, angles, inside / inside[-1]))
 
 
 def mcnemar(mine: int, other: int) -> float:

@@ -141,13 +141,33 @@ def test_what_cannot_be_solved_as_json(call: Call, tiny_run: Path) -> None:
     done = call("solve", "sudoku", IMPOSSIBLE, "--weights", str(tiny_run), "--steps", "2", "--json", "--restarts", "0")
     (found,) = json.loads(done.out)["answers"]
     assert (done.code, found["solved"], found["problem"]) == (1, False, "it has no solution")
+    assert done.err == "the puzzle has no solution\n"
+
+
+@pytest.mark.usefixtures("tiny_run")
+def test_a_puzzle_without_a_solution_gets_one_start(call: Call, tiny_run: Path) -> None:
+    options = ["--weights", str(tiny_run), "--steps", "2", "--restarts", "5", "--json"]
+    done = call("solve", "sudoku", f"{IMPOSSIBLE}\n{'.' * 15}1\n{IMPOSSIBLE}", *options)
+    answers = json.loads(done.out)["answers"]
+    assert [answer["question"] for answer in answers] == [IMPOSSIBLE, "." * 15 + "1", IMPOSSIBLE]
+    assert [answer["starts"] for answer in answers] == [1, 6, 1]
+    assert done.err.splitlines()[1] == "puzzles 1, 3 have no solution"
+
+
+def test_a_puzzle_that_begins_like_an_option(trm: Trm, tiny_run: Path) -> None:
+    line = OPEN.replace(".", "-")
+    done = trm("solve", "sudoku", line, "--weights", str(tiny_run), "--steps", "2", "-q", "--restarts", "0")
+    assert (done.returncode, done.stderr, len(done.stdout)) == (1, "not solved\n", 17)
 
 
 def test_solve_fails_and_says_so(trm: Trm, tiny_run: Path) -> None:
     done = trm(
         "solve", "sudoku", "-", "--weights", str(tiny_run), "--steps", "3", "--trace", stdin=f"{OPEN}\n{IMPOSSIBLE}"
     )
-    assert (done.returncode, done.stderr) == (1, "2 puzzles of 4x4 read\n0 of 2 solved; not solved: 1, 2\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "2 puzzles of 4x4 read\npuzzle 2 has no solution\n0 of 2 solved; not solved: 1, 2\n",
+    )
     assert done.stdout.count("step 3: ") == 2
     for words in ("2 of 2: not solved after 3", "1 of 2: note: it has more than", "2 of 2: note: it has no solution"):
         assert f"puzzle {words}" in done.stdout

@@ -295,7 +295,7 @@ def test_an_easy_puzzle_needs_no_torch_and_a_hard_one_gets_it(call: Call, tmp_pa
     refused = without("torch safetensors", main, *hard, cwd=tmp_path)
     assert refused.returncode == 1
     assert refused.stderr.startswith(
-        "trm: this needs torch: install it (docs/quickstart.md), or solve with --backend onnx"
+        "trm: this needs torch: install it (docs/quickstart.md), or solve with the onnx backend"
     )
     many = call("solve", "sudoku", EASY, *hard[3:], "--restarts", "1", "--noise", "0.5")
     assert many == call("solve", "sudoku", EASY, *hard[3:], "--restarts", "1", "--noise", "0.5", "--backend", "torch")

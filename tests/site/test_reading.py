@@ -105,6 +105,7 @@ FORMS: dict[str, list[Any]] = {
         ",".join(NINE).replace(".", ""),
         str([[0 if sign == "." else int(sign) for sign in row] for row in ROWS]),
         f"{NINE}\n{NINE}",
+        ".....6....59.....82....8....45........3........6..3.54...325..6..................",  # several solutions
         "",
         "\n\n",
         "Puzzle 1:\n" + "\n".join(ROWS),

@@ -300,7 +300,8 @@ def test_describing_and_refusing(files: Path, call: Call, tmp_path: Path) -> Non
         (["train", "custom", "--data", data, "--structure", str(tmp_path / "no.json")], "cannot read"),
         (["train", "custom", "--data", data, "--set", "model.mixer=groups"], "needs constraint groups"),
         (["solve", "custom", "1"], "no weights for custom ship"),
-        (["solve", "custom", "1", "--backend", "onnx"], "leave it out for a custom task"),
+        (["solve", "custom", "1", "--backend", "onnx"], "no weights for custom ship"),
+        (["solve", "custom", "1", "--backend", "onnx", "--weights", "sudoku"], "solves sudoku, not custom"),
         (["solve", "chess", "1"], "choose sudoku, maze or custom"),
     ):
         done = call(*arguments, *(["--out", str(tmp_path / "run"), "--procs", "1"] if arguments[0] == "train" else []))

@@ -154,6 +154,18 @@ def test_limits_and_impossible_questions() -> None:
         count_solutions(np.ones(80, np.uint8), NINE)
 
 
+def test_a_search_that_is_lost_in_one_order_of_the_cells() -> None:
+    """More than 100,000 guesses in reading order, and 25 upside down."""
+    question = tokens(".....6....59.....82....8....45........3........6..3.54...325..6..................")
+    with pytest.raises(TooHard):
+        SudokuSearch(NINE).count(SudokuSearch(NINE).bits(question), max_nodes=2000)
+    count, answer, guesses = count_solutions(question, NINE)
+    assert answer is not None
+    assert (count, guesses) == (2, 25)
+    assert NINE.valid(question[None], answer[None])[0]
+    assert NINE.problem(question, max_nodes=3000) == "it has more than one solution"
+
+
 @pytest.mark.parametrize("task", TASKS[:3])
 def test_minimal_puzzles_are_minimal_and_unique(task: Sudoku) -> None:
     rng, solver = np.random.default_rng(4), SudokuSearch(task)

@@ -121,6 +121,7 @@ def export_command(
     and the published code can read.
     """
     from trm.store.stored import check_not_ours
+    from trm.terminal.console import report_written
 
     check_not_ours(to, "--to")
     check_writable(to)
@@ -129,12 +130,15 @@ def export_command(
         from trm.tasks import get_task
 
         export_onnx(model, to, None if task is None else get_task(task).spec)
+        report_written(to)
+        report_written(to.with_suffix(".json"))
         return
     if task is not None:
         raise BadInput("--task is for a file that ends in .onnx; a state dict has no size")
     from trm.store.published import export_file
 
     export_file(model, to)
+    report_written(to)
 
 
 @app.command("push", examples=["trm push runs/mine OWNER/NAME --private", "trm push runs/mine OWNER/NAME --dry-run"])

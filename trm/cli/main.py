@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from trm.cli import streams
 from trm.cli.app import app
-from trm.errors import TrmError
+from trm.errors import NO_TORCH, TrmError
 from trm.files import FAULTS, short
 from trm.launch import others_print_first
 from trm.remarks import one_line
@@ -25,6 +25,7 @@ for name in COMMANDS.split():
     import_module(f"trm.cli.{name}")
 
 # Where all processes fail with the same error, rank 0 prints it, and its exit ends the others meanwhile.
+DASHES = re.compile(r"-[-0-9]{15,}")  # a Sudoku whose first cell is unknown, and no option
 ALONE = 10.0  # seconds that they wait before they print their own error
 OUT_OF_MEMORY = re.compile(r"not enough memory|can.t allocate memory|out of memory|Storage size calculation overflowed")
 
@@ -34,7 +35,7 @@ def main() -> None:
     streams.prepare()
     try:
         try:
-            app(prog_name="trm")  # `python -m trm` too
+            app(arguments(sys.argv[1:]), prog_name="trm")  # `python -m trm` too
         finally:
             sys.stdout.flush()  # here and not at exit, so that a closed pipe is handled below
     except TrmError as error:
@@ -52,11 +53,17 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        fail("this needs torch: install it (docs/quickstart.md), or solve with --backend onnx, which has one start", 1)
+        fail(NO_TORCH, 1)
     except (MemoryError, RuntimeError) as error:  # torch has RuntimeErrors for it
         if isinstance(error, RuntimeError) and not OUT_OF_MEMORY.search(str(error)):
             raise
         fail("not enough memory; choose smaller sizes, a smaller batch or fewer rows", 1)
+
+
+def arguments(given: list[str]) -> list[str]:
+    """The arguments, with a puzzle that looks like an option last, behind the two dashes that end the options."""
+    puzzles = [one for one in given if DASHES.fullmatch(one)] if given[:1] == ["solve"] and "--" not in given else []
+    return [*(one for one in given if one not in puzzles), *(["--", *puzzles] if puzzles else [])]
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -86,10 +86,10 @@ def solve(
 
     further = {"restarts": restarts, "noise": noise, "guesses": guesses, "seed": seed}
     check_precision(precision, "--precision")
-    chosen = terminal.check_backend(backend, task_name, further)
+    chosen = terminal.check_backend(backend, further)
     if as_json and trace:
         raise BadInput("--json prints answers without their steps: leave out --trace, or --json")
-    boards, remarks = read_argument(puzzle, task_name, weights)
+    boards, remarks = read_argument(puzzle, task_name, weights, exported=chosen == "onnx")
     if plot is not None:
         terminal.check_plot(plot, len(boards), backend)
         chosen = "torch"

@@ -7,14 +7,14 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-from trm.errors import BadInput
+from trm.errors import NO_TORCH, BadInput, TrmError
 from trm.inference import onnx
 from trm.inference.backend import Backend
 from trm.inference.defaults import default_weights
 from trm.inference.loop import SearchState, StepBatch, Thinking, think
 from trm.remarks import report
 from trm.store.shipped import SHIPPED
-from trm.tasks import find_family
+from trm.tasks import family_name, find_family
 from trm.tasks.base import Task, Tokens
 
 if TYPE_CHECKING:
@@ -68,13 +68,19 @@ class Backends:
             self.torch()
 
     def torch(self) -> ModelSizes:
-        """The torch model, loaded at the first call. Raises BadInput, and TrmError for a model of the hub."""
+        """The torch model, loaded at the first call. Raises BadInput, and TrmError where torch is not installed or a
+        model of the hub cannot be downloaded.
+        """
         if self.name == "onnx":
             raise BadInput("the onnx backend has no torch model: choose backend torch or auto")
         with self._lock:
             if self.sizes is None:
-                from trm.inference.torch_step import open_model
-
+                try:
+                    from trm.inference.torch_step import open_model
+                except ModuleNotFoundError as error:
+                    if error.name != "torch":
+                        raise
+                    raise TrmError(NO_TORCH) from None
                 self.sizes = open_model(self.task, self.weights, self.threads, self.precision)
             return self.sizes
 
@@ -82,11 +88,22 @@ class Backends:
         """The exported file, opened at the first call. Raises BadInput, and TrmError where onnxruntime is missing."""
         with self._lock:
             if self._exported is None:
-                if not isinstance(self.weights, str) or find_family(self.task).defined_by_weights:
-                    raise BadInput("the onnx backend is for exported files of registered tasks; choose backend torch")
+                if not isinstance(self.weights, str):
+                    raise BadInput("the onnx backend is for exported files; choose backend torch for a loaded model")
                 file = str(SHIPPED / self.weights / onnx.FILE) if self.name == "auto" else self.weights
                 self._exported = onnx.load(file, self.threads)
             return self._exported
+
+    def task_name(self) -> str:
+        """The task's full name, where the weights define it; else as it was given."""
+        if not find_family(self.task).defined_by_weights:
+            return self.task
+        if self.name != "onnx":
+            return self.torch().stored.spec.name
+        name: str = self.exported().task["name"]
+        if family_name(name) != self.task:
+            raise BadInput(f"model {self.exported().name!r} solves {name}, not {self.task}")
+        return name
 
     def ships_exported(self) -> bool:
         """Whether the weights ship with an exported file. False if the working directory has a folder of that name,

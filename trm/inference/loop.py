@@ -29,6 +29,9 @@ MEMORY = 0.8  # weight of earlier steps in a puzzle's belief
 class Thinking:
     """How long a model may work on a puzzle, and what ends the work earlier.
 
+    `trm.Solver` and `trm solve` have other defaults: for a Sudoku 24 steps, 100 restarts, 2 guesses and noise 0.5, for
+    a maze 256 steps, 3 restarts and noise 0.5.
+
     Raises:
         BadInput: a value out of range.
     """

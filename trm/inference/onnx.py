@@ -18,6 +18,7 @@ from trm.inference.backend import Floats, Movement, movement_of
 from trm.numbers import is_finite
 from trm.store.seals import is_whole
 from trm.store.shipped import CONFIG, SHIPPED, WEIGHTS
+from trm.tasks import find_family
 from trm.tasks.base import Bools, Ints, Task, Tokens
 from trm.tasks.text import quoted
 
@@ -104,6 +105,13 @@ def check_about(about: dict[str, Any], widths: Sequence[Any]) -> None:
         raise ValueError("a number is missing or of a wrong kind")
 
 
+def check_definition(definition: Any, task: dict[str, Any]) -> None:
+    """Make the task that a file defines known by its name. Raises ValueError if it is not the file's own task."""
+    defined = find_family(task["name"]).define(definition)
+    if not fits_spec(task, defined) or defined.spec.name != task["name"]:
+        raise ValueError(f"it defines {defined.spec.name}, and is for {task['name']}")
+
+
 def find(name: str) -> Path:
     """An exported file: its path, or the folder or the shipped name of a model that has one. Raises BadInput."""
     if name.endswith(".onnx"):
@@ -152,6 +160,8 @@ def load(name: str, threads: int = 0) -> Exported:
         shapes = {node.name: node.shape[1:] for node in session.get_inputs()}
         check_about(about, [shapes[part][-1] for part in "yz"])
         check_weights(path, about)
+        if definition := about.get("definition"):
+            check_definition(definition, about["task"])
         # The initial state is one vector, the same at every position, whatever the shape of the state.
         y, z = (np.full((1, *shapes[part]), np.float32(about[f"start_{part}"])) for part in "yz")
         name, task, first_token = about["name"], about["task"], about["first_token"]
@@ -258,8 +268,12 @@ def sigmoid(logits: Floats) -> Floats:
 
 def fits(model: Exported, task: Task) -> bool:
     """Whether the model is for this task in this size."""
-    ours = task.spec
-    return not model.task or all(model.task[key] == getattr(ours, key) for key in ("height", "width", "vocab"))
+    return not model.task or fits_spec(model.task, task)
+
+
+def fits_spec(fields: dict[str, Any], task: Task) -> bool:
+    """Whether the fields of a spec are those of the task in its size."""
+    return all(fields[key] == getattr(task.spec, key) for key in ("height", "width", "vocab"))
 
 
 def check_task(model: Exported, task: Task) -> None:

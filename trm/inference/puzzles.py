@@ -17,7 +17,6 @@ from trm.errors import BadInput
 from trm.inference.sizes import PuzzlesRead, SizedPuzzle, read_sizes
 from trm.store.shipped import check_is_task
 from trm.tasks import find_family, resizable
-from trm.tasks.base import Task
 from trm.tasks.family import HOMES
 from trm.tasks.text import TwoReadings, decode, naming, read_file
 
@@ -126,13 +125,16 @@ def described(puzzle: Any) -> str:
     return f"an object of type {type(puzzle).__name__}"
 
 
-def read_argument(argument: str, family: str = "sudoku", weights: str | None = None) -> PuzzlesRead:
+def read_argument(
+    argument: str, family: str = "sudoku", weights: str | None = None, exported: bool = False
+) -> PuzzlesRead:
     """A puzzle on the command line, a file of them, or `-` for standard input.
 
     Args:
         argument: what the user wrote.
         family: `sudoku`, `maze` or `custom`.
         weights: the model; a custom task is defined by it.
+        exported: whether the weights are an exported file.
     """
     # Not `resizable()`, which imports every family: a cold answer to one puzzle should not wait for the others.
     check_is_task(family)
@@ -143,20 +145,17 @@ def read_argument(argument: str, family: str = "sudoku", weights: str | None = N
         text = decode(sys.stdin.buffer.read(), "standard input")
     else:
         text = read_file(argument) if is_file else argument
-    name = custom_task(weights).spec.name if family == "custom" else family
+    name = custom_task(weights, exported) if family == "custom" else family
     with naming(argument) if is_file else nullcontext():
         return read_text(text, name)
 
 
-def custom_task(weights: str | None) -> Task:
-    """The custom task that a stored model was trained for. Raises BadInput unless it is one."""
-    from trm import store
-    from trm.inference.defaults import default_weights
+def custom_task(weights: str | None, exported: bool) -> str:
+    """The full name of the custom task that a model was trained for. Raises BadInput unless it is one."""
+    from trm.inference.backends import Backends
     from trm.tasks.custom.task import FAMILY
 
-    stored = store.load(weights or default_weights(FAMILY))
-    store.check_family(stored.name, stored.spec, FAMILY)
-    return find_family(FAMILY).task(stored.spec.name)
+    return Backends("onnx" if exported else "torch", FAMILY, weights, 0).task_name()
 
 
 def looks_like_path(argument: str) -> bool:

@@ -92,7 +92,7 @@ class Solver:
         )
         self._backends = Backends(backend, task, weights, self._made.threads, precision)
         stored = self._backends.sizes.stored if self._backends.sizes else None  # auto: perhaps not loaded yet
-        self.task = stored.spec.name if stored and find_family(task).defined_by_weights else task
+        self.task = self._backends.task_name()
         if not get_task(self.task).checkable:
             thinking.setdefault("until", "sure")
         if backend == "onnx":

@@ -26,6 +26,7 @@ from trm.serve.limits import GRACE, Limits, Queue, WorkResponse
 from trm.serve.offers import no_weights, offer
 from trm.serve.refusals import add_handlers, refusals
 from trm.serve.schemas import Answer, Checked, Example, Options, Progress, Question, Served, Step
+from trm.tasks.base import NO_SOLUTION
 from trm.tools.results import ArcSolution
 from trm.version import __version__
 
@@ -123,6 +124,8 @@ class Service:
         problem = task.problem(tokens, COUNT_NODES) if task.spec.cells <= COUNTED else None
         remarks = (*remarks, problem) if problem else remarks
         options = question.model_dump(include=set(Options.model_fields), exclude_none=True)
+        if problem == NO_SOLUTION:  # further starts would find none either
+            options["restarts"] = 0
         # As a grid, not as text: the text of a board with few digits does not show its size.
         steps = self.solvers[question.task].watch(to_json(task, tokens), **options)
         parts = step_events(tokens, steps, remarks) if events else answer_json(steps, remarks)

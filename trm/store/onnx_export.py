@@ -125,6 +125,7 @@ def describe(stored: Stored, sha256: str) -> dict[str, Any]:
     """The metadata: what a program must know besides the graph."""
     frame, about = stored.model.frame, stored.about
     trained = about.get("run", about.get("imported", {}))
+    definition = definition_of(stored.spec)
     return {
         "format": FORMAT,
         "name": stored.name,
@@ -136,7 +137,16 @@ def describe(stored: Stored, sha256: str) -> dict[str, Any]:
         "max_steps": trained.get("max_steps"),  # in training; null where that is not known
         "start_y": frame.start_y.tolist(),
         "start_z": frame.start_z.tolist(),
+        **({"definition": definition} if definition else {}),
     }
+
+
+def definition_of(spec: Spec) -> dict[str, Any] | None:
+    """What defines a task that its name does not define; None where there is no such thing."""
+    try:
+        return find_family(spec.name).definition(get_task(spec.name))
+    except BadInput:  # it is not registered
+        return None
 
 
 def describe_file(stored: Stored, content: bytes) -> dict[str, Any]:
@@ -155,6 +165,7 @@ def describe_file(stored: Stored, content: bytes) -> dict[str, Any]:
         "height": spec.height,
         "width": spec.width,
         "values": values_of(spec),
+        **({"definition": metadata["definition"]} if "definition" in metadata else {}),
         "steps": usual,
         "start": {part: {"shape": [*shape], "values": metadata[f"start_{part}"]} for part, shape in start.items()},
     }

@@ -21,6 +21,7 @@ Tokens = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 A = TypeVar("A")
+NO_SOLUTION = "it has no solution"  # a `Task.problem`
 
 
 @dataclass(frozen=True)
@@ -174,8 +175,8 @@ class Task(ABC):
         return []
 
     def problem(self, question: Tokens, max_nodes: int | None = None) -> str | None:
-        """Why a question [cells] does not have exactly one answer, in words. None if it has, or if a search of at most
-        `max_nodes` guesses does not tell.
+        """Why a question [cells] does not have exactly one answer, in words: NO_SOLUTION if it has none. None if it has
+        one, or if a search of at most `max_nodes` guesses does not tell.
         """
         return None
 

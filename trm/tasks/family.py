@@ -93,6 +93,14 @@ class Family(ABC):
         """The rows and columns of a board of `any_size` with so many cells; None if there is none, or several."""
         return None
 
+    def definition(self, task: Task) -> dict[str, Any] | None:
+        """What a file says of a task `defined_by_weights` besides its name, ready for JSON; None for other tasks."""
+        return None
+
+    def define(self, definition: Mapping[str, Any]) -> Task:
+        """The task of a `definition`, which `task` then knows by its name. Raises ValueError if it is none."""
+        raise ValueError(f"the name of a task of {self.name} says all")
+
     # Puzzles
 
     def embedded(self, task: Task, part: Part) -> Puzzles:

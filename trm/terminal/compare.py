@@ -103,6 +103,14 @@ def cells(group: ModelGroup) -> dict[str, str]:
     }
 
 
+FLIPS = f"sign-flip permutation test over rows ({DRAWS:,} draws)"
+TESTS = {
+    "McNemar": "exact McNemar test, which says nothing about other seeds",
+    "sign flips": f"for seeds against one run, {FLIPS}, which says nothing about other seeds",
+    "seeds and rows": f"for seeds against seeds, the larger p of a t test over seeds and of a {FLIPS}",
+}
+
+
 def notes(comparison: Comparison) -> list[str]:
     """What the numbers mean, and what they do not say."""
     groups = comparison.groups
@@ -117,10 +125,9 @@ def notes(comparison: Comparison) -> list[str]:
     lines.append(f"95 %: {method(one, pooled, min(sizes) == 1, max(sizes) > 1)}.")
     names = {group.test.name for group in groups if group.test is not None}
     if names:
-        one, pooled = "exact McNemar test", f"sign-flip permutation test over rows ({DRAWS:,} draws)"
         each = f"; not corrected for {len(sizes) - 1} comparisons" if len(sizes) > 2 else ""
-        test = method(one, pooled, "McNemar" in names, "sign flips" in names)
-        lines.append(f"Points and p: against the first on the same rows; {test}{each}.")
+        tests = "; ".join(words for name, words in TESTS.items() if name in names)
+        lines.append(f"Points and p: against the first on the same rows; {tests}{each}.")
     return lines
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from trm.errors import BadInput
+from trm.tasks.base import NO_SOLUTION
 
 if TYPE_CHECKING:
     from trm.inference.answers import Answer
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
 BESIDE = 4  # puzzles that an animation shows
 NAMED = 20  # unsolved puzzles whose numbers are said
+SEARCHED = 300  # guesses of the search for a puzzle without a solution
 
 
-def check_backend(name: str, family: str, further: dict[str, Any]) -> BackendName:
+def check_backend(name: str, further: dict[str, Any]) -> BackendName:
     """Check the value of `--backend`. -> it. Raises BadInput if there is no such backend, or it cannot do the work.
 
     `further`: the options of further starts, by name.
@@ -35,8 +37,6 @@ def check_backend(name: str, family: str, further: dict[str, Any]) -> BackendNam
     given = [f"--{option}" for option, value in further.items() if value]
     if backend == "onnx" and given:
         raise BadInput(f"--backend onnx has one start a puzzle: leave out {', '.join(given)}, or use --backend torch")
-    if backend == "onnx" and family == "custom":
-        raise BadInput("--backend onnx is for sudoku and maze: leave it out for a custom task")
     return backend
 
 
@@ -103,6 +103,8 @@ def solve_and_show(solver: Solver, boards: Sequence[SizedPuzzle], trace: bool, h
     """
     from trm.inference.backends import FEW
 
+    if impossible := [number for number, board in enumerate(boards) if has_no_solution(board, len(boards))]:
+        return solve_the_rest(solver, boards, impossible, trace, hidden)
     # Few puzzles, and an exported file's, are solved in no time.
     if hidden or len(boards) <= FEW or solver.backend == "onnx" or not sys.stderr.isatty():
         return solver.solve_boards(boards, trace=trace)
@@ -111,6 +113,24 @@ def solve_and_show(solver: Solver, boards: Sequence[SizedPuzzle], trace: bool, h
     with progress_bars(hidden) as progress:
         bar = progress.add_task("solving", total=len(boards))
         return solver.solve_boards(boards, trace=trace, tick=lambda count: progress.advance(bar, count))
+
+
+def has_no_solution(board: SizedPuzzle, count: int) -> bool:
+    """Whether a short search finds that a puzzle has no solution; of many puzzles none is searched."""
+    return count <= NAMED and board.task.problem(board.question, SEARCHED) == NO_SOLUTION
+
+
+def solve_the_rest(
+    solver: Solver, boards: Sequence[SizedPuzzle], impossible: Sequence[int], trace: bool, hidden: bool
+) -> list[Answer]:
+    """Solve puzzles of which some have no solution: these get one start, and are named at once on standard error."""
+    named, several = ", ".join(str(number + 1) for number in impossible), len(impossible) > 1
+    which = f"puzzle{'s' if several else ''} {named}" if len(boards) > 1 else "the puzzle"
+    print(f"{which} {'have' if several else 'has'} no solution", file=sys.stderr)
+    others = [board for number, board in enumerate(boards) if number not in impossible]
+    found = iter(solve_and_show(solver, others, trace, hidden) if others else ())
+    wrong = iter(solver.solve_boards([boards[number] for number in impossible], trace=trace, restarts=0))
+    return [next(wrong) if number in impossible else next(found) for number in range(len(boards))]
 
 
 def print_answers(answers: Sequence[Answer], trace: bool, quiet: bool) -> bool:
@@ -125,6 +145,8 @@ def print_answers(answers: Sequence[Answer], trace: bool, quiet: bool) -> bool:
         if quiet or not sys.stdout.isatty() or len(line) <= shutil.get_terminal_size().columns:
             print(line)
     unsolved = [number for number, answer in enumerate(answers, 1) if not answer.solved]
+    if quiet and len(answers) == 1 and unsolved:
+        print("not solved", file=sys.stderr)
     if len(answers) > 1:
         named = ", ".join(map(str, unsolved[:NAMED])) + (", ..." if len(unsolved) > NAMED else "")
         which = f"; not solved: {named}" if unsolved else ""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from trm.errors import BadInput
 from trm.tasks.base import Task
+from trm.tasks.custom.structure import Structure
 from trm.tasks.custom.task import FAMILY as NAME
 from trm.tasks.custom.task import Custom
 from trm.tasks.family import Family
@@ -25,6 +29,15 @@ class CustomFamily(Family):
         if name not in self.tasks:
             raise BadInput(f"task {name!r} is unknown: a custom task is defined by a model that was trained for it")
         return self.tasks[name]
+
+    def definition(self, task: Task) -> dict[str, Any] | None:
+        assert isinstance(task, Custom)
+        return task.structure.model_dump(mode="json", exclude_defaults=True)
+
+    def define(self, definition: Mapping[str, Any]) -> Task:
+        task = Custom(Structure.model_validate(definition))
+        remember(task)
+        return task
 
 
 FAMILY = CustomFamily()

@@ -19,6 +19,7 @@ from trm.tasks.base import Tokens
 from trm.tasks.sudoku.task import BLANK, FIRST, Order, Sudoku
 
 MAX_NODES = 100_000  # branch nodes of one search; the hardest 9x9 puzzles known need a few thousand
+SHORT = 300  # branch nodes of a short one. In one order of the cells a search may be lost where another is not.
 KEEP = 100  # solutions that a solver keeps of a count
 ORDERS = 16  # cell orders that a rating averages over
 
@@ -260,6 +261,10 @@ class SudokuSearch:
         except TooHard:
             return MAX_NODES
 
+    def as_order(self, cells: Order) -> Any:
+        """cells [cells] in the form that `reorder` takes."""
+        return self._array(cells)
+
     def reorder(self, bits: Any, order: Any) -> Any:
         return bits[order] if self.compiled else [bits[cell] for cell in order]
 
@@ -302,13 +307,27 @@ def count_solutions(
 ) -> Completions:
     """The solutions of question [cells], up to `limit`. Raises TooHard after `max_nodes` guesses.
 
-    The search fills in singles, then guesses the cell with the fewest candidates.
+    The search fills in singles, then guesses the cell with the fewest candidates. Before a long search it tries short
+    ones on the puzzle turned and mirrored.
     """
     if question.shape != (sudoku.cells,):
         raise ValueError(f"question must be [{sudoku.cells}], not {list(question.shape)}")
     solver = SudokuSearch(sudoku, compiled)
-    count, nodes = solver.count(solver.bits(question), limit, max_nodes)
+    bits = solver.bits(question)
+    for order in views(sudoku) if max_nodes > SHORT else ():
+        try:
+            count, nodes = solver.count(solver.reorder(bits, solver.as_order(order)), limit, SHORT)
+        except TooHard:
+            continue
+        return Completions(count, solver.found()[np.argsort(order)] if count else None, nodes)
+    count, nodes = solver.count(bits, limit, max_nodes)
     return Completions(count, solver.found() if count else None, nodes)
+
+
+def views(sudoku: Sudoku) -> list[Order]:
+    """The cells [cells] in reading order, of the grid as it is, turned by half, upside down and mirrored."""
+    grid = np.arange(sudoku.cells).reshape(sudoku.size, sudoku.size)
+    return [view.reshape(-1) for view in (grid, grid[::-1, ::-1], grid[::-1], grid[:, ::-1])]
 
 
 # Generators

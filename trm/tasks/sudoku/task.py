@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
-from trm.tasks.base import Bools, Fault, Puzzles, Spec, Task, Tokens, from_rows
+from trm.tasks.base import NO_SOLUTION, Bools, Fault, Puzzles, Spec, Task, Tokens, from_rows
 from trm.tasks.sudoku.text import BLANK, BLANKS, DIGITS, FIRST, FRAME, Reader, cells_of
 
 __all__ = ["BLANK", "BLANKS", "DIGITS", "FIRST", "FRAME", "SIZES", "Order", "Sudoku", "Symmetry", "sudoku_for"]
@@ -187,7 +187,7 @@ class Sudoku(Task):
             found = count_solutions(question, self, limit=2, max_nodes=max_nodes or MAX_NODES)
         except TooHard:
             return None
-        return {0: "it has no solution", 2: "it has more than one solution"}.get(found.solutions)
+        return {0: NO_SOLUTION, 2: "it has more than one solution"}.get(found.solutions)
 
     # Symmetries
 

@@ -1,5 +1,7 @@
 // Counts the solutions of a Sudoku: fills in singles, then guesses in the cell with the fewest candidates.
 
+const SHORT = 300; // guesses of a short search
+
 const count = (bits) => {
   let ones = 0;
   for (; bits; bits &= bits - 1) ones += 1;
@@ -48,6 +50,20 @@ function singles(state, units) {
 
 /** The number of solutions, up to `limit`; null if a search of so many guesses does not tell. value: [cells], a bit each, 0 for a blank. */
 export function solutions(value, units, size, limit = 2, most = 3000) {
+  // In one order of the cells a search may be lost where another is not: short ones on the grid turned and mirrored.
+  const seen = [(row, column) => [row, column], (row, column) => [size - 1 - row, size - 1 - column], (row, column) => [size - 1 - row, column], (row, column) => [row, size - 1 - column]];
+  for (const view of seen) {
+    const turned = Array.from(value, (_, cell) => {
+      const [row, column] = view(Math.floor(cell / size), cell % size);
+      return value[row * size + column];
+    });
+    const found = search(turned, units, size, limit, SHORT);
+    if (found !== null) return found;
+  }
+  return search(value, units, size, limit, most);
+}
+
+function search(value, units, size, limit, most) {
   const state = { value: Int32Array.from(value, () => 0), free: new Int32Array(3 * size).fill(2 ** size - 1) };
   for (let cell = 0; cell < units.length; cell++) {
     if (!value[cell]) continue;

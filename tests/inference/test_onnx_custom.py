@@ -1,0 +1,84 @@
+"""Exported files of custom tasks: they hold the definition of the task, so that nothing else is needed to solve."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from conftest import Call, refused
+
+import trm
+from trm import store
+from trm.errors import BadInput
+from trm.models import ModelConfig, build
+from trm.store.seals import UNSEALED, sealed
+from trm.tasks.custom.family import FAMILY
+from trm.tasks.custom.structure import Structure
+from trm.tasks.custom.task import Custom
+
+TASK = Custom(Structure.model_validate(
+    {"groups": [["rows", "columns"]], "blank": 0, "interchangeable": True, "shape": [3, 3], "values": [0, 5, 7, 11]}
+))  # fmt: skip
+PUZZLES = ["5 . .\n. . 11\n. 7 .", ". " * 9, "11 7 . . . . . . ."]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Iterator[Path]:
+    """The folder of a model; the task is not known by its name."""
+    torch.manual_seed(0)
+    config = ModelConfig(mixer="groups", width=8, layers=1, multiple=8, T=1, n=1, positions="none")
+    run = {"task": "custom", "custom": TASK.structure.model_dump(mode="json"), "max_steps": 4}
+    store.save_model(tmp_path / "run", build(config, TASK.spec), config, TASK.spec, "latin", {"run": run})
+    yield tmp_path / "run"
+    FAMILY.tasks.clear()
+
+
+@pytest.fixture
+def file(model: Path, tmp_path: Path, call: Call) -> Path:
+    done = call("export", str(model), "--to", str(tmp_path / "latin.onnx"))
+    assert (done.code, done.err.splitlines()[-1]) == (0, f"wrote {tmp_path / 'latin.json'}")
+    FAMILY.tasks.clear()
+    return tmp_path / "latin.onnx"
+
+
+def test_it_solves_as_torch_does(model: Path, file: Path, call: Call) -> None:
+    solver = trm.Solver("custom", str(file), backend="onnx", steps=5)
+    again = pickle.loads(pickle.dumps(solver))
+    answers = [one.solve_many(PUZZLES) for one in (solver, again, trm.Solver("custom", model, steps=5, restarts=0))]
+    for here, there, torch_answer in zip(*answers, strict=True):
+        assert (here.grid == torch_answer.grid).all()
+        assert (there.grid == here.grid).all()
+        assert here.confidence == pytest.approx(torch_answer.confidence, abs=1e-5)
+        assert here.steps == torch_answer.steps
+    assert set(np.unique([answer.grid for answer in answers[0]])) <= {5, 7, 11}
+    FAMILY.tasks.clear()
+    done = call("solve", "custom", PUZZLES[0], "--weights", str(file), "--backend", "onnx", "--steps", "5", "--json")
+    (found,) = json.loads(done.out)["answers"]
+    assert found["grid"] == answers[0][0].grid.tolist()
+    beside = json.loads(file.with_suffix(".json").read_text())
+    assert Structure.model_validate(beside["definition"]) == TASK.structure
+    assert beside["values"] == ["", ".", "5", "7", "11"]
+
+
+def test_files_of_other_tasks_are_refused(file: Path, call: Call) -> None:
+    with pytest.raises(BadInput, match="exported for custom-3x3"):
+        trm.Solver("sudoku", str(file), backend="onnx").solve("1234341221434321")
+    refused(call("solve", "custom", PUZZLES[0], "--weights", "maze", "--backend", "onnx"), "solves maze, not custom")
+
+
+@pytest.mark.parametrize("change", [{"values": [0, 1, 2]}, {"values": [0, 1, 2, 3]}, {"shape": [3, 4]}, {"no": 1}, [1]])
+def test_a_definition_of_another_task_is_refused(file: Path, change: object) -> None:
+    graph = onnx.load(file)
+    (entry,) = [entry for entry in graph.metadata_props if entry.key == "trm"]
+    about = json.loads(entry.value)
+    about["definition"] = {**about["definition"], **change} if isinstance(change, dict) else change
+    entry.value = json.dumps(about | {"file_sha256": UNSEALED})
+    file.write_bytes(sealed(graph.SerializeToString(deterministic=True)))
+    with pytest.raises(BadInput, match="not a file that `trm export` wrote, or a damaged one"):
+        trm.Solver("custom", str(file), backend="onnx")
