@@ -12,7 +12,9 @@ from trm.cli.streams import check_open
 from trm.errors import BadInput, TrmError
 
 
-@app.command(examples=["trm mcp", "trm mcp --http --port 8765", "trm mcp --schemas --responses"])
+@app.command(
+    examples=["trm mcp", "trm mcp --weights runs/latin", "trm mcp --http --port 8765", "trm mcp --schemas --responses"]
+)
 def mcp(
     http: Annotated[
         bool, typer.Option("--http", help="Serve streamable HTTP instead of standard input and output")
@@ -36,11 +38,11 @@ def mcp(
         raise BadInput("--responses is for --schemas: give --schemas too")
     from trm import tools
 
+    for name in weights or []:
+        tools.use_weights(name)
     if schemas:
         print(json.dumps(tools.schemas("responses" if responses else "chat"), indent=1))
         return
-    for name in weights or []:
-        tools.use_weights(name)
     if threads:
         set_threads(threads)
     try:

@@ -11,8 +11,9 @@ from trm.lazy import late
 
 if TYPE_CHECKING:
     from trm.tools.calls import TOOLS, call, schemas
-    from trm.tools.functions import check_answer, solve_arc, solve_maze, solve_sudoku, use_weights
+    from trm.tools.functions import check_answer, solve_arc, solve_maze, solve_sudoku
     from trm.tools.results import ArcSolution, Progress, Result, Solution, Stopped
+    from trm.tools.weights import use_weights
 
 __all__ = [
     "TOOLS",
@@ -35,7 +36,8 @@ if not TYPE_CHECKING:  # a type checker would otherwise accept any name
         __name__,
         {
             "calls": "TOOLS call schemas",
-            "functions": "check_answer solve_arc solve_maze solve_sudoku use_weights",
+            "functions": "check_answer solve_arc solve_maze solve_sudoku",
             "results": "ArcSolution Progress Result Solution Stopped",
+            "weights": "use_weights",
         },
     )

@@ -33,6 +33,32 @@ def as_text(value: Any) -> Any:
     return text if rows is None else lines_of(rows) or text
 
 
+def as_numbers(value: Any) -> Any:
+    """The same for grids of whole numbers of any length: rows of numbers, or text with spaces between them.
+
+    Anything else is returned as it is, for the check of its type to refuse.
+    """
+    if isinstance(value, str):
+        text = unescaped(unfenced(value))
+        try:
+            value = json.loads(text) if text.lstrip().startswith("[") else None
+        except (ValueError, RecursionError):
+            value = None
+        if value is None:
+            return text
+    if not isinstance(value, list):
+        return value
+    rows = value if any(isinstance(row, list) for row in value) else [value]
+    if any(isinstance(row, str) and len(row.split()) > 1 for row in value):
+        return "\n".join(map(str, value))
+    return "\n".join(" ".join(word_of(cell) for cell in row) if isinstance(row, list) else str(row) for row in rows)
+
+
+def word_of(cell: Any) -> str:
+    """A cell of a grid of whole numbers; null and empty texts are blanks."""
+    return "." if cell is None or cell == "" else str(cell)
+
+
 def digits_of(number: int) -> str:
     """A board that a client has taken for a number. Raises ValueError for one that is too long to be exact."""
     if not 0 <= number <= EXACT:

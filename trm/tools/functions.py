@@ -17,7 +17,6 @@ from pydantic import BeforeValidator, Field
 
 from trm.errors import BadInput
 from trm.inference.defaults import default_weights
-from trm.tasks import family_name, resizable
 from trm.tasks.arc.text import ArcTask, parse
 from trm.tasks.base import Task, Tokens
 from trm.tasks.maze.task import Maze, maze_for
@@ -79,7 +78,7 @@ ArcSeconds = Annotated[
 ]
 ArcPairs = Literal["demonstrations", "tests"]
 
-chosen_weights: dict[str, str] = {}  # family -> the model named by `use_weights`
+chosen_weights: dict[str, str] = {}  # family -> the model named by `trm.tools.use_weights`
 SOLUTIONS: dict[int, Solutions] = {0: "none", 1: "one", 2: "several"}
 NOT_SHORTEST = "A path from S to G, but not a shortest one."
 
@@ -113,7 +112,8 @@ def solve_sudoku(
             solved=False, valid=False, message=message, confidence=0, steps=0, answer=None, best_attempt=None,
             solutions="none",
         )  # fmt: skip
-    return solve_checked("sudoku", task, puzzle, steps, clock, solutions, stop, tell)
+    answer = think("sudoku", puzzle, steps, clock, stop, tell)
+    return solution_of(answer, board(task, answer), outcome(task, answer, solutions), solutions)
 
 
 def solve_maze(
@@ -130,7 +130,8 @@ def solve_maze(
     clock = Clock(seconds)
     task = maze_for(puzzle)
     read_one(task, puzzle)
-    return solve_checked("maze", task, puzzle, steps, clock, "not counted", stop, tell)
+    answer = think("maze", puzzle, steps, clock, stop, tell)
+    return solution_of(answer, board(task, answer), outcome(task, answer, "not counted"), "not counted")
 
 
 def solve_arc(
@@ -216,27 +217,6 @@ def check_arc_size(task: ArcTask) -> None:
             raise BadInput(f"there are {count} {name} in this task; at most {most} are accepted")
 
 
-def use_weights(name: str) -> None:
-    """Solve the puzzles of a model's family with this model from now on.
-
-    Args:
-        name: a shipped model's name, the folder of a model or of a training run, or OWNER/NAME of a model on the hub.
-
-    Raises:
-        BadInput: no such model, one for a family without a tool, or a second one for the same family.
-        TrmError: a model of the hub cannot be downloaded.
-    """
-    from trm import store
-
-    stored = store.load(name)
-    family = family_name(stored.spec.name)
-    if family not in resizable():
-        raise BadInput(f"model {name!r} is for {stored.spec.name}; there are tools for {' and '.join(resizable())}")
-    if family in chosen_weights:
-        raise BadInput(f"two models for {family}: {chosen_weights[family]!r} and {name!r}; name one")
-    chosen_weights[family] = name
-
-
 # Solving
 
 Part = TypeVar("Part")
@@ -269,27 +249,25 @@ def load_solver(family: str, weights: str) -> Solver:
     return Solver(family, weights)
 
 
-def solve_checked(
+def think(
     family: str,
-    task: Sudoku | Maze,
     puzzle: str,
     steps: int | None,
     clock: Clock,
-    solutions: Solutions,
     stop: Event | None,
     tell: Tell,
-) -> Solution:
-    """Solve a puzzle that has been read without errors, and check the answer.
+    weights: str | None = None,
+) -> Answer:
+    """Solve a puzzle that has been read without errors.
 
     Args:
-        family: the family's name, which chooses the weights.
-        task: the puzzle's task.
+        family: the family's name.
         puzzle: its text.
         steps: maximum number of supervision steps from one start; None: the family's default.
         clock: the time limit.
-        solutions: how many solutions the puzzle has.
         stop: see `until_stopped`.
         tell: called when the weights are to be loaded, and after every step.
+        weights: the model [default: the one chosen for the family].
 
     Raises:
         BadInput: the family has no weights.
@@ -297,22 +275,32 @@ def solve_checked(
     """
     tell(Progress("loading the model", clock.limit))
     with _loading:  # one thread loads the weights while the others wait for it
-        solver = load_solver(family, chosen_weights.get(family) or default_weights(family))
+        solver = load_solver(family, weights or chosen_weights.get(family) or default_weights(family))
     chosen = {} if steps is None else {"steps": steps}
     answer = None
     for step in until_stopped(solver.watch(puzzle, seconds=clock.left(), **chosen), stop):
         answer = step.answer
         tell(Progress(f"step {step.number}, start {step.start + 1}", clock.limit))
     assert answer is not None
-    board = "\n".join(task.to_line(row) for row in answer.tokens.reshape(task.spec.height, task.spec.width))
+    return answer
+
+
+def board(task: Task, answer: Answer) -> str:
+    """The answer's cells, a line for each row."""
+    return "\n".join(task.to_line(row) for row in answer.tokens.reshape(task.spec.height, task.spec.width))
+
+
+def solution_of(answer: Answer, board: str, message: str, solutions: Solutions) -> Solution:
+    """The result of a tool. An answer that nothing can check is a best attempt."""
+    solved = answer.solved and answer.task.checkable
     return Solution(
-        solved=answer.solved,
+        solved=solved,
         valid=answer.valid,
-        message=outcome(task, answer, solutions) + noted(answer.remarks),
+        message=message + noted(answer.remarks),
         confidence=answer.confidence,
         steps=answer.steps,
-        answer=board if answer.solved else None,
-        best_attempt=None if answer.solved else board,
+        answer=board if solved else None,
+        best_attempt=None if solved else board,
         solutions=solutions,
     )
 

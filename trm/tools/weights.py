@@ -1,0 +1,126 @@
+"""Models that the tools use instead of those that ship, and tools for models of custom tasks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from trm.errors import BadInput
+from trm.tasks import family_name, find_family, resizable
+from trm.tasks.base import Task
+from trm.tasks.custom.task import FAMILY, Custom
+from trm.tools.arguments import as_numbers
+from trm.tools.calls import TITLES, TOOLS
+from trm.tools.functions import (
+    MAX_LENGTH,
+    Clock,
+    Seconds,
+    Steps,
+    chosen_weights,
+    read_one,
+    solution_of,
+    think,
+)
+from trm.tools.results import Solution, Tell, tell_nobody
+
+LISTED = 20  # numbers of a task, and kinds of groups, that a description lists
+
+
+def use_weights(name: str) -> None:
+    """Use a model for the puzzles of its family from now on. A model of a custom task gets a tool of its own, which is
+    called `solve_` and the last part of `name`.
+
+    Args:
+        name: a shipped model's name, the folder of a model or of a training run, or OWNER/NAME of a model on the hub.
+
+    Raises:
+        BadInput: no such model, one for a family without a tool, a second one for the same family, or one whose tool
+            would have the name of another.
+        TrmError: a model of the hub cannot be downloaded.
+    """
+    from trm import store
+
+    stored = store.load(name)
+    family = family_name(stored.spec.name)
+    if family == FAMILY:
+        add_tool(name, find_family(FAMILY).task(stored.spec.name))
+        return
+    if family not in resizable():
+        there = " and ".join([*resizable(), FAMILY])
+        raise BadInput(f"model {name!r} is for {stored.spec.name}; there are tools for {there}")
+    if family in chosen_weights:
+        raise BadInput(f"two models for {family}: {chosen_weights[family]!r} and {name!r}; name one")
+    chosen_weights[family] = name
+
+
+def add_tool(weights: str, task: Task) -> None:
+    """Add a tool for a model of a custom task. Raises BadInput if there is one of its name."""
+    assert isinstance(task, Custom)
+    title = Path(weights).name or task.spec.name
+    name = "solve_" + (re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")[:40] or FAMILY)
+    if name in TOOLS:
+        raise BadInput(f"a tool for {weights!r} would be called {name}, and there is one: rename the model's folder")
+    TOOLS[name], TITLES[name] = custom_tool(name, weights, task), f"Solve a puzzle of {title[:40]}"
+
+
+def custom_tool(name: str, weights: str, task: Custom) -> Callable[..., Solution]:
+    """The tool of a model. Its docstring and the description of its argument are what a language model reads."""
+    height, width = task.structure.shape
+    form = f"{height} lines of {width} whole numbers, separated by spaces"
+    form += "; . for an unknown cell." if task.structure.blank is not None else "."
+    puzzle_text = Annotated[str, Field(max_length=MAX_LENGTH, description=form), BeforeValidator(as_numbers)]
+
+    def solve(
+        puzzle: str,
+        steps: Steps = None,
+        seconds: Seconds = None,
+        *,
+        stop: Event | None = None,
+        tell: Tell = tell_nobody,
+    ) -> Solution:
+        clock = Clock(seconds)
+        read_one(task, puzzle)
+        answer = think(FAMILY, puzzle, steps, clock, stop, tell, weights)
+        if not task.checkable:
+            sure = f"the model is {answer.confidence:.0%} sure of its best attempt, after {answer.steps} steps"
+            message = f"Not checked, as no rules are known for this task: {sure}."
+        elif answer.solved:
+            message = f"Solved in {answer.steps} steps and checked: every declared rule is obeyed."
+        else:
+            fault = task.fault(answer.question, answer.tokens)
+            message = f"Not solved in {answer.steps} steps; do not use the best attempt. Wrong: {fault}."
+        return solution_of(answer, answer.text, message, "not counted")
+
+    solve.__name__, solve.__doc__ = name, described(task)
+    solve.__annotations__ = {**solve.__annotations__, "puzzle": puzzle_text, "return": Solution}
+    return solve
+
+
+def described(task: Custom) -> str:
+    """A tool's description: what the structure says of the task, in sentences."""
+    structure = task.structure
+    height, width = structure.shape
+    numbers = [str(value) for value in structure.symbols]
+    listed = ", ".join(numbers) if len(numbers) <= LISTED else f"{numbers[0]} to {numbers[-1]}"
+    parts = [
+        f"Solve a puzzle with a small neural network trained for it: a grid of {height}x{width} cells.",
+        f"Cells hold {listed}.",
+    ]
+    if structure.blank is not None:
+        parts.append("The other numbers of the puzzle are given, and the answer keeps them.")
+    for kind in structure.groups[:LISTED]:
+        own = sum(not isinstance(group, str) for group in kind)
+        named = [*(group for group in kind if isinstance(group, str)), *([f"{own} group{'s' if own > 1 else ''} of cells"] if own else [])]
+        parts.append(f"No number occurs twice in the same one of these: {', '.join(named)}.")
+    if task.checkable:
+        parts.append("If solved is false, best_attempt is wrong: solve the puzzle another way.")
+    else:
+        parts.append(
+            "No rules are known, so solved is always false, and best_attempt is an answer that nothing checks."
+        )
+    return " ".join(parts)
