@@ -69,13 +69,20 @@ def test_a_default_that_is_said_in_a_help_text_is_shown(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    "command",
-    ["eval", "solve sudoku", "eval x --nonsense", "eval x --budget 3", "eval-llm x", "nothing"],
+    ("command", "words"),
+    [
+        ("eval", "missing argument 'MODEL'; usage: trm eval [OPTIONS] MODEL; see trm eval --help"),
+        ("solve sudoku", "missing argument 'PUZZLE'; usage: trm solve [OPTIONS] TASK PUZZLE; see trm solve --help"),
+        ("eval x --nonsense", "no such option: --nonsense"),
+        ("eval x --stpes 3", "no such option: --stpes (Possible options: --skip, --steps"),
+        ("eval x --steps", "option '--steps' requires an argument"),
+        ("eval-llm x", "missing"),
+        ("data sudoku", "see trm data sudoku --help"),
+        ("nothing", "no such command 'nothing'; usage: trm [OPTIONS] COMMAND [ARGS]...; see trm --help"),
+    ],
 )
-def test_usage_errors(call: Call, command: str) -> None:
-    result = call(*command.split())
-    assert (result.code, result.out) == (2, "")
-    assert "Usage: trm" in result.err
+def test_usage_errors_are_one_line(call: Call, command: str, words: str) -> None:
+    refused(call(*command.split()), words)
 
 
 def test_a_value_out_of_range_is_one_line(call: Call) -> None:

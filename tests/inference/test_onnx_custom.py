@@ -69,6 +69,7 @@ def test_it_solves_as_torch_does(model: Path, file: Path, call: Call) -> None:
 def test_files_of_other_tasks_are_refused(file: Path, call: Call) -> None:
     with pytest.raises(BadInput, match="exported for custom-3x3"):
         trm.Solver("sudoku", str(file), backend="onnx").solve("1234341221434321")
+    refused(call("solve", "custom", PUZZLES[0], "--weights", str(file)), "is an exported file: use the onnx backend")
     refused(call("solve", "custom", PUZZLES[0], "--weights", "maze", "--backend", "onnx"), "solves maze, not custom")
 
 

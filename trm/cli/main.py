@@ -6,7 +6,9 @@ import re
 import sys
 import time
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from typer import Abort, BadParameter
 
 from trm.cli import streams
 from trm.cli.app import app
@@ -25,6 +27,7 @@ for name in COMMANDS.split():
     import_module(f"trm.cli.{name}")
 
 # Where all processes fail with the same error, rank 0 prints it, and its exit ends the others meanwhile.
+UsageError: Any = BadParameter.__base__  # which typer does not export
 DASHES = re.compile(r"-[-0-9]{15,}")  # a Sudoku whose first cell is unknown, and no option
 ALONE = 10.0  # seconds that they wait before they print their own error
 OUT_OF_MEMORY = re.compile(r"not enough memory|can.t allocate memory|out of memory|Storage size calculation overflowed")
@@ -33,16 +36,20 @@ OUT_OF_MEMORY = re.compile(r"not enough memory|can.t allocate memory|out of memo
 def main() -> None:
     """Entry point of the `trm` command: every expected failure is one line on standard error and an exit code."""
     streams.prepare()
+    code: object = None
     try:
         try:
-            app(arguments(sys.argv[1:]), prog_name="trm")  # `python -m trm` too
+            # `python -m trm` too. Otherwise typer prints errors itself, in boxes.
+            code = app(arguments(sys.argv[1:]), prog_name="trm", standalone_mode=False)
         finally:
             sys.stdout.flush()  # here and not at exit, so that a closed pipe is handled below
     except TrmError as error:
         if others_print_first():
             time.sleep(ALONE)
         fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
+    except UsageError as error:
+        fail(usage_fault(error), 2)
+    except (KeyboardInterrupt, Abort):
         sys.exit(130)
     except OSError as error:
         streams.discard_output()
@@ -58,6 +65,18 @@ def main() -> None:
         if isinstance(error, RuntimeError) and not OUT_OF_MEMORY.search(str(error)):
             raise
         fail("not enough memory; choose smaller sizes, a smaller batch or fewer rows", 1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def usage_fault(error: Any) -> str:
+    """What is wrong with a command line, the form of the command, and where to read more."""
+    message = error.format_message().strip().rstrip(".")
+    message = f"{message[:1].lower()}{message[1:]}"
+    if error.ctx is None:
+        return f"{message}; see trm --help"
+    usage = error.ctx.command.get_usage(error.ctx).removeprefix("Usage: ")
+    usage = " ".join(usage.translate(str.maketrans("", "", "{}")).split())
+    return f"{message}; usage: {usage}; see {error.ctx.command_path} --help"
 
 
 def arguments(given: list[str]) -> list[str]:

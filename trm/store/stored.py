@@ -121,6 +121,8 @@ def find(name: str) -> Path:
             if "identifiers" in read_object(config)["about"]["imported"]:
                 fetch(name, IDENTIFIERS, "model")
         return config.parent
+    if path.suffix == ".onnx" and path.is_file():
+        raise BadInput(f"{short(name)} is an exported file: use the onnx backend, --backend onnx")
     shipped = ", ".join(shipped_names()) or "none"
     raise BadInput(
         f"no model {name!r}: give the folder of a training run, a shipped model's name ({shipped}), or OWNER/NAME of a "

@@ -115,7 +115,10 @@ def described(task: Custom) -> str:
         parts.append("The other numbers of the puzzle are given, and the answer keeps them.")
     for kind in structure.groups[:LISTED]:
         own = sum(not isinstance(group, str) for group in kind)
-        named = [*(group for group in kind if isinstance(group, str)), *([f"{own} group{'s' if own > 1 else ''} of cells"] if own else [])]
+        named = [
+            *(group for group in kind if isinstance(group, str)),
+            *([f"{own} group{'s' if own > 1 else ''} of cells"] if own else []),
+        ]
         parts.append(f"No number occurs twice in the same one of these: {', '.join(named)}.")
     if task.checkable:
         parts.append("If solved is false, best_attempt is wrong: solve the puzzle another way.")
