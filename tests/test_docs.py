@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import typer
+from conftest import Call
 
 import trm
 from trm.cli.main import app
@@ -184,6 +185,16 @@ def test_the_commands_parse(page: Path) -> None:
             check_command(line)
         except Exception as error:
             pytest.fail(f"trm {line}: {error!r} {error}")
+
+
+@pytest.mark.parametrize("line", [line for line in command_lines(ROOT / "README.md") if not line.startswith("serve")])
+def test_the_commands_of_the_readme_run(line: str, folder: Path, call: Call) -> None:
+    """They end well, and their output has what their comment says of it. `trm serve` has tests of its own."""
+    (folder / "examples").symlink_to(ROOT / "examples")
+    said = re.findall(r"\d+ of \d+ solved|solved in \d+ steps", line.partition("#")[2])
+    done = call(*shlex.split(line, comments=True))
+    assert done.code == 0, done.err
+    assert [words for words in said if words not in done.out + done.err] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
