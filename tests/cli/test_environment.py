@@ -44,6 +44,7 @@ EVERY = [
     ["turns", "out", "sudoku-mini", "sudoku-mini"],
     ["data", "sudoku", "out.csv", "--rows", "1"],
     ["data", "maze", "out.csv", "--rows", "1"],
+    ["inspect", "nothing.npz"],
 ]
 
 

@@ -75,6 +75,10 @@ COMMANDS = [  # @ stands for the path
     ("data", "sudoku", "new.csv", "--kind", "varied", "--like", "@"),
     ("data", "maze", "@", "--rows", "1"),
     ("data", "maze", "new.csv", "--rows", "1", "--compare", "@"),
+    ("inspect", "@"),
+    ("inspect", "pairs.npz", "--against", "@"),
+    ("inspect", "pairs.npz", "--structure", "@"),
+    ("inspect", "pairs.npz", "--write", "@"),
     ("mcp", "--weights", "@"),
     ("serve", "--weights", "@"),
 ]

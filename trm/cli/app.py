@@ -19,8 +19,16 @@ from trm.launch import launched
 from trm.numbers import LARGEST, LARGEST_SEED, check_threads, finite_number, whole_number
 from trm.version import __version__
 
-PATHS = {"data", "weights", "pool", "structure", "compare", "like"}  # options that name files, sets or models to read
-PATHS |= {"out", "to", "plot", "gif", "png", "markdown", "submission"}  # and files or folders to write
+PATHS = {
+    "data",
+    "weights",
+    "pool",
+    "structure",
+    "compare",
+    "like",
+    "against",
+}  # options that name files, sets or models to read
+PATHS |= {"out", "to", "plot", "gif", "png", "markdown", "submission", "write"}  # and files or folders to write
 NARROW = 80  # columns of a terminal in which typer's table of options leaves too little room for their texts
 NUL = "holds a NUL character: take it out"
 

@@ -21,7 +21,8 @@ __all__ = ["app", "main"]
 
 # In the order of the help. Importing a command registers it.
 COMMANDS = (
-    "train describe solve models adapt serve site evaluate eval_arc eval_llm compare history mcp convert turns data"
+    "train describe solve models adapt serve site evaluate eval_arc eval_llm compare history mcp convert turns data "
+    "inspect"
 )
 for name in COMMANDS.split():
     import_module(f"trm.cli.{name}")

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 from trm.lazy import late
 
 if TYPE_CHECKING:
+    from trm.tasks.custom.inspection import Inspection, inspect, leaks
     from trm.tasks.custom.structure import Structure, read_structure
     from trm.tasks.custom.task import Custom
 
 __all__ = [
     "Custom",
+    "Inspection",
     "Structure",
+    "inspect",
+    "leaks",
     "read_structure",
 ]
 
@@ -20,6 +24,7 @@ if not TYPE_CHECKING:  # a type checker would otherwise accept any name
     __getattr__ = late(
         __name__,
         {
+            "inspection": "Inspection inspect leaks",
             "structure": "Structure read_structure",
             "task": "Custom",
         },
