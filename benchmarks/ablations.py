@@ -64,12 +64,15 @@ class Results:
 def head(study: Study, variant: Variant, seed: int, plan: Plan) -> dict[str, Any]:
     """What tells an entry from others."""
     found = {"variant": variant.name, "seed": seed, "config": variant.digest}
-    return found | {"updates": plan.updates, "compute": plan.compute, "rows": study.rows}
+    found |= {"updates": plan.updates, "compute": plan.compute, "rows": study.rows}
+    if study.columns == "steps":
+        found |= {"skip": study.skip, "steps": study.steps, "early": study.early, "until": study.until}
+    return found
 
 
 def run(study: Study, variant: Variant, seed: int, plan: Plan, asked: argparse.Namespace) -> dict[str, Any]:
     """Train and measure. -> the entry. Exits where a command fails."""
-    folder = asked.runs / f"{variant.name}-{seed}-{variant.digest}"
+    folder = asked.runs / f"{variant.name}-{seed}-{variant.digest}-{max(plan.updates, plan.compute)}"
     train = ["train", variant.preset, "--out", str(folder), "--procs", "1", "--threads", "1"]
     data = ["--data", str(asked.train)] if study.train else []
     if (folder / "checkpoint.pt").exists():
@@ -93,6 +96,10 @@ def measure(study: Study, model: Path, asked: argparse.Namespace) -> dict[str, A
     if study.validation:
         options += ["--data", str(asked.validation)]
     found = json.loads(trm(["eval", str(model), *options]))
+    if found["rows"] != study.rows:
+        sys.exit(
+            f"{asked.validation or 'the set'} has {found['rows']} rows after {study.skip}; {study.rows} are needed"
+        )
     halted = {"exact": round(found["halted"]["exact"] * study.rows), "steps": found["halted"]["mean_steps"]}
     about = json.loads((model / "config.json").read_text())["about"]
     counts = {"exact": round(found["exact"][-1] * study.rows), "halted": halted, "seconds": about["seconds"]}

@@ -48,9 +48,9 @@ def test_which_test_is_used() -> None:
     assert paired(one, one) == (0.0, 1.0, "McNemar")
     both = paired(flags("1111111000", "1111110000"), flags("1000000000", "1000000001"))
     assert both.name == "seeds and rows"
-    assert both.p == sign_flips(np.array([0, 4, 4, 4, 4, 4, 2, 0, 0, -2]))  # the seeds differ less than the models do
-    seeds = paired(flags("1" * 40, "1" * 12 + "0" * 28), flags("0" * 40, "1" * 38 + "0" * 2))
-    assert seeds.p == student(np.array([1, 0.3]), np.array([0, 0.95])) > 0.5
+    gaps = np.array([0, 1, 1, 1, 1, 1, 0.5, 0, 0, -0.5])
+    assert both.p == pytest.approx(student(np.array([0.7, 0.6]), np.array([0.1, 0.2]), gaps.var() / 10))
+    assert both.p > student(np.array([0.7, 0.6]), np.array([0.1, 0.2]))
     pooled = paired(flags("1111111000", "1111110000"), other)
     assert pooled.name == "sign flips"
     assert pooled.difference == pytest.approx(0.45)
@@ -74,12 +74,14 @@ def test_student_by_the_table(freedom: int, quantile: float) -> None:
 
 def test_equal_models_with_seeds_of_their_own_seldom_differ() -> None:
     """Of seeds that vary, as the permutation test over rows alone would often say."""
-    rng, found = np.random.default_rng(3), []
-    for _ in range(200):
-        skill = rng.normal(0.7, 0.05, (6, 1))
-        right = rng.random((6, 300)) < skill
-        found.append(paired(right[:3], right[3:]).p)
-    assert np.mean(np.array(found) < 0.05) <= 0.08
+    rng = np.random.default_rng(3)
+    for of_rows, of_seeds in ((0, 0.3), (3, 0.2), (3, 0.3), (2, 0.15)):
+        found = []
+        for _ in range(200):
+            odds = 1 + rng.normal(0, of_seeds, (6, 1)) + rng.normal(0, of_rows, (2, 300)).repeat(3, 0)
+            right = rng.random((6, 300)) < 1 / (1 + np.exp(-odds))
+            found.append(paired(right[:3], right[3:]).p)
+        assert np.mean(np.array(found) < 0.05) <= 0.07
 
 
 def test_intervals() -> None:

@@ -60,25 +60,29 @@ def paired(mine: Bools, other: Bools) -> Paired:
     """Compare two models by their right rows, [seeds, rows] each, on the same rows.
 
     Two single runs are compared by McNemar's exact test. Where one of them has several seeds, a permutation test over
-    rows compares them: it is about these runs, not about other seeds. Where both have, the difference must also be
-    larger than that between seeds: `p` is the larger one of the permutation test and of Student's t test over seeds.
+    rows compares them: it is about these runs, not about other seeds. Where both have, a t test counts both: the
+    variance between seeds, and that of the differences between rows.
     """
     difference = float(mine.mean() - other.mean())
     if len(mine) == len(other) == 1:
         return Paired(difference, mcnemar(int((mine & ~other).sum()), int((other & ~mine).sum())), "McNemar")
     # The differences as whole numbers, so that equal sums compare equal.
     gaps = mine.sum(0) * len(other) - other.sum(0) * len(mine)
-    over_rows = sign_flips(gaps)
     if min(len(mine), len(other)) == 1:
-        return Paired(difference, over_rows, "sign flips")
-    return Paired(difference, max(over_rows, student(mine.mean(1), other.mean(1))), "seeds and rows")
+        return Paired(difference, sign_flips(gaps), "sign flips")
+    rows = float(gaps.var()) / (len(mine) * len(other)) ** 2 / len(gaps)  # variance of the mean over other rows
+    return Paired(difference, student(mine.mean(1), other.mean(1), rows), "seeds and rows")
 
 
-def student(mine: Floats, other: Floats) -> float:
-    """Two-sided p-value of Student's t test of equal variance between two samples, of two values or more each."""
+def student(mine: Floats, other: Floats, more: float = 0.0) -> float:
+    """Two-sided p-value of Student's t test of equal variance between two samples, of two values or more each.
+
+    `more`: further variance of the difference of their means.
+    """
     freedom, gap = len(mine) + len(other) - 2, abs(mine.mean() - other.mean())
+    gap = gap if gap > 1e-12 else 0.0  # equal means, but for rounding
     squares = sum(((sample - sample.mean()) ** 2).sum() for sample in (mine, other))
-    spread = math.sqrt(squares / freedom * (1 / len(mine) + 1 / len(other)))
+    spread = math.sqrt(squares / freedom * (1 / len(mine) + 1 / len(other)) + more)
     # With t = tan(angle) * sqrt(freedom), the density of the angle is the cosine to the power of freedom - 1.
     angles = np.linspace(0, math.pi / 2, 10_001)
     inside = np.concatenate([[0], np.cumsum((density := np.cos(angles) ** (freedom - 1))[1:] + density[:-1])])

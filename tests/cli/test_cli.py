@@ -78,11 +78,19 @@ def test_a_default_that_is_said_in_a_help_text_is_shown(call: Call) -> None:
         ("eval x --steps", "option '--steps' requires an argument"),
         ("eval-llm x", "missing"),
         ("data sudoku", "see trm data sudoku --help"),
+        ("eval --limit", "'--limit' requires an argument"),
         ("nothing", "no such command 'nothing'; usage: trm [OPTIONS] COMMAND [ARGS]...; see trm --help"),
     ],
 )
 def test_usage_errors_are_one_line(call: Call, command: str, words: str) -> None:
     refused(call(*command.split()), words)
+
+
+@pytest.mark.parametrize("command", ["", "data"])
+def test_no_command_at_all_is_answered_by_the_help(call: Call, command: str) -> None:
+    result = call(*command.split())
+    assert (result.code, result.err) == (2, "")
+    assert f"Usage: trm {command}".strip() in result.out
 
 
 def test_a_value_out_of_range_is_one_line(call: Call) -> None:

@@ -154,10 +154,11 @@ def test_a_puzzle_without_a_solution_gets_one_start(call: Call, tiny_run: Path) 
     assert done.err.splitlines()[1] == "puzzles 1, 3 have no solution"
 
 
-def test_a_puzzle_that_begins_like_an_option(trm: Trm, tiny_run: Path) -> None:
-    line = OPEN.replace(".", "-")
+@pytest.mark.parametrize("line", ["-" * 16, "--34\n3412\n2143\n432-"])
+def test_a_puzzle_that_begins_like_an_option(trm: Trm, tiny_run: Path, line: str) -> None:
     done = trm("solve", "sudoku", line, "--weights", str(tiny_run), "--steps", "2", "-q", "--restarts", "0")
-    assert (done.returncode, done.stderr, len(done.stdout)) == (1, "not solved\n", 17)
+    assert len(done.stdout) == 17
+    assert (done.returncode, done.stderr) in ((1, "not solved\n"), (0, ""))
 
 
 def test_solve_fails_and_says_so(trm: Trm, tiny_run: Path) -> None:

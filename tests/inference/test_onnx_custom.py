@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -67,18 +68,27 @@ def test_it_solves_as_torch_does(model: Path, file: Path, call: Call) -> None:
 
 
 def test_files_of_other_tasks_are_refused(file: Path, call: Call) -> None:
+    name = json.loads(file.with_suffix(".json").read_text())["task"]
+    assert trm.Solver(name, str(file), backend="onnx").task == name
     with pytest.raises(BadInput, match="exported for custom-3x3"):
         trm.Solver("sudoku", str(file), backend="onnx").solve("1234341221434321")
-    refused(call("solve", "custom", PUZZLES[0], "--weights", str(file)), "is an exported file: use the onnx backend")
+    refused(
+        call("solve", "custom", PUZZLES[0], "--weights", str(file)), "is an exported file: trm solve --backend onnx"
+    )
     refused(call("solve", "custom", PUZZLES[0], "--weights", "maze", "--backend", "onnx"), "solves maze, not custom")
 
 
-@pytest.mark.parametrize("change", [{"values": [0, 1, 2]}, {"values": [0, 1, 2, 3]}, {"shape": [3, 4]}, {"no": 1}, [1]])
-def test_a_definition_of_another_task_is_refused(file: Path, change: object) -> None:
+@pytest.mark.parametrize(
+    "change", [{"values": [0, 1, 2]}, {"values": [0, 1, 2, 3]}, {"shape": [3, 4]}, {"no": 1}, [1], {"first_token": 200}]
+)
+def test_a_definition_of_another_task_is_refused(file: Path, change: Any) -> None:
     graph = onnx.load(file)
     (entry,) = [entry for entry in graph.metadata_props if entry.key == "trm"]
     about = json.loads(entry.value)
-    about["definition"] = {**about["definition"], **change} if isinstance(change, dict) else change
+    if change == {"first_token": 200}:
+        about |= change
+    else:
+        about["definition"] = {**about["definition"], **change} if isinstance(change, dict) else change
     entry.value = json.dumps(about | {"file_sha256": UNSEALED})
     file.write_bytes(sealed(graph.SerializeToString(deterministic=True)))
     with pytest.raises(BadInput, match="not a file that `trm export` wrote, or a damaged one"):

@@ -87,6 +87,25 @@ def test_a_rectangle_is_not_turned_by_a_quarter() -> None:
     assert not names & {"turned by a quarter", "rows and columns exchanged", "exchanged along the other diagonal"}
 
 
+def test_pairs_that_come_in_families_are_not_counted_twice() -> None:
+    """Four questions with each answer: drawing for each alone would refuse what holds."""
+    ps = []
+    for seed in range(12):
+        _, answer = latin(25, seed)
+        answer = answer.repeat(4, 0)
+        question = np.where(np.random.default_rng(seed).random(answer.shape) < 0.5, 0, answer)
+        ps += [one.p for one in symmetries_of(question, answer, np.arange(1, 5))]
+    assert np.mean(np.array(ps) < 0.01) <= 0.05
+    assert symmetries_of(question[:4], answer[:4], np.arange(1, 5)) == []
+
+
+def test_large_boards_are_not_looked_at_for_long() -> None:
+    question = np.random.default_rng(0).integers(0, 3, (12, 200, 200))
+    names = {one.name for one in symmetries_of(question, question, np.arange(3))}
+    assert "turned by half" in names
+    assert not names & {"moved by a row, around the edge", "moved by a column, around the edge"}
+
+
 # Facts
 
 

@@ -15,6 +15,8 @@ from trm.inference.loop import SearchResult, StepBatch
 from trm.inference.sizes import SizedPuzzle
 from trm.tasks.base import Spec, Task, Tokens, accepted, check
 
+SEARCHED = 3000  # guesses of the search for a second solution
+
 
 @dataclass(frozen=True, eq=False)
 class Board:
@@ -91,7 +93,7 @@ class Answer(Board):
         """Why the puzzle does not have exactly one answer, as in "it has no solution". Empty if it has, if there is no
         rule to tell by, or if a search would take too long.
         """
-        return self.task.problem(self.question) or ""
+        return self.task.problem(self.question, SEARCHED) or ""
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""

@@ -101,7 +101,7 @@ class Backends:
         if self.name != "onnx":
             return self.torch().stored.spec.name
         name: str = self.exported().task["name"]
-        if family_name(name) != self.task:
+        if self.task not in (name, family_name(name)):
             raise BadInput(f"model {self.exported().name!r} solves {name}, not {self.task}")
         return name
 

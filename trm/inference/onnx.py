@@ -159,6 +159,9 @@ def load(name: str, threads: int = 0) -> Exported:
             raise BadInput(f"{path}: its format is {quoted(about['format'])}, and {FORMAT} is read; export it again")
         shapes = {node.name: node.shape[1:] for node in session.get_inputs()}
         check_about(about, [shapes[part][-1] for part in "yz"])
+        (tokens,) = [node.shape[-1] for node in session.get_outputs() if node.name == "logits"]
+        if about["first_token"] + tokens != about["task"]["vocab"]:
+            raise ValueError("first_token is not that of the logits")
         check_weights(path, about)
         if definition := about.get("definition"):
             check_definition(definition, about["task"])

@@ -122,7 +122,9 @@ def find(name: str) -> Path:
                 fetch(name, IDENTIFIERS, "model")
         return config.parent
     if path.suffix == ".onnx" and path.is_file():
-        raise BadInput(f"{short(name)} is an exported file: use the onnx backend, --backend onnx")
+        raise BadInput(
+            f"{short(name)} is an exported file: trm solve --backend onnx and trm.Solver(backend='onnx') use it"
+        )
     shipped = ", ".join(shipped_names()) or "none"
     raise BadInput(
         f"no model {name!r}: give the folder of a training run, a shipped model's name ({shipped}), or OWNER/NAME of a "

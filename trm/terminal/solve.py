@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 BESIDE = 4  # puzzles that an animation shows
 NAMED = 20  # unsolved puzzles whose numbers are said
 SEARCHED = 300  # guesses of the search for a puzzle without a solution
+SEARCHING = 2.0  # seconds for all puzzles
 
 
 def check_backend(name: str, further: dict[str, Any]) -> BackendName:
@@ -103,7 +105,8 @@ def solve_and_show(solver: Solver, boards: Sequence[SizedPuzzle], trace: bool, h
     """
     from trm.inference.backends import FEW
 
-    if impossible := [number for number, board in enumerate(boards) if has_no_solution(board, len(boards))]:
+    until = time.monotonic() + SEARCHING
+    if impossible := [number for number, board in enumerate(boards) if has_no_solution(board, until)]:
         return solve_the_rest(solver, boards, impossible, trace, hidden)
     # Few puzzles, and an exported file's, are solved in no time.
     if hidden or len(boards) <= FEW or solver.backend == "onnx" or not sys.stderr.isatty():
@@ -115,9 +118,9 @@ def solve_and_show(solver: Solver, boards: Sequence[SizedPuzzle], trace: bool, h
         return solver.solve_boards(boards, trace=trace, tick=lambda count: progress.advance(bar, count))
 
 
-def has_no_solution(board: SizedPuzzle, count: int) -> bool:
-    """Whether a short search finds that a puzzle has no solution; of many puzzles none is searched."""
-    return count <= NAMED and board.task.problem(board.question, SEARCHED) == NO_SOLUTION
+def has_no_solution(board: SizedPuzzle, until: float) -> bool:
+    """Whether a short search finds that a puzzle has no solution. None is searched when the clock is past `until`."""
+    return time.monotonic() < until and board.task.problem(board.question, SEARCHED) == NO_SOLUTION
 
 
 def solve_the_rest(

@@ -73,7 +73,10 @@ def custom_tool(name: str, weights: str, task: Custom) -> Callable[..., Solution
     height, width = task.structure.shape
     form = f"{height} lines of {width} whole numbers, separated by spaces"
     form += "; . for an unknown cell." if task.structure.blank is not None else "."
-    puzzle_text = Annotated[str, Field(max_length=MAX_LENGTH, description=form), BeforeValidator(as_numbers)]
+    longest = 2 * height * width * (1 + max(len(str(value)) for value in task.structure.values))
+    puzzle_text = Annotated[
+        str, Field(max_length=max(MAX_LENGTH, longest), description=form), BeforeValidator(as_numbers)
+    ]
 
     def solve(
         puzzle: str,

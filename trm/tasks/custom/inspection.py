@@ -29,7 +29,7 @@ class Leaks:
 
     rows: int  # of the other file
     questions: int  # of them that are in the first file too
-    images: int  # further ones that are the image of one there, under the symmetries that hold
+    images: int  # further ones that are one there, turned, mirrored or renamed by the symmetries that hold
     answers: int  # of them whose answer is that of a pair there, with the same or another question
 
 
@@ -188,7 +188,7 @@ def leaks(pairs: Pairs, other: Pairs, found: Inspection) -> Leaks:
 
 
 def image_key(found: Inspection) -> Callable[[Ints], bytes]:
-    """A function of a question [cells] that is the same for its images under the symmetries that hold."""
+    """A function of a question [cells] that is the same for its images: turned, mirrored, renamed, where that holds."""
     holding = [TURNS[one.name] for one in found.symmetries if one.holds and one.name in TURNS]
 
     def key(question: Ints) -> bytes:
@@ -205,8 +205,8 @@ def image_key(found: Inspection) -> Callable[[Ints], bytes]:
 
 def renamed(cells: Ints, found: Inspection) -> Ints:
     """The cells with their numbers renamed in the order in which they come, where numbers are interchangeable."""
-    if not found.interchangeable:
+    if not any(one.name == "numbers renamed" and one.holds for one in found.symmetries):
         return np.array(cells)
-    names = {found.blank: 0}
+    names = {} if found.blank is None else {found.blank: 0}
     order: Ints = np.array([names.setdefault(cell, len(names)) for cell in cells.tolist()])
     return order

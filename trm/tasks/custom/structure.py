@@ -18,6 +18,7 @@ from trm.tasks.text import printable, quoted, read_file
 MOST = 999_999_999  # the largest number in a cell
 VALUES = 255  # the most different numbers: tokens are bytes, and 0 is padding
 SIDE = 256  # the most rows, and columns
+MOST_CELLS = 1_000_000  # of all groups together
 Cells = tuple[int, ...]
 
 
@@ -76,6 +77,12 @@ class Structure(Settings):
         if self.values and self.blank is not None and self.blank not in self.values:
             raise ValueError(f"the blank, {self.blank}, is not among the values")
         if self.shape:
+            board = self.shape[0] * self.shape[1]
+            if (
+                sum(board if isinstance(group, str) else len(group) for kind in self.groups for group in kind)
+                > MOST_CELLS
+            ):
+                raise ValueError(f"the groups name more than {MOST_CELLS:,} cells in all")
             for number, cells in enumerate(itertools.chain(*self.expanded())):
                 self.check_group(number, cells)
         return self

@@ -4,7 +4,8 @@ A symmetry turns pairs into pairs that could as well have been in the set. So if
 is applied to a pair before the set is looked at. The test compares the set with its image by the mean of many features,
 and does the same with sets in which every pair was replaced by an image of its own, drawn at random. If the symmetry
 holds, all of these comparisons come out alike, and the share of those that differ by as much as the first one is a
-p-value, exactly so for any features (a randomisation test over the group that the symmetry generates).
+p-value, exactly so for any features (a randomisation test over the group that the symmetry generates). This takes pairs
+that were drawn independently, so of pairs with one question or one answer only the first is looked at.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from trm.tasks.base import Ints
 
 DRAWS, SEED = 399, 0  # sets of images that are compared, so p is 0.0025 or more
 CELLS = 30_000  # of all pairs that are looked at
-MOST = 400  # pairs
+MOVED = 2_000_000  # of all images in a test of translation
+MOST, LEAST = 400, 10  # pairs; fewer for a translation, but so many
 BUCKETS = 2048  # into which features are hashed
 REACH = 3  # rows and columns between two cells whose equality is a feature
 LEVEL = 0.01  # a symmetry with a smaller p does not hold
@@ -63,17 +65,36 @@ def symmetries_of(question: Ints, answer: Ints, symbols: Ints) -> list[Symmetry]
         question, answer: the pairs, [rows, height, width] each.
         symbols: the numbers that may be interchangeable.
     """
-    rows = max(2, min(MOST, CELLS // question[0].size))
-    question, answer = question[:rows], answer[:rows]
+    rows = independent(question, answer)[: max(2, min(MOST, CELLS // question[0].size))]
+    question, answer = question[rows], answer[rows]
+    if len(question) < 2:
+        return []
     rng = np.random.default_rng(SEED)
     found = []
-    for name, move in [*TURNS.items(), *SHIFTS.items()]:
+    for name, move in TURNS.items():
         if move(question[:1]).shape == question[:1].shape:
             found.append(Symmetry(name, p_value(question, answer, move, rng)))
+    for (name, move), order in zip(SHIFTS.items(), question.shape[1:], strict=True):
+        few = MOVED // (order * question[0].size)  # each pair has as many images as there are rows, or columns
+        if few >= LEAST:
+            found.append(Symmetry(name, p_value(question[:few], answer[:few], move, rng)))
     if len(symbols) > 1:
         ps = [p_value(question, answer, exchange(symbols, rng), rng) for _ in range(MATCHINGS)]
         found.append(Symmetry("numbers renamed", min(1.0, MATCHINGS * min(ps))))
     return found
+
+
+def independent(question: Ints, answer: Ints) -> Ints:
+    """The numbers of pairs of which no two have the same question or the same answer: the tests draw for each pair by
+    itself, so pairs must not come in families.
+    """
+    seen, rows = set[bytes](), list[int]()
+    for row, pair in enumerate(zip(question, answer, strict=True)):
+        keys = [kind + part.tobytes() for kind, part in zip((b"q", b"a"), pair, strict=True)]
+        if not seen & {*keys}:
+            seen |= {*keys}
+            rows.append(row)
+    return np.array(rows, np.int64)
 
 
 def exchange(symbols: Ints, rng: np.random.Generator) -> Move:
