@@ -157,7 +157,7 @@ def test_empty_values(call: Call, tmp_path: Path, command: list[str]) -> None:
 def test_memory_that_is_not_there(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     for error in (MemoryError(), RuntimeError("[enforce fail] . DefaultCPUAllocator: can't allocate memory")):
 
-        def fail(*_: object, error: Exception = error) -> None:
+        def fail(*_: object, error: Exception = error, **settings: object) -> None:
             raise error
 
         monkeypatch.setattr("trm.inference.puzzles.read_argument", fail)

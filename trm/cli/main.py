@@ -29,7 +29,7 @@ for name in COMMANDS.split():
 
 # Where all processes fail with the same error, rank 0 prints it, and its exit ends the others meanwhile.
 UsageError: Any = BadParameter.__base__  # which typer does not export
-DASHES = re.compile(r"-[-0-9A-Ga-g.\s|]{15,}")  # a Sudoku whose first cell is unknown, and no option
+DASHES = re.compile(r"(?!-[0-9.]*$)-[-0-9A-Ga-g.\s|]{15,}")  # a Sudoku, and no option or number
 ALONE = 10.0  # seconds that they wait before they print their own error
 OUT_OF_MEMORY = re.compile(r"not enough memory|can.t allocate memory|out of memory|Storage size calculation overflowed")
 

@@ -13,7 +13,7 @@ from trm.errors import BadInput, TrmError
 
 
 @app.command(
-    examples=["trm mcp", "trm mcp --weights runs/latin", "trm mcp --http --port 8765", "trm mcp --schemas --responses"]
+    examples=["trm mcp --weights runs/latin", "trm mcp --http --port 8765", "trm mcp --schemas --responses"]
 )
 def mcp(
     http: Annotated[

@@ -25,7 +25,6 @@ from trm.errors import BadInput
 
 @app.command(
     examples=[
-        "trm solve sudoku puzzles.txt --quiet",
         "trm solve sudoku puzzles.csv --json",
         "trm solve maze maze.txt --gif maze.gif",
         "trm solve sudoku - --seconds 10 < hard.txt",
