@@ -12,9 +12,7 @@ from trm.cli.streams import check_open
 from trm.errors import BadInput, TrmError
 
 
-@app.command(
-    examples=["trm mcp --weights runs/latin", "trm mcp --http --port 8765", "trm mcp --schemas --responses"]
-)
+@app.command(examples=["trm mcp --weights runs/latin", "trm mcp --http --port 8765", "trm mcp --schemas --responses"])
 def mcp(
     http: Annotated[
         bool, typer.Option("--http", help="Serve streamable HTTP instead of standard input and output")
