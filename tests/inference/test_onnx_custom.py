@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import trm
 from trm import store
 from trm.errors import BadInput
 from trm.models import ModelConfig, build
+from trm.store.onnx_export import export_onnx
 from trm.store.seals import UNSEALED, sealed
 from trm.tasks.custom.family import FAMILY
 from trm.tasks.custom.structure import Structure
@@ -29,23 +31,30 @@ TASK = Custom(Structure.model_validate(
 PUZZLES = ["5 . .\n. . 11\n. 7 .", ". " * 9, "11 7 . . . . . . ."]
 
 
-@pytest.fixture
-def model(tmp_path: Path) -> Iterator[Path]:
-    """The folder of a model; the task is not known by its name."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model, exported too: tracing takes seconds."""
+    folder = tmp_path_factory.mktemp("made")
     torch.manual_seed(0)
     config = ModelConfig(mixer="groups", width=8, layers=1, multiple=8, T=1, n=1, positions="none")
     run = {"task": "custom", "custom": TASK.structure.model_dump(mode="json"), "max_steps": 4}
-    store.save_model(tmp_path / "run", build(config, TASK.spec), config, TASK.spec, "latin", {"run": run})
+    store.save_model(folder / "run", build(config, TASK.spec), config, TASK.spec, "latin", {"run": run})
+    export_onnx(str(folder / "run"), folder / "latin.onnx")
+    return folder
+
+
+@pytest.fixture
+def model(made: Path, tmp_path: Path) -> Iterator[Path]:
+    """The model's folder; the task is not known by its name."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    FAMILY.tasks.clear()
     yield tmp_path / "run"
     FAMILY.tasks.clear()
 
 
 @pytest.fixture
-def file(model: Path, tmp_path: Path, call: Call) -> Path:
-    done = call("export", str(model), "--to", str(tmp_path / "latin.onnx"))
-    assert (done.code, done.err.splitlines()[-1]) == (0, f"wrote {tmp_path / 'latin.json'}")
-    FAMILY.tasks.clear()
-    return tmp_path / "latin.onnx"
+def file(model: Path) -> Path:
+    return model.with_name("latin.onnx")
 
 
 def test_it_solves_as_torch_does(model: Path, file: Path, call: Call) -> None:

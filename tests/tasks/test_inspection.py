@@ -46,7 +46,7 @@ def save(path: Path, question: Ints, answer: Ints) -> str:
 def test_a_symmetry_that_holds_is_seldom_refused() -> None:
     """About one time in a hundred, by the promise of a randomisation test."""
     ps = []
-    for seed in range(60):
+    for seed in range(40):
         question, answer = latin(30, seed)
         rng = np.random.default_rng(seed)
         ps += [
@@ -54,7 +54,7 @@ def test_a_symmetry_that_holds_is_seldom_refused() -> None:
         ]
         ps.append(p_value(question, answer, exchange(np.arange(1, 5), rng), rng))
     assert np.mean(np.array(ps) < 0.01) <= 0.04
-    assert np.mean(np.array(ps) < 0.5) == pytest.approx(0.5, abs=0.12)  # p is uniform
+    assert np.mean(np.array(ps) < 0.5) == pytest.approx(0.5, abs=0.14)  # p is uniform
 
 
 def test_what_breaks_a_symmetry_is_found() -> None:
