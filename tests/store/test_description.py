@@ -44,7 +44,9 @@ def test_it_says_what_the_file_needs(tmp_path: Path, call: Call, monkeypatch: py
     content = (store.SHIPPED / "maze" / onnx.FILE).read_bytes()
     monkeypatch.setattr(onnx_export, "to_onnx", lambda stored, sha256: content)
     for _ in range(2):  # the second time over the first
-        assert call("export", "maze", "--to", str(tmp_path / "model.onnx")).code == 0
+        done = call("export", "maze", "--to", str(tmp_path / "model.onnx"))
+        assert (done.code, done.out) == (0, "")
+        assert done.err.splitlines()[-2:] == [f"wrote {tmp_path / name}" for name in ("model.onnx", "model.json")]
     assert (tmp_path / "model.onnx").read_bytes() == content
     about = json.loads((tmp_path / "model.json").read_text())
     session, metadata = onnxruntime.InferenceSession(content), metadata_of(content)

@@ -60,7 +60,7 @@ class Inspection:
         lines = [one.name for one in self.groups if one.name in ("rows", "columns")]
         others = [one.cells for one in self.groups if one.name not in ("rows", "columns")]
         values = tuple(sorted({*self.question_values, *self.answer_values}))
-        suggested: dict[str, Any] = {"shape": self.shape, "values": values[: VALUES + 1]}
+        suggested: dict[str, Any] = {"shape": self.shape, "values": values}
         if self.blank is not None:
             suggested["blank"] = self.blank
             suggested["interchangeable"] = self.interchangeable

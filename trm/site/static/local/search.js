@@ -51,11 +51,10 @@ function singles(state, units) {
 /** The number of solutions, up to `limit`; null if a search of so many guesses does not tell. value: [cells], a bit each, 0 for a blank. */
 export function solutions(value, units, size, limit = 2, most = 3000) {
   // In one order of the cells a search may be lost where another is not: short ones on the grid turned and mirrored.
-  const seen = [(row, column) => [row, column], (row, column) => [size - 1 - row, size - 1 - column], (row, column) => [size - 1 - row, column], (row, column) => [row, size - 1 - column]];
-  for (const view of seen) {
+  for (const [upsideDown, mirrored] of [[false, false], [true, true], [true, false], [false, true]]) {
     const turned = Array.from(value, (_, cell) => {
-      const [row, column] = view(Math.floor(cell / size), cell % size);
-      return value[row * size + column];
+      const [row, column] = [Math.floor(cell / size), cell % size];
+      return value[(upsideDown ? size - 1 - row : row) * size + (mirrored ? size - 1 - column : column)];
     });
     const found = search(turned, units, size, limit, SHORT);
     if (found !== null) return found;
