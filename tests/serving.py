@@ -105,9 +105,9 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def serving(solvers: Mapping[str, trm.Solver], limits: Limits | None = None) -> Iterator[Served]:
+def serving(solvers: Mapping[str, trm.Solver], limits: Limits | None = None, **more: Any) -> Iterator[Served]:
     """The application on a free port of this machine."""
-    app = create_app(solvers, limits, ["shown.example"])
+    app = create_app(solvers, limits, ["shown.example"], **more)
     with listen("127.0.0.1", 0) as socket:
         port = socket.getsockname()[1]
         running = server(app)

@@ -179,6 +179,22 @@ def test_numbers_of_any_other_task(tmp_path: Path) -> None:
     assert 0 < weak < strong
 
 
+def test_signs_and_colours_of_a_task(tmp_path: Path) -> None:
+    dark, light = "#102030", "#ffd75e"
+    declared = {"signs": {1: "o"}, "colours": {1: light, 2: dark}, "shape": [1, 3], "values": [0, 1, 2]}
+    task = Custom(Structure.model_validate(declared))
+    assert [sign.text for sign in task.signs] == ["0", "o", "2"]
+    asked, answer = np.array([1, 1, 1], np.uint8), np.array([1, 2, 3], np.uint8)
+    chances = np.zeros((1, 3, 4), np.float32)
+    np.put_along_axis(chances, answer.reshape(1, 3, 1).astype(np.int64), 1.0, axis=2)
+    steps = [Step(task, answer, 1, 0, True, 1.0, chances, np.zeros((1, 3), np.float32), 1.0, 0.0)]
+    plot.animation(Answer(task, answer, asked, False, 1.0, 1, 1, lambda: steps), path := tmp_path / "own.png")
+    corners = [frame[MARGIN + HEAD + 5, MARGIN + 5 :: 64][:3].tolist() for frame in read(path)[0]]
+    board = list(looks.DARK.board)
+    assert corners[0] == [board] * 3
+    assert corners[1] == [board, list(looks.rgb(light)), list(looks.rgb(dark))]
+
+
 @given(st.lists(st.floats(0, 1.5, width=32), min_size=1, max_size=30), st.integers(1, 30))
 def test_a_glow_fades(memory: list[float], restart: int) -> None:
     task, tokens = Maze(2, 2), np.array([3, 2, 2, 4], np.uint8)

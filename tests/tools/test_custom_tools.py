@@ -9,23 +9,16 @@ from typing import Any
 
 import jsonschema
 import pytest
-import torch
 from conftest import Call
+from custom_cases import RULE, TASK, write_model
 from mcp import Client
 from mcp_client import ask, text
 
-from trm import store, tools
+from trm import tools
 from trm.errors import BadInput
-from trm.models import ModelConfig, build
 from trm.tasks.custom.family import FAMILY
-from trm.tasks.custom.structure import Structure
-from trm.tasks.custom.task import Custom
 from trm.tools import Solution, calls
 from trm.tools.mcp import make_server
-
-LATIN = {"groups": [["rows", "columns"], [[0, 1, 2]]], "blank": 0, "interchangeable": True}
-TASK = Custom(Structure.model_validate({**LATIN, "shape": [3, 3], "values": [0, 5, 7, 11]}))
-RULE = Custom(Structure.model_validate({"neighbours": 4, "shape": [2, 3], "values": [0, 1, 400]}))
 
 
 @pytest.fixture(autouse=True)
@@ -37,15 +30,6 @@ def _tools() -> Iterator[None]:
         del calls.TOOLS[name], calls.TITLES[name]
     calls.arguments_of.cache_clear()
     FAMILY.tasks.clear()
-
-
-def write_model(folder: Path, task: Custom) -> str:
-    torch.manual_seed(0)
-    mixer = "groups" if task.checkable else "local"
-    config = ModelConfig(mixer=mixer, width=8, layers=1, multiple=8, T=1, n=1, positions="none")
-    run = {"task": "custom", "custom": task.structure.model_dump(mode="json")}
-    store.save_model(folder, build(config, task.spec), config, task.spec, "custom", {"run": run})
-    return str(folder)
 
 
 def solve(name: str, **arguments: Any) -> Solution:

@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from trm.cli.app import ServedWeightsOption, ThreadsOption, app, set_threads
-from trm.errors import TrmError
+from trm.errors import BadInput, TrmError
+from trm.tasks.text import quoted
 
 
-@app.command(examples=["trm serve", "trm serve --port 9000 --weights runs/mine --workers 4"])
+def by_name(examples: Sequence[str]) -> dict[str, str]:
+    """The files of `NAME=FILE`. Raises BadInput."""
+    found = {}
+    for one in examples:
+        name, separator, file = one.partition("=")
+        if not (name and separator and file):
+            raise BadInput(f"--examples {quoted(one)}: write NAME=FILE, such as latin=latin/test.npz")
+        found[name] = file
+    return found
+
+
+@app.command(
+    examples=[
+        "trm serve",
+        "trm serve --port 9000 --workers 4",
+        "trm serve --weights runs/latin --examples latin=latin/test.npz",
+    ]
+)
 def serve(
     host: Annotated[str, typer.Option("--host", help="Address to listen on")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="Port to listen on; 0: any free one", min=0, max=65535)] = 8000,
     weights: ServedWeightsOption = None,
+    examples: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--examples",
+            metavar="NAME=FILE",
+            help="Puzzles to show of a task of your own, by the name of its model; may be given several times "
+            "[default: those it was trained on]",
+        ),
+    ] = None,
     workers: Annotated[
         int, typer.Option("--workers", help="Puzzles to solve at the same time; others wait", min=1, max=64)
     ] = 2,
@@ -34,7 +62,8 @@ def serve(
     one_heap()
     set_threads(threads)
     with listen(host, port) as socket:  # before the weights are read, so that a port in use is reported at once
-        served = create_app(load_solvers(weights or ()), Limits(workers=workers), [host, *(allow_host or ())])
+        hosts = [host, *(allow_host or ())]
+        served = create_app(load_solvers(weights or ()), Limits(workers=workers), hosts, by_name(examples or ()))
         name = f"[{host}]" if ":" in host else host
         print(f"http://{name}:{socket.getsockname()[1]}/ (Ctrl-C stops it)", flush=True)
         server(served).run([socket])

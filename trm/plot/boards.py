@@ -16,6 +16,7 @@ from trm.plot.pen import Pen
 
 if TYPE_CHECKING:
     from trm.inference.answers import Answer, Step
+    from trm.tasks.base import Sign
 
 Walls: TypeAlias = npt.NDArray[np.bool_]
 
@@ -84,15 +85,9 @@ class Board:
         return min(max(SIDE // max(self.rows, self.columns), least), LARGEST)
 
     @cached_property
-    def labels(self) -> list[str]:
-        """How each symbol is written."""
-        task, spec = self.answer.task, self.answer.task.spec
-        written = []
-        for token in range(spec.first_symbol, spec.vocab):
-            tokens = np.full(spec.cells, token, np.uint8)
-            line = "".join(task.to_line(tokens).split())
-            written.append(line[0] if len(line) == spec.cells else str(task.to_grid(tokens).flat[0]))
-        return written
+    def signs(self) -> tuple[Sign, ...]:
+        """How each token from 1 on is written."""
+        return self.answer.task.signs
 
     @cached_property
     def walls(self) -> Image.Image:
@@ -161,45 +156,58 @@ class Place:
                     self.pen.rectangle(x - thick, y - thick, 1 + thick, board.rows * board.cell + 2 * thick, colour)
 
 
-def tint(place: Place, moment: Moment, row: int, column: int) -> Colour:
-    """The background of a cell with a digit: green as the band passes, red where the cell is wrong. Fills it."""
+def tint(place: Place, moment: Moment, row: int, column: int, own: str = "", shade: float = 1.0) -> Colour:
+    """The background of a cell: green as the band passes, red where the cell is wrong. Fills it.
+
+    `own`: the colour of its value, or nothing; `shade`: how much of it is seen.
+    """
     board, look = place.board, place.board.look
-    colour = look.board
+    colour = blend(look.board, looks.rgb(own), shade) if own else look.board
     if row * board.columns + column in moment.faults:
         colour = blend(look.board, look.bad, 0.22)
     elif board.reached(moment, row, column):
-        colour = blend(look.board, look.good, 0.10 + 0.30 * board.green(moment, row, column))
+        colour = blend(colour, look.good, 0.10 + 0.30 * board.green(moment, row, column))
     if colour != look.board:
         place.fill(row, column, colour)
     return colour
 
 
-def writing(place: Place, moment: Moment, row: int, column: int) -> Colour:
-    """The colour of what the model writes in a cell."""
+def writing(place: Place, moment: Moment, row: int, column: int, ground: Colour, own: str = "") -> Colour:
+    """The colour of what the model writes in a cell on this ground; `own` as in `tint`."""
     board, look = place.board, place.board.look
     if row * board.columns + column in moment.faults:
         return look.bad
+    if own:
+        return looks.contrast(ground)
     return look.good if board.reached(moment, row, column) else look.model
 
 
 def paint_marks(place: Place, moment: Moment) -> None:
     """A board of symbols: what is given, pencil marks, and the digits of which the model is sure."""
     board, look, pen = place.board, place.board.look, place.pen
-    given = board.answer.question.reshape(board.rows, board.columns) >= board.answer.task.spec.first_symbol
-    for row, column in np.ndindex(board.rows, board.columns):
-        ground, colour = tint(place, moment, row, column), writing(place, moment, row, column)
+    symbols = board.signs[board.answer.task.spec.first_symbol - 1 :]
+    for cell, (row, column) in enumerate(np.ndindex(board.rows, board.columns)):
         x, y = place.centre(row, column)
-        if given[row, column]:
-            value = int(board.answer.question[row * board.columns + column]) - board.answer.task.spec.first_symbol
-            ink = look.bad if row * board.columns + column in moment.faults else look.given
-            pen.centred(x, y, board.labels[value], 0.6 * board.cell, ink, bold=True)
-        elif moment.step is not None:
+        value = int(board.answer.question[cell]) - board.answer.task.spec.first_symbol
+        if value >= 0:
+            own = symbols[value].colour
+            ground = tint(place, moment, row, column, own)
+            ink = writing(place, moment, row, column, ground, own)
+            ink = ink if own or cell in moment.faults else look.given
+            pen.centred(x, y, symbols[value].text, 0.6 * board.cell, ink, bold=True)
+        elif moment.step is None:
+            tint(place, moment, row, column)
+        else:
             chances = moment.step.probabilities[row, column]
             best = int(chances.argmax())
             done = bool(moment.faults) or board.reached(moment, row, column)
-            if done or chances[best] >= looks.SURE:
-                size = looks.digit(1.0 if done else float(chances[best]))
-                pen.centred(x, y, board.labels[best], size.height * board.cell, blend(ground, colour, size.shade))
+            sure = done or chances[best] >= looks.SURE
+            size = looks.digit(1.0 if done else float(chances[best]))
+            own = symbols[best].colour if sure else ""
+            ground = tint(place, moment, row, column, own, size.shade)
+            colour = writing(place, moment, row, column, ground, own)
+            if sure:
+                pen.centred(x, y, symbols[best].text, size.height * board.cell, blend(ground, colour, size.shade))
             else:
                 pencil(place, (row, column), chances, ground, colour)
     place.lines(*board.answer.task.box)
@@ -214,22 +222,25 @@ def pencil(place: Place, at: tuple[int, int], chances: Floats, ground: Colour, c
     wide, high = (board.cell - 2 * inset) / across, (board.cell - 2 * inset) / down
     for value in np.flatnonzero(chances >= looks.LEAST).tolist():
         size = looks.mark(float(chances[value]))
+        label = board.signs[board.answer.task.spec.first_symbol - 1 + value].text
         middle = x + 0.5 + inset + (value % across + 0.5) * wide, y + 0.5 + inset + (value // across + 0.5) * high
         height = size.height * min(wide, high)
-        place.pen.centred(*middle, board.labels[value], height, blend(ground, colour, size.shade))
+        place.pen.centred(*middle, label, height, blend(ground, colour, size.shade))
 
 
 def paint_numbers(place: Place, moment: Moment) -> None:
     """A board of any other task: each cell's value, as visible as it is probable."""
     board, look = place.board, place.board.look
-    grid = board.question if moment.step is None else moment.step.grid
-    chances = np.ones(grid.shape) if moment.step is None else moment.step.cells
-    size = min(0.55, 1.1 / max(len(str(value)) for value in grid.flat)) * board.cell
-    for row, column in np.ndindex(board.rows, board.columns):
-        ground, colour = tint(place, moment, row, column), writing(place, moment, row, column)
-        given = grid[row, column] == board.question[row, column] and colour == look.model
-        ink = blend(ground, look.given if given else colour, looks.visible(float(chances[row, column])))
-        place.pen.centred(*place.centre(row, column), str(grid[row, column]), size, ink)
+    shown = board.answer.question if moment.step is None else moment.step.tokens
+    chances = np.ones((board.rows, board.columns)) if moment.step is None else moment.step.cells
+    size = min(0.55, 1.1 / max(1, *(len(sign.text) for sign in board.signs))) * board.cell
+    for cell, (row, column) in enumerate(np.ndindex(board.rows, board.columns)):
+        sign, shade = board.signs[int(shown[cell]) - 1], looks.visible(float(chances[row, column]))
+        ground = tint(place, moment, row, column, sign.colour, shade)
+        colour = writing(place, moment, row, column, ground, sign.colour)
+        given = shown[cell] == board.answer.question[cell] and colour == look.model
+        ink = blend(ground, look.given if given else colour, shade)
+        place.pen.centred(*place.centre(row, column), sign.text, size, ink)
     place.lines(*board.answer.task.box)
 
 

@@ -136,6 +136,12 @@ def blend(low: Colour, high: Colour, share: float) -> Colour:
     return red, green, blue
 
 
+def contrast(ground: Colour) -> Colour:
+    """Black or white, whichever is easier to read on `ground`."""
+    red, green, blue = ground
+    return (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else (255, 255, 255)
+
+
 def mark(probability: float) -> Size:
     """A pencil mark; its height is a share of the mark's part of the cell."""
     root = steady(probability**0.5)

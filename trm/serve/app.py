@@ -17,15 +17,16 @@ from starlette.requests import Request
 
 from trm.adapt.child import wall_clock_limit
 from trm.errors import BadInput
+from trm.inference.puzzles import SizedPuzzle
 from trm.inference.solver import Solver
 from trm.serve.checking import BadPuzzle, arc_to_json, read_arc, read_board, to_json
 from trm.serve.events import answer_json, arc_events, arc_json, problem_event, step_events
-from trm.serve.examples import examples
+from trm.serve.examples import examples, own_examples
 from trm.serve.guard import Guard
 from trm.serve.limits import GRACE, Limits, Queue, WorkResponse
-from trm.serve.offers import no_weights, offer
+from trm.serve.offers import FAMILIES, no_weights, offer
 from trm.serve.refusals import add_handlers, refusals
-from trm.serve.schemas import Answer, Checked, Example, Options, Progress, Question, Served, Step
+from trm.serve.schemas import Answer, Checked, Example, Options, Progress, Puzzle, Question, Served, Step, question_of
 from trm.tasks.base import NO_SOLUTION
 from trm.tools.results import ArcSolution
 from trm.version import __version__
@@ -49,13 +50,22 @@ class Application(FastAPI):
         return document
 
 
-def create_app(solvers: Mapping[str, Solver], limits: Limits | None = None, hosts: Collection[str] = ()) -> FastAPI:
+def create_app(
+    solvers: Mapping[str, Solver],
+    limits: Limits | None = None,
+    hosts: Collection[str] = (),
+    shown: Mapping[str, str] | None = None,
+) -> FastAPI:
     """The application.
 
     Args:
         solvers: by task (see `load_solvers`). A task without a solver is shown, but a request to solve it is refused.
         limits: [default: `Limits()`].
         hosts: host names that the server answers to, besides localhost and addresses.
+        shown: files of example puzzles for tasks that are known by their model, by the name of the task [default: the
+            file that the model was trained on, if it is still there].
+
+    Raises BadInput for a file of examples that cannot be read, or for a task that is not there.
     """
     limits = limits or Limits()
     app = Application(
@@ -66,7 +76,8 @@ def create_app(solvers: Mapping[str, Solver], limits: Limits | None = None, host
     add_handlers(app)
     add_page(app)
     app.state.queue = Queue(limits.workers, limits.waiting)
-    app.include_router(make_api(Service(solvers, limits, app.state.queue)), prefix="/api")
+    picked = [*examples(), *own_examples(solvers, shown or {})]
+    app.include_router(make_api(Service(solvers, limits, app.state.queue), picked), prefix="/api")
     return app
 
 
@@ -93,12 +104,17 @@ class Service:
     limits: Limits
     queue: Queue
 
+    def read(self, question: Puzzle) -> SizedPuzzle:
+        """The puzzle of a request. Raises as `read_board` does."""
+        name = question.task if question.task in FAMILIES else self.solvers[question.task].task
+        return read_board(name, question.puzzle, self.limits.side)
+
     def check(self, question: Question) -> Checked:
         """Read a puzzle. What is wrong with it is part of the result."""
         try:
             if question.task == "arc":
                 return Checked(ok=True, arc=arc_to_json(read_arc(question.puzzle)))
-            task, tokens, remarks = read_board(question.task, question.puzzle, self.limits.side)
+            task, tokens, remarks = self.read(question)
         except BadPuzzle as error:
             return Checked(ok=False, message=str(error), faults=error.faults, grid=error.grid)
         except BadInput as error:
@@ -118,7 +134,7 @@ class Service:
             arc_parts = arc_events if events else arc_json
             parts = arc_parts(read_arc(question.puzzle), question.seconds)
             return WorkResponse(self.queue, parts, media_type, wall_clock_limit(question.seconds) + GRACE, error_part)
-        task, tokens, remarks = read_board(question.task, question.puzzle, self.limits.side)
+        task, tokens, remarks = self.read(question)
         if question.task not in self.solvers:
             raise HTTPException(503, no_weights(question.task))
         problem = task.problem(tokens, COUNT_NODES) if task.spec.cells <= COUNTED else None
@@ -132,10 +148,9 @@ class Service:
         return WorkResponse(self.queue, parts, media_type, question.seconds + GRACE, error_part)
 
 
-def make_api(service: Service) -> APIRouter:
+def make_api(service: Service, picked: list[Example]) -> APIRouter:
     """The routes of the API. Their docstrings are part of its OpenAPI document."""
-    router = APIRouter()
-    served, picked = offer(service.solvers, service.limits), examples()
+    router, served = APIRouter(), offer(service.solvers, service.limits)
 
     @router.get("/tasks", responses=refusals())
     async def tasks() -> Served:
@@ -150,21 +165,25 @@ def make_api(service: Service) -> APIRouter:
     for path, route in (("/tasks", tasks), ("/examples", some_examples)):  # starlette does this for the other files
         router.add_api_route(path, route, methods=["HEAD"], include_in_schema=False)
 
-    @router.post("/check", responses=refusals(400, 422))
     def check(question: Question) -> Checked:
         """Read a puzzle without solving it. If it is wrong, the status is still 200, and the result names the cells."""
         return service.check(question)
 
-    @router.post("/solve", response_model=Answer | ArcSolution, responses=refusals(400, 422, 429, 503))
     async def solve(question: Question) -> Response:
         """Solve a puzzle. The answer to an ARC task is up to two attempts at each test, which cannot be checked."""
         return await run_in_threadpool(service.work, question, events=False)
 
-    sent = {"description": EVENTS, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
-
-    @router.post("/watch", response_class=Response, responses={200: sent, **refusals(400, 422, 429, 503)})
     async def watch(question: Question) -> Response:
         """Solve a puzzle and watch every step. The work stops when the client disconnects."""
         return await run_in_threadpool(service.work, question, events=True)
+
+    wrong, failing = refusals(400, 422), refusals(400, 422, 429, 503)
+    sent = {"description": EVENTS, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    asked = question_of([name for name in service.solvers if name not in FAMILIES])
+    for taker in (check, solve, watch):
+        taker.__annotations__["question"] = asked
+    router.add_api_route("/check", check, methods=["POST"], responses=wrong)
+    router.add_api_route("/solve", solve, methods=["POST"], responses=failing, response_model=Answer | ArcSolution)
+    router.add_api_route("/watch", watch, methods=["POST"], responses={200: sent, **failing}, response_class=Response)
 
     return router

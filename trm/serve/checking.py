@@ -38,7 +38,7 @@ def read_board(family: str, puzzle: Puzzle, side: int) -> SizedPuzzle:
     """Read the puzzle of a request.
 
     Args:
-        family: `sudoku` or `maze`.
+        family: `sudoku` or `maze`, or the name of a task of one size.
         puzzle: in any form that the API accepts.
         side: the largest number of rows or columns that is accepted.
 
@@ -51,13 +51,15 @@ def read_board(family: str, puzzle: Puzzle, side: int) -> SizedPuzzle:
     except TwoReadings as error:
         raise BadPuzzle(str(error), [], None) from None
     except BadInput as error:
-        form = FORMS[family]
+        form = FORMS.get(family)
+        if form is None:
+            raise
         cells = form.cells(puzzle, side)
         raise BadPuzzle(str(error), form.faults(cells) if cells else [], form.grid(cells) if cells else None) from None
     if len(boards) != 1:
         raise BadInput(f"there are {len(boards)} puzzles in this text; give one at a time")
     height, width = boards[0].size
-    if max(height, width) > side:
+    if family in FORMS and max(height, width) > side:
         raise BadInput(f"{height}x{width} cells are too many; at most {side}x{side} are accepted")
     return boards[0]
 

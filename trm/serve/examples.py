@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 
+from trm.errors import BadInput
+from trm.inference.solver import Solver
+from trm.serve.checking import to_json
 from trm.serve.schemas import ArcPuzzle, Example, Pair
-from trm.tasks import family_name
+from trm.tasks import family_name, get_task, resizable
 from trm.tasks.base import Tokens
 from trm.tasks.maze import sets as maze_sets
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku import sets as sudoku_sets
 from trm.tasks.sudoku.task import Sudoku
+from trm.tasks.text import printable
 
 KINDS = (("minimal", "easy"), ("minimal", "hard"), ("validation", "extreme"))  # (embedded set, what it is called)
 FIRST = 12  # so many rows of each set
+SHOWN = 24  # puzzles of a task that is known by its model
 OPENING = 14  # the row of the extreme ones that the page solves first: it takes 12 steps, enough to be watched
 EASY = 36  # givens of an easy one
 WINDOWS = ((8, 1), (15, 2), (20, 3), (30, 0))  # (side of a maze, embedded row that it is cut from)
@@ -33,6 +39,31 @@ OTHERS = {  # (height, width) of a box -> a puzzle
 
 def examples() -> list[Example]:
     return [*sudokus(), *mazes(), *arc_tasks()]
+
+
+def own_examples(solvers: Mapping[str, Solver], files: Mapping[str, str]) -> Iterator[Example]:
+    """Puzzles of the tasks that are known by their model: from `files`, by the name of the task, or else from the file
+    that the model was trained on, if it can still be read.
+
+    Raises BadInput for a file that cannot be read, or for a task that is not there.
+    """
+    own = {name: solver for name, solver in solvers.items() if name not in resizable()}
+    for name in files:
+        if name not in own:
+            raise BadInput(f"examples of {name}: no such model; there are {', '.join(own) or 'none'}")
+    for name, solver in own.items():
+        task = get_task(solver.task)
+        file = files.get(name)
+        trained_on = solver.stored.about.get("run", {}).get("data", "")
+        try:
+            puzzles = task.read_file(file or trained_on)
+        except BadInput:
+            if file:
+                raise
+            continue
+        label = printable(Path(file or trained_on).name)
+        for question in puzzles.question[:SHOWN]:
+            yield Example(task=name, name=label, puzzle=to_json(task, question))
 
 
 def sudokus() -> Iterator[Example]:

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from trm import store
 from trm.arc.show import PALETTE
 from trm.errors import BadInput
 from trm.inference.solver import Solver
 from trm.serve.limits import MAX_GUESSES, MAX_NOISE, MAX_RESTARTS, MAX_SECONDS, MAX_STEPS, Limits
-from trm.serve.schemas import Served, TaskInfo
+from trm.serve.schemas import Served, TaskInfo, Value
 from trm.store.stored import Stored
-from trm.tasks import family_name, find_family, resizable
+from trm.tasks import family_name, find_family, get_task, resizable
 from trm.tasks.arc.text import SIDE
-from trm.tasks.base import Spec
+from trm.tasks.base import Spec, Task
+from trm.tasks.custom.task import Custom
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.task import DIGITS, SIZES
 from trm.tools.functions import DEFAULT_ARC_SECONDS, MAX_ARC_DEMONSTRATIONS, MAX_ARC_SECONDS, MAX_ARC_TESTS
+from trm.tools.weights import short_name
 from trm.version import __version__
 
 FAMILIES = tuple(resizable())
@@ -25,21 +29,26 @@ ODD_MAZE = Maze(5, 7)  # weights that fit this unusual size fit any
 
 
 def load_solvers(weights: Sequence[str] = ()) -> dict[str, Solver]:
-    """A solver for each task that has weights: the named models, and the default ones for the other tasks.
+    """A solver for each task that has weights: the named models, and the default ones for `sudoku` and `maze`.
+
+    A model of any other task is served under the last part of its name: `latin` for `runs/latin`.
 
     Raises:
-        BadInput: no such model, one for a task that is not served, or two for one task.
+        BadInput: no such model, one for a task that is not served, or two of one name.
         TrmError: a model of the hub cannot be downloaded.
     """
     solvers: dict[str, Solver] = {}
     for name in weights:
         stored = store.load(name)
         family = family_name(stored.spec.name)
-        if family not in FAMILIES:
-            raise BadInput(f"model {stored.name!r} is for {stored.spec.name}; only {' and '.join(FAMILIES)} are served")
-        if family in solvers:
-            raise BadInput(f"two models for {family}: {solvers[family].stored.name!r} and {stored.name!r}; name one")
-        solvers[family] = Solver(family, stored)
+        if find_family(family).votes:
+            raise BadInput(f"model {stored.name!r} is for {stored.spec.name}, whose puzzles are solved without weights")
+        served = family if family in FAMILIES else short_name(name, "-") or family
+        if served in solvers:
+            raise BadInput(f"two models for {served}: {solvers[served].stored.name!r} and {stored.name!r}; name one")
+        if served != family and served in (*FAMILIES, "arc"):
+            raise BadInput(f"{name!r} is no model for {served}, and would be called so: rename its folder")
+        solvers[served] = Solver(family, stored)
     missing = [family for family in FAMILIES if family not in solvers and find_family(family).weights]
     return solvers | {family: Solver(family) for family in missing}
 
@@ -54,6 +63,7 @@ def offer(solvers: Mapping[str, Solver], limits: Limits) -> Served:
     tasks = [
         TaskInfo(
             name=family,
+            kind=family,
             solves=family in solvers,
             why="" if family in solvers else no_weights(family),
             sizes=sizes(family, solvers.get(family)),
@@ -63,8 +73,9 @@ def offer(solvers: Mapping[str, Solver], limits: Limits) -> Served:
         )
         for family in FAMILIES
     ]
-    arc = TaskInfo(name="arc", solves=True, why="", weights=None, sizes=[], side=SIDE, seconds=DEFAULT_ARC_SECONDS)
-    tasks.append(arc)
+    tasks += [own_task(name, solver) for name, solver in solvers.items() if name not in FAMILIES]
+    arc = {"solves": True, "why": "", "weights": None, "sizes": [], "side": SIDE, "seconds": DEFAULT_ARC_SECONDS}
+    tasks.append(TaskInfo(name="arc", kind="arc", **arc))
     numbers = {
         "steps": MAX_STEPS,
         "restarts": MAX_RESTARTS,
@@ -79,6 +90,36 @@ def offer(solvers: Mapping[str, Solver], limits: Limits) -> Served:
         "waiting": limits.waiting,
     }
     return Served(version=__version__, tasks=tasks, limits=numbers, colours=list(PALETTE))
+
+
+def own_task(name: str, solver: Solver) -> TaskInfo:
+    """A task that is known by its model."""
+    task = get_task(solver.task)
+    spec, values = task.spec, [grid_value(task, token) for token in range(1, task.spec.vocab)]
+    blank = task.structure.blank if isinstance(task, Custom) else None
+    return TaskInfo(
+        name=name,
+        kind="grid",
+        solves=True,
+        why="",
+        sizes=[(spec.height, spec.width)],
+        side=max(spec.height, spec.width),
+        seconds=MAX_SECONDS,
+        checkable=task.checkable,
+        values=[
+            Value(value=value, text=sign.text, colour=sign.colour)
+            for value, sign in zip(values, task.signs, strict=True)
+        ],
+        blank=blank,
+        symbols=values[spec.first_symbol - 1 :],
+        **about(solver) | {"weights": name},
+    )
+
+
+def grid_value(task: Task, token: int) -> int | str:
+    """A token as a grid has it."""
+    value: int | str = task.to_grid(np.full(task.spec.cells, token, np.uint8)).flat[0].item()
+    return value
 
 
 def about(solver: Solver) -> dict[str, Any]:

@@ -5,12 +5,14 @@ The names of the classes are those of the components in the OpenAPI document.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model
 
 from trm.inference.loop import Thinking, Until
 from trm.serve.limits import MAX_FAULTS, MAX_GUESSES, MAX_NOISE, MAX_RESTARTS, MAX_SECONDS, MAX_STEPS
+from trm.tasks.custom.structure import MOST, SIDE
 from trm.tools.functions import DEFAULT_ARC_SECONDS, MAX_ARC_SECONDS
 
 Text: TypeAlias = Annotated[
@@ -22,6 +24,11 @@ Lines: TypeAlias = Annotated[list[Line], Field(min_length=1, max_length=256, des
 # OpenAPI document loses them.
 WHOLE = BeforeValidator(lambda value: int(value) if isinstance(value, float) and value.is_integer() else value)
 Digit: TypeAlias = Annotated[int, Field(ge=0, le=16), WHOLE]
+Number: TypeAlias = Annotated[int, Field(ge=0, le=MOST), WHOLE]
+Numbers: TypeAlias = Annotated[
+    list[Annotated[list[Number], Field(min_length=1, max_length=SIDE)]],
+    Field(min_length=1, max_length=SIDE, description="The task's numbers."),
+]
 Row: TypeAlias = Annotated[list[Digit], Field(min_length=1, max_length=16)]
 Rows: TypeAlias = Annotated[list[Row], Field(min_length=1, max_length=16, description="Digits, with 0 for a blank.")]
 
@@ -59,7 +66,9 @@ class Options(BaseModel):
     )
     seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="Seed of noise and guesses."), WHOLE] = Thinking.seed
     seconds: float = Field(MAX_SECONDS, gt=0, le=MAX_SECONDS, description="Time limit, checked between steps.")
-    until: Until = Field(Thinking.until, description="What ends the work. `valid`: an answer right by the rules.")
+    until: Until | None = Field(
+        None, description="What ends the work: `valid`, an answer right by the rules; `sure`, where no rules are known."
+    )
 
 
 class SudokuQuestion(Options):
@@ -94,8 +103,28 @@ class ArcQuestion(BaseModel):
     ]
 
 
+class GridQuestion(Options):
+    """A puzzle of a task that is known by its model: a grid of the task's numbers, see `TaskInfo.values`."""
+
+    task: str
+    puzzle: Annotated[
+        Annotated[Text, Tag("text")] | Annotated[Lines, Tag("lines")] | Annotated[Numbers, Tag("rows")],
+        Discriminator(kind, "puzzle", "a puzzle is text, lines of text, or rows of numbers"),
+    ]
+
+
 Question: TypeAlias = Annotated[SudokuQuestion | MazeQuestion | ArcQuestion, Field(discriminator="task")]
-Grid: TypeAlias = list[list[int]] | list[str]  # digits of a Sudoku (0: blank), lines of a maze (o: path)
+Puzzle: TypeAlias = SudokuQuestion | MazeQuestion | GridQuestion
+Grid: TypeAlias = list[list[int]] | list[str]  # numbers (of a Sudoku 0: blank), lines of a maze (o: path)
+
+
+def question_of(names: Sequence[str]) -> Any:
+    """The type of a request's body on a server that has other tasks too, of these names."""
+    if not names:
+        return Question
+    task: Any = (Literal[tuple(names)], ...)
+    grid = create_model("GridQuestion", __base__=GridQuestion, __doc__=GridQuestion.__doc__, task=task)
+    return Annotated[SudokuQuestion | MazeQuestion | ArcQuestion | grid, Field(discriminator="task")]
 
 
 LEFT_OUT: Any = Field([], description="What was left out of the puzzle's text, such as comments.")
@@ -147,7 +176,7 @@ class Step(BaseModel):
     confidence: float = Field(description="The model's own estimate, 0 to 1, that its answer is right.")
     cells: list[list[float]] = Field(description="The probability of the symbol in each cell.")
     candidates: list[list[list[float]]] | None = Field(
-        description="Sudoku: the probabilities of the digits from 1 in each cell. Null for a maze."
+        description="In each cell, the probabilities of a Sudoku's digits from 1, or of `TaskInfo.symbols`; else null."
     )
     memory: list[list[float]] = Field(
         description="How far the step moved the model's memory z in each cell (root mean square)."
@@ -158,7 +187,10 @@ class Step(BaseModel):
 class Answer(BaseModel):
     """The model's answer to a puzzle, or its best attempt."""
 
-    solved: bool = Field(description="The answer is valid; the path of a maze is also a shortest one.")
+    solved: bool = Field(
+        description="The answer is valid; the path of a maze is also a shortest one. Where no rules are known "
+        "(`TaskInfo.checkable`): the model is more than half sure of it."
+    )
     valid: bool = Field(description="The answer obeys every rule and keeps what was given. Checked by the rules.")
     confidence: float = Field(description="The model's own estimate, 0 to 1, that its answer is right.")
     steps: int = Field(description="Supervision steps used, over all starts.")
@@ -188,8 +220,17 @@ class Progress(BaseModel):
     )
 
 
+class Value(BaseModel):
+    """A value of a cell, and how the page shows it."""
+
+    value: int | str = Field(description="As it is in a grid.")
+    text: str
+    colour: str = Field(description="Of the cell, as #rrggbb; empty: as others.")
+
+
 class TaskInfo(BaseModel):
-    name: Literal["sudoku", "maze", "arc"]
+    name: str
+    kind: Literal["sudoku", "maze", "arc", "grid"] = Field(description="`grid`: a task that is known by its model.")
     solves: bool
     why: str = Field(description="Why it cannot be solved here; empty if it can.")
     weights: str | None = Field(description="The name of the model.")
@@ -199,6 +240,12 @@ class TaskInfo(BaseModel):
     seconds: float = Field(description="Time limit, unless the request says otherwise.")
     parameters: int | None = Field(None, description="Number of the model's weights.")
     bytes: int | None = Field(None, description="Their size.")
+    checkable: bool = Field(True, description="Whether answers are checked by rules.")
+    values: list[Value] = Field([], description="Of a `grid`: what a cell can hold.")
+    blank: int | str | None = Field(None, description="Of a `grid`: the value that stands for an unknown cell, if any.")
+    symbols: list[int | str] = Field(
+        [], description="Of a `grid`: the values whose probabilities are `Step.candidates`."
+    )
 
 
 class Served(BaseModel):
@@ -211,6 +258,6 @@ class Served(BaseModel):
 
 
 class Example(BaseModel):
-    task: Literal["sudoku", "maze", "arc"]
+    task: str
     name: str
-    puzzle: list[str] | ArcPuzzle
+    puzzle: list[str] | list[list[int]] | ArcPuzzle

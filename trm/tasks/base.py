@@ -98,6 +98,13 @@ class Fault(NamedTuple):
     what: str  # what is wrong there, in words
 
 
+class Sign(NamedTuple):
+    """How pictures and the page show a token."""
+
+    text: str
+    colour: str = ""  # of the cell, as #rrggbb; empty: as all others
+
+
 class Task(ABC):
     """One puzzle family at one size, for example `trm.tasks.sudoku.Sudoku`. One of your own: examples/own_task.py.
 
@@ -144,6 +151,16 @@ class Task(ABC):
     def cell_pattern(self) -> str:
         """A regular expression that matches the text of one cell in `draw`."""
         return r"[^\W_]|[.#]"
+
+    @property
+    def signs(self) -> tuple[Sign, ...]:
+        """How each token from 1 on is shown: as `to_line` or `to_grid` write it, unless a task says otherwise."""
+        spec, written = self.spec, []
+        for token in range(1, spec.vocab):
+            tokens = np.full(spec.cells, token, np.uint8)
+            line = "".join(self.to_line(tokens).split())
+            written.append(Sign(line[0] if len(line) == spec.cells else str(self.to_grid(tokens).flat[0])))
+        return tuple(written)
 
     @property
     def box(self) -> tuple[int, int]:

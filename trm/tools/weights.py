@@ -58,11 +58,16 @@ def use_weights(name: str) -> None:
     chosen_weights[family] = name
 
 
+def short_name(weights: str, joint: str) -> str:
+    """The last part of a model's name in small letters and digits, with `joint` for other characters; may be empty."""
+    return re.sub(r"[^a-z0-9]+", joint, Path(weights).name.lower()).strip(joint)[:40]
+
+
 def add_tool(weights: str, task: Task) -> None:
     """Add a tool for a model of a custom task. Raises BadInput if there is one of its name."""
     assert isinstance(task, Custom)
     title = Path(weights).name or task.spec.name
-    name = "solve_" + (re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")[:40] or FAMILY)
+    name = "solve_" + (short_name(weights, "_") or FAMILY)
     if name in TOOLS:
         raise BadInput(f"a tool for {weights!r} would be called {name}, and there is one: rename the model's folder")
     TOOLS[name], TITLES[name] = custom_tool(name, weights, task), f"Solve a puzzle of {title[:40]}"

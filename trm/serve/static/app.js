@@ -10,8 +10,9 @@ import { frameOf } from "./frames.js";
 import { pathLines } from "./looks.js";
 import { Player } from "./player.js";
 import { maze, put, resized, sudoku } from "./puzzles.js";
+import { numbers } from "./numbers.js";
+import { addTabs, mark } from "./tabs.js";
 
-const TABS = ["sudoku", "maze", "arc"];
 const CHECK_AFTER = 250; // milliseconds without an edit
 const NARROW = matchMedia("(max-width: 52rem)");
 
@@ -27,7 +28,7 @@ let checking = 0;
 let asked = 0; // number of the last text or edit; the result of an earlier check is stale
 let brush = ".";
 
-const board = new Board(find("board"), { key, paint, drags: () => state.puzzle === maze });
+const board = new Board(find("board"), { key, paint, drags: () => state.puzzle.draws });
 const player = new Player(find, draw);
 const info = (name) => served.tasks.find((task) => task.name === name);
 const shape = () => [state.grid.length, state.grid[0].length];
@@ -64,7 +65,7 @@ function edit(grid, kept = false) {
   asked += 1;
   const [height, width] = shape();
   Object.assign(state, { grid, faults: [], note: "", tried: false });
-  if (!kept) remember(toHash(state.puzzle.name, grid));
+  if (!kept) remember(toHash(state.puzzle, grid));
   player.reset(null);
   find("board").classList.remove("done");
   find("more").hidden = true;
@@ -78,7 +79,7 @@ function edit(grid, kept = false) {
 
 /** Show what the address says. -> whether it holds a puzzle */
 function follow() {
-  const found = fromHash(location.hash);
+  const found = fromHash(location.hash, Object.values(states).map(({ puzzle }) => puzzle));
   open(found?.name ?? "sudoku");
   find("undo").disabled = !history.state?.depth;
   pause();
@@ -101,29 +102,29 @@ async function check() {
 }
 
 function key(cell, event) {
-  if (state.puzzle === maze && event.key === " ") {
+  if (state.puzzle.draws && event.key === " ") {
     paint(cell, true);
     return true;
   }
-  const sign = state.puzzle.sign(event.key, state.grid.length);
+  const sign = state.puzzle.sign(event.key, state.grid.length, state.grid.join("")[cell]);
   if (sign !== null) set(cell, sign);
   return sign !== null;
 }
 
 function set(cell, sign) {
   const now = state.grid.join("")[cell];
-  if (now !== sign && !(state.puzzle === maze && "SG".includes(now))) edit(put(state.grid, cell, sign));
+  if (now !== sign && !(state.puzzle.draws && "SG".includes(now))) edit(put(state.grid, cell, sign));
 }
 
 /** Use a button of the pad: a digit is written, a tool is taken. */
 function use(sign) {
-  if (state.puzzle === sudoku) set(board.current, sign);
-  else state.tool = sign;
+  if (state.puzzle.draws) state.tool = sign;
+  else set(board.current, sign);
 }
 
 /** Use the tool on a cell. The first cell of a stroke decides: S and G are moved, walls are drawn or removed. */
 function paint(cell, first) {
-  if (state.puzzle !== maze) return;
+  if (!state.puzzle.draws) return;
   const now = state.grid.join("")[cell];
   if (first) brush = "SG".includes(now) ? now : state.tool !== "#" ? state.tool : now === "#" ? "." : "#";
   set(cell, brush);
@@ -166,8 +167,10 @@ async function take(text) {
 /** A new puzzle of the kind that is chosen. */
 function renew() {
   if (state.puzzle === maze) return edit(freshMaze(...shape()));
-  const alike = examples.filter(({ task, name }) => task === "sudoku" && name === find("kind").value);
-  edit(another(alike[Math.floor(Math.random() * alike.length)].puzzle));
+  const { name } = state.puzzle;
+  const alike = examples.filter((one) => one.task === name && (name !== "sudoku" || one.name === find("kind").value));
+  const { puzzle } = alike[Math.floor(Math.random() * alike.length)];
+  edit(name === "sudoku" ? another(puzzle) : state.puzzle.receive(puzzle));
 }
 
 // Solving
@@ -184,7 +187,7 @@ async function solve({ forced = false, seed = 0, quiet = false } = {}) {
   running = { abort: new AbortController(), forced, seed, began: performance.now(), steps: seed ? player.frames.at(-1).number : 0 };
   const mine = running;
   if (!offered()) return decline(`No model here solves ${shape().join("x")}: it has learned ${info(puzzle.name).sizes.map((size) => size.join("x")).join(", ")}`);
-  if (puzzle.isEmpty(grid)) return decline("An empty board has very many answers: give some digits");
+  if (puzzle.isEmpty(grid)) return decline(puzzle.nothing);
   if (state.note && !forced) return decline();
   accuse();
   find("more").hidden = true;
@@ -240,19 +243,18 @@ function conclude(answer) {
   const { steps, seed } = running;
   const spent = plural(steps + answer.steps, "step") + (answer.starts > 1 ? ` from ${answer.starts} starts` : "");
   if (!answer.valid) {
-    const grid = puzzle === sudoku ? sudoku.receive(answer.grid) : answer.grid;
-    player.add({ ...player.frames.at(-1), grid, cells: undefined, candidates: undefined, glow: undefined, title: "best attempt", wrong: places(answer.faults) });
+    player.add({ ...player.frames.at(-1), grid: puzzle.shown(answer.grid), cells: undefined, candidates: undefined, glow: undefined, title: "best attempt", wrong: places(answer.faults) });
   }
   say(`Answered after ${spent} …`);
   player.end(() => {
     if (answer.solved) {
       settle();
-      return say(`Solved in ${spent}. ${puzzle.good}`, "good");
+      return say(puzzle.solved(spent, puzzle, answer.confidence), "good");
     }
-    if (answer.valid) say(`Not solved in ${spent}. ${puzzle.longer}`, "bad");
-    else say(`Not solved in ${spent}. This is the best attempt. ${puzzle.bad}`, "bad");
+    if (answer.valid && puzzle.longer) say(`Not solved in ${spent}. ${puzzle.longer}`, "bad");
+    else say(puzzle.unsolved(spent, puzzle, answer.confidence), "bad");
     accuse("", [], state.note);
-    offerMore("Keep going", () => solve({ forced: true, seed: seed + 1 }));
+    if (info(puzzle.name).starts > 1) offerMore("Keep going", () => solve({ forced: true, seed: seed + 1 }));
   });
 }
 
@@ -291,9 +293,10 @@ function layOut() {
   const { puzzle } = state;
   const [height, width] = shape();
   const task = info(puzzle.name);
-  find("board").className = puzzle.name;
+  find("board").className = puzzle.style;
   find("board").setAttribute("aria-label", `${puzzle.label}, ${height} rows, ${width} columns`);
   find("stage").style.setProperty("--widest", puzzle.widest(height, width));
+  find("stage").style.setProperty("--longest", puzzle.longest ?? 1);
   find("path").setAttribute("viewBox", `0 0 ${width} ${height}`);
   board.resize(height, width, (row, column) => puzzle.fixed(row, column, height));
   find("keys").textContent = puzzle.keys;
@@ -303,16 +306,14 @@ function layOut() {
   for (const [id, shown] of [["kind-choice", puzzle === sudoku], ["rows-choice", puzzle === maze], ["columns-choice", puzzle === maze]]) find(id).hidden = !shown;
   if (height !== 9 && puzzle === sudoku) find("kind").value = `${height}x${width}`;
   find("new").textContent = `New ${puzzle === maze ? "maze" : "puzzle"}`;
+  find("new").hidden = puzzle !== maze && !examples.some((one) => one.task === puzzle.name);
   for (const [id, value] of [["rows", height], ["columns", width]]) Object.assign(find(id), { value, max: task.side });
 }
 
 /** Show a tab. */
 function open(name) {
   stop();
-  for (const tab of TABS) {
-    find(`tab-${tab}`).setAttribute("aria-selected", String(tab === name));
-    find(`tab-${tab}`).tabIndex = tab === name ? 0 : -1;
-  }
+  mark(name);
   find("play").hidden = name === "arc";
   find("arc").hidden = name !== "arc";
   introduce(info(name));
@@ -331,18 +332,11 @@ function open(name) {
 function choose(name) {
   open(name);
   pause();
-  remember(name === "arc" ? "#arc" : toHash(name, state.grid));
+  remember(name === "arc" ? "#arc" : toHash(state.puzzle, state.grid));
 }
 
 function listen() {
-  find("tabs").addEventListener("click", (event) => event.target.id.startsWith("tab-") && choose(event.target.id.replace("tab-", "")));
-  find("tabs").addEventListener("keydown", (event) => {
-    const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!move) return;
-    const next = TABS[(TABS.indexOf(event.target.id.replace("tab-", "")) + move + TABS.length) % TABS.length];
-    choose(next);
-    find(`tab-${next}`).focus();
-  });
+  addTabs(Object.keys(states), choose);
   for (const id of ["rows", "columns"]) {
     find(id).addEventListener("change", () => {
       const [height, width] = ["rows", "columns"].map((name) => Math.min(Math.max(Math.round(Number(find(name).value)) || 2, 2), info(state.puzzle.name).side));
@@ -378,6 +372,11 @@ function shortcut(event) {
 
 try {
   [served, examples] = await Promise.all([get("tasks"), get("examples")]);
+  for (const task of served.tasks.filter(({ kind }) => kind === "grid")) {
+    const puzzle = numbers(task);
+    const shown = examples.find((one) => one.task === task.name);
+    states[task.name] = { puzzle, grid: shown ? puzzle.receive(shown.puzzle) : puzzle.start() };
+  }
   listen();
   showArc(find, served, examples.filter((example) => example.task === "arc"));
   find("about").textContent = `trm ${served.version}. ${served.where ?? "Everything runs on the machine that serves this page"}; `

@@ -60,6 +60,8 @@ export class Board {
       const more = [look.wrong ? "wrong" : "", look.candidates?.length ? "open-minded" : "", number === this.current ? "current" : ""];
       cell.className = [...cell.fixed, ...look.classes, ...more].filter(Boolean).join(" ");
       cell.style.setProperty("--sure", look.sure ?? 1);
+      cell.style.backgroundColor = look.wrong ? "" : look.colour ?? "";
+      if (look.colour) cell.classList.add(dark(look.colour) ? "on-dark" : "on-light");
       const place = `row ${Math.floor(number / this.width) + 1}, column ${(number % this.width) + 1}`;
       cell.setAttribute("aria-label", `${place}: ${look.label}${look.wrong ? `; ${look.wrong}` : ""}`);
       if (look.wrong) cell.setAttribute("aria-invalid", "true");
@@ -126,6 +128,12 @@ export class Board {
     }
     this.last = to;
   }
+}
+
+/** Whether white is easier to read on a colour, #rrggbb, than black. */
+function dark(colour) {
+  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  return 0.299 * red + 0.587 * green + 0.114 * blue <= 140;
 }
 
 /** Write candidates into a cell, with the marks that are there already where they are of the same values. */

@@ -64,8 +64,8 @@ export function fillPad(signs, tool, use) {
   const count = signs.length;
   find("pad").style.setProperty("--across", count > 10 ? 9 : count);
   find("pad").style.setProperty("--narrow", count > 10 ? 6 : count > 6 ? Math.ceil(count / 2) : count);
-  const buttons = signs.map(({ sign, label }) => {
-    const button = element("button", "", sign === "." && !tool ? "⌫" : label);
+  const buttons = signs.map(({ sign, label, text }) => {
+    const button = element("button", "", sign === "." && !tool ? "⌫" : text || label);
     button.type = "button";
     button.setAttribute("aria-label", label);
     if (tool) button.setAttribute("aria-pressed", String(tool === sign));

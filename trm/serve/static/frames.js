@@ -14,10 +14,10 @@ export function frameOf(step, puzzle, before, work, { starts, seconds }) {
   if (spent) title.push(`${spent} of ${seconds} s`);
   const cells = step.cells.flat();
   return {
-    grid: puzzle.name === "sudoku" ? puzzle.receive(step.grid) : step.grid,
+    grid: puzzle.shown(step.grid),
     cells: step.cells,
     candidates: step.candidates,
-    glow: puzzle.name === "maze" ? glow(step.memory, before.number > work.steps && before.start === step.start ? before.glow : null) : undefined,
+    glow: puzzle.glows ? glow(step.memory, before.number > work.steps && before.start === step.start ? before.glow : null) : undefined,
     sure: cells.reduce((sum, one) => sum + one, 0) / cells.length,
     title: title.join(", "),
     start: step.start,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,8 @@ MOST = 999_999_999  # the largest number in a cell
 VALUES = 255  # the most different numbers: tokens are bytes, and 0 is padding
 SIDE = 256  # the most rows, and columns
 MOST_CELLS = 1_000_000  # of all groups together
+COLOUR = re.compile("#[0-9a-fA-F]{6}")
+LONGEST_SIGN = 4  # characters
 Cells = tuple[int, ...]
 
 
@@ -33,7 +36,20 @@ def group(value: Any) -> Any:
     raise ValueError('a group is "rows", "columns" or a list of cell numbers from 0')
 
 
+def by_number(value: Any) -> Any:
+    """A table of texts by number, {1: "o"}, as pairs in order. Raises ValueError for a key that is no number."""
+    if not isinstance(value, Mapping):
+        return value
+    for key in value:
+        if not str(key).isdecimal():
+            raise ValueError(f"{quoted(str(key))} is not one of the task's numbers")
+    if len({int(key) for key in value}) < len(value):
+        raise ValueError("a number occurs twice")
+    return tuple(sorted((int(key), text) for key, text in value.items()))
+
+
 Number = Annotated[int, Field(strict=True, ge=0, le=MOST)]
+Texts = Annotated[tuple[tuple[Number, str], ...], BeforeValidator(by_number)]
 Group = Annotated[str | Cells, BeforeValidator(group)]
 
 
@@ -51,6 +67,8 @@ class Structure(Settings):
     neighbours: Literal[4] | None = None  # a cell depends on the four around it, directly or through others
     # Kinds of groups of cells that hold different numbers.
     groups: tuple[Annotated[tuple[Group, ...], Field(min_length=1)], ...] = ()
+    signs: Texts = ()  # what pictures and the page show in place of a number: {1 = "o"}
+    colours: Texts = ()  # of the cells that hold a number, there: {1 = "#ffd75e"}
 
     @field_validator("shape")
     @classmethod
@@ -66,6 +84,22 @@ class Structure(Settings):
             raise ValueError("a number occurs twice")
         return tuple(sorted(values))
 
+    @field_validator("signs")
+    @classmethod
+    def short(cls, signs: tuple[tuple[int, str], ...]) -> tuple[tuple[int, str], ...]:
+        for number, sign in signs:
+            if len(sign) > LONGEST_SIGN or not sign.isprintable():
+                raise ValueError(f"the sign of {number} must be at most {LONGEST_SIGN} characters, not {quoted(sign)}")
+        return signs
+
+    @field_validator("colours")
+    @classmethod
+    def coloured(cls, colours: tuple[tuple[int, str], ...]) -> tuple[tuple[int, str], ...]:
+        for number, colour in colours:
+            if not COLOUR.fullmatch(colour):
+                raise ValueError(f"the colour of {number} must be written as #rrggbb, not {quoted(colour)}")
+        return colours
+
     @model_validator(mode="after")
     def agree(self) -> Structure:
         if self.interchangeable and self.blank is None:
@@ -76,6 +110,9 @@ class Structure(Settings):
             raise ValueError("a model looks at groups of interchangeable numbers or at neighbours: declare one of them")
         if self.values and self.blank is not None and self.blank not in self.values:
             raise ValueError(f"the blank, {self.blank}, is not among the values")
+        for number, _ in (*self.signs, *self.colours):
+            if self.values and number not in self.values:
+                raise ValueError(f"{number} has a sign or a colour, but is not among the values")
         if self.shape:
             board = self.shape[0] * self.shape[1]
             if (

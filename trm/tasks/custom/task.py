@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
-from trm.tasks.base import Bools, Ints, Puzzles, Spec, Task, Tokens
+from trm.tasks.base import Bools, Ints, Puzzles, Sign, Spec, Task, Tokens
 from trm.tasks.custom.structure import VALUES, Structure
 from trm.tasks.custom.text import NONE, Pairs, read_pairs, read_text
 from trm.tasks.text import printable
@@ -60,8 +60,10 @@ class Custom(Task):
     @cached_property
     def spec(self) -> Spec:
         height, width = self.structure.shape
-        vocab, known = len(self.numbers) + 1, self.structure.model_dump_json(exclude_defaults=True)
-        # The name holds a digest of the structure, so that models of two tasks are not taken for models of one.
+        vocab = len(self.numbers) + 1
+        # The name holds a digest of the structure, so that models of two tasks are not taken for models of one. How a
+        # number is shown makes no other task.
+        known = self.structure.model_dump_json(exclude_defaults=True, exclude={"signs", "colours"})
         name = f"{FAMILY}-{height}x{width}-{hashlib.sha256(known.encode()).hexdigest()[:8]}"
         first = FIRST if self.structure.interchangeable else vocab
         return Spec(name, height, width, vocab, first, tuple(self.structure.expanded()))
@@ -71,6 +73,15 @@ class Custom(Task):
         """[vocab - 1], the number of each token from 1 on."""
         blank = [] if self.structure.blank is None else [self.structure.blank]
         return np.array([*blank, *self.structure.symbols], np.int64)
+
+    @cached_property
+    def signs(self) -> tuple[Sign, ...]:
+        """As declared; else the number itself, and nothing for the blank."""
+        signs, colours = dict(self.structure.signs), dict(self.structure.colours)
+        return tuple(
+            Sign(signs.get(number, "" if number == self.structure.blank else str(number)), colours.get(number, ""))
+            for number in self.numbers.tolist()
+        )
 
     @property
     def checkable(self) -> bool:

@@ -1,0 +1,83 @@
+// A task that is known by its model: a grid of numbers, or of signs that the task gives them.
+
+import { SURE, marks } from "./looks.js";
+import { percent, verdicts } from "./puzzles.js";
+
+const FIRST = 0xe000; // the page has one character for a cell: the first one, for the first value; "." is the blank
+const MOST_MARKS = 16; // values, for which there is room in a cell
+const MOST_BUTTONS = 36;
+
+/** The puzzle of a task, as the server describes it. */
+export function numbers(task) {
+  const { name, values, blank, checkable } = task;
+  const [height, width] = task.sizes[0];
+  const signOf = (value) => (value === blank ? "." : String.fromCharCode(FIRST + values.findIndex((one) => one.value === value)));
+  const valueOf = (sign) => (sign === "." ? values.find(({ value }) => value === blank) : values[sign.charCodeAt(0) - FIRST]);
+  const symbols = task.symbols.length <= MOST_MARKS ? task.symbols.map((value) => valueOf(signOf(value))) : [];
+  const across = Math.ceil(Math.sqrt(symbols.length));
+  const receive = (grid) => grid.map((row) => [...row].map(signOf).join(""));
+  const first = blank === null ? signOf(values[0].value) : ".";
+  const empty = () => Array.from({ length: height }, () => first.repeat(width));
+  const spoken = (value) => (value.text && value.text !== String(value.value) ? `${value.value} (${value.text})` : String(value.value));
+  const longest = Math.max(1, ...values.map(({ text }) => text.length));
+  return {
+    ...verdicts,
+    ...(checkable ? {} : unchecked),
+    name,
+    style: "numbers lined",
+    label: name,
+    longest,
+    textLabel: `${height} lines of ${width} ${typeof values[0].value === "number" ? "numbers, separated by spaces" : "characters"}`
+      + `${blank === null ? "" : "; a dot for an unknown cell"}.`,
+    keys: "Arrow keys move, digits fill in, Space clears, Enter solves, Ctrl+Z goes back. Paste a whole puzzle anywhere.",
+    empty,
+    isEmpty: (grid) => blank !== null && grid.every((line) => /^\.*$/.test(line)),
+    start: empty,
+    widest: () => `min(100cqi, ${width * (2.6 + 0.6 * longest)}rem, ${(85 * width) / height}vh)`,
+    send: (grid) => {
+      const rows = grid.map((line) => [...line].map((sign) => valueOf(sign).value));
+      return typeof values[0].value === "number" ? rows : rows.map((row) => row.join(""));
+    },
+    receive,
+    shown: receive,
+    write: (grid) => [...grid.join("")].map((sign) => (sign === "." ? "." : sign.charCodeAt(0) - FIRST)).join("_"),
+    read(text) {
+      const cells = text.split("_").map((one) => (one === "." && blank !== null ? "." : /^\d{1,3}$/.test(one) && one < values.length ? String.fromCharCode(FIRST + Number(one)) : ""));
+      if (cells.length !== height * width || cells.includes("")) return null;
+      return Array.from({ length: height }, (_, row) => cells.slice(row * width, (row + 1) * width).join(""));
+    },
+    fixed: (row, column) => [row === height - 1 ? "last-bottom" : "", column === width - 1 ? "last-right" : ""],
+    look(given, sign, sure, chances) {
+      const { text, colour } = valueOf(sign);
+      const called = spoken(valueOf(sign));
+      if (sign === ".") return { text, colour, classes: [], label: "blank" };
+      if (sure === undefined) return { text, colour, classes: [given === sign ? "given" : "made"], label: called };
+      if (given !== "." && given === sign) return { text, colour, classes: ["given"], label: `${called}, given` };
+      const open = sure < SURE && symbols.length ? marks(chances) : [];
+      const candidates = open.map(({ value, chance }) => ({ text: symbols[value - 1].text, place: value - 1, chance }));
+      const others = candidates.map((one) => one.text).filter((one) => one !== text);
+      const label = `${called}, ${percent(sure)} sure${others.length ? `, or ${others.join(", ")}` : ""}`;
+      return { text, colour: candidates.length ? "" : colour, classes: ["made"], label, sure, candidates };
+    },
+    places: () => [Math.ceil(symbols.length / (across || 1)), across || 1],
+    pad: () => (values.length > MOST_BUTTONS ? [] : values.map((one) => ({
+      sign: signOf(one.value), label: one.value === blank ? "Clear cell" : spoken(one), text: one.text }))),
+    padLabel: "Values for the selected cell",
+    /** The sign that a key stands for, or null. now: the sign in the cell, which another digit makes longer. */
+    sign(key, _, now) {
+      if ([" ", ".", "Backspace", "Delete"].includes(key)) return first;
+      const known = (text) => values.find(({ value }) => String(value) === text);
+      const found = known(`${valueOf(now).value}${key}`) ?? known(key);
+      return found ? signOf(found.value) : null;
+    },
+    nothing: "An empty board has very many answers: give some numbers",
+    good: "Checked: every declared rule is obeyed.",
+    bad: "The marked cells break the rules.",
+  };
+}
+
+/** Where no rules are known, the network alone says how good its answer is. */
+const unchecked = {
+  solved: (spent, _, confidence) => `Answered in ${spent}. No rules are known to check it by; the network is ${percent(confidence)} sure.`,
+  unsolved: (spent, _, confidence) => `Not certain after ${spent}: the network is only ${percent(confidence)} sure of this, its best attempt.`,
+};
