@@ -31,8 +31,8 @@ class Variant:
 
     @property
     def digest(self) -> str:
-        """Of all settings, so that a result is not taken for that of other ones."""
-        return hashlib.sha256(self.config.model_dump_json().encode()).hexdigest()[:16]
+        """Of all settings but those of a custom task, so that a result is not taken for that of other ones."""
+        return hashlib.sha256(self.config.model_dump_json(exclude={"custom"}).encode()).hexdigest()[:16]
 
     @property
     def flops(self) -> int:
