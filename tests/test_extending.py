@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import sys
 from collections.abc import Iterator
@@ -11,14 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import Call
+from serving import serving
 from torch import Tensor, nn
 
 import trm
 from trm.errors import BadInput
 from trm.models import ModelConfig, build, mixers, register_mixer
 from trm.models.frames import GridFrame, SymbolFrame, TokenFrame
+from trm.serve import Limits, load_solvers
+from trm.serve.offers import offer
 from trm.tasks import Part, family, get_task, load_puzzles, register_task
-from trm.tasks.base import Spec
+from trm.tasks.base import Bools, Spec, Tokens
 from trm.tasks.sudoku.task import Sudoku
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -69,10 +74,13 @@ def test_a_task_of_ones_own(
     solver = trm.Solver("latin", weights=tmp_path / "latin", steps=2)
     answer = solver.solve("12345 2.... 3.... 4.... 5....")
     assert (answer.grid.shape, answer.steps <= 2) == ((5, 5), True)
-    np.testing.assert_array_equal(answer.grid, answer.tokens.reshape(5, 5))
+    assert "".join(answer.grid.flat) == "".join(answer.text.split())
     np.testing.assert_array_equal(solver.solve(np.full((5, 5), 1)).grid, solver.solve("." * 25).grid)
-    with pytest.raises(BadInput, match="a Latin square is 25 cells"):
+    np.testing.assert_array_equal(solver.solve(["12345", *["....."] * 4]).grid, solver.solve("12345" + "." * 20).grid)
+    with pytest.raises(BadInput, match=r"a puzzle of latin is 5 lines of 5 characters, \. 1 2 3 4 5: 25 cells, not 2"):
         solver.solve("12")
+    with pytest.raises(BadInput, match=r"r2c1 is '7', which is not one of \. 1 2 3 4 5"):
+        solver.solve("12345 7" + "." * 19)
     with pytest.raises(BadInput, match="a puzzle of latin is 5x5 tokens from 0 to 6, not 0 to 9"):
         solver.solve(np.full((5, 5), 9) * np.eye(5, dtype=int))
 
@@ -124,3 +132,108 @@ def test_a_task_without_puzzles_of_its_own_says_so() -> None:
     assert get_task("still") == Sudoku(2, 2)
     with pytest.raises(BadInput, match="no embedded puzzles"):
         load_puzzles(get_task("still"), "embedded")
+
+
+class Least(trm.Task):
+    """Copies what is given. Nothing but what a task must have."""
+
+    spec = Spec("least", 2, 3, vocab=4, first_symbol=4)
+
+    def valid(self, question: Tokens, answer: Tokens) -> Bools:
+        same: Bools = (question == answer).all(1)
+        return same
+
+
+def test_what_a_task_has_by_default(tmp_path: Path) -> None:
+    task, rng = Least(), np.random.default_rng(0)
+    question, answer = np.array([1, 2, 3, 1, 1, 1], np.uint8), np.array([1, 2, 3, 3, 2, 2], np.uint8)
+    assert task.draw(question) == "1 2 3\n1 1 1"
+    np.testing.assert_array_equal(
+        task.read(f"{task.draw(question)}\n\n{task.draw(answer)}").question, [question, answer]
+    )
+    (tmp_path / "pairs.csv").write_text("question,answer\n1 2 3 1 1 1,1 2 3 3 2 2\n")
+    puzzles = task.read_file(str(tmp_path / "pairs.csv"))
+    np.testing.assert_array_equal(puzzles.question, [question])
+    np.testing.assert_array_equal(puzzles.answer, [answer])
+    for share, left in ((0, 3), (1 / 3, 2), (1, 0)):
+        easier = task.reveal(question, answer, share, rng)
+        assert ((easier == question) | (easier == answer)).all()
+        assert (easier != answer).sum() == left
+    assert all(one is other for one, other in zip(task.augment(question, answer, rng), (question, answer), strict=True))
+    for text, words in (
+        ("", "2 lines of 3 whole numbers, separated by spaces: 6 cells, not 0"),
+        ("1 2 3 4 1 1", "r2c1 is '4', which is not one of 1 2 3"),
+        ("0 1 1 1 1 1", "r1c1 is '0'"),
+        ("question\n1 2", "2 cells instead of 6"),
+        ("question\n1 2 3 1 1 x", "r2c3 is 'x'"),
+    ):
+        with pytest.raises(BadInput) as caught:
+            task.read(text)
+        assert words in str(caught.value)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(BadInput, match="no embedded puzzles"):
+        task.puzzles("train")
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A package with the task of the example, and with others that cannot be used."""
+    package = tmp_path / "site"
+    (package / "puzzles-1.0.dist-info").mkdir(parents=True)
+    (package / "puzzles-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: puzzles\nVersion: 1.0\n")
+    (package / "puzzles-1.0.dist-info" / "entry_points.txt").write_text(
+        "[trm.tasks]\nlatin = puzzles:Latin\nother = puzzles:Latin\nmissing = puzzles:Nothing\n"
+        "broken = no_such_module:Task\nnumber = puzzles:sys.getrecursionlimit\n"
+        "sudoku = puzzles:Latin\nmaze-5x5 = puzzles:Latin\n"
+    )
+    (package / "puzzles.py").write_text((EXAMPLES / "own_task.py").read_text())
+    monkeypatch.syspath_prepend(str(package))
+    monkeypatch.chdir(tmp_path)
+    family.register_installed.cache_clear()
+    yield
+    sys.modules.pop("puzzles", None)
+    family.register_installed.cache_clear()
+
+
+@pytest.mark.usefixtures("installed")
+def test_every_command_knows_the_task_of_an_installed_package(call: Call) -> None:
+    assert "latin" in call("describe", "latin").out
+    done = call("train", "latin", "--updates", "2", "--procs", "1", "--threads", "1", "--set", "batch=4")
+    assert done.code == 0, done.err
+    assert "trm eval runs/latin" in done.err
+    found = json.loads(call("eval", "runs/latin", "--limit", "4", "--steps", "2", "--json").out)
+    assert (found["task"], found["rows"]) == ("latin", 4)
+    done = call("solve", "latin", "12345" + "." * 20, "--weights", "runs/latin", "--steps", "2", "--json")
+    (answer,) = json.loads(done.out)["answers"]
+    assert (done.code, answer["grid"][0]) == (1, [*"12345"])
+    tool = next(one for one in json.loads(call("mcp", "--schemas", "--weights", "runs/latin").out)
+                if one["function"]["name"] == "solve_latin")  # fmt: skip
+    assert "A Latin square of 5x5 cells, with each digit from 1 to 5 once" in tool["function"]["description"]
+    assert "5 lines of 5 characters, . 1 2 3 4 5." in json.dumps(tool)
+    solvers = load_solvers(["runs/latin"])
+    offered = next(task for task in offer(solvers, Limits()).tasks if task.name == "latin")
+    assert [value.value for value in offered.values] == [*".12345"]
+    assert offered.symbols == [*"12345"]
+    with serving({"latin": solvers["latin"]}) as served:
+        solved = served.post("solve", {"task": "latin", "puzzle": ["12345", *["....."] * 4], "steps": 2}).json()
+    assert solved["grid"] == ["".join(row) for row in answer["grid"]]
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("missing", "task 'missing' of an installed package, puzzles:Nothing, cannot be used"),
+        ("broken", "no_such_module"),
+        ("number", "is no class of `trm.Task`"),
+        ("other", "task 'other' of an installed package calls itself 'latin': name both alike"),
+        ("chess", "broken, latin, maze, missing, number, other, sudoku"),
+    ],
+)
+def test_tasks_of_packages_that_cannot_be_used(name: str, words: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        get_task(name)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert get_task("sudoku") == Sudoku()
+    assert get_task("maze-5x5").spec.height == 5

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trm.models.config import ModelConfig
     from trm.models.mixers import register_mixer
     from trm.store.stored import load
+    from trm.tasks.base import Puzzles, Spec, Task
     from trm.tasks.family import register_task
     from trm.training.config import RunConfig
     from trm.training.presets import get_preset
@@ -28,9 +29,12 @@ __all__ = [
     "Answer",
     "BadInput",
     "ModelConfig",
+    "Puzzles",
     "RunConfig",
     "Solver",
+    "Spec",
     "Step",
+    "Task",
     "TrmError",
     "__version__",
     "evaluate",
@@ -53,6 +57,7 @@ if not TYPE_CHECKING:  # a type checker would otherwise accept any name
             "models.mixers": "register_mixer",
             "plot": "",
             "store.stored": "load",
+            "tasks.base": "Puzzles Spec Task",
             "tasks.family": "register_task",
             "training.config": "RunConfig",
             "training.presets": "get_preset",

@@ -34,7 +34,9 @@ def solve(
     task_name: Annotated[
         str,
         typer.Argument(
-            metavar="TASK", help="sudoku, maze, or custom with --weights", autocompletion=names.any_of(*names.SOLVED)
+            metavar="TASK",
+            help="sudoku, maze, custom, or a task of your own; the latter two with --weights",
+            autocompletion=names.any_of(*names.SOLVED),
         ),
     ],
     puzzle: Annotated[

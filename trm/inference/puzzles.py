@@ -17,7 +17,7 @@ from trm.errors import BadInput
 from trm.inference.sizes import PuzzlesRead, SizedPuzzle, read_sizes
 from trm.store.shipped import check_is_task
 from trm.tasks import find_family, resizable
-from trm.tasks.family import HOMES
+from trm.tasks.family import HOMES, REGISTERED, registered
 from trm.tasks.text import TwoReadings, decode, naming, read_file
 
 __all__ = [
@@ -132,14 +132,15 @@ def read_argument(
 
     Args:
         argument: what the user wrote.
-        family: `sudoku`, `maze` or `custom`.
+        family: `sudoku`, `maze`, `custom`, or a task from outside this package.
         weights: the model; a custom task is defined by it.
         exported: whether the weights are an exported file.
     """
     # Not `resizable()`, which imports every family: a cold answer to one puzzle should not wait for the others.
     check_is_task(family)
-    if family != "custom" and not (family in HOMES and find_family(family).any_size):
-        raise BadInput(f"task {family!r} is unknown; choose {', '.join(resizable())} or custom")
+    if not (family == "custom" or (family in HOMES and find_family(family).any_size) or registered(family)):
+        there = ", ".join([*resizable(), *REGISTERED])
+        raise BadInput(f"task {family!r} is unknown; choose {there} or custom")
     is_file = argument != "-" and looks_like_path(argument)
     if argument == "-":
         text = decode(sys.stdin.buffer.read(), "standard input")

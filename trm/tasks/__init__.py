@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trm.tasks.base import Puzzles, Spec, Task, Tokens
-from trm.tasks.family import Family, Part, answered, family_name, find_family, get_task, register_task, resizable
+from trm.tasks.base import Part, Puzzles, Spec, Task, Tokens
+from trm.tasks.family import Family, answered, family_name, find_family, get_task, register_task, resizable
 
 SETS = ("embedded", "minimal", "hub")  # sets of puzzles to evaluate on; any other name is that of a file
 

@@ -9,18 +9,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
-from trm.tasks.text import TextRow, naming, printable, read_file
+from trm.tasks.text import TextRow, csv_columns, naming, numbered_lines, printable, quoted, read_csv, read_file
 
 Tokens = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 A = TypeVar("A")
+Part = Literal["train", "validation", "minimal"]  # of a set of puzzles
 NO_SOLUTION = "it has no solution"  # a `Task.problem`
 
 
@@ -108,9 +109,11 @@ class Sign(NamedTuple):
 class Task(ABC):
     """One puzzle family at one size, for example `trm.tasks.sudoku.Sudoku`. One of your own: examples/own_task.py.
 
-    A task must have a `spec` and the abstract methods below. The other methods have defaults, which suit a task whose
-    grids are shown as tokens and whose rules tell right answers from wrong ones.
+    A task must have a `spec` and `valid`. The other methods have defaults, which suit a task whose grids are written as
+    `characters`, or as tokens, and whose rules tell right answers from wrong ones.
     """
+
+    characters: ClassVar[str] = ""  # how each token from 0 on is written, if it is one character: "?.123"
 
     # What a task must have
 
@@ -119,24 +122,85 @@ class Task(ABC):
     def spec(self) -> Spec: ...
 
     @abstractmethod
-    def read(self, text: str) -> Puzzles:
-        """Every puzzle in `text`; an answer that is not given is all 0. Raises BadInput."""
-
-    @abstractmethod
-    def augment(self, question: Tokens, answer: Tokens, rng: np.random.Generator) -> tuple[Tokens, Tokens]:
-        """The image of a puzzle, [cells] each, under a random symmetry of the task."""
-
-    @abstractmethod
-    def reveal(self, question: Tokens, answer: Tokens, share: float, rng: np.random.Generator) -> Tokens:
-        """An easier question [cells]: a random `share` of the unknown cells is filled in from the answer."""
-
-    @abstractmethod
     def valid(self, question: Tokens, answer: Tokens) -> Bools:
         """Which rows of `answer` [rows, cells] obey every rule and keep what `question` gives: [rows]."""
 
-    @abstractmethod
+    # What training needs
+
+    def puzzles(self, part: Part) -> Puzzles:
+        """The task's own set: puzzles to train on (`train`), or others to test with. Raises BadInput if it has none."""
+        raise BadInput(f"task {self.spec.name!r} has no embedded puzzles; give a file with --data PATH")
+
+    def augment(self, question: Tokens, answer: Tokens, rng: np.random.Generator) -> tuple[Tokens, Tokens]:
+        """The image of a puzzle, [cells] each, under a random symmetry of the task; by default the puzzle itself."""
+        return question, answer
+
+    def reveal(self, question: Tokens, answer: Tokens, share: float, rng: np.random.Generator) -> Tokens:
+        """An easier question [cells]: a random `share` of the unknown cells is filled in from the answer.
+
+        By default those cells are unknown in which the two differ.
+        """
+        unknown = rng.permutation(np.flatnonzero(question != answer))
+        shown = unknown[: round(share * len(unknown))]
+        easier: Tokens = question.copy()
+        easier[shown] = answer[shown]
+        return easier
+
+    # Reading and writing
+
+    def read(self, text: str) -> Puzzles:
+        """Every puzzle in `text`; an answer that is not given is all 0.
+
+        By default puzzles are written as `draw` writes them, cell by cell, or as CSV with the columns `question` and
+        perhaps `answer`. Raises BadInput, which names the place.
+        """
+        lines = [line for line in numbered_lines(text) if line.text.strip()]
+        columns = csv_columns(lines[0]) if lines else None
+        if columns:
+            return from_rows(read_csv(lines, columns, "puzzle", self._one, ""))
+        words = self._split(text)
+        cells = self.spec.cells
+        if not words or len(words) % cells:
+            raise BadInput(f"a puzzle of {self.spec.name} is {self.form}: {cells} cells, not {len(words)}")
+        question = np.stack([self._parsed(words[at : at + cells], "") for at in range(0, len(words), cells)])
+        return Puzzles(question, np.zeros_like(question))
+
+    def _one(self, field: str, place: str) -> Tokens:
+        """The tokens [cells] of a field. Raises BadInput, which begins with the place."""
+        words = self._split(field)
+        if len(words) != self.spec.cells:
+            raise BadInput(f"{place}: {len(words)} cells instead of {self.spec.cells}")
+        return self._parsed(words, f"{place}: ")
+
+    def _split(self, text: str) -> list[str]:
+        return [*"".join(text.split())] if self.characters else text.split()
+
+    def _parsed(self, words: Sequence[str], place: str) -> Tokens:
+        """The tokens of as many words as there are cells. Raises BadInput for the first that is none."""
+        written = self.characters or [str(token) for token in range(self.spec.vocab)]
+        known = {word: token for token, word in enumerate(written) if token}
+        for cell, word in enumerate(words):
+            if word not in known:
+                known_words = " ".join([*known][:20])
+                raise BadInput(
+                    f"{place}{self.spec.cell_name(cell)} is {quoted(word[:20])}, which is not one of {known_words}"
+                )
+        return np.array([known[word] for word in words], np.uint8)
+
     def draw(self, tokens: Tokens) -> str:
-        """Tokens [cells] as a grid that people can read."""
+        """Tokens [cells] as a grid that people can read, and that `read` takes back."""
+        joint = "" if self.characters else " "
+        words = [self.characters[token] if self.characters else str(token) for token in tokens.tolist()]
+        width = self.spec.width
+        return "\n".join(joint.join(words[at : at + width]) for at in range(0, len(words), width))
+
+    @property
+    def form(self) -> str:
+        """How a puzzle is written, in a few words."""
+        what = (
+            f"characters, {' '.join(self.characters[1:])}" if self.characters else "whole numbers, separated by spaces"
+        )
+        return f"{self.spec.height} lines of {self.spec.width} {what}"
 
     # What a task may say about itself
 
@@ -210,11 +274,12 @@ class Task(ABC):
         return " ".join(self.draw(tokens).split())
 
     def to_grid(self, tokens: Tokens) -> npt.NDArray[Any]:
-        """Tokens [cells] as people see them, [height, width]: the tokens, unless a task has numbers or characters."""
-        return tokens.reshape(self.spec.height, self.spec.width)
+        """Tokens [cells] as people see them, [height, width]: characters, if the task has them, else the tokens."""
+        grid = np.array([*self.characters])[tokens] if self.characters else tokens
+        return grid.reshape(self.spec.height, self.spec.width)
 
     def from_grid(self, grid: npt.NDArray[np.integer[Any]]) -> Tokens:
-        """The tokens [cells] of a grid [height, width] of whole numbers, as `to_grid` returns it. Raises BadInput."""
+        """The tokens [cells] of a grid [height, width] of whole numbers: tokens by default. Raises BadInput."""
         spec = self.spec
         if grid.shape != (spec.height, spec.width) or not (0 <= grid.min() <= grid.max() < spec.vocab):
             wanted = f"{spec.height}x{spec.width} tokens from 0 to {spec.vocab - 1}"

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from trm.errors import BadInput
-from trm.tasks.base import Puzzles, Task
+from trm.errors import BadInput, in_one_line
+from trm.tasks.base import Part, Puzzles, Task
 from trm.tasks.text import naming
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from trm.tasks.arc.training import ArcSettings
     from trm.tasks.maze.training import MazeSettings
     from trm.tasks.sampler import Reveal, Sampler
 
-Part = Literal["train", "validation", "minimal"]
+ENTRY_POINTS = "trm.tasks"  # the group in which installed packages name their tasks
 
 # The modules of the package's own families, in the order in which people see their names. A family is imported when it
 # is looked up, so that reading a Sudoku does not take the time to import the others.
@@ -142,7 +145,7 @@ class Family(ABC):
 
 
 class RegisteredFamily(Family):
-    """A family of one task that `register_task` was given."""
+    """A family of one task that `register_task` was given, or that an installed package has."""
 
     def __init__(self, name: str, make: Callable[[], Task], embedded: Callable[[Part], Puzzles] | None = None) -> None:
         self.name, self.make, self.own_sets = name, make, embedded
@@ -151,32 +154,67 @@ class RegisteredFamily(Family):
         return self.make()
 
     def embedded(self, task: Task, part: Part) -> Puzzles:
-        return super().embedded(task, part) if self.own_sets is None else self.own_sets(part)
+        return task.puzzles(part) if self.own_sets is None else self.own_sets(part)
 
 
 REGISTERED: dict[str, RegisteredFamily] = {}
 
 
 def register_task(name: str, make: Callable[[], Task], embedded: Callable[[Part], Puzzles] | None = None) -> None:
-    """Make a task available by name, like those of the package.
+    """Make a task available by name in this process, like those of the package.
+
+    An installed package names its tasks in the group of entry points `trm.tasks` instead, so that every command knows
+    them. Their names must not begin with `sudoku-`, `maze-`, `arc-` or `custom-`.
 
     Args:
         name: the name in its `spec`.
-        make: returns the task.
-        embedded: returns its puzzles for `data="embedded"`: those to train on (`train`) or to test with (`validation`).
+        make: returns the task; its class will do.
+        embedded: returns its puzzles for `data="embedded"`: those to train on (`train`) or to test with (`validation`)
+            [default: the task's method `puzzles`].
     """
     REGISTERED[name] = RegisteredFamily(name, make, embedded)
 
 
+@cache
+def register_installed() -> None:
+    """Register the tasks of installed packages. A task is imported when it is used; registered ones have precedence."""
+    from importlib.metadata import entry_points  # which takes 40 ms to import
+
+    for point in entry_points(group=ENTRY_POINTS):
+        if point.name.split("-")[0] not in HOMES:
+            REGISTERED.setdefault(point.name, RegisteredFamily(point.name, partial(make_installed, point)))
+
+
+def make_installed(point: EntryPoint) -> Task:
+    """The task of an installed package. Raises BadInput if it cannot be imported or made."""
+    try:
+        task = point.load()()
+    except Exception as error:  # whatever a stranger's module raises
+        why = in_one_line(error)
+        raise BadInput(f"task {point.name!r} of an installed package, {point.value}, cannot be used: {why}") from error
+    if not isinstance(task, Task):
+        raise BadInput(f"task {point.name!r} of an installed package, {point.value}, is no class of `trm.Task`")
+    if task.spec.name != point.name:
+        raise BadInput(f"task {point.name!r} of an installed package calls itself {task.spec.name!r}: name both alike")
+    return task
+
+
+def registered(task: str) -> RegisteredFamily | None:
+    """The family of a task from outside this package; None if there is none of that name."""
+    if task not in REGISTERED and task.split("-")[0] not in HOMES:
+        register_installed()
+    return REGISTERED.get(task)
+
+
 def family_name(task: str) -> str:
     """The name of the family of a task: `sudoku` for `sudoku-6x6`."""
-    return task if task in REGISTERED else task.split("-")[0]
+    return task if registered(task) else task.split("-")[0]
 
 
 def find_family(task: str) -> Family:
     """The family of the task of that name, such as `sudoku-6x6`, or the family of that name. Raises BadInput."""
-    if task in REGISTERED:
-        return REGISTERED[task]
+    if found := registered(task):
+        return found
     home = HOMES.get(family_name(task))
     if home is None:
         raise unknown(task)
@@ -194,6 +232,7 @@ def get_task(name: str) -> Task:
 
 def unknown(name: str) -> BadInput:
     """The error for a name that no task has."""
+    register_installed()
     known = {task for home in HOMES for task in find_family(home).task_names()} | REGISTERED.keys()
     return BadInput(f"task {name!r} is unknown; choose one of {', '.join(sorted(known))}")
 

@@ -1,4 +1,4 @@
-"""Models that the tools use instead of those that ship, and tools for models of custom tasks."""
+"""Models that the tools use instead of those that ship, and tools for models of tasks of one's own."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 from threading import Event
 from typing import Annotated
 
+import numpy as np
 from pydantic import BeforeValidator, Field
 
 from trm.errors import BadInput
-from trm.tasks import family_name, find_family, resizable
+from trm.tasks import family_name, find_family, get_task, resizable
 from trm.tasks.base import Task
-from trm.tasks.custom.task import FAMILY, Custom
-from trm.tools.arguments import as_numbers
+from trm.tasks.custom.task import Custom
+from trm.tools.arguments import as_numbers, as_text
 from trm.tools.calls import TITLES, TOOLS
 from trm.tools.functions import (
     MAX_LENGTH,
@@ -32,27 +33,26 @@ LISTED = 20  # numbers of a task, and kinds of groups, that a description lists
 
 
 def use_weights(name: str) -> None:
-    """Use a model for the puzzles of its family from now on. A model of a custom task gets a tool of its own, which is
+    """Use a model for the puzzles of its family from now on. A model of any other task gets a tool of its own, which is
     called `solve_` and the last part of `name`.
 
     Args:
         name: a shipped model's name, the folder of a model or of a training run, or OWNER/NAME of a model on the hub.
 
     Raises:
-        BadInput: no such model, one for a family without a tool, a second one for the same family, or one whose tool
-            would have the name of another.
+        BadInput: no such model, one for ARC, a second one for the same family, or one whose tool would have the name of
+            another.
         TrmError: a model of the hub cannot be downloaded.
     """
     from trm import store
 
     stored = store.load(name)
     family = family_name(stored.spec.name)
-    if family == FAMILY:
-        add_tool(name, find_family(FAMILY).task(stored.spec.name))
-        return
+    if find_family(family).votes:
+        raise BadInput(f"model {name!r} is for {stored.spec.name}, whose tool works without weights")
     if family not in resizable():
-        there = " and ".join([*resizable(), FAMILY])
-        raise BadInput(f"model {name!r} is for {stored.spec.name}; there are tools for {there}")
+        add_tool(name, get_task(stored.spec.name))
+        return
     if family in chosen_weights:
         raise BadInput(f"two models for {family}: {chosen_weights[family]!r} and {name!r}; name one")
     chosen_weights[family] = name
@@ -64,24 +64,23 @@ def short_name(weights: str, joint: str) -> str:
 
 
 def add_tool(weights: str, task: Task) -> None:
-    """Add a tool for a model of a custom task. Raises BadInput if there is one of its name."""
-    assert isinstance(task, Custom)
+    """Add a tool for a model of a task. Raises BadInput if there is one of its name."""
     title = Path(weights).name or task.spec.name
-    name = "solve_" + (short_name(weights, "_") or FAMILY)
+    name = "solve_" + (short_name(weights, "_") or family_name(task.spec.name))
     if name in TOOLS:
         raise BadInput(f"a tool for {weights!r} would be called {name}, and there is one: rename the model's folder")
     TOOLS[name], TITLES[name] = custom_tool(name, weights, task), f"Solve a puzzle of {title[:40]}"
 
 
-def custom_tool(name: str, weights: str, task: Custom) -> Callable[..., Solution]:
+def custom_tool(name: str, weights: str, task: Task) -> Callable[..., Solution]:
     """The tool of a model. Its docstring and the description of its argument are what a language model reads."""
-    height, width = task.structure.shape
-    form = f"{height} lines of {width} whole numbers, separated by spaces"
-    form += "; . for an unknown cell." if task.structure.blank is not None else "."
-    longest = 2 * height * width * (1 + max(len(str(value)) for value in task.structure.values))
+    longest = 2 * len(task.draw(np.full(task.spec.cells, task.spec.vocab - 1, np.uint8)))
     puzzle_text = Annotated[
-        str, Field(max_length=max(MAX_LENGTH, longest), description=form), BeforeValidator(as_numbers)
+        str,
+        Field(max_length=max(MAX_LENGTH, longest), description=f"{task.form}."),
+        BeforeValidator(as_text if task.characters else as_numbers),
     ]
+    family = family_name(task.spec.name)
 
     def solve(
         puzzle: str,
@@ -93,7 +92,7 @@ def custom_tool(name: str, weights: str, task: Custom) -> Callable[..., Solution
     ) -> Solution:
         clock = Clock(seconds)
         read_one(task, puzzle)
-        answer = think(FAMILY, puzzle, steps, clock, stop, tell, weights)
+        answer = think(family, puzzle, steps, clock, stop, tell, weights)
         if not task.checkable:
             sure = f"the model is {answer.confidence:.0%} sure of its best attempt, after {answer.steps} steps"
             message = f"Not checked, as no rules are known for this task: {sure}."
@@ -109,14 +108,18 @@ def custom_tool(name: str, weights: str, task: Custom) -> Callable[..., Solution
     return solve
 
 
-def described(task: Custom) -> str:
-    """A tool's description: what the structure says of the task, in sentences."""
+def described(task: Task) -> str:
+    """A tool's description: what is known of the task, in sentences."""
+    trained = "Solve a puzzle with a small neural network trained for it"
+    if not isinstance(task, Custom):
+        own_words = (type(task).__doc__ or f"A puzzle of {task.spec.name}.").strip().partition("\n\n")[0]
+        return " ".join([f"{trained}.", *own_words.split(), verdict_of(task)])
     structure = task.structure
     height, width = structure.shape
     numbers = [str(value) for value in structure.symbols]
     listed = ", ".join(numbers) if len(numbers) <= LISTED else f"{numbers[0]} to {numbers[-1]}"
     parts = [
-        f"Solve a puzzle with a small neural network trained for it: a grid of {height}x{width} cells.",
+        f"{trained}: a grid of {height}x{width} cells.",
         f"Cells hold {listed}.",
     ]
     if structure.blank is not None:
@@ -128,10 +131,11 @@ def described(task: Custom) -> str:
             *([f"{own} group{'s' if own > 1 else ''} of cells"] if own else []),
         ]
         parts.append(f"No number occurs twice in the same one of these: {', '.join(named)}.")
+    return " ".join([*parts, verdict_of(task)])
+
+
+def verdict_of(task: Task) -> str:
+    """What an answer's `solved` means."""
     if task.checkable:
-        parts.append("If solved is false, best_attempt is wrong: solve the puzzle another way.")
-    else:
-        parts.append(
-            "No rules are known, so solved is always false, and best_attempt is an answer that nothing checks."
-        )
-    return " ".join(parts)
+        return "If solved is false, best_attempt is wrong: solve the puzzle another way."
+    return "No rules are known, so solved is always false, and best_attempt is an answer that nothing checks."

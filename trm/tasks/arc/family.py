@@ -8,8 +8,8 @@ from trm.errors import BadInput
 from trm.tasks.arc.sets import ArcSet, arc_set
 from trm.tasks.arc.task import Arc, ArcPuzzles, evaluation_pairs, training_pairs
 from trm.tasks.arc.text import VERSIONS
-from trm.tasks.base import Puzzles, Task
-from trm.tasks.family import DataSettings, Family, Part
+from trm.tasks.base import Part, Puzzles, Task
+from trm.tasks.family import DataSettings, Family
 
 if TYPE_CHECKING:
     from trm.tasks.sampler import Sampler

@@ -53,6 +53,11 @@ class Custom(Task):
     def cell_pattern(self) -> str:
         return r"[0-9]+|\."
 
+    @property
+    def form(self) -> str:
+        blank = "" if self.structure.blank is None else "; . for an unknown cell"
+        return f"{super().form}{blank}"
+
     def __post_init__(self) -> None:
         if not self.structure.shape or not self.structure.values:
             raise BadInput("a custom task is defined by its data: give --data FILE")
@@ -95,7 +100,7 @@ class Custom(Task):
 
         Raises BadInput with one line that names the place.
         """
-        return self.puzzles(read_text(text, self.structure, "puzzle"))
+        return self.from_pairs(read_text(text, self.structure, "puzzle"))
 
     def read_file(self, path: str) -> Puzzles:
         """The pairs of an .npz, CSV or text file. Raises BadInput."""
@@ -103,9 +108,9 @@ class Custom(Task):
         if pairs.shape != self.structure.shape:
             have, wanted = ("x".join(map(str, shape)) for shape in (pairs.shape, self.structure.shape))
             raise BadInput(f"{printable(Path(path).name)}: grids of {have}, but this task has {wanted}")
-        return self.puzzles(pairs).read_from(path)
+        return self.from_pairs(pairs).read_from(path)
 
-    def puzzles(self, pairs: Pairs) -> Puzzles:
+    def from_pairs(self, pairs: Pairs) -> Puzzles:
         """Pairs as tokens. Raises BadInput for a number that the task does not have, and for broken rules."""
         question, answer = (self._tokens(part, pairs) for part in (pairs.question, pairs.answer))
         if self._blank and (bad := self._clashing(question)).any():
@@ -237,7 +242,7 @@ class Custom(Task):
             cell = int((numbers < 0).argmax())
             raise BadInput(f"grid: {self.unknown(cell, int(numbers[0, cell]))}")
         pairs = Pairs((grid.shape[0], grid.shape[1]), numbers, np.full_like(numbers, NONE), ["grid"])
-        question: Tokens = self.puzzles(pairs).question[0]
+        question: Tokens = self.from_pairs(pairs).question[0]
         return question
 
     def _words(self, tokens: Tokens) -> list[str]:

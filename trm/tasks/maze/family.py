@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from trm.errors import BadInput
-from trm.tasks.base import Puzzles, Task
-from trm.tasks.family import DataSettings, Family, Part
+from trm.tasks.base import Part, Puzzles, Task
+from trm.tasks.family import DataSettings, Family
 from trm.tasks.maze.task import Maze, maze_for
 
 if TYPE_CHECKING:

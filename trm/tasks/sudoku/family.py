@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from trm.errors import BadInput
-from trm.tasks.base import Puzzles, Task
-from trm.tasks.family import Family, Part
+from trm.tasks.base import Part, Puzzles, Task
+from trm.tasks.family import Family
 from trm.tasks.sudoku.task import SIZES, Sudoku, sudoku_for
 
 

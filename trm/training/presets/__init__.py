@@ -7,9 +7,10 @@ import difflib
 from trm.errors import BadInput
 from trm.remarks import report_rename
 from trm.store.shipped import RENAMED
+from trm.tasks.family import registered
 from trm.training.presets import maze, sudoku
 from trm.training.presets.base import Preset
-from trm.training.presets.custom import CUSTOM, custom_run
+from trm.training.presets.custom import CUSTOM, custom_run, own_preset
 from trm.training.presets.published import PUBLISHED
 from trm.training.presets.small import SMALL
 
@@ -25,15 +26,18 @@ REPLACED = {"sudoku-extreme-cpu": "sudoku"}  # presets that are no more
 
 
 def get_preset(name: str) -> Preset:
-    """The preset of that name. A former name is understood, and the present one printed on standard error.
+    """The preset of that name, or the one for the task of that name from outside this package.
 
-    Raises BadInput, which names similar presets, where there is none.
+    A former name is understood, and the present one printed on standard error. Raises BadInput, which names similar
+    presets, where there is none.
     """
     if name in FORMER_NAMES:
         report_rename(f"preset {name}", FORMER_NAMES[name])
         name = FORMER_NAMES[name]
     if name in REPLACED:
         raise BadInput(f"preset {name} was removed: use {REPLACED[name]} instead; `trm train list` shows all")
+    if name not in PRESETS and registered(name):
+        return own_preset(name)
     if name not in PRESETS:
         near = ", ".join(difflib.get_close_matches(name, PRESETS, 3, 0.4)) or ", ".join(sorted(PRESETS))
         raise BadInput(f"no preset {name!r}; did you mean {near}? `trm train list` shows all")

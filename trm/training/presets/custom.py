@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from trm.errors import BadInput
 from trm.models.config import ModelConfig
+from trm.tasks import get_task
 from trm.tasks.custom.structure import Structure, read_structure
 from trm.tasks.custom.task import FAMILY, defined
 from trm.tasks.sampler import Reveal
@@ -44,6 +46,14 @@ def suited(structure: Structure) -> ModelConfig:
     if structure.groups and structure.interchangeable:
         return GROUPS
     return LOCAL if structure.neighbours else ATTENTION
+
+
+def own_preset(task: str) -> Preset:
+    """The preset for a registered task: that of a custom one with as much structure. Raises BadInput."""
+    spec = get_task(task).spec
+    model = GROUPS if spec.groups and spec.symbols > 1 else ATTENTION
+    config = CUSTOM.config.changed(task=task, data="embedded", model=model)
+    return replace(CUSTOM, name=task, config=config, note=f"the task {task} of an installed package or of this program")
 
 
 def custom_run(config: RunConfig, data: str | None, structure: Path | None) -> RunConfig:
