@@ -5,6 +5,7 @@ The names below are the public API. They are imported when they are first used, 
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from trm.lazy import late
@@ -45,6 +46,10 @@ __all__ = [
     "register_task",
     "train",
 ]
+
+# How long a thread of torch waits for the others before it gives its core away. By default that is milliseconds, and
+# where other work shares the cores, waiting took 30 times as long as the work. It is read when torch is imported.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if not TYPE_CHECKING:  # a type checker would otherwise accept any name
     __getattr__ = late(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import pickle
 import subprocess
 import sys
@@ -364,3 +365,19 @@ def test_names_are_imported_when_they_are_used() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("False False\n", "")
     assert trm.Solver.__module__ == "trm.inference.solver"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="GNU's OpenMP is torch's on Linux")
+@pytest.mark.parametrize("own", [None, "77"])
+def test_threads_that_wait_give_their_core_away(own: str | None) -> None:
+    """Before torch is imported, which reads it, and unless the user says otherwise."""
+    others = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    code = "import sys, trm; assert 'torch' not in sys.modules; import os; print(os.environ['GOMP_SPINCOUNT'])"
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env=others | ({"GOMP_SPINCOUNT": own} if own else {}),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout.split() == [own or "1000"]
