@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import trm
 from trm.errors import BadInput
-from trm.tasks import get_task
+from trm.tasks import find_family, get_task
 from trm.tasks.base import accepted
 from trm.tasks.custom.family import FAMILY as CUSTOM
 from trm.tasks.custom.structure import Structure, read_structure
@@ -28,7 +28,7 @@ from trm.tasks.custom.task import Custom
 from trm.training.datasets import task_of
 from trm.training.presets import PRESETS, custom_run
 from trm.training.presets.base import GROUPS, LOCAL
-from trm.training.presets.custom import ATTENTION, suited
+from trm.training.presets.custom import RELATIONS, suited
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "latin"
 RULES = {"groups": [["rows", "columns"]], "blank": 0, "interchangeable": True}
@@ -190,12 +190,17 @@ def test_a_name_says_which_task_it_is() -> None:
 @pytest.mark.parametrize(
     ("declared", "model"),
     [
-        ({}, ATTENTION),
-        ({"groups": [["rows"]], "blank": 0}, ATTENTION),
+        ({}, RELATIONS),
+        ({"groups": [["rows"]], "blank": 0}, RELATIONS),
         (RULES, GROUPS),
-        ({"blank": 0, "interchangeable": True}, ATTENTION),
+        ({"blank": 0, "interchangeable": True}, RELATIONS),
         ({"neighbours": 4}, LOCAL),
-        ({"neighbours": 4, "groups": [["rows"]]}, LOCAL),
+        ({"neighbours": 4, "groups": [["rows"]]}, RELATIONS),
+        ({"neighbours": 4, "wrap": True}, RELATIONS),
+        ({"neighbours": 4, "radius": 2}, RELATIONS),
+        ({"neighbours": 8}, RELATIONS),
+        ({**RULES, "neighbours": 8}, RELATIONS),
+        ({**RULES, "related": [["rows"]]}, RELATIONS),
     ],
 )
 def test_the_model_is_chosen_by_the_structure(declared: dict[str, Any], model: Any) -> None:
@@ -277,12 +282,36 @@ def test_a_task_without_rules_is_answered_by_belief(files: Path, tmp_path: Path,
     assert accepted(get_task("sudoku"), True, 0.1)
 
 
-def test_attention_where_nothing_is_declared(files: Path, call: Call, tmp_path: Path) -> None:
-    changes = ["--set", "model.heads=2", "--updates", "1", "--out", str(tmp_path / "run")]
+@pytest.mark.parametrize(("mixer", "more"), [("relations", []), ("attention", ["heads=2", "positions=rope"])])
+def test_where_nothing_is_declared(files: Path, call: Call, tmp_path: Path, mixer: str, more: list[str]) -> None:
+    changes = [part for one in (f"mixer={mixer}", *more) for part in ("--set", f"model.{one}")] if more else []
+    changes += ["--updates", "1", "--out", str(tmp_path / "run")]
     done = call("train", "custom", "--data", str(files / "rule.npz"), *ARGUMENTS, *changes)
     assert done.code == 0, done.err
     model = trm.load(str(tmp_path / "run")).model
-    assert (model.config.mixer, model.first_token) == ("attention", 0)
+    assert (model.config.mixer, model.first_token) == (mixer, 0)
+
+
+def test_a_structure_with_all_it_may_declare(files: Path, call: Call, tmp_path: Path) -> None:
+    declared = {"blank": 0, "groups": [["rows"]], "related": [["columns"]], "neighbours": 8, "wrap": True}
+    (tmp_path / "all.json").write_text(json.dumps({**declared, "signs": {"1": "x"}}))
+    arguments = [
+        "--structure",
+        str(tmp_path / "all.json"),
+        *ARGUMENTS,
+        "--updates",
+        "1",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    done = call("train", "custom", "--data", str(files / "latin.npz"), *arguments)
+    assert done.code == 0, done.err
+    stored = trm.load(str(tmp_path / "run"))
+    assert (stored.model.config.mixer, len(stored.spec.offsets), stored.spec.wrap) == ("relations", 8, True)
+    assert [len(kind) for kind in (*stored.spec.groups, *stored.spec.related)] == [3, 3]
+    assert stored.spec == find_family("custom").task(stored.spec.name).spec
+    answer = trm.Solver("custom", tmp_path / "run", steps=2).solve([[1, 0, 0], [0, 2, 0], [0, 0, 0]])
+    assert answer.grid.shape == (3, 3)
 
 
 def test_describing_and_refusing(files: Path, call: Call, tmp_path: Path) -> None:
@@ -315,7 +344,7 @@ def test_the_structure_in_the_docs(tmp_path: Path) -> None:
     text = (EXAMPLE.parent.parent / "docs" / "custom.md").read_text(encoding="utf-8")
     (tmp_path / "s.toml").write_text(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0])
     structure = read_structure(tmp_path / "s.toml")
-    assert [len(kind) for kind in structure.expanded()] == [14]
+    assert [len(kind) for kind in structure.expanded(structure.groups)] == [14]
     assert (structure.blank, len(structure.symbols)) == (0, 7)
 
 

@@ -57,8 +57,8 @@ def test_groups_written_out_are_the_same_groups() -> None:
     columns = [[0, 4], [1, 5], [2, 6], [3, 7]]
     short = parse({"shape": [2, 4], "groups": [["rows"], ["columns", [0, 7]]]}, "short")
     long = parse({"shape": [2, 4], "groups": [rows, [*columns, [0, 7]]]}, "long")
-    assert tuple(short.expanded()) == tuple(long.expanded())
-    assert [[list(cells) for cells in kind] for kind in short.expanded()] == [rows, [*columns, [0, 7]]]
+    assert tuple(short.expanded(short.groups)) == tuple(long.expanded(long.groups))
+    assert [[list(cells) for cells in kind] for kind in short.expanded(short.groups)] == [rows, [*columns, [0, 7]]]
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,11 @@ def test_groups_written_out_are_the_same_groups() -> None:
         ({"interchangeable": 1}, "interchangeable: input should be a valid boolean"),
         ({"interchangeable": True}, "interchangeable numbers need a blank"),
         ({"interchangeable": True, "blank": 0, "values": [0, 1]}, "at least two numbers must be interchangeable"),
-        ({"neighbours": 8}, "neighbours: input should be 4"),
-        ({"neighbours": 4, "blank": 0, "interchangeable": True, "groups": [["rows"]]}, "declare one of them"),
+        ({"neighbours": 6}, "neighbours: input should be 4 or 8"),
+        ({"neighbours": 4, "radius": 9}, "radius: input should be less than or equal to 8"),
+        ({"radius": 2}, "radius and wrap are about neighbours"),
+        ({"wrap": True}, "radius and wrap are about neighbours"),
+        ({"shape": [2, 2], "related": [[[1, 4]]]}, "related group 1 names cell 4"),
         ({"groups": ["rows"]}, "groups[0]: input should be a valid tuple"),
         ({"groups": [[]]}, "groups[0]: tuple should have at least 1 item"),
         ({"groups": [["boxes"]]}, 'groups[0][0]: a group is "rows", "columns" or a list of cell numbers from 0'),
@@ -139,7 +142,7 @@ def test_any_structure_is_one_or_one_line_of_complaint(value: Any, key: str) -> 
         assert (said[:8], len(said.splitlines())) == ("s.json: ", 1)
     else:
         assert Structure.model_validate_json(structure.model_dump_json()) == structure
-        for cells in itertools.chain(*structure.expanded()) if structure.shape else ():
+        for cells in itertools.chain(*structure.expanded(structure.groups)) if structure.shape else ():
             assert all(0 <= cell < structure.shape[0] * structure.shape[1] for cell in cells)
 
 

@@ -124,7 +124,8 @@ def test_the_boxes_of_a_sudoku_are_found() -> None:
     question, answer = (part.astype(np.int64).reshape(-1, 6, 6) for part in (sets.question, sets.answer))
     found = inspect(pairs(question, answer))
     assert [group.name for group in found.groups] == ["rows", "columns", "boxes of 2x3"]
-    kinds = list(found.structure().expanded())
+    structure = found.structure()
+    kinds = list(structure.expanded(structure.groups))
     assert sorted(map(sorted, kinds[1])) == sorted(sorted(map(int, box)) for box in Sudoku(2, 3).groups[12:])
 
 

@@ -29,7 +29,9 @@ class ModelConfig(Settings):
 
     # Network
     kind: Literal["trm", "hrm", "direct"] = "trm"  # direct: the network alone, without recursion
-    mixer: str = "attention"  # attention | mlp | groups | local, or a name given to `trm.models.register_mixer`
+    mixer: str = (
+        "attention"  # attention | mlp | groups | local | relations, or a name given to `trm.models.register_mixer`
+    )
     width: int = Field(512, ge=8, le=8192)  # D; for `groups` the channels of one (cell, symbol) pair
     heads: int = Field(8, ge=1, le=8192)  # of the mixer `attention`
     # Of each network; or a pair, of f_L and of f_H (networks=separate, and HRM): --set model.layers=2,4
@@ -91,6 +93,8 @@ class ModelConfig(Settings):
             yield f"a model of this size has more than {MOST_WEIGHTS:,} weights; set a smaller width or fewer layers"
         if self.mixer == "local" and (self.puzzle_ids or self.positions != "none"):
             yield "mixer 'local' has no puzzle embeddings and no positions: set puzzle_ids=0 and positions=none"
+        if self.mixer == "relations" and (self.puzzle_ids or self.positions == "rope"):
+            yield "mixer 'relations' has no puzzle embeddings and no rope: set puzzle_ids=0 and positions=none"
         if self.mixer == "attention" and self.width % (2 * self.heads):
             yield f"width {self.width} must be a multiple of twice the heads ({self.heads})"
         if self.puzzle_ids and self.puzzle_width > self.puzzle_tokens * self.width:

@@ -17,6 +17,7 @@ from trm.models.kernels.fused import add_norm, gate
 from trm.models.kernels.groups import Layout, mix
 from trm.models.kernels.local import local_mix
 from trm.models.layers import Attention, Linear, Rotary, SwiGLU, rms_norm
+from trm.models.relations import RelationsMixer
 from trm.tasks.base import Spec
 
 MixerFactory = Callable[[ModelConfig, Spec], nn.Module]
@@ -101,11 +102,18 @@ MIXERS: dict[str, MixerFactory] = {
     "mlp": MlpMixer,
     "groups": GroupsMixer,
     "local": LocalMixer,
+    "relations": RelationsMixer,
 }
 # The frame of each mixer (see trm/models/frames.py). `tokens`: the state has a vector for each token; `grid`: the same,
 # and the halting logit is read from all of them; `symbols`: it has a vector for each (cell, symbol) pair.
 FrameName = Literal["tokens", "grid", "symbols"]
-FRAMES: dict[str, FrameName] = {"attention": "tokens", "mlp": "tokens", "groups": "symbols", "local": "grid"}
+FRAMES: dict[str, FrameName] = {
+    "attention": "tokens",
+    "mlp": "tokens",
+    "groups": "symbols",
+    "local": "grid",
+    "relations": "grid",
+}
 
 
 def register_mixer(name: str, factory: MixerFactory, frame: FrameName = "tokens") -> None:

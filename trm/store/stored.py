@@ -198,14 +198,24 @@ def read_config(values: dict[str, Any]) -> ModelConfig:
     return config
 
 
+def as_tuples(value: Any) -> Any:
+    """Lists in lists as tuples in tuples."""
+    return tuple(as_tuples(part) for part in value) if isinstance(value, list | tuple) else value
+
+
 def read_spec(values: dict[str, Any]) -> Spec:
     """A `Spec` from its JSON form, in which tuples are lists. Raises KeyError, TypeError or ValueError."""
-    groups = tuple(tuple(tuple(group) for group in kind) for kind in values["groups"])
-    spec = Spec(**{**values, "groups": groups})
+    groups, related = (as_tuples(values.get(name, ())) for name in ("groups", "related"))
+    offsets = as_tuples(values.get("offsets", ()))
+    spec = Spec(**{**values, "groups": groups, "related": related, "offsets": offsets})
     sizes = (spec.height, spec.width, spec.vocab, spec.first_symbol)
-    parts = [group for kind in groups for group in (kind, *kind)]
-    cells = [cell for kind in groups for group in kind for cell in group]
-    whole = isinstance(spec.name, str) and all(type(number) is int for number in (*sizes, *cells)) and all(parts)
+    parts = [group for kind in (*groups, *related) for group in (kind, *kind)]
+    cells = [cell for kind in (*groups, *related) for group in kind for cell in group]
+    moves = [step for offset in offsets for step in offset]
+    whole = (
+        isinstance(spec.name, str) and all(type(number) is int for number in (*sizes, *cells, *moves)) and all(parts)
+    )
+    whole = whole and all(len(offset) == 2 for offset in offsets) and type(spec.wrap) is bool
     if not whole or min(sizes) < 1 or spec.cells > MOST_CELLS or not spec.first_symbol <= spec.vocab <= MOST_TOKENS:
         raise ValueError(f"the task in {CONFIG} is damaged")
     if any(not 0 <= cell < spec.cells for cell in cells):

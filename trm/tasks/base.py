@@ -21,6 +21,8 @@ Tokens = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 A = TypeVar("A")
+Groups = tuple[tuple[int, ...], ...]  # of one kind: the cells of each
+Offsets = tuple[tuple[int, int], ...]  # rows down and columns to the right
 Part = Literal["train", "validation", "minimal"]  # of a set of puzzles
 NO_SOLUTION = "it has no solution"  # a `Task.problem`
 
@@ -34,7 +36,11 @@ class Spec:
     width: int
     vocab: int  # tokens are 0 .. vocab - 1; 0 is padding and is never scored
     first_symbol: int  # tokens from here on are interchangeable symbols (digits of a Sudoku); vocab: there are none
-    groups: tuple[tuple[tuple[int, ...], ...], ...] = ()  # kinds of groups -> groups of a kind -> cells of a group
+    groups: tuple[Groups, ...] = ()  # kinds of groups of cells that hold different symbols
+    # What else the mixer `relations` reads from:
+    related: tuple[Groups, ...] = ()  # kinds of groups of cells that depend on each other in any way
+    offsets: Offsets = ()  # the cells that a cell depends on, seen from it
+    wrap: bool = False  # the board's edges are joined
 
     @property
     def cells(self) -> int:

@@ -51,6 +51,7 @@ def by_number(value: Any) -> Any:
 Number = Annotated[int, Field(strict=True, ge=0, le=MOST)]
 Texts = Annotated[tuple[tuple[Number, str], ...], BeforeValidator(by_number)]
 Group = Annotated[str | Cells, BeforeValidator(group)]
+Kinds = tuple[Annotated[tuple[Group, ...], Field(min_length=1)], ...]
 
 
 class Structure(Settings):
@@ -64,9 +65,12 @@ class Structure(Settings):
     values: tuple[Number, ...] = Field((), max_length=VALUES)  # all numbers that a cell can hold, in order
     blank: Number | None = None  # stands for an unknown cell of a question, all of whose other numbers are given
     interchangeable: bool = Field(False, strict=True)  # all numbers but the blank may be renamed
-    neighbours: Literal[4] | None = None  # a cell depends on the four around it, directly or through others
+    neighbours: Literal[4, 8] | None = None  # a cell depends on those around it, directly or through others
+    radius: int = Field(1, strict=True, ge=1, le=8)  # so many moves to one of them count as around it
+    wrap: bool = Field(False, strict=True)  # the edges of the board are joined
     # Kinds of groups of cells that hold different numbers.
-    groups: tuple[Annotated[tuple[Group, ...], Field(min_length=1)], ...] = ()
+    groups: Kinds = ()
+    related: Kinds = ()  # kinds of groups of cells that depend on each other, and may hold equal numbers
     signs: Texts = ()  # what pictures and the page show in place of a number: {1 = "o"}
     colours: Texts = ()  # of the cells that hold a number, there: {1 = "#ffd75e"}
 
@@ -106,8 +110,8 @@ class Structure(Settings):
             raise ValueError("interchangeable numbers need a blank: name the number that stands for an unknown cell")
         if self.interchangeable and self.values and len(self.symbols) < 2:
             raise ValueError("at least two numbers must be interchangeable")
-        if self.interchangeable and self.groups and self.neighbours:
-            raise ValueError("a model looks at groups of interchangeable numbers or at neighbours: declare one of them")
+        if (self.radius > 1 or self.wrap) and not self.neighbours:
+            raise ValueError("radius and wrap are about neighbours: declare neighbours = 4 or neighbours = 8")
         if self.values and self.blank is not None and self.blank not in self.values:
             raise ValueError(f"the blank, {self.blank}, is not among the values")
         for number, _ in (*self.signs, *self.colours):
@@ -115,36 +119,43 @@ class Structure(Settings):
                 raise ValueError(f"{number} has a sign or a colour, but is not among the values")
         if self.shape:
             board = self.shape[0] * self.shape[1]
-            if (
-                sum(board if isinstance(group, str) else len(group) for kind in self.groups for group in kind)
-                > MOST_CELLS
-            ):
+            named = (group for kind in (*self.groups, *self.related) for group in kind)
+            if sum(board if isinstance(group, str) else len(group) for group in named) > MOST_CELLS:
                 raise ValueError(f"the groups name more than {MOST_CELLS:,} cells in all")
-            for number, cells in enumerate(itertools.chain(*self.expanded())):
-                self.check_group(number, cells)
+            for number, cells in enumerate(itertools.chain(*self.expanded(self.groups)), 1):
+                self.check_group(f"group {number}", cells, differ=True)
+            for number, cells in enumerate(itertools.chain(*self.expanded(self.related)), 1):
+                self.check_group(f"related group {number}", cells, differ=False)
         return self
 
-    def check_group(self, number: int, cells: Cells) -> None:
-        """Raises ValueError for a group, the `number`-th from 0, that does not fit the board or the numbers."""
+    def check_group(self, name: str, cells: Cells, differ: bool) -> None:
+        """Raises ValueError for a group that does not fit the board or, if its numbers are to differ, their count."""
         if max(cells) >= self.shape[0] * self.shape[1]:
             board = f"a board of {self.shape[0]}x{self.shape[1]} has cells 0 to {self.shape[0] * self.shape[1] - 1}"
-            raise ValueError(f"group {number + 1} names cell {max(cells)}, but {board}")
-        if self.values and len(cells) > (count := len(self.symbols)):
-            raise ValueError(f"group {number + 1} has {len(cells)} cells, but there are only {count} different numbers")
+            raise ValueError(f"{name} names cell {max(cells)}, but {board}")
+        if differ and self.values and len(cells) > (count := len(self.symbols)):
+            raise ValueError(f"{name} has {len(cells)} cells, but there are only {count} different numbers")
 
     @property
     def symbols(self) -> tuple[int, ...]:
         """The values without the blank."""
         return tuple(value for value in self.values if value != self.blank)
 
-    def expanded(self) -> Iterator[tuple[Cells, ...]]:
-        """The groups of each kind as lists of cells. Needs the shape."""
+    @property
+    def offsets(self) -> tuple[tuple[int, int], ...]:
+        """The cells around a cell, in rows down and columns to the right of it."""
+        near = range(-self.radius, self.radius + 1)
+        around = [(y, x) for y in near for x in near if (y, x) != (0, 0)] if self.neighbours else []
+        return tuple((y, x) for y, x in around if self.neighbours == 8 or abs(y) + abs(x) <= self.radius)
+
+    def expanded(self, kinds: Kinds) -> Iterator[tuple[Cells, ...]]:
+        """The groups of each of `kinds`, which are the structure's, as lists of cells. Needs the shape."""
         height, width = self.shape
         lines = {
             "rows": [tuple(range(row * width, (row + 1) * width)) for row in range(height)],
             "columns": [tuple(range(column, height * width, width)) for column in range(width)],
         }
-        for kind in self.groups:
+        for kind in kinds:
             yield tuple(itertools.chain(*(lines[part] if isinstance(part, str) else [part] for part in kind)))
 
     def completed(self, **found: Any) -> Structure:

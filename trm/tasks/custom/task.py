@@ -71,7 +71,10 @@ class Custom(Task):
         known = self.structure.model_dump_json(exclude_defaults=True, exclude={"signs", "colours"})
         name = f"{FAMILY}-{height}x{width}-{hashlib.sha256(known.encode()).hexdigest()[:8]}"
         first = FIRST if self.structure.interchangeable else vocab
-        return Spec(name, height, width, vocab, first, tuple(self.structure.expanded()))
+        kinds, related = (
+            tuple(self.structure.expanded(one)) for one in (self.structure.groups, self.structure.related)
+        )
+        return Spec(name, height, width, vocab, first, kinds, related, self.structure.offsets, self.structure.wrap)
 
     @cached_property
     def numbers(self) -> Ints:

@@ -14,7 +14,7 @@ from trm.tasks.sampler import Reveal
 from trm.training.config import RunConfig
 from trm.training.presets.base import GROUPS, LOCAL, OWN_RUN, Preset
 
-ATTENTION = ModelConfig(width=128, heads=4, layers=2, expansion=3, multiple=16, T=1, n=3)
+RELATIONS = ModelConfig(mixer="relations", width=64, layers=1, expansion=3, multiple=16, T=1, n=3, positions="none")
 
 CUSTOM = Preset(
     name="custom",
@@ -40,18 +40,21 @@ CUSTOM = Preset(
 
 
 def suited(structure: Structure) -> ModelConfig:
-    """The model for a task: `groups` where the numbers in its groups may be renamed, `local` where neighbours matter,
-    else `attention`.
+    """The model for a task: `groups` where the numbers in its groups may be renamed, `local` where the four neighbours
+    are all that matters, else `relations`.
     """
-    if structure.groups and structure.interchangeable:
+    near = structure.neighbours is not None
+    if structure.groups and structure.interchangeable and not near and not structure.related:
         return GROUPS
-    return LOCAL if structure.neighbours else ATTENTION
+    plain = structure.neighbours == 4 and structure.radius == 1 and not structure.wrap
+    return LOCAL if plain and not structure.groups and not structure.related else RELATIONS
 
 
 def own_preset(task: str) -> Preset:
     """The preset for a registered task: that of a custom one with as much structure. Raises BadInput."""
     spec = get_task(task).spec
-    model = GROUPS if spec.groups and spec.symbols > 1 else ATTENTION
+    alone = spec.groups and spec.symbols > 1 and not spec.related and not spec.offsets
+    model = GROUPS if alone else RELATIONS
     config = CUSTOM.config.changed(task=task, data="embedded", model=model)
     return replace(CUSTOM, name=task, config=config, note=f"the task {task} of an installed package or of this program")
 
