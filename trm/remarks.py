@@ -29,10 +29,14 @@ def first_few(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
 
 
-def report_rename(old: str, new: str) -> None:
-    """Print one line on standard error: `old` is now `new`.
-
-    Of several processes with the same command line only one prints it: the one that started the others, or rank 0.
+def report_once(message: str) -> None:
+    """`report`, but of several processes with the same command line only in one: the one that started the others, or
+    rank 0.
     """
     if LAUNCHED not in os.environ:
-        report(f"{old} is now {new}")
+        report(message)
+
+
+def report_rename(old: str, new: str) -> None:
+    """Print one line on standard error: `old` is now `new`. Once, see `report_once`."""
+    report_once(f"{old} is now {new}")

@@ -321,13 +321,26 @@ def test_describing_and_refusing(files: Path, call: Call, tmp_path: Path) -> Non
     run = custom_run(PRESETS["custom"].config, data, Path(structure))
     assert task_of(run).spec == Custom(LATIN).spec
     needed = "a custom task is defined by its data: give --data FILE"
+    (tmp_path / "bare.json").write_text("{}")
     for arguments, words in (
         (["train", "custom"], needed),
         (["describe", "custom"], needed),
         (["train", "sudoku-mini", "--structure", structure], "--structure is for the preset custom"),
         (["train", "custom", "--data", str(files / "none.npz")], "cannot read"),
         (["train", "custom", "--data", data, "--structure", str(tmp_path / "no.json")], "cannot read"),
-        (["train", "custom", "--data", data, "--set", "model.mixer=groups"], "needs constraint groups"),
+        (
+            [
+                "train",
+                "custom",
+                "--data",
+                data,
+                "--structure",
+                str(tmp_path / "bare.json"),
+                "--set",
+                "model.mixer=groups",
+            ],
+            "needs constraint groups",
+        ),
         (["solve", "custom", "1"], "no weights for custom ship"),
         (["solve", "custom", "1", "--backend", "onnx"], "no weights for custom ship"),
         (["solve", "custom", "1", "--backend", "onnx", "--weights", "sudoku"], "solves sudoku, not custom"),

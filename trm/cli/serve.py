@@ -9,11 +9,12 @@ import typer
 
 from trm.cli.app import ServedWeightsOption, ThreadsOption, app, set_threads
 from trm.errors import BadInput, TrmError
-from trm.tasks.text import quoted
 
 
 def by_name(examples: Sequence[str]) -> dict[str, str]:
     """The files of `NAME=FILE`. Raises BadInput."""
+    from trm.tasks.text import quoted
+
     found = {}
     for one in examples:
         name, separator, file = one.partition("=")

@@ -12,7 +12,7 @@ import numpy as np
 from trm.errors import BadInput
 from trm.tasks.base import Ints
 from trm.tasks.custom.structure import VALUES, Structure
-from trm.tasks.custom.symmetry import TURNS, Symmetry, symmetries_of
+from trm.tasks.custom.symmetry import TURNS, Symmetry, images, symmetries_of
 from trm.tasks.custom.text import NONE, Pairs
 
 
@@ -55,6 +55,12 @@ class Inspection:
         renamed = [one.holds for one in self.symmetries if one.name == "numbers renamed"]
         return self.blank is not None and renamed == [True]
 
+    def symmetric(self) -> Structure:
+        """What training can use of the pairs without knowing their rules: the blank, and the symmetries that hold."""
+        turns = tuple(one.name for one in self.symmetries if one.holds and one.name in TURNS)
+        known = {"blank": self.blank, "interchangeable": self.interchangeable, "symmetries": turns}
+        return Structure.model_validate(known)
+
     def structure(self) -> Structure:
         """The structure that the pairs suggest, to be read by someone who knows the problem."""
         lines = [one.name for one in self.groups if one.name in ("rows", "columns")]
@@ -64,6 +70,7 @@ class Inspection:
         if self.blank is not None:
             suggested["blank"] = self.blank
             suggested["interchangeable"] = self.interchangeable
+        suggested["symmetries"] = self.symmetric().symmetries
         suggested["groups"] = [kind for kind in (lines, *others) if kind]
         return Structure.model_validate(suggested)
 
@@ -189,18 +196,8 @@ def leaks(pairs: Pairs, other: Pairs, found: Inspection) -> Leaks:
 
 def image_key(found: Inspection) -> Callable[[Ints], bytes]:
     """A function of a question [cells] that is the same for its images: turned, mirrored, renamed, where that holds."""
-    holding = [TURNS[one.name] for one in found.symmetries if one.holds and one.name in TURNS]
-
-    def key(question: Ints) -> bytes:
-        grid = question.reshape(1, *found.shape)
-        images, new = {grid.tobytes(): grid}, [grid]
-        while new:  # images of images, until there is no new one
-            made = {one.tobytes(): one for one in (np.ascontiguousarray(move(one)) for move in holding for one in new)}
-            new = [one for name, one in made.items() if name not in images]
-            images |= made
-        return min(renamed(image.reshape(-1), found).tobytes() for image in images.values())
-
-    return key
+    moved = images(found.shape, found.symmetric().symmetries)
+    return lambda question: min(renamed(question[cells], found).tobytes() for cells in moved)
 
 
 def renamed(cells: Ints, found: Inspection) -> Ints:

@@ -22,6 +22,7 @@ SIDE = 256  # the most rows, and columns
 MOST_CELLS = 1_000_000  # of all groups together
 COLOUR = re.compile("#[0-9a-fA-F]{6}")
 LONGEST_SIGN = 4  # characters
+SQUARE = ("turned by a quarter", "rows and columns exchanged", "exchanged along the other diagonal")
 Cells = tuple[int, ...]
 
 
@@ -50,6 +51,14 @@ def by_number(value: Any) -> Any:
 
 Number = Annotated[int, Field(strict=True, ge=0, le=MOST)]
 Texts = Annotated[tuple[tuple[Number, str], ...], BeforeValidator(by_number)]
+Turn = Literal[
+    "turned by half",
+    "mirrored left to right",
+    "mirrored top to bottom",
+    "turned by a quarter",
+    "rows and columns exchanged",
+    "exchanged along the other diagonal",
+]
 Group = Annotated[str | Cells, BeforeValidator(group)]
 Kinds = tuple[Annotated[tuple[Group, ...], Field(min_length=1)], ...]
 
@@ -71,6 +80,8 @@ class Structure(Settings):
     # Kinds of groups of cells that hold different numbers.
     groups: Kinds = ()
     related: Kinds = ()  # kinds of groups of cells that depend on each other, and may hold equal numbers
+    # Moves of the board that turn a pair into another one: training shows each pair in their images, drawn at random.
+    symmetries: tuple[Turn, ...] = ()
     signs: Texts = ()  # what pictures and the page show in place of a number: {1 = "o"}
     colours: Texts = ()  # of the cells that hold a number, there: {1 = "#ffd75e"}
 
@@ -114,6 +125,12 @@ class Structure(Settings):
             raise ValueError("radius and wrap are about neighbours: declare neighbours = 4 or neighbours = 8")
         if self.values and self.blank is not None and self.blank not in self.values:
             raise ValueError(f"the blank, {self.blank}, is not among the values")
+        if self.shape and self.shape[0] != self.shape[1]:
+            for name in self.symmetries:
+                if name in SQUARE:
+                    raise ValueError(
+                        f"symmetry {name!r} is for square boards, and this one is of {self.shape[0]}x{self.shape[1]}"
+                    )
         for number, _ in (*self.signs, *self.colours):
             if self.values and number not in self.values:
                 raise ValueError(f"{number} has a sign or a colour, but is not among the values")

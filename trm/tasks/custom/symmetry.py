@@ -10,13 +10,14 @@ that were drawn independently, so of pairs with one question or one answer only 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from trm.tasks.base import Ints
+from trm.tasks.custom.structure import Turn
 
 DRAWS, SEED = 399, 0  # sets of images that are compared, so p is 0.0025 or more
 CELLS = 30_000  # of all pairs that are looked at
@@ -44,7 +45,7 @@ class Symmetry(NamedTuple):
 
 
 # The eight symmetries of a square but the identity, by name; a turn to the right is one to the left, undone.
-TURNS: dict[str, Move] = {
+TURNS: dict[Turn, Move] = {
     "turned by half": lambda grids: grids[:, ::-1, ::-1],
     "mirrored left to right": lambda grids: grids[:, :, ::-1],
     "mirrored top to bottom": lambda grids: grids[:, ::-1],
@@ -71,9 +72,9 @@ def symmetries_of(question: Ints, answer: Ints, symbols: Ints) -> list[Symmetry]
         return []
     rng = np.random.default_rng(SEED)
     found = []
-    for name, move in TURNS.items():
+    for turn, move in TURNS.items():
         if move(question[:1]).shape == question[:1].shape:
-            found.append(Symmetry(name, p_value(question, answer, move, rng)))
+            found.append(Symmetry(turn, p_value(question, answer, move, rng)))
     for (name, move), order in zip(SHIFTS.items(), question.shape[1:], strict=True):
         few = MOVED // (order * question[0].size)  # each pair has as many images as there are rows, or columns
         if few >= LEAST:
@@ -82,6 +83,20 @@ def symmetries_of(question: Ints, answer: Ints, symbols: Ints) -> list[Symmetry]
         ps = [p_value(question, answer, exchange(symbols, rng), rng) for _ in range(MATCHINGS)]
         found.append(Symmetry("numbers renamed", min(1.0, MATCHINGS * min(ps))))
     return found
+
+
+def images(shape: tuple[int, int], names: Sequence[Turn]) -> Ints:
+    """The cells that the images of a board take their content from, [images, cells]: the board itself, then every
+    composition of the named moves, which must suit the shape.
+    """
+    board = np.arange(shape[0] * shape[1]).reshape(1, *shape)
+    found = {board.tobytes(): board}
+    new = [board]
+    while new:
+        made = [np.ascontiguousarray(TURNS[name](one)) for one in new for name in names]
+        new = [one for one in {one.tobytes(): one for one in made}.values() if one.tobytes() not in found]
+        found |= {one.tobytes(): one for one in new}
+    return np.concatenate([one.reshape(1, -1) for one in found.values()])
 
 
 def independent(question: Ints, answer: Ints) -> Ints:
@@ -138,7 +153,8 @@ def features(question: Ints, answer: Ints) -> Floats:
     """Counts of many simple patterns in each pair, hashed with signs. -> [rows, BUCKETS]
 
     The patterns: a number at a place in the question or the answer, numbers side by side in the answer, numbers of the
-    question with those of the answer at and around their places, and equal numbers of the answer in two places.
+    question with those of the answer at and around their places, also with a third beside them, and equal numbers of
+    the answer in two places.
     """
     rows, height, width = answer.shape
     total = np.zeros(rows * BUCKETS)
@@ -166,8 +182,12 @@ def features(question: Ints, answer: Ints) -> Floats:
             if min(height - abs(dy), width - abs(dx)) < 1:
                 continue
             near, far = answer[:, here, over], answer[:, there, under]
+            asked = question[:, here, over]
             if abs(dy) + abs(dx) <= 1:
-                add(question[:, here, over], far)
+                add(asked, far)
+            if abs(dy) + abs(dx) == 1:  # two of three may say nothing, as in sums
+                add(asked, near, far)
+                add(asked, question[:, there, under], near)
             if (dy, dx) > (0, 0):
                 add(place[:, here, over], (near == far).astype(np.int64))
                 if max(dy, abs(dx)) <= 1:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from trm.errors import BadInput
 from trm.tasks.base import Bools, Ints, Puzzles, Sign, Spec, Task, Tokens
 from trm.tasks.custom.structure import VALUES, Structure
+from trm.tasks.custom.symmetry import images
 from trm.tasks.custom.text import NONE, Pairs, read_pairs, read_text
 from trm.tasks.text import printable
 
@@ -145,10 +146,18 @@ class Custom(Task):
     # Symmetries
 
     def augment(self, question: Tokens, answer: Tokens, rng: np.random.Generator) -> tuple[Tokens, Tokens]:
-        """Both, [cells] each, with their interchangeable numbers renamed at random."""
+        """Both, [cells] each, in a random image under the declared symmetries, with interchangeable numbers renamed."""
+        if len(self._images) > 1:
+            cells = self._images[rng.integers(len(self._images))]
+            question, answer = question[cells], answer[cells]
         vocab, first = self.spec.vocab, self.spec.first_symbol
         renamed = np.concatenate([np.arange(first), first + rng.permutation(vocab - first)]).astype(np.uint8)
         return renamed[question], renamed[answer]
+
+    @cached_property
+    def _images(self) -> Ints:
+        height, width = self.structure.shape
+        return images((height, width), self.structure.symmetries)
 
     def reveal(self, question: Tokens, answer: Tokens, share: float, rng: np.random.Generator) -> Tokens:
         """The question [cells] with round(share * blanks) random blanks filled in from the answer.

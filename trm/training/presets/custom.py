@@ -7,10 +7,14 @@ from pathlib import Path
 
 from trm.errors import BadInput
 from trm.models.config import ModelConfig
+from trm.remarks import report_once
 from trm.tasks import get_task
+from trm.tasks.custom.inspection import inspect
 from trm.tasks.custom.structure import Structure, read_structure
 from trm.tasks.custom.task import FAMILY, defined
+from trm.tasks.custom.text import read_pairs
 from trm.tasks.sampler import Reveal
+from trm.tasks.text import naming
 from trm.training.config import RunConfig
 from trm.training.presets.base import GROUPS, LOCAL, OWN_RUN, Preset
 
@@ -59,6 +63,18 @@ def own_preset(task: str) -> Preset:
     return replace(CUSTOM, name=task, config=config, note=f"the task {task} of an installed package or of this program")
 
 
+def found(data: str) -> Structure:
+    """What the pairs in a file show, without rules that nobody declared. Standard error says it. Raises BadInput."""
+    with naming(data):
+        looked = inspect(read_pairs(data, Structure()))
+    known = looked.symmetric()
+    renamed = ["numbers renamed"] if known.interchangeable else []
+    blank = "none" if known.blank is None else known.blank
+    moves = ", ".join([*renamed, *known.symmetries]) or "none"
+    report_once(f"no structure is declared; found in the pairs: blank {blank}; symmetries that training uses: {moves}")
+    return known
+
+
 def custom_run(config: RunConfig, data: str | None, structure: Path | None) -> RunConfig:
     """The settings of the preset `custom` for the pairs in the file `data`. Other presets' are returned unchanged.
 
@@ -72,5 +88,5 @@ def custom_run(config: RunConfig, data: str | None, structure: Path | None) -> R
         return config
     if data is None:
         raise BadInput("a custom task is defined by its data: give --data FILE, an .npz or a CSV")
-    known = defined(data, Structure() if structure is None else read_structure(structure))
+    known = defined(data, found(data) if structure is None else read_structure(structure))
     return config.changed(data=data, custom=known, model=suited(known))
