@@ -44,7 +44,7 @@ def read_text(text: str, task_name: str) -> PuzzlesRead:
     Raises BadInput: no such task, or no puzzle of it.
     """
     family = find_family(task_name)
-    task = family.task_for(text) if family.any_size else family.task(task_name)
+    task = family.task_for(text, None if family.any_size else family.task(task_name))
     try:
         puzzles = task.read(text)
     except TwoReadings:
@@ -95,7 +95,7 @@ def read_array(puzzle: Any, task_name: str) -> list[SizedPuzzle]:
         grid = grid.reshape(shape)
     if grid.dtype.kind not in "iu" or grid.ndim != 2:
         raise BadInput(f"a puzzle is text, lines of text, or rows of whole numbers (0: blank), not {described(grid)}")
-    task = family.task_of_shape(grid.shape) if family.any_size else family.task(task_name)
+    task = family.sized(task_name, grid.shape)
     return [SizedPuzzle(task, task.from_grid(grid))]
 
 

@@ -35,6 +35,8 @@ def rows_for(stored: Stored, data: str, rows: slice) -> Rows:
             read = task.read(text).read_from(data)
         puzzles = answered(read, data).take(rows)
     else:
+        task = task if data in SETS else family.sized_by_file(task, data)
+        stored = stored if task.spec == stored.spec else resize(stored, task.spec)
         puzzles = evaluation_puzzles(task, data).take(rows)
     if not len(puzzles):
         raise BadInput(f"no rows left: --skip {rows.start} leaves out all of the data")

@@ -12,6 +12,7 @@ from trm.errors import BadInput
 from trm.inference.puzzles import SizedPuzzle, read_puzzle
 from trm.serve.limits import MAX_FAULTS
 from trm.serve.schemas import ArcPuzzle, Fault, Grid, Pair
+from trm.tasks import find_family
 from trm.tasks.arc.text import ArcTask, parse, parse_task
 from trm.tasks.base import Task, Tokens
 from trm.tasks.maze.task import CHARACTERS
@@ -59,7 +60,8 @@ def read_board(family: str, puzzle: Puzzle, side: int) -> SizedPuzzle:
     if len(boards) != 1:
         raise BadInput(f"there are {len(boards)} puzzles in this text; give one at a time")
     height, width = boards[0].size
-    if family in FORMS and max(height, width) > side:
+    own = None if family in FORMS else find_family(family).task(family).spec
+    if max(height, width) > side and (own is None or (height, width) != (own.height, own.width)):
         raise BadInput(f"{height}x{width} cells are too many; at most {side}x{side} are accepted")
     return boards[0]
 

@@ -88,6 +88,14 @@ class Family(ABC):
         """The task in the size of the first puzzle in `text`; `default` where that is unclear."""
         return default or self.task(self.name)
 
+    def sized(self, name: str, shape: tuple[int, ...]) -> Task:
+        """The task of that name for a grid of numbers of that shape. Raises BadInput for a shape without a task."""
+        return self.task_of_shape(shape) if self.any_size else self.task(name)
+
+    def sized_by_file(self, task: Task, path: str) -> Task:
+        """The task in the size of the puzzles in a file that is no text. Raises BadInput."""
+        return task
+
     def task_of_shape(self, shape: tuple[int, ...]) -> Task:
         """The task for a grid of whole numbers of that shape. Raises BadInput for a shape that no task has."""
         return self.task(self.name)

@@ -10,6 +10,7 @@ from trm.tasks.base import Task
 from trm.tasks.custom.structure import Structure
 from trm.tasks.custom.task import FAMILY as NAME
 from trm.tasks.custom.task import Custom
+from trm.tasks.custom.text import drawn_shape, read_pairs
 from trm.tasks.family import Family
 
 
@@ -29,6 +30,29 @@ class CustomFamily(Family):
         if name not in self.tasks:
             raise BadInput(f"task {name!r} is unknown: a custom task is defined by a model that was trained for it")
         return self.tasks[name]
+
+    def sized(self, name: str, shape: tuple[int, ...]) -> Task:
+        return self.known(self.task(name), shape)
+
+    def sized_by_file(self, task: Task, path: str) -> Task:
+        assert isinstance(task, Custom)
+        return self.known(task, read_pairs(path, task.structure).shape) if task.structure.any_size else task
+
+    def task_for(self, text: str, default: Task | None = None) -> Task:
+        """`default` in the size of a grid that is drawn in `text`, if its structure allows for any size."""
+        assert isinstance(default, Custom)
+        shape = drawn_shape(text) if default.structure.any_size else None
+        height, width = default.structure.shape
+        if shape is None or (shape[1] == width and shape[0] % height == 0):  # its own size, once or several times
+            return default
+        return self.known(default, shape)
+
+    def known(self, task: Task, shape: tuple[int, ...]) -> Task:
+        """The task on a board of that shape, which is from now on known by its name. Raises BadInput."""
+        assert isinstance(task, Custom)
+        sized = task.sized(shape)
+        remember(sized)
+        return sized
 
     def definition(self, task: Task) -> dict[str, Any] | None:
         assert isinstance(task, Custom)

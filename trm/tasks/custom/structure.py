@@ -71,6 +71,7 @@ class Structure(Settings):
     """
 
     shape: tuple[Annotated[int, Field(strict=True, ge=1, le=SIDE)], ...] = ()  # rows and columns
+    any_size: bool = Field(False, strict=True)  # boards to solve may have another shape than those in training
     values: tuple[Number, ...] = Field((), max_length=VALUES)  # all numbers that a cell can hold, in order
     blank: Number | None = None  # stands for an unknown cell of a question, all of whose other numbers are given
     interchangeable: bool = Field(False, strict=True)  # all numbers but the blank may be renamed
@@ -121,6 +122,8 @@ class Structure(Settings):
             raise ValueError("interchangeable numbers need a blank: name the number that stands for an unknown cell")
         if self.interchangeable and self.values and len(self.symbols) < 2:
             raise ValueError("at least two numbers must be interchangeable")
+        if self.any_size and any(isinstance(part, tuple) for kind in (*self.groups, *self.related) for part in kind):
+            raise ValueError('any_size needs groups that any board has: "rows" and "columns", and no lists of cells')
         if (self.radius > 1 or self.wrap) and not self.neighbours:
             raise ValueError("radius and wrap are about neighbours: declare neighbours = 4 or neighbours = 8")
         if self.values and self.blank is not None and self.blank not in self.values:

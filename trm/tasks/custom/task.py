@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from trm.errors import BadInput
 from trm.tasks.base import Bools, Ints, Puzzles, Sign, Spec, Task, Tokens
-from trm.tasks.custom.structure import VALUES, Structure
+from trm.tasks.custom.structure import SQUARE, VALUES, Structure
 from trm.tasks.custom.symmetry import images
 from trm.tasks.custom.text import NONE, Pairs, read_pairs, read_text
 from trm.tasks.text import printable
@@ -77,6 +77,13 @@ class Custom(Task):
         )
         return Spec(name, height, width, vocab, first, kinds, related, self.structure.offsets, self.structure.wrap)
 
+    def sized(self, shape: tuple[int, ...]) -> Custom:
+        """The task on a board of that shape. Raises BadInput unless it is its own, or any size is declared."""
+        if shape == self.structure.shape or len(shape) != 2 or not self.structure.any_size:
+            return self
+        moves = [name for name in self.structure.symmetries if shape[0] == shape[1] or name not in SQUARE]
+        return Custom(self.structure.completed(shape=shape, symmetries=moves))
+
     @cached_property
     def numbers(self) -> Ints:
         """[vocab - 1], the number of each token from 1 on."""
@@ -111,7 +118,8 @@ class Custom(Task):
         pairs = read_pairs(path, self.structure)
         if pairs.shape != self.structure.shape:
             have, wanted = ("x".join(map(str, shape)) for shape in (pairs.shape, self.structure.shape))
-            raise BadInput(f"{printable(Path(path).name)}: grids of {have}, but this task has {wanted}")
+            hint = "" if self.structure.any_size else "; a structure with any_size = true would allow it"
+            raise BadInput(f"{printable(Path(path).name)}: grids of {have}, but this task has {wanted}{hint}")
         return self.from_pairs(pairs).read_from(path)
 
     def from_pairs(self, pairs: Pairs) -> Puzzles:

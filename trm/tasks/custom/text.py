@@ -123,6 +123,14 @@ def read_text(text: str, structure: Structure, name: str) -> Pairs:
     return Pairs((height, width), question, answer, places, described(content.left_out))
 
 
+def drawn_shape(text: str) -> tuple[int, int] | None:
+    """The rows and columns of the only grid in a text, drawn in lines with spaces between numbers; None: unclear."""
+    rows = [line.split() for line in text.strip().splitlines() if not line.startswith("#")]
+    width = len(rows[0]) if rows else 0
+    clear = len(rows) > 1 and width > 1 and all(len(row) == width for row in rows)
+    return (len(rows), width) if clear else None
+
+
 def _holds(text: str, cells: int) -> bool:
     """Whether there are as many numbers in a text as a grid has cells."""
     words = text.split()
