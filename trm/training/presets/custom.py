@@ -20,6 +20,8 @@ from trm.training.presets.base import GROUPS, LOCAL, OWN_RUN, Preset
 
 RELATIONS = ModelConfig(mixer="relations", width=64, layers=1, expansion=3, multiple=16, T=1, n=3, positions="none")
 
+LOCAL_WINDOW = 3  # supervision steps in an update, with the mixer `local`
+
 CUSTOM = Preset(
     name="custom",
     hardware="two CPU cores",
@@ -89,4 +91,7 @@ def custom_run(config: RunConfig, data: str | None, structure: Path | None) -> R
     if data is None:
         raise BadInput("a custom task is defined by its data: give --data FILE, an .npz or a CSV")
     known = defined(data, found(data) if structure is None else read_structure(structure))
-    return config.changed(data=data, custom=known, model=suited(known))
+    model = suited(known)
+    # What is far away reaches a cell in many calls, and the gradient has to come back through them.
+    window = LOCAL_WINDOW if model == LOCAL else config.window
+    return config.changed(data=data, custom=known, model=model, window=window)
