@@ -81,7 +81,7 @@ def test_a_task_of_ones_own(
         solver.solve("12")
     with pytest.raises(BadInput, match=r"r2c1 is '7', which is not one of \. 1 2 3 4 5"):
         solver.solve("12345 7" + "." * 19)
-    with pytest.raises(BadInput, match="a puzzle of latin is 5x5 tokens from 0 to 6, not 0 to 9"):
+    with pytest.raises(BadInput, match="a puzzle of latin is 5x5 tokens from 1 to 6, not 0 to 9"):
         solver.solve(np.full((5, 5), 9) * np.eye(5, dtype=int))
 
 
@@ -173,6 +173,13 @@ def test_what_a_task_has_by_default(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
     with pytest.raises(BadInput, match="no embedded puzzles"):
         task.puzzles("train")
+
+
+@pytest.mark.parametrize("characters", ["?12", "?1234", "?112"])
+def test_characters_are_one_for_each_token(characters: str) -> None:
+    register_task("least", lambda: type("Wrong", (Least,), {"characters": characters})())
+    with pytest.raises(BadInput, match=r"task 'least' has 4 tokens, but the characters .*: one for each"):
+        get_task("least")
 
 
 @pytest.fixture

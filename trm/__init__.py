@@ -49,7 +49,8 @@ __all__ = [
 
 # How long a thread of torch waits for the others before it gives its core away. By default that is milliseconds, and
 # where other work shares the cores, waiting took 30 times as long as the work. It is read when torch is imported.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if not TYPE_CHECKING:  # a type checker would otherwise accept any name
     __getattr__ = late(

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from trm.errors import BadInput
 from trm.models import ModelConfig, build, relations, resized
-from trm.models.relations import AROUND, RelationsMixer, lines
-from trm.tasks.base import Spec
+from trm.models.relations import AROUND, RelationsMixer
+from trm.tasks.base import Spec, lines
 from trm.tasks.custom.structure import Structure
 from trm.tasks.custom.task import Custom
 
@@ -101,8 +101,12 @@ def test_gradients_are_those_of_differences() -> None:
 
 def test_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relations, "MOST_MEMBERS", 30)
-    with pytest.raises(BadInput, match="3 groups on 12 cells are too many"):
+    with pytest.raises(BadInput, match="8 groups and 0 neighbours on 12 cells are too many"):
         build(CONFIG, CASES["groups"])
+    monkeypatch.undo()
+    monkeypatch.setattr(relations, "MOST_WEIGHTS", 600)
+    with pytest.raises(BadInput, match="more than 600 weights; set a smaller width"):
+        build(CONFIG, CASES["wrap"])
     with pytest.raises(BadInput, match="no puzzle embeddings and no rope"):
         CONFIG.changed(positions="rope")
 

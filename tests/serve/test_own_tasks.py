@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from serving import Served, events, serving
 
 import trm
 from trm.errors import BadInput
-from trm.serve import create_app, load_solvers
-from trm.serve.examples import SHOWN
+from trm.serve import Limits, create_app, load_solvers
+from trm.serve.checking import answer_faults
+from trm.serve.examples import SHOWN, own_examples
+from trm.serve.offers import offer
+from trm.tasks import get_task
 from trm.tasks.custom.structure import Structure
 from trm.tasks.custom.task import Custom
 
@@ -78,8 +82,6 @@ def test_examples_are_those_it_was_trained_on(served: Served, folder: Path) -> N
 
 def test_examples_from_a_file(solvers: dict[str, trm.Solver], folder: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "more.npz", question=SQUARE[None] * 0, answer=SQUARE[None])
-    app = create_app(solvers, shown={"my-latin": str(tmp_path / "more.npz")})
-    assert app is not None
     with serving(solvers, shown={"my-latin": str(tmp_path / "more.npz")}) as running:
         (mine,) = [one for one in running.get("/api/examples").json() if one["task"] == "my-latin"]
     assert mine == {"task": "my-latin", "name": "more.npz", "puzzle": (SQUARE * 0).tolist()}
@@ -160,6 +162,41 @@ def test_the_description_names_the_tasks(served: Served) -> None:
     assert schemas["GridQuestion"]["properties"]["task"]["enum"] == ["my-latin", "rule"]
     with serving({}) as plain:
         assert "GridQuestion" not in plain.get("/api/openapi.json").json()["components"]["schemas"]
+
+
+def test_cells_at_fault_are_named(served: Served, solvers: dict[str, trm.Solver]) -> None:
+    task = get_task(solvers["my-latin"].task)
+    numbers = [0, 5, 7, 11]
+    question, answer = (
+        np.array([1 + numbers.index(number) for row in rows for number in row], np.uint8)
+        for rows in (ROWS, [[7, 5, 5], [7, 11, 0], [11, 7, 5]])
+    )
+    found = {(fault.row, fault.column): fault.message for fault in answer_faults(task, question, answer)}
+    again = "occurs more than once in a group"
+    assert found == {
+        (1, 1): "5 was given here", (2, 3): "11 was given here",
+        (1, 2): f"5 {again}", (1, 3): f"5 {again}", (2, 1): f"7 {again}", (3, 3): f"5 {again}",
+    }  # fmt: skip
+    assert answer_faults(task, question, task.from_grid(np.array([[5, 11, 7], [7, 5, 11], [11, 7, 5]]))) == []
+
+
+def test_a_models_own_signs(folder: Path, tmp_path: Path) -> None:
+    plain = write_model(tmp_path / "plain", TASK)
+    tasks = offer(load_solvers([str(folder / "My Latin"), plain]), Limits()).tasks
+    texts = {task.name: [value.text for value in task.values] for task in tasks if task.kind == "grid"}
+    assert texts == {"my-latin": ["", "V", "7", "11"], "plain": ["", "5", "7", "11"]}
+
+
+@pytest.mark.parametrize("data", [5, ["x"], None, "", "/dev/null", "."])
+def test_a_strange_name_of_the_training_data_is_no_example(tmp_path: Path, data: Any) -> None:
+    solvers = load_solvers([write_model(tmp_path / "latin", TASK, data=data)])
+    assert [*own_examples(solvers, {})] == []
+
+
+def test_a_downloaded_model_opens_no_file(folder: Path, solvers: dict[str, trm.Solver]) -> None:
+    mine = solvers["my-latin"].stored
+    assert mine.local
+    assert [*own_examples({"latin": trm.Solver("custom", replace(mine, local=False))}, {})] == []
 
 
 def test_models_that_cannot_be_served(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from browsing import CHROMIUM, Open, cell, cells, enter
 from custom_cases import LATIN, write_model
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from serving import serving
 
 import trm
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found: ins
 
 SHOWN = {"signs": {5: "V", 11: "XI"}, "colours": {7: "#102030", 11: "#ffd75e"}}
 TASK = Custom(Structure.model_validate({**LATIN, "shape": [3, 3], "values": [0, 5, 7, 11], **SHOWN}))
+ANY = Custom(Structure.model_validate({"neighbours": 4, "shape": [2, 2], "values": [0, 1], "any_size": True}))
 RULE = Custom(Structure.model_validate({"neighbours": 4, "shape": [2, 3], "values": [0, 1, 12, 120]}))
 SQUARE = np.array([[5, 7, 11], [7, 11, 5], [11, 5, 7]])
 
@@ -50,7 +52,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """In place of the server of other tests: one with two tasks of one's own, the first with an example."""
     folder = tmp_path_factory.mktemp("own")
     np.savez(folder / "pairs.npz", question=np.where(np.eye(3, dtype=bool), SQUARE, 0)[None], answer=SQUARE[None])
-    models = [write_model(folder / name, task) for name, task in (("latin", TASK), ("rule", RULE))]
+    models = [write_model(folder / name, task) for name, task in (("latin", TASK), ("rule", RULE), ("any", ANY))]
     solvers = load_solvers(models)
     solvers["latin"] = Knowing("custom", solvers["latin"].stored)
     with serving(solvers, shown={"latin": str(folder / "pairs.npz")}) as served:
@@ -91,16 +93,16 @@ def test_keys_pad_and_faults(show: Open) -> None:
     page.get_by_role("button", name="11 (XI)").click()
     expect(page.locator("#blame")).to_have_text("")
     assert cells(page)[:4] == ["V", "7", "XI", "."]
-    expect(page).to_have_url(re.compile(r"#latin=1_2_3_._._._._._\.$"))
+    expect(page).to_have_url(re.compile(r"#latin=3x3\.1_2_3_._._._._._\.$"))
     page.wait_for_timeout(STROKE)
     page.get_by_role("button", name="Clear cell").click()
-    expect(page).to_have_url(re.compile(r"#latin=1_2_._._._._._._\.$"))
+    expect(page).to_have_url(re.compile(r"#latin=3x3\.1_2_._._._._._._\.$"))
     page.keyboard.press("Control+z")
-    expect(page).to_have_url(re.compile(r"#latin=1_2_3_._._._._._\.$"))
+    expect(page).to_have_url(re.compile(r"#latin=3x3\.1_2_3_._._._._._\.$"))
     # The address holds the puzzle.
-    again = show("latin=3_._._._._._._._2")
+    again = show("latin=3x3.3_._._._._._._._2")
     assert cells(again) == ["XI", *".......", "7"]
-    again = show("latin=4_._._._._._._._2")  # there is no such value
+    again = show("latin=3x3.4_._._._._._._._2")  # there is no such value
     expect(again.get_by_role("tab", name="Sudoku")).to_have_attribute("aria-selected", "true")
 
 
@@ -124,10 +126,62 @@ def test_numbers_of_several_digits_and_no_rules(show: Open) -> None:
 def test_the_tabs_and_a_phone(show: Open) -> None:
     page = show("latin", width=360, height=780, has_touch=True, is_mobile=True)
     tabs = page.get_by_role("tab")
-    assert tabs.all_text_contents() == ["Sudoku", "Maze", "latin", "rule", "ARC"]
+    assert tabs.all_text_contents() == ["Sudoku", "Maze", "latin", "rule", "any", "ARC"]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     tabs.nth(2).focus()
-    for name in ("rule", "ARC", "Sudoku"):
+    for name in ("rule", "any", "ARC", "Sudoku"):
         page.keyboard.press("ArrowRight")
         expect(page.get_by_role("tab", name=name)).to_be_focused()
         expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
+
+
+def test_boards_of_any_size(show: Open) -> None:
+    page = show("any")
+    expect(page.locator("#rows")).to_have_value("2")
+    enter(page, "1 0 1\n0 0 1\n1 1 1\n0 0 0")
+    assert cells(page) == [*"101001111000"]
+    expect(page).to_have_url(re.compile(r"#any=4x3\.1_0_1_0_0_1_1_1_1_0_0_0$"))
+    again = show(page.url.partition("#")[2])
+    assert cells(again) == [*"101001111000"]
+    again.fill("#columns", "4")
+    again.keyboard.press("Enter")
+    assert cells(again) == [*"1010001011100000"]
+    again.click("#solve")
+    expect(again.locator("#verdict")).to_contain_text("the network is only")
+    expect(again.locator("#clear")).to_be_hidden()  # it has no blank
+    cell(again, 1, 1).focus()
+    before = again.url
+    again.keyboard.press(" ")
+    again.keyboard.press("1")  # it is there
+    assert again.url == before
+    again.keyboard.press("0")
+    expect(again).to_have_url(re.compile(r"#any=4x4\.0_0_1_0_"))
+    fixed = show("rule=3x3.0_0_0_0_0_0_0_0_0")  # it is of 2x3
+    expect(fixed.get_by_role("tab", name="Sudoku")).to_have_attribute("aria-selected", "true")
+
+
+def test_cells_that_break_the_rules_are_marked(show: Open, url: str) -> None:
+    page = show("latin")
+
+    def wrong(route: Route) -> None:
+        answer = {
+            "solved": False,
+            "valid": False,
+            "confidence": 0.1,
+            "steps": 1,
+            "starts": 1,
+            "text": "",
+            "remarks": [],
+        }
+        answer |= {"grid": [[5, 5, 7]] * 3, "faults": [{"row": 1, "column": 2, "message": "5 occurs more than once"}]}
+        step = {"number": 1, "start": 0, "grid": [[5, 5, 7]] * 3, "valid": False, "confidence": 0.1, "changed": []}
+        step |= {"cells": [[1.0] * 3] * 3, "candidates": [[[1.0, 0, 0]] * 3] * 3, "memory": [[0.0] * 3] * 3}
+        body = "".join(
+            f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in (("step", step), ("answer", answer))
+        )
+        route.fulfill(body=body, content_type="text/event-stream")
+
+    page.route("**/api/watch", wrong)
+    page.click("#solve")
+    expect(page.locator("#verdict")).to_contain_text("Not solved in 1 step. This is the best attempt. The marked cells")
+    expect(page.locator("#board .wrong")).to_have_count(1)

@@ -17,7 +17,7 @@ import trm
 from trm.errors import BadInput
 from trm.serve import load_solvers
 from trm.store import resize
-from trm.tasks.custom.family import FAMILY
+from trm.tasks.custom.family import FAMILY, MOST_SIZES
 from trm.tasks.custom.structure import Structure, parse
 from trm.tasks.custom.task import Custom
 
@@ -31,6 +31,7 @@ WIDE = RNG.integers(0, 3, (4, 5, 6))
 def _registry() -> Iterator[None]:
     yield
     FAMILY.tasks.clear()
+    FAMILY.sizes.clear()
 
 
 @pytest.fixture
@@ -59,6 +60,9 @@ def test_grids_of_any_size_are_solved(model: str, call: Call) -> None:
     text = "\n".join(" ".join(map(str, row)) for row in WIDE[0].tolist())
     done = call("solve", "custom", text, "--weights", model, "--steps", "3", "--json")
     assert np.shape(json.loads(done.out)["answers"][0]["grid"]) == (5, 6)
+    rows = "\n".join(["0 1 2 1 1 1 2 0 0"] * 2)  # one board a line
+    done = call("solve", "custom", rows, "--weights", model, "--steps", "3", "--json")
+    assert [np.shape(one["grid"]) for one in json.loads(done.out)["answers"]] == [(3, 3)] * 2
     two = "0 1 2\n1 1 1\n2 0 0\n" * 2  # two boards of its own size
     done = call("solve", "custom", two, "--weights", model, "--steps", "3", "--json")
     assert [np.shape(one["grid"]) for one in json.loads(done.out)["answers"]] == [(3, 3)] * 2
@@ -80,6 +84,14 @@ def test_a_server_takes_them_up_to_a_limit(model: str) -> None:
         assert np.shape(served.post("solve", body).json()["grid"]) == (5, 6)
         refused = served.post("solve", body | {"puzzle": [[0] * 51] * 2})
         assert (refused.status_code, "at most 50x50" in refused.json()["message"]) == (422, True)
+        known = {*FAMILY.tasks, *FAMILY.sizes}
+        for height in range(51, 60):
+            for puzzle in ([[0] * 51] * height, "\n".join(["0 " * 51] * height)):
+                assert served.post("check", body | {"puzzle": puzzle}).json()["ok"] is False
+        assert {*FAMILY.tasks, *FAMILY.sizes} == known  # nothing is made for a size that is refused
+        for height in range(2, 30):
+            assert served.post("check", {"task": "near", "puzzle": [[0] * 7] * height}).json()["ok"]
+        assert len(FAMILY.sizes) <= MOST_SIZES
 
 
 def test_only_where_it_is_declared(tmp_path: Path, call: Call) -> None:

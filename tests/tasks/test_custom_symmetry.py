@@ -96,3 +96,29 @@ def test_without_a_structure_the_pairs_say_what_training_may_use(
     (tmp_path / "rules.json").write_text('{"blank": 0, "interchangeable": true, "groups": [["rows", "columns"]]}')
     found = custom_run(PRESETS["custom"].config, str(tmp_path / "latin.npz"), tmp_path / "rules.json")
     assert (found.model, found.custom.symmetries, capsys.readouterr().err) == (GROUPS, (), "")
+
+
+def test_few_pairs_say_nothing_of_symmetries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of pairs with the same answer only one counts, and a few of them could contradict nothing."""
+    rng = np.random.default_rng(0)
+    question = np.zeros((400, 4, 4), np.int64)
+    answer = np.zeros_like(question)
+    for row in range(400):  # the number of the quadrant in which the mark is
+        y, x = rng.integers(0, 4, 2)
+        question[row, y, x] = 5
+        answer[row] = 1 + 2 * (y // 2) + x // 2
+    np.savez(tmp_path / "few.npz", question=question, answer=answer)
+    found = custom_run(PRESETS["custom"].config, str(tmp_path / "few.npz"), None)
+    assert (found.custom.symmetries, found.custom.interchangeable) == ((), False)
+    assert "none, as too few pairs differ in question and answer to look for any" in capsys.readouterr().err
+
+
+def test_symmetries_that_move_groups_onto_none() -> None:
+    content = {"shape": [3, 3], "values": [1, 2, 3], "groups": [[[0, 1, 2]]]}
+    with pytest.raises(
+        BadInput, match="symmetry 'turned by a quarter' does not suit the groups: it moves that of r1c1"
+    ):
+        Custom(Structure.model_validate({**content, "symmetries": ["turned by a quarter"]}))
+    assert Custom(Structure.model_validate({**content, "symmetries": ["mirrored left to right"]})).spec.groups
+    both = {**content, "groups": [["rows"], ["columns"]], "symmetries": [*TURNS]}
+    assert Custom(Structure.model_validate(both)).spec.groups

@@ -284,7 +284,9 @@ def check_task(model: Exported, task: Task) -> None:
     ours = task.spec
     if not fits(model, task):
         theirs = f"{model.task['name']} of {model.task['height']}x{model.task['width']} cells"
+        hint = f"`trm export WEIGHTS --to FILE.onnx --task {ours.name}` writes one, where the weights allow it"
+        if find_family(ours.name).defined_by_weights:
+            hint = "it is exported for the size in training; use the torch backend for others"
         raise BadInput(
-            f"model {model.name!r} was exported for {theirs}, not for {ours.name} of {ours.height}x{ours.width}: "
-            f"`trm export WEIGHTS --to FILE.onnx --task {ours.name}` writes one, where the weights allow it"
+            f"model {model.name!r} was exported for {theirs}, not for {ours.name} of {ours.height}x{ours.width}: {hint}"
         )

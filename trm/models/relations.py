@@ -7,20 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trm.errors import BadInput
-from trm.models.config import ModelConfig
+from trm.models.config import MOST_WEIGHTS, ModelConfig
 from trm.models.kernels.fused import add_norm, gated
 from trm.models.layers import Linear
-from trm.tasks.base import Groups, Offsets, Spec
+from trm.tasks.base import Groups, Offsets, Spec, lines
 
 AROUND: Offsets = tuple((y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0))
-MOST_MEMBERS = 50_000_000  # cells times groups of a kind; the matrix of them is dense
-
-
-def lines(height: int, width: int) -> tuple[Groups, Groups]:
-    """All rows, and all columns, as two kinds of groups."""
-    rows = tuple(tuple(range(row * width, (row + 1) * width)) for row in range(height))
-    columns = tuple(tuple(range(column, height * width, width)) for column in range(width))
-    return rows, columns
+MOST_MEMBERS = 50_000_000  # cells times groups and neighbours; the matrices of them are dense
 
 
 class RelationsMixer(nn.Module):
@@ -39,10 +32,13 @@ class RelationsMixer(nn.Module):
         kinds, offsets = (*spec.groups, *spec.related), spec.offsets
         if not kinds and not offsets:
             kinds, offsets = lines(spec.height, spec.width), AROUND
-        for kind in kinds:
-            if len(kind) * spec.cells > MOST_MEMBERS:
-                raise BadInput(f"mixer 'relations': {len(kind):,} groups on {spec.cells:,} cells are too many")
+        count = sum(map(len, kinds))
+        if (count + len(offsets)) * spec.cells > MOST_MEMBERS:
+            what = f"{count:,} groups and {len(offsets):,} neighbours on {spec.cells:,} cells"
+            raise BadInput(f"mixer 'relations': {what} are too many")
         self.kinds, self.offsets = len(kinds), len(offsets)
+        if (2 + self.kinds + self.offsets) * config.width**2 > MOST_WEIGHTS:
+            raise BadInput(f"mixer 'relations' would have more than {MOST_WEIGHTS:,} weights; set a smaller width")
         self.w_features = Linear(config.width, 2 * config.width)
         self.w_related = Linear((2 + self.kinds + self.offsets) * config.width, config.width)
         here = torch.empty(0).device  # "meta" when costs are counted

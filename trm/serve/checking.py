@@ -12,9 +12,10 @@ from trm.errors import BadInput
 from trm.inference.puzzles import SizedPuzzle, read_puzzle
 from trm.serve.limits import MAX_FAULTS
 from trm.serve.schemas import ArcPuzzle, Fault, Grid, Pair
-from trm.tasks import find_family
+from trm.tasks import get_task
 from trm.tasks.arc.text import ArcTask, parse, parse_task
 from trm.tasks.base import Task, Tokens
+from trm.tasks.custom.text import drawn_shape
 from trm.tasks.maze.task import CHARACTERS
 from trm.tasks.sudoku.task import BLANKS, DIGITS, FIRST, FRAME, SIZES
 from trm.tasks.text import TwoReadings, quoted
@@ -47,6 +48,8 @@ def read_board(family: str, puzzle: Puzzle, side: int) -> SizedPuzzle:
         BadPuzzle: one puzzle that cannot be used.
         BadInput: several puzzles, or one that is too large.
     """
+    if family not in FORMS:
+        check_side(family, puzzle, side)
     try:
         boards = read_puzzle(puzzle, family)
     except TwoReadings as error:
@@ -60,10 +63,24 @@ def read_board(family: str, puzzle: Puzzle, side: int) -> SizedPuzzle:
     if len(boards) != 1:
         raise BadInput(f"there are {len(boards)} puzzles in this text; give one at a time")
     height, width = boards[0].size
-    own = None if family in FORMS else find_family(family).task(family).spec
-    if max(height, width) > side and (own is None or (height, width) != (own.height, own.width)):
+    if family in FORMS and max(height, width) > side:
         raise BadInput(f"{height}x{width} cells are too many; at most {side}x{side} are accepted")
     return boards[0]
+
+
+def check_side(task: str, puzzle: Puzzle, side: int) -> None:
+    """Raise BadInput for a board that is larger than `side` and than those of the task itself, before anything is made
+    for its size.
+    """
+    own = get_task(task).spec
+    if isinstance(puzzle, list) and isinstance(puzzle[0], list):
+        shape = (len(puzzle), len(puzzle[0]))
+        usual = shape == (own.height, own.width)
+    else:
+        shape = drawn_shape(puzzle if isinstance(puzzle, str) else "\n".join(map(str, puzzle))) or (0, 0)
+        usual = shape[1] in (own.width, own.cells)
+    if not usual and max(shape) > side:
+        raise BadInput(f"{shape[0]}x{shape[1]} cells are too many; at most {side}x{side} are accepted")
 
 
 def read_arc(puzzle: str | dict[str, Any]) -> ArcTask:

@@ -11,7 +11,7 @@ from trm.errors import BadInput
 from trm.inference.solver import Solver
 from trm.serve.checking import to_json
 from trm.serve.schemas import ArcPuzzle, Example, Pair
-from trm.tasks import family_name, get_task, resizable
+from trm.tasks import family_name, find_family, get_task, resizable
 from trm.tasks.base import Tokens
 from trm.tasks.maze import sets as maze_sets
 from trm.tasks.maze.task import Maze
@@ -54,16 +54,26 @@ def own_examples(solvers: Mapping[str, Solver], files: Mapping[str, str]) -> Ite
     for name, solver in own.items():
         task = get_task(solver.task)
         file = files.get(name)
-        trained_on = solver.stored.about.get("run", {}).get("data", "")
+        chosen = file or trained_on(solver)
+        if chosen is None:
+            continue
+        task = find_family(task.spec.name).sized_by_file(task, chosen)
         try:
-            puzzles = task.read_file(file or trained_on)
+            puzzles = task.read_file(chosen)
         except BadInput:
             if file:
                 raise
             continue
-        label = printable(Path(file or trained_on).name)
+        label = printable(Path(chosen).name)
         for question in puzzles.question[:SHOWN]:
             yield Example(task=name, name=label, puzzle=to_json(task, question))
+
+
+def trained_on(solver: Solver) -> str | None:
+    """The file that a model of this machine was trained on, if it is still there. A downloaded model names none."""
+    run = solver.stored.about.get("run")
+    path = run.get("data") if isinstance(run, dict) and solver.stored.local else None
+    return path if isinstance(path, str) and Path(path).is_file() else None
 
 
 def sudokus() -> Iterator[Example]:

@@ -17,7 +17,7 @@ from trm.store.stored import Stored
 from trm.tasks import family_name, find_family, get_task, resizable
 from trm.tasks.arc.text import SIDE
 from trm.tasks.base import Spec, Task
-from trm.tasks.custom.task import Custom
+from trm.tasks.custom.task import FAMILY, Custom, task_of_run
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.task import DIGITS, SIZES
 from trm.tools.functions import DEFAULT_ARC_SECONDS, MAX_ARC_DEMONSTRATIONS, MAX_ARC_SECONDS, MAX_ARC_TESTS
@@ -73,7 +73,7 @@ def offer(solvers: Mapping[str, Solver], limits: Limits) -> Served:
         )
         for family in FAMILIES
     ]
-    tasks += [own_task(name, solver) for name, solver in solvers.items() if name not in FAMILIES]
+    tasks += [own_task(name, solver, limits.side) for name, solver in solvers.items() if name not in FAMILIES]
     arc = {"solves": True, "why": "", "weights": None, "sizes": [], "side": SIDE, "seconds": DEFAULT_ARC_SECONDS}
     tasks.append(TaskInfo(name="arc", kind="arc", **arc))
     numbers = {
@@ -92,25 +92,34 @@ def offer(solvers: Mapping[str, Solver], limits: Limits) -> Served:
     return Served(version=__version__, tasks=tasks, limits=numbers, colours=list(PALETTE))
 
 
-def own_task(name: str, solver: Solver) -> TaskInfo:
-    """A task that is known by its model."""
-    task = get_task(solver.task)
+def shown_task(solver: Solver) -> Task:
+    """The task of a model, with the signs and colours that this model has for it; another one's may be others."""
+    run = solver.stored.about.get("run", {})
+    if family_name(solver.task) == FAMILY and isinstance(run, dict) and FAMILY in run:
+        return task_of_run(run)
+    return get_task(solver.task)
+
+
+def own_task(name: str, solver: Solver, side: int) -> TaskInfo:
+    """A task that is known by its model, in sizes up to `side` if it has any."""
+    task = shown_task(solver)
     spec, values = task.spec, [grid_value(task, token) for token in range(1, task.spec.vocab)]
-    blank = task.structure.blank if isinstance(task, Custom) else None
+    any_size = isinstance(task, Custom) and task.structure.any_size
     return TaskInfo(
         name=name,
         kind="grid",
         solves=True,
         why="",
-        sizes=[(spec.height, spec.width)],
-        side=max(spec.height, spec.width),
+        sizes=[] if any_size else [(spec.height, spec.width)],
+        side=side if any_size else max(spec.height, spec.width),
+        shape=(spec.height, spec.width),
         seconds=MAX_SECONDS,
         checkable=task.checkable,
         values=[
             Value(value=value, text=sign.text, colour=sign.colour)
             for value, sign in zip(values, task.signs, strict=True)
         ],
-        blank=blank,
+        blank=values[task.blank - 1] if task.blank else None,
         symbols=values[spec.first_symbol - 1 :],
         **about(solver) | {"weights": name},
     )

@@ -240,6 +240,7 @@ class TaskInfo(BaseModel):
     seconds: float = Field(description="Time limit, unless the request says otherwise.")
     parameters: int | None = Field(None, description="Number of the model's weights.")
     bytes: int | None = Field(None, description="Their size.")
+    shape: tuple[int, int] | None = Field(None, description="Of a `grid`: [rows, columns] of the boards in training.")
     checkable: bool = Field(True, description="Whether answers are checked by rules.")
     values: list[Value] = Field([], description="Of a `grid`: what a cell can hold.")
     blank: int | str | None = Field(None, description="Of a `grid`: the value that stands for an unknown cell, if any.")

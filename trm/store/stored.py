@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from trm.tasks.text import printable
 
 FORMAT = 1
 MOST_CELLS, MOST_TOKENS = 1 << 20, 1 << 8  # of a board, and in a vocabulary: a token is a byte
+MOST_OFFSETS = 1 << 10  # of the cells that a cell depends on
 NEWER = {"halt_probability", "hints", "turns", "turn_steps"}  # settings of a model that older files lack
 SEAL = "sha256"  # of the tensors, in the metadata of a file of weights
 CHECKPOINT = "checkpoint.pt"  # in a run's folder
@@ -51,6 +52,7 @@ class Stored:
     spec: Spec  # of the task at the size that the model was built for
     name: str
     about: dict[str, Any] = field(default_factory=dict)  # provenance: command, data, machine, accuracy, ...
+    local: bool = False  # read from a folder of this machine that the user named, and not from the hub
 
 
 def save_model(
@@ -146,6 +148,7 @@ def load(name: str, spec: Spec | None = None) -> Stored:
         TrmError: a model of the hub cannot be downloaded.
     """
     folder = find(name)
+    local = folder in (Path(name), Path(name) / "model")
     try:
         content = read_object(folder / CONFIG)
         config, stored_spec = read_config(content["model"]), read_spec(content["task"])
@@ -162,14 +165,14 @@ def load(name: str, spec: Spec | None = None) -> Stored:
         raise BadInput(f"model {folder}: {reason}; copy or train it again") from None
     check_family(name, stored_spec, (spec or stored_spec).name)
     model = build_from(tensors, config, spec or stored_spec, str(folder))
-    return Stored(model, spec or stored_spec, name, about)
+    return Stored(model, spec or stored_spec, name, about, local)
 
 
 def resize(stored: Stored, spec: Spec) -> Stored:
     """The same weights for another size of the task. Raises BadInput if they depend on the size."""
     check_family(stored.name, stored.spec, spec.name)
     model = build_from(stored.model.state_dict(), stored.model.config, spec, repr(stored.name))
-    return Stored(model, spec, stored.name, stored.about)
+    return replace(stored, model=model, spec=spec)
 
 
 def check_family(name: str, trained: Spec, wanted: str) -> None:
@@ -216,6 +219,7 @@ def read_spec(values: dict[str, Any]) -> Spec:
         isinstance(spec.name, str) and all(type(number) is int for number in (*sizes, *cells, *moves)) and all(parts)
     )
     whole = whole and all(len(offset) == 2 for offset in offsets) and type(spec.wrap) is bool
+    whole = whole and all(abs(step) <= MOST_TOKENS for step in moves) and len(offsets) <= MOST_OFFSETS
     if not whole or min(sizes) < 1 or spec.cells > MOST_CELLS or not spec.first_symbol <= spec.vocab <= MOST_TOKENS:
         raise ValueError(f"the task in {CONFIG} is damaged")
     if any(not 0 <= cell < spec.cells for cell in cells):

@@ -100,6 +100,13 @@ def from_rows(rows: Sequence[TextRow[Tokens]], left_out: Sequence[str] = ()) -> 
     return Puzzles(np.array([row.question for row in rows]), np.array(answers), remarks=remarks)
 
 
+def lines(height: int, width: int) -> tuple[Groups, Groups]:
+    """All rows, and all columns, of a board as two kinds of groups."""
+    rows = tuple(tuple(range(row * width, (row + 1) * width)) for row in range(height))
+    columns = tuple(tuple(range(column, height * width, width)) for column in range(width))
+    return rows, columns
+
+
 class Fault(NamedTuple):
     cell: int
     what: str  # what is wrong there, in words
@@ -120,6 +127,11 @@ class Task(ABC):
     """
 
     characters: ClassVar[str] = ""  # how each token from 0 on is written, if it is one character: "?.123"
+
+    @property
+    def blank(self) -> int:
+        """The token of an unknown cell; 0 if there is none."""
+        return 0
 
     # What a task must have
 
@@ -287,8 +299,8 @@ class Task(ABC):
     def from_grid(self, grid: npt.NDArray[np.integer[Any]]) -> Tokens:
         """The tokens [cells] of a grid [height, width] of whole numbers: tokens by default. Raises BadInput."""
         spec = self.spec
-        if grid.shape != (spec.height, spec.width) or not (0 <= grid.min() <= grid.max() < spec.vocab):
-            wanted = f"{spec.height}x{spec.width} tokens from 0 to {spec.vocab - 1}"
+        if grid.shape != (spec.height, spec.width) or not (1 <= grid.min() <= grid.max() < spec.vocab):
+            wanted = f"{spec.height}x{spec.width} tokens from 1 to {spec.vocab - 1}"
             raise BadInput(
                 f"a puzzle of {spec.name} is {wanted}, not {grid.min()} to {grid.max()} of shape {grid.shape}"
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -116,7 +116,7 @@ class Family(ABC):
 
     def embedded(self, task: Task, part: Part) -> Puzzles:
         """A set that ships with the package. Raises BadInput for a task that has none."""
-        raise BadInput(f"task {task.spec.name!r} has no embedded puzzles; give a file with --data PATH")
+        return task.puzzles(part)
 
     def load_puzzles(self, task: Task, source: str, part: Part) -> Puzzles:
         """See `trm.tasks.load_puzzles`."""
@@ -158,11 +158,22 @@ class RegisteredFamily(Family):
     def __init__(self, name: str, make: Callable[[], Task], embedded: Callable[[Part], Puzzles] | None = None) -> None:
         self.name, self.make, self.own_sets = name, make, embedded
 
+    @cached_property
+    def only(self) -> Task:
+        """Its task. Raises BadInput for one whose characters are not those of its tokens."""
+        task = self.make()
+        known = task.characters
+        if known and not len(known) == len({*known}) == task.spec.vocab:
+            raise BadInput(
+                f"task {self.name!r} has {task.spec.vocab} tokens, but the characters {known!r}: one for each"
+            )
+        return task
+
     def task(self, name: str) -> Task:
-        return self.make()
+        return self.only
 
     def embedded(self, task: Task, part: Part) -> Puzzles:
-        return task.puzzles(part) if self.own_sets is None else self.own_sets(part)
+        return super().embedded(task, part) if self.own_sets is None else self.own_sets(part)
 
 
 REGISTERED: dict[str, RegisteredFamily] = {}

@@ -67,6 +67,11 @@ def lines(found: Inspection, data: str, against: str | None, common: Leaks | Non
     yield "contradictions", f"{count:,}: one question, different answers: {few}{more}" if count else "none"
     names = ", ".join(group.name for group in found.groups)
     yield "groups", f"{names}: no answer has a number twice in one" if names else "none of rows, columns and boxes"
+    if not found.symmetries:
+        yield (
+            "symmetries",
+            "not looked for: too few pairs have a question and an answer of their own, or the boards are too large",
+        )
     for number, symmetry in enumerate(found.symmetries):
         yield "" if number else "symmetries", verdict(symmetry)
     if common is not None and against is not None:

@@ -9,7 +9,7 @@ import { blame, fill, fillPad, find, introduce, plural, say, share, typing } fro
 import { frameOf } from "./frames.js";
 import { pathLines } from "./looks.js";
 import { Player } from "./player.js";
-import { maze, put, resized, sudoku } from "./puzzles.js";
+import { maze, put, sudoku } from "./puzzles.js";
 import { numbers } from "./numbers.js";
 import { addTabs, mark } from "./tabs.js";
 
@@ -249,10 +249,10 @@ function conclude(answer) {
   player.end(() => {
     if (answer.solved) {
       settle();
-      return say(puzzle.solved(spent, puzzle, answer.confidence), "good");
+      return say(puzzle.solved(spent, puzzle, answer), "good");
     }
     if (answer.valid && puzzle.longer) say(`Not solved in ${spent}. ${puzzle.longer}`, "bad");
-    else say(puzzle.unsolved(spent, puzzle, answer.confidence), "bad");
+    else say(puzzle.unsolved(spent, puzzle, answer), "bad");
     accuse("", [], state.note);
     if (info(puzzle.name).starts > 1) offerMore("Keep going", () => solve({ forced: true, seed: seed + 1 }));
   });
@@ -298,12 +298,12 @@ function layOut() {
   find("stage").style.setProperty("--widest", puzzle.widest(height, width));
   find("stage").style.setProperty("--longest", puzzle.longest ?? 1);
   find("path").setAttribute("viewBox", `0 0 ${width} ${height}`);
-  board.resize(height, width, (row, column) => puzzle.fixed(row, column, height));
+  board.resize(height, width, (row, column) => puzzle.fixed(row, column, height, width));
   find("keys").textContent = puzzle.keys;
   find("text-label").textContent = puzzle.textLabel;
   find("pad").setAttribute("aria-label", puzzle.padLabel);
   fillPad(puzzle.pad(height), state.tool, use);
-  for (const [id, shown] of [["kind-choice", puzzle === sudoku], ["rows-choice", puzzle === maze], ["columns-choice", puzzle === maze]]) find(id).hidden = !shown;
+  for (const [id, shown] of [["kind-choice", puzzle === sudoku], ["rows-choice", puzzle.anySize], ["columns-choice", puzzle.anySize], ["clear", puzzle.clears]]) find(id).hidden = !shown;
   if (height !== 9 && puzzle === sudoku) find("kind").value = `${height}x${width}`;
   find("new").textContent = `New ${puzzle === maze ? "maze" : "puzzle"}`;
   find("new").hidden = puzzle !== maze && !examples.some((one) => one.task === puzzle.name);
@@ -340,7 +340,7 @@ function listen() {
   for (const id of ["rows", "columns"]) {
     find(id).addEventListener("change", () => {
       const [height, width] = ["rows", "columns"].map((name) => Math.min(Math.max(Math.round(Number(find(name).value)) || 2, 2), info(state.puzzle.name).side));
-      edit(resized(state.puzzle, state.grid, height, width));
+      edit(state.puzzle.resized(state.grid, height, width));
       layOut();
       drawPuzzle();
     });

@@ -9,15 +9,16 @@ const MOST_BUTTONS = 36;
 
 /** The puzzle of a task, as the server describes it. */
 export function numbers(task) {
-  const { name, values, blank, checkable } = task;
-  const [height, width] = task.sizes[0];
+  const { name, values, blank, checkable, shape, side } = task;
+  const anySize = !task.sizes.length;
   const signOf = (value) => (value === blank ? "." : String.fromCharCode(FIRST + values.findIndex((one) => one.value === value)));
   const valueOf = (sign) => (sign === "." ? values.find(({ value }) => value === blank) : values[sign.charCodeAt(0) - FIRST]);
   const symbols = task.symbols.length <= MOST_MARKS ? task.symbols.map((value) => valueOf(signOf(value))) : [];
   const across = Math.ceil(Math.sqrt(symbols.length));
   const receive = (grid) => grid.map((row) => [...row].map(signOf).join(""));
   const first = blank === null ? signOf(values[0].value) : ".";
-  const empty = () => Array.from({ length: height }, () => first.repeat(width));
+  const empty = (height = shape[0], width = shape[1]) => Array.from({ length: height }, () => first.repeat(width));
+  const fits = (height, width) => (anySize ? Math.max(height, width) <= side : height === shape[0] && width === shape[1]);
   const spoken = (value) => (value.text && value.text !== String(value.value) ? `${value.value} (${value.text})` : String(value.value));
   const longest = Math.max(1, ...values.map(({ text }) => text.length));
   return {
@@ -27,26 +28,32 @@ export function numbers(task) {
     style: "numbers lined",
     label: name,
     longest,
-    textLabel: `${height} lines of ${width} ${typeof values[0].value === "number" ? "numbers, separated by spaces" : "characters"}`
-      + `${blank === null ? "" : "; a dot for an unknown cell"}.`,
-    keys: "Arrow keys move, digits fill in, Space clears, Enter solves, Ctrl+Z goes back. Paste a whole puzzle anywhere.",
+    textLabel: `${shape[0]} lines of ${shape[1]} ${typeof values[0].value === "number" ? "numbers, separated by spaces" : "characters"}`
+      + `${blank === null ? "" : "; a dot for an unknown cell"}.${anySize ? " Other sizes work too." : ""}`,
+    keys: `Arrow keys move, the values' own keys fill in,${blank === null ? "" : " Space clears,"} Enter solves, Ctrl+Z goes back. Paste a whole puzzle anywhere.`,
+    anySize,
+    clears: blank !== null,
     empty,
+    resized: (grid, height, width) => empty(height, width).map((line, row) => ((grid[row] ?? "").slice(0, width) + line).slice(0, width)),
     isEmpty: (grid) => blank !== null && grid.every((line) => /^\.*$/.test(line)),
-    start: empty,
-    widest: () => `min(100cqi, ${width * (2.6 + 0.6 * longest)}rem, ${(85 * width) / height}vh)`,
+    start: () => empty(),
+    widest: (height, width) => `min(100cqi, ${width * (2.6 + 0.6 * longest)}rem, ${(85 * width) / height}vh)`,
     send: (grid) => {
       const rows = grid.map((line) => [...line].map((sign) => valueOf(sign).value));
       return typeof values[0].value === "number" ? rows : rows.map((row) => row.join(""));
     },
     receive,
     shown: receive,
-    write: (grid) => [...grid.join("")].map((sign) => (sign === "." ? "." : sign.charCodeAt(0) - FIRST)).join("_"),
+    write: (grid) => `${grid.length}x${grid[0].length}.${[...grid.join("")].map((sign) => (sign === "." ? "." : sign.charCodeAt(0) - FIRST)).join("_")}`,
     read(text) {
-      const cells = text.split("_").map((one) => (one === "." && blank !== null ? "." : /^\d{1,3}$/.test(one) && one < values.length ? String.fromCharCode(FIRST + Number(one)) : ""));
+      const [, down, across, rest] = text.match(/^(\d{1,3})x(\d{1,3})\.(.*)$/) ?? [];
+      const [height, width] = [Number(down), Number(across)];
+      if (!rest || !fits(height, width)) return null;
+      const cells = rest.split("_").map((one) => (one === "." && blank !== null ? "." : /^\d{1,3}$/.test(one) && one < values.length ? String.fromCharCode(FIRST + Number(one)) : ""));
       if (cells.length !== height * width || cells.includes("")) return null;
       return Array.from({ length: height }, (_, row) => cells.slice(row * width, (row + 1) * width).join(""));
     },
-    fixed: (row, column) => [row === height - 1 ? "last-bottom" : "", column === width - 1 ? "last-right" : ""],
+    fixed: (row, column, height, width) => [row === height - 1 ? "last-bottom" : "", column === width - 1 ? "last-right" : ""],
     look(given, sign, sure, chances) {
       const { text, colour } = valueOf(sign);
       const called = spoken(valueOf(sign));
@@ -65,19 +72,20 @@ export function numbers(task) {
     padLabel: "Values for the selected cell",
     /** The sign that a key stands for, or null. now: the sign in the cell, which another digit makes longer. */
     sign(key, _, now) {
-      if ([" ", ".", "Backspace", "Delete"].includes(key)) return first;
       const known = (text) => values.find(({ value }) => String(value) === text);
-      const found = known(`${valueOf(now).value}${key}`) ?? known(key);
-      return found ? signOf(found.value) : null;
+      const found = known(`${valueOf(now).value}${key}`) ?? known(key) ?? known(key.toUpperCase());
+      if (found) return signOf(found.value);
+      return blank !== null && [" ", ".", "Backspace", "Delete"].includes(key) ? "." : null;
     },
     nothing: "An empty board has very many answers: give some numbers",
     good: "Checked: every declared rule is obeyed.",
     bad: "The marked cells break the rules.",
+    vague: "It breaks the rules.", // where the task names no cells
   };
 }
 
 /** Where no rules are known, the network alone says how good its answer is. */
 const unchecked = {
-  solved: (spent, _, confidence) => `Answered in ${spent}. No rules are known to check it by; the network is ${percent(confidence)} sure.`,
-  unsolved: (spent, _, confidence) => `Not certain after ${spent}: the network is only ${percent(confidence)} sure of this, its best attempt.`,
+  solved: (spent, _, { confidence }) => `Answered in ${spent}. No rules are known to check it by; the network is ${percent(confidence)} sure.`,
+  unsolved: (spent, _, { confidence }) => `Not certain after ${spent}: the network is only ${percent(confidence)} sure of this, its best attempt.`,
 };

@@ -15,11 +15,13 @@ export const percent = (part) => `${Math.round(100 * part)} %`;
 /** What solved and unsolved mean where rules check the answer. */
 export const verdicts = {
   solved: (spent, { good }) => `Solved in ${spent}. ${good}`,
-  unsolved: (spent, { bad }) => `Not solved in ${spent}. This is the best attempt. ${bad}`,
+  unsolved: (spent, { bad, vague }, { faults }) => `Not solved in ${spent}. This is the best attempt. ${faults.length ? bad : vague ?? bad}`,
 };
 
 export const sudoku = {
   ...verdicts,
+  clears: true,
+  resized: (grid, height, width) => blank(height, width),
   name: "sudoku",
   style: "sudoku lined",
   label: "Sudoku",
@@ -77,6 +79,16 @@ export const maze = {
   ...verdicts,
   name: "maze",
   style: "maze",
+  anySize: true,
+  clears: true,
+  resized(grid, height, width) {
+    let cut = blank(height, width).map((line, row) => ((grid[row] ?? "").slice(0, width) + line).slice(0, width));
+    for (const sign of "SG") {
+      if (cut.some((line) => line.includes(sign))) continue;
+      cut = put(cut, [0, height * width - 1].find((cell) => !"SG".includes(cut.join("")[cell])), sign);
+    }
+    return cut;
+  },
   draws: true, // a pointer paints, and drags
   glows: true, // where the memory moves
   label: "Maze",
@@ -138,15 +150,4 @@ export function put(grid, cell, sign) {
   const [row, column] = [Math.floor(cell / width), cell % width];
   lines[row] = lines[row].slice(0, column) + sign + lines[row].slice(column + 1);
   return lines;
-}
-
-/** The grid cut or extended to another size. */
-export function resized(puzzle, grid, height, width) {
-  if (puzzle.name === "sudoku") return puzzle.empty(height, width);
-  let cut = blank(height, width).map((line, row) => ((grid[row] ?? "").slice(0, width) + line).slice(0, width));
-  for (const sign of "SG") {
-    if (cut.some((line) => line.includes(sign))) continue;
-    cut = put(cut, [0, height * width - 1].find((cell) => !"SG".includes(cut.join("")[cell])), sign);
-  }
-  return cut;
 }

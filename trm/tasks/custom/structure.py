@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from trm.errors import BadInput
 from trm.settings import Settings
+from trm.tasks.base import lines
 from trm.tasks.text import printable, quoted, read_file
 
 MOST = 999_999_999  # the largest number in a cell
@@ -171,12 +172,9 @@ class Structure(Settings):
     def expanded(self, kinds: Kinds) -> Iterator[tuple[Cells, ...]]:
         """The groups of each of `kinds`, which are the structure's, as lists of cells. Needs the shape."""
         height, width = self.shape
-        lines = {
-            "rows": [tuple(range(row * width, (row + 1) * width)) for row in range(height)],
-            "columns": [tuple(range(column, height * width, width)) for column in range(width)],
-        }
+        named = dict(zip(("rows", "columns"), lines(height, width), strict=True))
         for kind in kinds:
-            yield tuple(itertools.chain(*(lines[part] if isinstance(part, str) else [part] for part in kind)))
+            yield tuple(itertools.chain(*(named[part] if isinstance(part, str) else [part] for part in kind)))
 
     def completed(self, **found: Any) -> Structure:
         """The structure together with what was found in the data. Raises BadInput where they contradict each other."""

@@ -23,6 +23,8 @@ DRAWS, SEED = 399, 0  # sets of images that are compared, so p is 0.0025 or more
 CELLS = 30_000  # of all pairs that are looked at
 MOVED = 2_000_000  # of all images in a test of translation
 MOST, LEAST = 400, 10  # pairs; fewer for a translation, but so many
+FEWEST = 20  # pairs, or nothing is looked for: fewer could contradict nothing
+MOST_CELLS = 200_000  # of FEWEST pairs
 BUCKETS = 2048  # into which features are hashed
 REACH = 3  # rows and columns between two cells whose equality is a feature
 LEVEL = 0.01  # a symmetry with a smaller p does not hold
@@ -66,9 +68,9 @@ def symmetries_of(question: Ints, answer: Ints, symbols: Ints) -> list[Symmetry]
         question, answer: the pairs, [rows, height, width] each.
         symbols: the numbers that may be interchangeable.
     """
-    rows = independent(question, answer)[: max(2, min(MOST, CELLS // question[0].size))]
+    rows = independent(question, answer)[: max(FEWEST, min(MOST, CELLS // question[0].size))]
     question, answer = question[rows], answer[rows]
-    if len(question) < 2:
+    if len(question) < FEWEST or question.size > MOST_CELLS:
         return []
     rng = np.random.default_rng(SEED)
     found = []

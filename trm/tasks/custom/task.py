@@ -6,6 +6,7 @@ Tokens: 0 padding (unscored), then the blank if one is declared, then the other 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trm.errors import BadInput
-from trm.tasks.base import Bools, Ints, Puzzles, Sign, Spec, Task, Tokens
+from trm.tasks.base import Bools, Fault, Ints, Puzzles, Sign, Spec, Task, Tokens
 from trm.tasks.custom.structure import SQUARE, VALUES, Structure
 from trm.tasks.custom.symmetry import images
 from trm.tasks.custom.text import NONE, Pairs, read_pairs, read_text
@@ -62,6 +63,14 @@ class Custom(Task):
     def __post_init__(self) -> None:
         if not self.structure.shape or not self.structure.values:
             raise BadInput("a custom task is defined by its data: give --data FILE")
+        for name in self.structure.symmetries:
+            (_, moved, *_) = images(self._shape, [name])
+            for kinds in (self.spec.groups, self.spec.related):
+                groups = {frozenset(cells) for kind in kinds for cells in kind}
+                for cells in groups:
+                    if frozenset(moved[list(cells)].tolist()) not in groups:
+                        some = ", ".join(self.spec.cell_name(cell) for cell in sorted(cells)[:5])
+                        raise BadInput(f"symmetry {name!r} does not suit the groups: it moves that of {some} onto none")
 
     @cached_property
     def spec(self) -> Spec:
@@ -125,7 +134,7 @@ class Custom(Task):
     def from_pairs(self, pairs: Pairs) -> Puzzles:
         """Pairs as tokens. Raises BadInput for a number that the task does not have, and for broken rules."""
         question, answer = (self._tokens(part, pairs) for part in (pairs.question, pairs.answer))
-        if self._blank and (bad := self._clashing(question)).any():
+        if self.blank and (bad := self._clashing(question)).any():
             row = int(bad.argmax())
             raise BadInput(f"{pairs.places[row]}, question: {self.clash(question[row])}")
         if (bad := answer.any(1) & ~self.valid(question, answer)).any():
@@ -162,10 +171,14 @@ class Custom(Task):
         renamed = np.concatenate([np.arange(first), first + rng.permutation(vocab - first)]).astype(np.uint8)
         return renamed[question], renamed[answer]
 
+    @property
+    def _shape(self) -> tuple[int, int]:
+        height, width = self.structure.shape
+        return height, width
+
     @cached_property
     def _images(self) -> Ints:
-        height, width = self.structure.shape
-        return images((height, width), self.structure.symmetries)
+        return images(self._shape, self.structure.symmetries)
 
     def reveal(self, question: Tokens, answer: Tokens, share: float, rng: np.random.Generator) -> Tokens:
         """The question [cells] with round(share * blanks) random blanks filled in from the answer.
@@ -173,7 +186,7 @@ class Custom(Task):
         Without a declared blank it is the question itself: nothing tells which of its cells are unknown.
         """
         easier: Tokens = question.copy()
-        if self._blank:
+        if self.blank:
             hidden = np.flatnonzero((question == BLANK) & (answer > BLANK))
             shown = rng.permutation(hidden)[: round(share * len(hidden))]
             easier[shown] = answer[shown]
@@ -187,13 +200,13 @@ class Custom(Task):
         Without groups this says little: see `checkable`.
         """
         good: Bools = (answer > 0).all(1) & ~self._clashing(answer)
-        if self._blank:
+        if self.blank:
             good &= ((question == BLANK) | (question == answer)).all(1)
             good &= (answer[:, self._filled] != BLANK).all(1)
         return good
 
     @property
-    def _blank(self) -> int:
+    def blank(self) -> int:
         """The token of the blank; 0 if none is declared."""
         return 0 if self.structure.blank is None else BLANK
 
@@ -216,7 +229,7 @@ class Custom(Task):
         clashing = np.zeros(len(tokens), bool)
         for cells in self._groups:
             seen = np.sort(tokens[:, cells], axis=-1)
-            clashing |= ((seen[..., 1:] == seen[..., :-1]) & (seen[..., 1:] > self._blank)).any((1, 2))
+            clashing |= ((seen[..., 1:] == seen[..., :-1]) & (seen[..., 1:] > self.blank)).any((1, 2))
         return clashing
 
     def clash(self, tokens: Tokens) -> str | None:
@@ -228,17 +241,33 @@ class Custom(Task):
                 seen: dict[int, int] = {}
                 for cell in cells:
                     token = int(tokens[cell])
-                    if token in seen and token > self._blank:
+                    if token in seen and token > self.blank:
                         names = f"{self.spec.cell_name(seen[token])} and {self.spec.cell_name(cell)}"
                         return f"{names} of group {number} are both {self.numbers[token - 1]}"
                     seen[token] = cell
         return None
 
+    def faults(self, question: Tokens, answer: Tokens) -> list[Fault]:
+        """The cells of an answer [cells] that break the declared rules; none if it is valid."""
+        found = dict[int, str]()
+        if self.blank:
+            for cell in np.flatnonzero((question != BLANK) & (question != answer)).tolist():
+                found[cell] = f"{self.numbers[question[cell] - 1]} was given here"
+            for cell in self._filled[answer[self._filled] == BLANK].tolist():
+                found.setdefault(cell, "blank")
+        for kind in self.spec.groups:
+            for cells in kind:
+                count = Counter(answer[list(cells)].tolist())
+                for cell in cells:
+                    if answer[cell] > self.blank and count[int(answer[cell])] > 1:
+                        found.setdefault(cell, f"{self.numbers[answer[cell] - 1]} occurs more than once in a group")
+        return [Fault(cell, what) for cell, what in sorted(found.items())]
+
     def fault(self, question: Tokens, answer: Tokens) -> str | None:
         """What is wrong with an answer [cells], in words; None if it is valid."""
         if self.valid(question[None], answer[None])[0]:
             return None
-        if self._blank:
+        if self.blank:
             changed = (question != BLANK) & (question != answer)
             if changed.any():
                 cell = int(changed.argmax())
@@ -267,7 +296,7 @@ class Custom(Task):
 
     def _words(self, tokens: Tokens) -> list[str]:
         """Tokens [cells] as text, one word a cell."""
-        blank = self._blank or None
+        blank = self.blank or None
         return ["." if token == blank else str(self.numbers[token - 1]) for token in tokens.tolist()]
 
     def to_line(self, tokens: Tokens) -> str:

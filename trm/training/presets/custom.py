@@ -72,7 +72,8 @@ def found(data: str) -> Structure:
     known = looked.symmetric()
     renamed = ["numbers renamed"] if known.interchangeable else []
     blank = "none" if known.blank is None else known.blank
-    moves = ", ".join([*renamed, *known.symmetries]) or "none"
+    none = "none" if looked.symmetries else "none, as too few pairs differ in question and answer to look for any"
+    moves = ", ".join([*renamed, *known.symmetries]) or none
     report_once(f"no structure is declared; found in the pairs: blank {blank}; symmetries that training uses: {moves}")
     return known
 
