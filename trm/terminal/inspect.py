@@ -76,7 +76,7 @@ def lines(found: Inspection, data: str, against: str | None, common: Leaks | Non
         yield "" if number else "symmetries", verdict(symmetry)
     if common is not None and against is not None:
         images = f", {common.images:,} more are images of one" if found.symmetries else ""
-        there = f"{common.questions:,} are in the first file{images}; {common.answers:,} answers are"
+        there = f"{common.questions:,} are in the first file{images}; {common.answers:,} answers are there too"
         yield "leaks", f"of {common.rows:,} questions in {printable(Path(against).name)}, {there}"
     known = found.structure().model_dump(mode="json", exclude_defaults=True)
     yield "structure", json.dumps({key: value for key, value in known.items() if key != "values"})
