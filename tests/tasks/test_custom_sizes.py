@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from trm.store import resize
 from trm.tasks.custom.family import FAMILY, MOST_SIZES
 from trm.tasks.custom.structure import Structure, parse
 from trm.tasks.custom.task import Custom
+from trm.terminal.boards import verdict
 
 ANY = {"any_size": True, "shape": [3, 3], "values": [0, 1, 2], "symmetries": ["turned by a quarter", "turned by half"]}
 NEAR = Custom(Structure.model_validate({**ANY, "neighbours": 4}))
@@ -105,3 +107,24 @@ def test_only_where_it_is_declared(tmp_path: Path, call: Call) -> None:
     assert "grids of 5x6, but this task has 3x3; a structure with any_size = true would allow it" in done.err
     with pytest.raises(BadInput, match="any_size needs groups that any board has"):
         parse({"any_size": True, "groups": [["rows", [0, 1]]]}, "s.json")
+
+
+def test_a_given_that_is_changed_is_told_where_no_rules_are_known(tmp_path: Path) -> None:
+    task = Custom(Structure.model_validate({"shape": [2, 2], "values": [0, 1, 2], "blank": 0, "neighbours": 4}))
+    model = write_model(tmp_path / "near", task)
+    answers = trm.Solver("custom", model, steps=1).solve_many("1 1\n1 1\n\n2 2\n2 2\n\n1 2\n2 1")
+    assert not all(answer.valid for answer in answers)  # the model is untrained
+    for answer in answers:
+        said = str(verdict(answer))
+        assert ("; wrong: r" in said) != answer.valid
+        assert answer.valid or "where the question gives" in said
+
+
+@pytest.mark.parametrize("declared", [{"neighbours": 4}, {"groups": [["rows"]], "blank": 0}])
+def test_an_answer_may_be_padding(declared: dict[str, Any]) -> None:
+    """A model can say the token that is never asked for, and an untrained one does."""
+    task = Custom(Structure.model_validate({"shape": [1, 3], "values": [0, 1, 2, 3], **declared}))
+    question, answer = np.array([1, 2, 1], np.uint8), np.array([3, 2, 0], np.uint8)
+    assert not task.valid(question[None], answer[None])[0]
+    assert task.fault(question, answer) == "r1c3 is nothing"
+    assert task.faults(question, answer) == [(2, "nothing")]

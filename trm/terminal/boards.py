@@ -61,7 +61,8 @@ def verdict(answer: Answer) -> Text:
     steps = f"{answer.steps} step{'s' if answer.steps != 1 else ''}"
     if not answer.task.checkable:
         belief = f"no rules are known to check it by, and the model's confidence is {answer.confidence:.2f}"
-        return Text(f"answered in {steps}; {belief}", style="yellow")
+        wrong = "" if answer.valid else f"; wrong: {answer.task.fault(answer.question, answer.tokens)}"
+        return Text(f"answered in {steps}; {belief}{wrong}", style="yellow")
     if answer.solved:
         return Text(f"solved in {steps}; every rule is obeyed", style="green")
     if answer.valid:

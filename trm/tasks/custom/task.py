@@ -243,7 +243,7 @@ class Custom(Task):
                     token = int(tokens[cell])
                     if token in seen and token > self.blank:
                         names = f"{self.spec.cell_name(seen[token])} and {self.spec.cell_name(cell)}"
-                        return f"{names} of group {number} are both {self.numbers[token - 1]}"
+                        return f"{names} of group {number} are both {self._named(token)}"
                     seen[token] = cell
         return None
 
@@ -252,15 +252,16 @@ class Custom(Task):
         found = dict[int, str]()
         if self.blank:
             for cell in np.flatnonzero((question != BLANK) & (question != answer)).tolist():
-                found[cell] = f"{self.numbers[question[cell] - 1]} was given here"
+                found[cell] = f"{self._named(question[cell])} was given here"
             for cell in self._filled[answer[self._filled] == BLANK].tolist():
                 found.setdefault(cell, "blank")
+        found.update((cell, "nothing") for cell in np.flatnonzero(answer == 0).tolist())
         for kind in self.spec.groups:
             for cells in kind:
                 count = Counter(answer[list(cells)].tolist())
                 for cell in cells:
                     if answer[cell] > self.blank and count[int(answer[cell])] > 1:
-                        found.setdefault(cell, f"{self.numbers[answer[cell] - 1]} occurs more than once in a group")
+                        found.setdefault(cell, f"{self._named(answer[cell])} occurs more than once in a group")
         return [Fault(cell, what) for cell, what in sorted(found.items())]
 
     def fault(self, question: Tokens, answer: Tokens) -> str | None:
@@ -271,10 +272,16 @@ class Custom(Task):
             changed = (question != BLANK) & (question != answer)
             if changed.any():
                 cell = int(changed.argmax())
-                now, was = (self.numbers[tokens[cell] - 1] for tokens in (answer, question))
+                now, was = (self._named(tokens[cell]) for tokens in (answer, question))
                 return f"{self.spec.cell_name(cell)} is {now} where the question gives {was}"
-        blank = self._filled[answer[self._filled] == BLANK]
-        return self.clash(answer) or f"{self.spec.cell_name(int(blank[0]))} is blank"
+        blank = self._filled[answer[self._filled] == BLANK] if self.blank else self._filled[:0]
+        if len(blank):
+            return self.clash(answer) or f"{self.spec.cell_name(int(blank[0]))} is blank"
+        return self.clash(answer) or f"{self.spec.cell_name(int((answer == 0).argmax()))} is nothing"
+
+    def _named(self, token: int | np.integer[Any]) -> str:
+        """The number of a token in words; a model may also answer with padding, which is none."""
+        return str(self.numbers[int(token) - 1]) if token else "nothing"
 
     def to_grid(self, tokens: Tokens) -> Ints:
         """Tokens [cells] as numbers [height, width]; `from_grid` takes them back."""
