@@ -166,7 +166,7 @@ def test_missing_and_wrong_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     config = ModelConfig(width=8, heads=1, layers=1, multiple=8, T=1, n=1)
     spec = get_task("arc-agi-1").spec
     store.save_model(tmp_path, build(config, spec), config, spec, "arc", {})
-    with pytest.raises(BadInput, match="there are tools for sudoku and maze"):
+    with pytest.raises(BadInput, match="whose tool works without weights"):
         tools.use_weights(str(tmp_path))
 
 
