@@ -234,7 +234,7 @@ def test_every_command_knows_the_task_of_an_installed_package(call: Call) -> Non
         ("broken", "no_such_module"),
         ("number", "is no class of `trm.Task`"),
         ("other", "task 'other' of an installed package calls itself 'latin': name both alike"),
-        ("chess", "broken, latin, maze, missing, number, other, sudoku"),
+        ("chess", "arc-agi-2, broken,"),
     ],
 )
 def test_tasks_of_packages_that_cannot_be_used(name: str, words: str) -> None:

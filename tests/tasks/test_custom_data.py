@@ -64,7 +64,7 @@ def test_groups_written_out_are_the_same_groups() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"size": [3, 3]}, "size: is not a key of a structure; the keys are shape, values, blank, interchangeable, "),
+        ({"size": [3, 3]}, "size: is not a key of a structure; the keys are shape, any_size, values, blank, "),
         ([], "input should be a valid dictionary"),
         ({"shape": [3]}, "shape: a shape is [rows, columns]"),
         ({"shape": [3, 0]}, "shape[1]: input should be greater than or equal to 1"),
