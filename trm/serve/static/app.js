@@ -296,7 +296,6 @@ function layOut() {
   find("board").className = puzzle.style;
   find("board").setAttribute("aria-label", `${puzzle.label}, ${height} rows, ${width} columns`);
   find("stage").style.setProperty("--widest", puzzle.widest(height, width));
-  find("stage").style.setProperty("--longest", puzzle.longest ?? 1);
   find("path").setAttribute("viewBox", `0 0 ${width} ${height}`);
   board.resize(height, width, (row, column) => puzzle.fixed(row, column, height, width));
   find("keys").textContent = puzzle.keys;

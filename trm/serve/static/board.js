@@ -60,6 +60,8 @@ export class Board {
       const more = [look.wrong ? "wrong" : "", look.candidates?.length ? "open-minded" : "", number === this.current ? "current" : ""];
       cell.className = [...cell.fixed, ...look.classes, ...more].filter(Boolean).join(" ");
       cell.style.setProperty("--sure", look.sure ?? 1);
+      if (look.text.length > 1) cell.style.setProperty("--long", look.text.length);
+      else cell.style.removeProperty("--long");
       cell.style.backgroundColor = look.wrong ? "" : look.colour ?? "";
       if (look.colour) cell.classList.add(dark(look.colour) ? "on-dark" : "on-light");
       const place = `row ${Math.floor(number / this.width) + 1}, column ${(number % this.width) + 1}`;

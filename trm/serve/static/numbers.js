@@ -27,7 +27,6 @@ export function numbers(task) {
     name,
     style: "numbers lined",
     label: name,
-    longest,
     textLabel: `${shape[0]} lines of ${shape[1]} ${typeof values[0].value === "number" ? "numbers, separated by spaces" : "characters"}`
       + `${blank === null ? "" : "; a dot for an unknown cell"}.${anySize ? " Other sizes work too." : ""}`,
     keys: `Arrow keys move, the values' own keys fill in,${blank === null ? "" : " Space clears,"} Enter solves, Ctrl+Z goes back. Paste a whole puzzle anywhere.`,
