@@ -25,6 +25,7 @@ from trm.serve.offers import offer
 from trm.tasks import Part, family, get_task, load_puzzles, register_task
 from trm.tasks.base import Bools, Spec, Tokens
 from trm.tasks.sudoku.task import Sudoku
+from trm.tools import calls
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SPEC = Sudoku(2, 2).spec
@@ -34,12 +35,13 @@ PARTS: tuple[Part, ...] = ("train", "validation")
 @pytest.fixture(autouse=True)
 def _registries() -> Iterator[None]:
     """What a test registers is gone after it."""
-    registries: list[dict[str, Any]] = [family.REGISTERED, mixers.MIXERS, mixers.FRAMES]
+    registries: list[dict[str, Any]] = [family.REGISTERED, mixers.MIXERS, mixers.FRAMES, calls.TOOLS, calls.TITLES]
     before = [dict(registry) for registry in registries]
     yield
     for registry, content in zip(registries, before, strict=True):
         registry.clear()
         registry.update(content)
+    calls.arguments_of.cache_clear()
 
 
 def run_example(name: str, folder: Path, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
