@@ -27,8 +27,6 @@ from trm.tasks.custom.structure import Structure, read_structure
 from trm.tasks.custom.task import Custom
 from trm.training.datasets import task_of
 from trm.training.presets import PRESETS, custom_run
-from trm.training.presets.base import GROUPS, LOCAL
-from trm.training.presets.custom import RELATIONS, suited
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "latin"
 RULES = {"groups": [["rows", "columns"]], "blank": 0, "interchangeable": True}
@@ -185,26 +183,6 @@ def test_a_name_says_which_task_it_is() -> None:
 
 
 # Runs
-
-
-@pytest.mark.parametrize(
-    ("declared", "model"),
-    [
-        ({}, RELATIONS),
-        ({"groups": [["rows"]], "blank": 0}, RELATIONS),
-        (RULES, GROUPS),
-        ({"blank": 0, "interchangeable": True}, RELATIONS),
-        ({"neighbours": 4}, LOCAL),
-        ({"neighbours": 4, "groups": [["rows"]]}, RELATIONS),
-        ({"neighbours": 4, "wrap": True}, RELATIONS),
-        ({"neighbours": 4, "radius": 2}, RELATIONS),
-        ({"neighbours": 8}, RELATIONS),
-        ({**RULES, "neighbours": 8}, RELATIONS),
-        ({**RULES, "related": [["rows"]]}, RELATIONS),
-    ],
-)
-def test_the_model_is_chosen_by_the_structure(declared: dict[str, Any], model: Any) -> None:
-    assert suited(Structure.model_validate(declared)) == model
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,8 @@ from trm.tasks import load_puzzles
 from trm.tasks.custom.structure import Structure, parse, read_structure
 from trm.tasks.custom.task import Custom, defined
 from trm.tasks.custom.text import read_text
+from trm.training.presets.base import GROUPS, LOCAL
+from trm.training.presets.custom import RELATIONS, suited
 
 LATIN = Structure(shape=(3, 3), values=(0, 1, 2, 3), blank=0, interchangeable=True, groups=(("rows", "columns"),))
 SQUARE = np.array([[1, 2, 3], [2, 3, 1], [3, 1, 2]])
@@ -298,3 +300,26 @@ def test_any_file_is_read_or_refused_in_one_line(tmp_path: Path, file: tuple[str
     else:
         assert puzzles.question.shape == puzzles.answer.shape == (len(puzzles), 9)
         assert (puzzles.question > 0).all()
+
+
+RULES = {"groups": [["rows", "columns"]], "blank": 0, "interchangeable": True}
+
+
+@pytest.mark.parametrize(
+    ("declared", "model"),
+    [
+        ({}, RELATIONS),
+        ({"groups": [["rows"]], "blank": 0}, RELATIONS),
+        (RULES, GROUPS),
+        ({"blank": 0, "interchangeable": True}, RELATIONS),
+        ({"neighbours": 4}, LOCAL),
+        ({"neighbours": 4, "groups": [["rows"]]}, RELATIONS),
+        ({"neighbours": 4, "wrap": True}, RELATIONS),
+        ({"neighbours": 4, "radius": 2}, RELATIONS),
+        ({"neighbours": 8}, RELATIONS),
+        ({**RULES, "neighbours": 8}, RELATIONS),
+        ({**RULES, "related": [["rows"]]}, RELATIONS),
+    ],
+)
+def test_the_model_is_chosen_by_the_structure(declared: dict[str, Any], model: Any) -> None:
+    assert suited(Structure.model_validate(declared)) == model
