@@ -25,9 +25,9 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
+from filelock import FileLock
 from studies import PARTS, STUDIES, Plan, Study, Variant
 
 from trm.analysis.cost import parameters
@@ -44,11 +44,15 @@ STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228
 
 
 class Results:
-    """The entries of a file. They may be added from several threads."""
+    """The entries of a file. Several threads and several commands may add to it at a time."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.lock = path, Lock()
-        self.entries: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
+        self.path, self.lock = path, FileLock(path.with_name(f".{path.name}.lock"))
+        self.entries = self.read()
+
+    def read(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.path.read_text()) if self.path.exists() else []
+        return found
 
     def find(self, study: Study, variant: Variant, seed: int, plan: Plan) -> dict[str, Any] | None:
         """The entry of a run with these settings."""
@@ -57,7 +61,7 @@ class Results:
 
     def add(self, entry: dict[str, Any]) -> None:
         with self.lock:
-            self.entries.append(entry)
+            self.entries = [*self.read(), entry]
             write_text(self.path, "[\n" + ",\n".join(json.dumps(one) for one in self.entries) + "\n]\n")
 
 

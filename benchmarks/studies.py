@@ -130,7 +130,7 @@ def ours(preset: str, base: tuple[str, ...], *changes: tuple[str, str, tuple[str
 
 
 # The shipped recipe in one run: first to solve, then, with a limit on the loss and longer, to search. Width 48.
-SEARCH = ("model.width=48", "updates=10000", "explore=0.3", "max_steps=96", "window=4", "loss_limit=0.25")
+SEARCH = ("model.width=48", "updates=4000", "explore=0.3", "max_steps=96", "window=4", "loss_limit=0.25")
 SUDOKU = Study(
     ours(
         "sudoku",
@@ -151,8 +151,8 @@ SUDOKU = Study(
     columns="steps",
     skip=0,
     rows=500,
-    steps=512,
-    early=64,
+    steps=128,
+    early=32,
     until="sure",
     train=True,
     validation=True,
@@ -161,7 +161,7 @@ SUDOKU = Study(
 MAZE = Study(
     ours(
         "maze-generated",
-        ("updates=3000",),
+        ("updates=5000", "stages=maze-10x10:0.4:16,maze-14x14:0.55:32"),
         ("local", "`local`: 1 layer, T=1, n=5", ()),
         ("local-layers-2", "2 layers", ("model.layers=2",)),
         ("local-layers-4", "4 layers", ("model.layers=4",)),

@@ -20,7 +20,7 @@ RULE = Custom(Structure.model_validate({"neighbours": 4, "shape": [2, 3], "value
 def write_model(folder: Path, task: Custom, **run: Any) -> str:
     """An untrained model for a task, as a run leaves one. -> the folder's name"""
     torch.manual_seed(0)
-    mixer = "groups" if task.checkable else "local"
+    mixer = ("groups" if task.spec.symbols else "relations") if task.checkable else "local"
     config = ModelConfig(mixer=mixer, width=8, layers=1, multiple=8, T=1, n=1, positions="none")
     run = {"task": "custom", "custom": task.structure.model_dump(mode="json"), **run}
     store.save_model(folder, build(config, task.spec), config, task.spec, "custom", {"run": run})

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trm.models.config import ModelConfig
     from trm.models.mixers import register_mixer
     from trm.store.stored import load
-    from trm.tasks.base import Puzzles, Spec, Task
+    from trm.tasks.base import Puzzles, Sign, Spec, Task
     from trm.tasks.family import register_task
     from trm.training.config import RunConfig
     from trm.training.presets import get_preset
@@ -32,6 +32,7 @@ __all__ = [
     "ModelConfig",
     "Puzzles",
     "RunConfig",
+    "Sign",
     "Solver",
     "Spec",
     "Step",
@@ -63,7 +64,7 @@ if not TYPE_CHECKING:  # a type checker would otherwise accept any name
             "models.mixers": "register_mixer",
             "plot": "",
             "store.stored": "load",
-            "tasks.base": "Puzzles Spec Task",
+            "tasks.base": "Puzzles Sign Spec Task",
             "tasks.family": "register_task",
             "training.config": "RunConfig",
             "training.presets": "get_preset",

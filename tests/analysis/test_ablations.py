@@ -109,6 +109,14 @@ def test_the_table(tmp_path: Path) -> None:
     assert second[6:8] == ["62.0", "62.0"]
 
 
+def test_two_commands_may_add_to_one_file(tmp_path: Path) -> None:
+    first, second = (Results(tmp_path / "results.json") for _ in range(2))
+    first.add(entry(VARIANTS[0], 0, (400, 400)))
+    second.add(entry(VARIANTS[0], 1, (410, 410)))
+    first.add(entry(VARIANTS[0], 2, (420, 420)))
+    assert [one["seed"] for one in Results(tmp_path / "results.json").entries] == [0, 1, 2]
+
+
 def test_a_run_is_done_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -70,8 +70,8 @@ def test_weights_do_not_depend_on_the_size(name: str, height: int, width: int) -
     torch.manual_seed(0)
     spec = CASES[name]
     rows, columns = lines(height, width)
-    kinds = {"groups": (rows,), "related": (columns,)} if name == "all" else {}
-    other = Spec("t", height, width, 5, 5, **kinds, offsets=spec.offsets, wrap=spec.wrap)
+    groups, related = ((rows,), (columns,)) if name == "all" else ((), ())
+    other = Spec("t", height, width, 5, 5, groups, related, spec.offsets, spec.wrap)
     model = build(CONFIG, spec)
     small = resized(model, other)
     question = torch.randint(1, 5, (2, height * width))

@@ -27,9 +27,12 @@ SHOWN = {"signs": {5: "V", 11: "XI"}, "colours": {7: "#102030", 11: "#ffd75e"}}
 TASK = Custom(Structure.model_validate({**LATIN, "shape": [3, 3], "values": [0, 5, 7, 11], **SHOWN}))
 ANY = Custom(Structure.model_validate({"neighbours": 4, "shape": [2, 2], "values": [0, 1], "any_size": True}))
 RULE = Custom(Structure.model_validate({"neighbours": 4, "shape": [2, 3], "values": [0, 1, 12, 120]}))
+STACKED = {"blank": 0, "layers": 2, "groups": [["rows"]], "layer_signs": [{"1": "<", "2": ">"}]}
+SIGNED = Custom(Structure.model_validate({**STACKED, "shape": [1, 2], "values": [0, 1, 2, 10, 11, 12, 20, 21, 22]}))
 SQUARE = np.array([[5, 7, 11], [7, 11, 5], [11, 5, 7]])
 
 
+TASKS = {"latin": TASK, "rule": RULE, "any": ANY, "signed": SIGNED}
 STROKE = 900  # milliseconds; edits that follow each other sooner are one step of Undo
 
 
@@ -52,7 +55,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """In place of the server of other tests: one with two tasks of one's own, the first with an example."""
     folder = tmp_path_factory.mktemp("own")
     np.savez(folder / "pairs.npz", question=np.where(np.eye(3, dtype=bool), SQUARE, 0)[None], answer=SQUARE[None])
-    models = [write_model(folder / name, task) for name, task in (("latin", TASK), ("rule", RULE), ("any", ANY))]
+    models = [write_model(folder / name, task) for name, task in TASKS.items()]
     solvers = load_solvers(models)
     solvers["latin"] = Knowing("custom", solvers["latin"].stored)
     with serving(solvers, shown={"latin": str(folder / "pairs.npz")}) as served:
@@ -123,13 +126,32 @@ def test_numbers_of_several_digits_and_no_rules(show: Open) -> None:
     expect(page.locator("#verdict")).to_have_class("bad")
 
 
+def test_further_layers_of_a_question_stay_in_sight(show: Open) -> None:
+    page = show("signed")
+    enter(page, "21 10")
+    assert cells(page) == ["1>", "<"]
+    expect(page.get_by_role("button", name="2")).to_have_count(1)  # the pad has the first layer alone
+    cell(page, 1, 2).focus()
+    page.keyboard.press("2")
+    assert cells(page) == ["1>", "2<"]
+    cell(page, 1, 1).focus()
+    page.keyboard.press("Delete")
+    assert cells(page) == [">", "2<"]
+    page.click("#solve")
+    page.wait_for_selector("#verdict.good, #verdict.bad")
+    assert [text[-1] for text in cells(page)] == [">", "<"]
+    cell(page, 1, 1).focus()
+    page.keyboard.press("Delete")  # once more: the sign goes, too
+    assert cells(page) == [".", "2<"]
+
+
 def test_the_tabs_and_a_phone(show: Open) -> None:
     page = show("latin", width=360, height=780, has_touch=True, is_mobile=True)
     tabs = page.get_by_role("tab")
-    assert tabs.all_text_contents() == ["Sudoku", "Maze", "latin", "rule", "any", "ARC"]
+    assert tabs.all_text_contents() == ["Sudoku", "Maze", *TASKS, "ARC"]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     tabs.nth(2).focus()
-    for name in ("rule", "any", "ARC", "Sudoku"):
+    for name in ("rule", "any", "signed", "ARC", "Sudoku"):
         page.keyboard.press("ArrowRight")
         expect(page.get_by_role("tab", name=name)).to_be_focused()
         expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")

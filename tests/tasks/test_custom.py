@@ -333,10 +333,20 @@ def test_describing_and_refusing(files: Path, call: Call, tmp_path: Path) -> Non
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="the standard library reads TOML from 3.11 on")
 def test_the_structure_in_the_docs(tmp_path: Path) -> None:
     text = (EXAMPLE.parent.parent / "docs" / "custom.md").read_text(encoding="utf-8")
-    (tmp_path / "s.toml").write_text(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0])
-    structure = read_structure(tmp_path / "s.toml")
+    structure, more = (
+        read_structure(write(tmp_path / f"{number}.toml", block))
+        for number, block in enumerate(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[:2])
+    )
     assert [len(kind) for kind in structure.expanded(structure.groups)] == [14]
     assert (structure.blank, len(structure.symbols)) == (0, 7)
+    assert (more.layers, more.unit, len(more.layer_signs)) == (3, 10, 2)
+    named = {*structure.model_fields_set, *more.model_fields_set, "signs", "colours"}
+    assert named == {*Structure.model_fields}  # every key is in the document
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 # The example

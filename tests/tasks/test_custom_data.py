@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from trm.errors import BadInput
 from trm.tasks import load_puzzles
+from trm.tasks.custom.layers import defined
 from trm.tasks.custom.structure import Structure, parse, read_structure
-from trm.tasks.custom.task import Custom, defined
+from trm.tasks.custom.task import Custom
 from trm.tasks.custom.text import read_text
 from trm.training.presets.base import GROUPS, LOCAL
 from trm.training.presets.custom import RELATIONS, suited

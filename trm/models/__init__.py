@@ -25,6 +25,8 @@ def build(config: ModelConfig, spec: Spec) -> TRM:
         raise BadInput(f"mixer {config.mixer!r} is unknown; choose one of {', '.join(sorted(MIXERS))}")
     if config.mixer == "groups" and not spec.groups:
         raise BadInput(f"mixer 'groups' needs constraint groups, and task {spec.name!r} has none")
+    if FRAMES[config.mixer] == "symbols" and not spec.symbols:
+        raise BadInput(f"mixer {config.mixer!r} needs numbers that may be renamed, and task {spec.name!r} has none")
     if config.hints and FRAMES[config.mixer] == "symbols":
         raise BadInput(f"hints are for mixers with one vector a cell, and {config.mixer!r} is none; set hints=0")
     if config.turns > 1:

@@ -48,6 +48,7 @@ class TokenFrame(nn.Module):
 
     start_y: Tensor
     start_z: Tensor
+    features: Tensor | None
 
     def __init__(self, config: ModelConfig, spec: Spec) -> None:
         super().__init__()
@@ -56,7 +57,10 @@ class TokenFrame(nn.Module):
         self.first_token = 0
         width = config.width
         self.scale = math.sqrt(width)
-        self.embedding = nn.Parameter(truncated_normal((spec.vocab, width), 1 / self.scale))
+        described = len(spec.features[0]) if spec.features else spec.vocab
+        self.embedding = nn.Parameter(truncated_normal((described, width), 1 / self.scale))
+        features = torch.tensor(spec.features) if spec.features else None
+        self.register_buffer("features", features, persistent=False)  # of each token, [vocab, features]
         self.puzzle = PuzzleEmbedding(config) if config.puzzle_ids else None
         learned = config.positions == "learned"
         self.positions = nn.Parameter(truncated_normal((self.tokens, width), 1 / self.scale)) if learned else None
@@ -69,7 +73,8 @@ class TokenFrame(nn.Module):
 
     def embed(self, question: Tensor, ids: Tensor | None) -> Tensor:
         """question [batch, cells], ids [batch] -> x [batch, tokens, width]"""
-        x = self.embedding[question]
+        vectors = self.embedding if self.features is None else self.features.to(self.embedding) @ self.embedding
+        x = vectors[question]
         if self.puzzle is not None:
             if ids is None:
                 if len(self.puzzle.table) > 1:

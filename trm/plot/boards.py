@@ -231,17 +231,18 @@ def pencil(place: Place, at: tuple[int, int], chances: Floats, ground: Colour, c
 def paint_numbers(place: Place, moment: Moment) -> None:
     """A board of any other task: each cell's value, as visible as it is probable."""
     board, look = place.board, place.board.look
-    shown = board.answer.question if moment.step is None else moment.step.tokens
+    question, task = board.answer.question, board.answer.task
+    shown = question if moment.step is None else task.shown(question, moment.step.tokens)
     chances = np.ones((board.rows, board.columns)) if moment.step is None else moment.step.cells
     size = min(0.55, 1.1 / max(1, *(len(sign.text) for sign in board.signs))) * board.cell
     for cell, (row, column) in enumerate(np.ndindex(board.rows, board.columns)):
         sign, shade = board.signs[int(shown[cell]) - 1], looks.visible(float(chances[row, column]))
         ground = tint(place, moment, row, column, sign.colour, shade)
         colour = writing(place, moment, row, column, ground, sign.colour)
-        given = shown[cell] == board.answer.question[cell] and colour == look.model
+        given = shown[cell] == question[cell] and colour == look.model
         ink = blend(ground, look.given if given else colour, shade)
         place.pen.centred(*place.centre(row, column), sign.text, size, ink)
-    place.lines(*board.answer.task.box)
+    place.lines(*task.box)
 
 
 # Mazes

@@ -144,7 +144,7 @@ class Service:
             options["restarts"] = 0
         # As a grid, not as text: the text of a board with few digits does not show its size.
         steps = self.solvers[question.task].watch(to_json(task, tokens), **options)
-        parts = step_events(tokens, steps, remarks) if events else answer_json(steps, remarks)
+        parts = step_events(task.given(tokens), steps, remarks) if events else answer_json(steps, remarks)
         return WorkResponse(self.queue, parts, media_type, question.seconds + GRACE, error_part)
 
 

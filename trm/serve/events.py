@@ -21,11 +21,11 @@ from trm.tasks.base import Tokens
 from trm.tools.functions import arc_solution
 
 
-def step_events(
-    question: Tokens, steps: Iterator[answers.Step], remarks: Sequence[str]
-) -> Generator[bytes, None, None]:
-    """Server-sent events: `step` for each supervision step on question [cells], then `answer` with the remarks."""
-    before = question
+def step_events(given: Tokens, steps: Iterator[answers.Step], remarks: Sequence[str]) -> Generator[bytes, None, None]:
+    """Server-sent events: `step` for each supervision step on a question that gives `given` [cells], then `answer` with
+    the remarks.
+    """
+    before = given
     for step in steps:
         yield event("step", step_message(step, before))
         before = step.tokens

@@ -17,6 +17,7 @@ from trm.store.stored import Stored
 from trm.tasks import family_name, find_family, get_task, resizable
 from trm.tasks.arc.text import SIDE
 from trm.tasks.base import Spec, Task
+from trm.tasks.custom.structure import Structure
 from trm.tasks.custom.task import FAMILY, Custom, task_of_run
 from trm.tasks.maze.task import Maze
 from trm.tasks.sudoku.task import DIGITS, SIZES
@@ -104,7 +105,8 @@ def own_task(name: str, solver: Solver, side: int) -> TaskInfo:
     """A task that is known by its model, in sizes up to `side` if it has any."""
     task = shown_task(solver)
     spec, values = task.spec, [grid_value(task, token) for token in range(1, task.spec.vocab)]
-    any_size = isinstance(task, Custom) and task.structure.any_size
+    known = task.structure if isinstance(task, Custom) else Structure()
+    any_size = known.any_size
     return TaskInfo(
         name=name,
         kind="grid",
@@ -120,6 +122,7 @@ def own_task(name: str, solver: Solver, side: int) -> TaskInfo:
             for value, sign in zip(values, task.signs, strict=True)
         ],
         blank=values[task.blank - 1] if task.blank else None,
+        unit=known.unit if known.layers > 1 else None,
         symbols=values[spec.first_symbol - 1 :],
         **about(solver) | {"weights": name},
     )

@@ -244,6 +244,9 @@ class TaskInfo(BaseModel):
     checkable: bool = Field(True, description="Whether answers are checked by rules.")
     values: list[Value] = Field([], description="Of a `grid`: what a cell can hold.")
     blank: int | str | None = Field(None, description="Of a `grid`: the value that stands for an unknown cell, if any.")
+    unit: int | None = Field(
+        None, description="Of a `grid` whose questions have layers: a value less than this is of the first layer alone."
+    )
     symbols: list[int | str] = Field(
         [], description="Of a `grid`: the values whose probabilities are `Step.candidates`."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -35,6 +36,7 @@ from trm.tasks.text import printable
 FORMAT = 1
 MOST_CELLS, MOST_TOKENS = 1 << 20, 1 << 8  # of a board, and in a vocabulary: a token is a byte
 MOST_OFFSETS = 1 << 10  # of the cells that a cell depends on
+MOST_FEATURES = 1 << 10  # of a token
 NEWER = {"halt_probability", "hints", "turns", "turn_steps"}  # settings of a model that older files lack
 SEAL = "sha256"  # of the tensors, in the metadata of a file of weights
 CHECKPOINT = "checkpoint.pt"  # in a run's folder
@@ -206,11 +208,18 @@ def as_tuples(value: Any) -> Any:
     return tuple(as_tuples(part) for part in value) if isinstance(value, list | tuple) else value
 
 
+def described(features: tuple[tuple[float, ...], ...], vocab: int) -> bool:
+    """Whether there are as many features of each of `vocab` tokens, all of them finite."""
+    lengths = {len(row) for row in features}
+    number = [type(one) in (int, float) and math.isfinite(one) for row in features for one in row]
+    return len(features) == vocab and len(lengths) == 1 and 0 < max(lengths) <= MOST_FEATURES and all(number)
+
+
 def read_spec(values: dict[str, Any]) -> Spec:
     """A `Spec` from its JSON form, in which tuples are lists. Raises KeyError, TypeError or ValueError."""
     groups, related = (as_tuples(values.get(name, ())) for name in ("groups", "related"))
-    offsets = as_tuples(values.get("offsets", ()))
-    spec = Spec(**{**values, "groups": groups, "related": related, "offsets": offsets})
+    offsets, features = (as_tuples(values.get(name, ())) for name in ("offsets", "features"))
+    spec = Spec(**{**values, "groups": groups, "related": related, "offsets": offsets, "features": features})
     sizes = (spec.height, spec.width, spec.vocab, spec.first_symbol)
     parts = [group for kind in (*groups, *related) for group in (kind, *kind)]
     cells = [cell for kind in (*groups, *related) for group in kind for cell in group]
@@ -222,6 +231,8 @@ def read_spec(values: dict[str, Any]) -> Spec:
     whole = whole and all(abs(step) <= MOST_TOKENS for step in moves) and len(offsets) <= MOST_OFFSETS
     if not whole or min(sizes) < 1 or spec.cells > MOST_CELLS or not spec.first_symbol <= spec.vocab <= MOST_TOKENS:
         raise ValueError(f"the task in {CONFIG} is damaged")
+    if features and not described(features, spec.vocab):
+        raise ValueError(f"the tokens of the task in {CONFIG} are described in a damaged way")
     if any(not 0 <= cell < spec.cells for cell in cells):
         raise ValueError(f"the groups of the task in {CONFIG} are damaged")
     return spec

@@ -41,6 +41,8 @@ class Spec:
     related: tuple[Groups, ...] = ()  # kinds of groups of cells that depend on each other in any way
     offsets: Offsets = ()  # the cells that a cell depends on, seen from it
     wrap: bool = False  # the board's edges are joined
+    # How each token is described to a model, [vocab][features]; empty: each token has a vector of its own.
+    features: tuple[tuple[float, ...], ...] = ()
 
     @property
     def cells(self) -> int:
@@ -148,6 +150,16 @@ class Task(ABC):
     def puzzles(self, part: Part) -> Puzzles:
         """The task's own set: puzzles to train on (`train`), or others to test with. Raises BadInput if it has none."""
         raise BadInput(f"task {self.spec.name!r} has no embedded puzzles; give a file with --data PATH")
+
+    def given(self, question: Tokens) -> Tokens:
+        """What a question [..., cells] says of its answer: the question itself, unless its cells say more than that."""
+        return question
+
+    def shown(self, question: Tokens, answer: Tokens) -> Tokens:
+        """The tokens [..., cells] by which pictures show an answer on its question: the answer, unless the question's
+        cells say more than what they give.
+        """
+        return answer
 
     def augment(self, question: Tokens, answer: Tokens, rng: np.random.Generator) -> tuple[Tokens, Tokens]:
         """The image of a puzzle, [cells] each, under a random symmetry of the task; by default the puzzle itself."""
@@ -321,7 +333,8 @@ def keep_complete(task: Task, question: Tokens, answer: Tokens) -> Tokens:
     """`answer` [rows, cells], but the question itself in rows where it is already a valid answer."""
     if not task.checkable:
         return answer
-    return np.where(task.valid(question, question)[:, None], question, answer)
+    given = task.given(question)
+    return np.where(task.valid(question, given)[:, None], given, answer)
 
 
 def accepted(task: Task, right: bool, confidence: float) -> bool:

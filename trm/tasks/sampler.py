@@ -79,7 +79,7 @@ class Sampler:
         """The share of the unknown cells of question [cells] to fill in."""
         if progress < self.reveal.until:
             return rng.random() * self.reveal.most
-        unknown = max(1, int((question != answer).sum()))
+        unknown = max(1, int((self.task.given(question) != answer).sum()))
         return 1 - float(unknown ** -rng.random())
 
     def _epoch(self, epoch: int) -> npt.NDArray[np.int64]:

@@ -26,12 +26,11 @@ def grid(task: Task, question: Tokens, answer: Tokens, before: Tokens | None = N
     # The characters of the drawing that stand for cells, in order.
     places = [match.span() for match in re.finditer(task.cell_pattern, drawn)]
     assert len(places) == len(answer)
+    given = task.given(question)
+    known = given >= task.spec.first_symbol if task.spec.symbols or not task.blank else given != task.blank
     for cell, place in enumerate(places):
-        if question[cell] >= task.spec.first_symbol:
-            style = GIVEN
-        else:
-            style = CHANGED if before is not None and before[cell] != answer[cell] else KEPT
-        text.stylize(style, *place)
+        changed = before is not None and before[cell] != answer[cell]
+        text.stylize(GIVEN if known[cell] else CHANGED if changed else KEPT, *place)
     return text
 
 
@@ -40,7 +39,7 @@ def trace(console: Console, answer: Answer) -> None:
 
     On a terminal one grid changes in place, slowly enough to watch; elsewhere (a file, a pipe) all are printed.
     """
-    before, frames = answer.question, []
+    before, frames = answer.task.given(answer.question), []
     for step in answer.trace:
         changed = int((before != step.tokens).sum())
         head = Text(f"step {step.number}: {changed} cell{'s' if changed != 1 else ''} changed", style="dim")

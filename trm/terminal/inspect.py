@@ -10,9 +10,10 @@ from pathlib import Path
 from trm.errors import BadInput
 from trm.files import check_writable, write_text
 from trm.tasks.custom.inspection import Inspection, Leaks, inspect, leaks
+from trm.tasks.custom.layers import defined
 from trm.tasks.custom.structure import Structure, read_structure
 from trm.tasks.custom.symmetry import LEVEL, Symmetry
-from trm.tasks.custom.task import Custom, defined
+from trm.tasks.custom.task import Custom
 from trm.tasks.custom.text import read_pairs
 from trm.tasks.text import naming, printable
 from trm.terminal.console import report_written
@@ -55,6 +56,8 @@ def lines(found: Inspection, data: str, against: str | None, common: Leaks | Non
     missing = f", {found.unanswered:,} of them without an answer, which are left out below" if found.unanswered else ""
     yield "pairs", f"{found.rows:,} of {height}x{width} in {printable(Path(data).name)}{missing}"
     yield "numbers", f"question: {listed(found.question_values)}; answer: {listed(found.answer_values)}"
+    for number, values in enumerate(found.layer_values, 2):
+        yield "", f"layer {number} of the question: {listed(values)}"
     cells = f"{found.unknown:.1f} of {height * width}"
     if found.blank is None:
         yield "blank", f"none: an answer changes {cells} cells of its question on average"

@@ -111,8 +111,9 @@ function key(cell, event) {
   return sign !== null;
 }
 
-function set(cell, sign) {
+function set(cell, given) {
   const now = state.grid.join("")[cell];
+  const sign = state.puzzle.merged?.(now, given) ?? given;
   if (now !== sign && !(state.puzzle.draws && "SG".includes(now))) edit(put(state.grid, cell, sign));
 }
 

@@ -20,6 +20,10 @@ export function numbers(task) {
   const empty = (height = shape[0], width = shape[1]) => Array.from({ length: height }, () => first.repeat(width));
   const fits = (height, width) => (anySize ? Math.max(height, width) <= side : height === shape[0] && width === shape[1]);
   const spoken = (value) => (value.text && value.text !== String(value.value) ? `${value.value} (${value.text})` : String(value.value));
+  // An answer is about the first layer of a question; the others stay in sight.
+  const plain = values.filter(({ value }) => !task.unit || value < task.unit);
+  const rest = (value) => (task.unit ? value - (value % task.unit) : 0);
+  const onto = (given, sign) => (task.unit && given !== undefined ? signOf((valueOf(sign).value % task.unit) + rest(valueOf(given).value)) : sign);
   const longest = Math.max(1, ...values.map(({ text }) => text.length));
   return {
     ...verdicts,
@@ -53,7 +57,8 @@ export function numbers(task) {
       return Array.from({ length: height }, (_, row) => cells.slice(row * width, (row + 1) * width).join(""));
     },
     fixed: (row, column, height, width) => [row === height - 1 ? "last-bottom" : "", column === width - 1 ? "last-right" : ""],
-    look(given, sign, sure, chances) {
+    look(given, answer, sure, chances) {
+      const sign = onto(given, answer);
       const { text, colour } = valueOf(sign);
       const called = spoken(valueOf(sign));
       if (sign === ".") return { text, colour, classes: [], label: "blank" };
@@ -66,13 +71,19 @@ export function numbers(task) {
       return { text, colour: candidates.length ? "" : colour, classes: ["made"], label, sure, candidates };
     },
     places: () => [Math.ceil(symbols.length / (across || 1)), across || 1],
-    pad: () => (values.length > MOST_BUTTONS ? [] : values.map((one) => ({
+    /** What a cell becomes where this sign is put: the layers of its question that are not edited stay. */
+    merged(now, sign) {
+      const found = onto(now, sign);
+      return found === now && sign === "." ? "." : found;
+    },
+    pad: () => (plain.length > MOST_BUTTONS ? [] : plain.map((one) => ({
       sign: signOf(one.value), label: one.value === blank ? "Clear cell" : spoken(one), text: one.text }))),
     padLabel: "Values for the selected cell",
     /** The sign that a key stands for, or null. now: the sign in the cell, which another digit makes longer. */
     sign(key, _, now) {
-      const known = (text) => values.find(({ value }) => String(value) === text);
-      const found = known(`${valueOf(now).value}${key}`) ?? known(key) ?? known(key.toUpperCase());
+      const known = (text) => plain.find(({ value }) => String(value) === text);
+      const typed = task.unit ? valueOf(now).value % task.unit : valueOf(now).value;
+      const found = known(`${typed}${key}`) ?? known(key) ?? known(key.toUpperCase());
       if (found) return signOf(found.value);
       return blank !== null && [" ", ".", "Backspace", "Delete"].includes(key) ? "." : null;
     },

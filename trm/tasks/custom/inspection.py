@@ -39,7 +39,9 @@ class Inspection:
 
     rows: int
     shape: tuple[int, int]
-    question_values: tuple[int, ...]
+    question_values: tuple[int, ...]  # of the first layer
+    layer_values: tuple[tuple[int, ...], ...]  # of each further layer of the questions
+    unit: int  # see `Structure`
     answer_values: tuple[int, ...]
     unanswered: int  # pairs without an answer, which nothing else counts
     blank: int | None  # the number that stands for an unknown cell: all others are kept in the answer
@@ -59,6 +61,7 @@ class Inspection:
         """What training can use of the pairs without knowing their rules: the blank, and the symmetries that hold."""
         turns = tuple(one.name for one in self.symmetries if one.holds and one.name in TURNS)
         known = {"blank": self.blank, "interchangeable": self.interchangeable, "symmetries": turns}
+        known |= {"layers": 1 + len(self.layer_values), "unit": self.unit} if self.layer_values else {}
         return Structure.model_validate(known)
 
     def structure(self) -> Structure:
@@ -66,7 +69,11 @@ class Inspection:
         lines = [one.name for one in self.groups if one.name in ("rows", "columns")]
         others = [one.cells for one in self.groups if one.name not in ("rows", "columns")]
         values = tuple(sorted({*self.question_values, *self.answer_values}))
-        suggested: dict[str, Any] = {"shape": self.shape, "values": values}
+        suggested: dict[str, Any] = {"shape": self.shape}
+        if self.layer_values:  # whose combinations with the values are found in the data
+            suggested |= {"layers": 1 + len(self.layer_values), "unit": self.unit}
+        else:
+            suggested["values"] = values
         if self.blank is not None:
             suggested["blank"] = self.blank
             suggested["interchangeable"] = self.interchangeable
@@ -86,27 +93,32 @@ def inspect(pairs: Pairs) -> Inspection:
     answered = (pairs.answer != NONE).all(1)
     if not answered.any():
         raise BadInput("no pair has an answer: give a file with both, question and answer")
-    question, answer = pairs.question[answered], pairs.answer[answered]
+    question, first, answer = pairs.question[answered], pairs.first[answered], pairs.answer[answered]
     places = [place for place, good in zip(pairs.places, answered.tolist(), strict=True) if good]
-    values = [tuple(np.unique(part).tolist()) for part in (question, answer)]
+    values = [tuple(np.unique(part).tolist()) for part in (first, answer)]
+    layers = [question // pairs.unit**layer % pairs.unit for layer in range(1, pairs.layers)]
     if len({*values[0], *values[1]}) > VALUES:
         raise BadInput(f"{len({*values[0], *values[1]})} different numbers; a model can tell at most {VALUES} apart")
     duplicates, contradictions = repeated(question, answer, places)
-    blank = find_blank(question, answer)
+    blank = find_blank(first, answer)
     symbols = np.array([value for value in sorted({*values[0], *values[1]}) if value != blank])
     grids = [part.reshape(-1, *pairs.shape) for part in (question, answer)]
     return Inspection(
         rows=len(pairs.question),
         shape=pairs.shape,
         question_values=values[0],
+        layer_values=tuple(tuple(np.unique(layer).tolist()) for layer in layers),
+        unit=pairs.unit,
         answer_values=values[1],
         unanswered=int((~answered).sum()),
         blank=blank,
-        unknown=float((question == blank if blank is not None else question != answer).sum(1).mean()),
+        unknown=float((first == blank if blank is not None else first != answer).sum(1).mean()),
         duplicates=duplicates,
         contradictions=tuple(contradictions),
         groups=tuple(find_groups(answer, pairs.shape, len(symbols), blank)),
-        symmetries=tuple(symmetries_of(grids[0], grids[1], symbols)) if len(question) > 1 else (),
+        symmetries=tuple(symmetries_of(grids[0], grids[1], symbols, pairs.unit if layers else 0))
+        if len(question) > 1
+        else (),
     )
 
 
@@ -205,5 +217,6 @@ def renamed(cells: Ints, found: Inspection) -> Ints:
     if not any(one.name == "numbers renamed" and one.holds for one in found.symmetries):
         return np.array(cells)
     names = {} if found.blank is None else {found.blank: 0}
-    order: Ints = np.array([names.setdefault(cell, len(names)) for cell in cells.tolist()])
-    return order
+    first = cells % found.unit if found.layer_values else cells
+    order: Ints = np.array([names.setdefault(cell, len(names)) for cell in first.tolist()])
+    return order + (cells - first)

@@ -84,7 +84,14 @@ class Structure(Settings):
     related: Kinds = ()  # kinds of groups of cells that depend on each other, and may hold equal numbers
     # Moves of the board that turn a pair into another one: training shows each pair in their images, drawn at random.
     symmetries: tuple[Turn, ...] = ()
+    ordered: bool = Field(False, strict=True)  # numbers have an order, so that near ones are alike
+    answers: tuple[Number, ...] = Field((), max_length=VALUES)  # numbers that an answer can hold; default: all
+    fixed: tuple[Number, ...] = Field((), max_length=VALUES)  # numbers that answers have where questions have them
+    # Layers of a question: a number is that of the first layer, plus `unit` times that of the second, and so on.
+    layers: int = Field(1, strict=True, ge=1, le=9)
+    unit: Literal[10, 100, 1000, 10_000] = 10  # more than any number of a layer
     signs: Texts = ()  # what pictures and the page show in place of a number: {1 = "o"}
+    layer_signs: tuple[Texts, ...] = ()  # the same for the numbers of each further layer, which stand behind it
     colours: Texts = ()  # of the cells that hold a number, there: {1 = "#ffd75e"}
 
     @field_validator("shape")
@@ -94,7 +101,7 @@ class Structure(Settings):
             raise ValueError("a shape is [rows, columns]")
         return shape
 
-    @field_validator("values")
+    @field_validator("values", "answers", "fixed")
     @classmethod
     def in_order(cls, values: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(values)) < len(values):
@@ -108,6 +115,11 @@ class Structure(Settings):
             if len(sign) > LONGEST_SIGN or not sign.isprintable():
                 raise ValueError(f"the sign of {number} must be at most {LONGEST_SIGN} characters, not {quoted(sign)}")
         return signs
+
+    @field_validator("layer_signs")
+    @classmethod
+    def all_short(cls, layers: tuple[tuple[tuple[int, str], ...], ...]) -> tuple[tuple[tuple[int, str], ...], ...]:
+        return tuple(cls.short(signs) for signs in layers)
 
     @field_validator("colours")
     @classmethod
@@ -127,8 +139,13 @@ class Structure(Settings):
             raise ValueError('any_size needs groups that any board has: "rows" and "columns", and no lists of cells')
         if (self.radius > 1 or self.wrap) and not self.neighbours:
             raise ValueError("radius and wrap are about neighbours: declare neighbours = 4 or neighbours = 8")
-        if self.values and self.blank is not None and self.blank not in self.values:
-            raise ValueError(f"the blank, {self.blank}, is not among the values")
+        if self.ordered and self.interchangeable:
+            raise ValueError("numbers that may be renamed have no order: declare one of ordered and interchangeable")
+        if len(self.layer_signs) >= self.layers > 1:
+            raise ValueError(f"layer_signs is for the {self.layers - 1} layers after the first")
+        if self.unit**self.layers > MOST + 1:
+            raise ValueError(f"{self.layers} layers with unit = {self.unit} make numbers above {MOST}")
+        self.check_numbers()
         if self.shape and self.shape[0] != self.shape[1]:
             for name in self.symmetries:
                 if name in SQUARE:
@@ -149,6 +166,23 @@ class Structure(Settings):
                 self.check_group(f"related group {number}", cells, differ=False)
         return self
 
+    def check_numbers(self) -> None:
+        """Raises ValueError for a blank, a number of answers or a fixed one that the first layer has not."""
+        for name, declared in (
+            ("the blank", () if self.blank is None else (self.blank,)),
+            ("a number of answers", self.answers),
+            ("a number that is fixed", self.fixed),
+        ):
+            for number in declared:
+                if self.values and number not in self.values:
+                    raise ValueError(f"{name}, {number}, is not among the values")
+                if self.layers > 1 and number >= self.unit:
+                    raise ValueError(
+                        f"{name}, {number}, is none of the first layer's numbers, which are less than {self.unit}"
+                    )
+        if self.answers and (wrong := {*self.fixed} - {*self.answers}):
+            raise ValueError(f"{min(wrong)} is fixed, but an answer cannot hold it")
+
     def check_group(self, name: str, cells: Cells, differ: bool) -> None:
         """Raises ValueError for a group that does not fit the board or, if its numbers are to differ, their count."""
         if max(cells) >= self.shape[0] * self.shape[1]:
@@ -159,8 +193,9 @@ class Structure(Settings):
 
     @property
     def symbols(self) -> tuple[int, ...]:
-        """The values without the blank."""
-        return tuple(value for value in self.values if value != self.blank)
+        """The values of the first layer without the blank."""
+        plain = (value for value in self.values if self.layers == 1 or value < self.unit)
+        return tuple(value for value in plain if value != self.blank)
 
     @property
     def offsets(self) -> tuple[tuple[int, int], ...]:

@@ -61,12 +61,13 @@ SHIFTS: dict[str, Move] = {
 }
 
 
-def symmetries_of(question: Ints, answer: Ints, symbols: Ints) -> list[Symmetry]:
+def symmetries_of(question: Ints, answer: Ints, symbols: Ints, unit: int = 0) -> list[Symmetry]:
     """Test the symmetries of a square, translation, and whether numbers may be renamed.
 
     Args:
         question, answer: the pairs, [rows, height, width] each.
         symbols: the numbers that may be interchangeable.
+        unit: of questions with several layers, of which the first holds those numbers; 0: there are none.
     """
     rows = independent(question, answer)[: max(FEWEST, min(MOST, CELLS // question[0].size))]
     question, answer = question[rows], answer[rows]
@@ -82,7 +83,7 @@ def symmetries_of(question: Ints, answer: Ints, symbols: Ints) -> list[Symmetry]
         if few >= LEAST:
             found.append(Symmetry(name, p_value(question[:few], answer[:few], move, rng)))
     if len(symbols) > 1:
-        ps = [p_value(question, answer, exchange(symbols, rng), rng) for _ in range(MATCHINGS)]
+        ps = [p_value(question, answer, exchange(symbols, rng, unit), rng) for _ in range(MATCHINGS)]
         found.append(Symmetry("numbers renamed", min(1.0, MATCHINGS * min(ps))))
     return found
 
@@ -114,16 +115,18 @@ def independent(question: Ints, answer: Ints) -> Ints:
     return np.array(rows, np.int64)
 
 
-def exchange(symbols: Ints, rng: np.random.Generator) -> Move:
-    """The renaming that exchanges the numbers in pairs drawn at random."""
+def exchange(symbols: Ints, rng: np.random.Generator, unit: int = 0) -> Move:
+    """The renaming that exchanges the numbers in pairs drawn at random; `unit`: see `symmetries_of`."""
     drawn = rng.permutation(symbols)
     half = len(drawn) // 2
     first, second = drawn[:half], drawn[half : 2 * half]
 
     def renamed(grids: Ints) -> Ints:
+        layer = grids % unit if unit else grids
         image: Ints = grids.copy()
         for one, other in zip(first.tolist(), second.tolist(), strict=True):
-            image[grids == one], image[grids == other] = other, one
+            image[layer == one] += other - one
+            image[layer == other] += one - other
         return image
 
     return renamed

@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from trm.errors import BadInput
 from trm.tasks.base import Bools, Fault, Ints, Puzzles, Sign, Spec, Task, Tokens
-from trm.tasks.custom.structure import SQUARE, VALUES, Structure
+from trm.tasks.custom.layers import features
+from trm.tasks.custom.structure import SQUARE, Structure
 from trm.tasks.custom.symmetry import images
 from trm.tasks.custom.text import NONE, Pairs, read_pairs, read_text
 from trm.tasks.text import printable
@@ -26,23 +27,6 @@ from trm.tasks.text import printable
 FAMILY = "custom"
 BLANK = 1  # the token of the blank, if one is declared
 FIRST = 2  # the first token after it
-
-
-def defined(data: str, structure: Structure) -> Structure:
-    """`structure`, completed by the pairs of the file `data`. Raises BadInput where they contradict each other."""
-    pairs, name = read_pairs(data, structure), printable(Path(data).name)
-    if structure.shape and structure.shape != pairs.shape:
-        declared, have = ("x".join(map(str, shape)) for shape in (structure.shape, pairs.shape))
-        raise BadInput(f"{name}: grids of {have}, but the structure declares {declared}")
-    values = structure.values
-    if not values:
-        there = {int(value) for part in (pairs.question, pairs.answer) for value in np.unique(part)} - {NONE}
-        if structure.blank is not None:
-            there.add(structure.blank)
-        if len(there) > VALUES:
-            raise BadInput(f"{name}: {len(there)} different numbers, but a model can tell at most {VALUES} apart")
-        values = tuple(sorted(there))
-    return structure.completed(shape=pairs.shape, values=values)
 
 
 @dataclass(frozen=True)
@@ -63,6 +47,9 @@ class Custom(Task):
     def __post_init__(self) -> None:
         if not self.structure.shape or not self.structure.values:
             raise BadInput("a custom task is defined by its data: give --data FILE")
+        known = {*self.structure.values}
+        if self.structure.layers > 1 and not known >= {value % self.structure.unit for value in known}:
+            raise BadInput("each number of the first layer must be among the values by itself, too")
         for name in self.structure.symmetries:
             (_, moved, *_) = images(self._shape, [name])
             for kinds in (self.spec.groups, self.spec.related):
@@ -78,13 +65,15 @@ class Custom(Task):
         vocab = len(self.numbers) + 1
         # The name holds a digest of the structure, so that models of two tasks are not taken for models of one. How a
         # number is shown makes no other task.
-        known = self.structure.model_dump_json(exclude_defaults=True, exclude={"signs", "colours"})
+        known = self.structure.model_dump_json(exclude_defaults=True, exclude={"signs", "layer_signs", "colours"})
         name = f"{FAMILY}-{height}x{width}-{hashlib.sha256(known.encode()).hexdigest()[:8]}"
-        first = FIRST if self.structure.interchangeable else vocab
+        # A model has symbols only where a cell holds nothing else.
+        first = FIRST if self.structure.interchangeable and self.structure.layers == 1 else vocab
         kinds, related = (
             tuple(self.structure.expanded(one)) for one in (self.structure.groups, self.structure.related)
         )
-        return Spec(name, height, width, vocab, first, kinds, related, self.structure.offsets, self.structure.wrap)
+        wrap, offsets, described = self.structure.wrap, self.structure.offsets, features(self.structure, self.numbers)
+        return Spec(name, height, width, vocab, first, kinds, related, offsets, wrap, described)
 
     def sized(self, shape: tuple[int, ...]) -> Custom:
         """The task on a board of that shape. Raises BadInput unless it is its own, or any size is declared."""
@@ -97,16 +86,38 @@ class Custom(Task):
     def numbers(self) -> Ints:
         """[vocab - 1], the number of each token from 1 on."""
         blank = [] if self.structure.blank is None else [self.structure.blank]
-        return np.array([*blank, *self.structure.symbols], np.int64)
+        return np.array([*blank, *(value for value in self.structure.values if value not in blank)], np.int64)
+
+    @cached_property
+    def _first(self) -> Tokens:
+        """[vocab], the token of the first layer of each token."""
+        if self.structure.layers == 1:
+            return np.arange(self.spec.vocab, dtype=np.uint8)
+        number_of = {number: token for token, number in enumerate(self.numbers.tolist(), 1)}
+        return np.array([0, *(number_of[number % self.structure.unit] for number in self.numbers.tolist())], np.uint8)
+
+    def given(self, question: Tokens) -> Tokens:
+        """The first layer of a question [..., cells]."""
+        first: Tokens = self._first[question]
+        return first
+
+    def shown(self, question: Tokens, answer: Tokens) -> Tokens:
+        """The answer [..., cells] with the question's further layers."""
+        return self._with(self.given(answer), question)
 
     @cached_property
     def signs(self) -> tuple[Sign, ...]:
-        """As declared; else the number itself, and nothing for the blank."""
-        signs, colours = dict(self.structure.signs), dict(self.structure.colours)
-        return tuple(
-            Sign(signs.get(number, "" if number == self.structure.blank else str(number)), colours.get(number, ""))
-            for number in self.numbers.tolist()
-        )
+        """As declared; else the number itself, and nothing for the blank. Those of further layers stand behind it."""
+        signs, colours, found = dict(self.structure.signs), dict(self.structure.colours), []
+        further = [dict(one) for one in self.structure.layer_signs]
+        unit = self.structure.unit if self.structure.layers > 1 else self.numbers.max() + 1
+        for number, first in zip(self.numbers.tolist(), (self.numbers % unit).tolist(), strict=True):
+            text = signs.get(first, "" if first == self.structure.blank else str(first))
+            for layer, known in enumerate(further, 1):
+                text += known.get(number // unit**layer % unit, "")
+            plain = number == first or further
+            found.append(Sign(text if plain else str(number), colours.get(first, "")))
+        return tuple(found)
 
     @property
     def checkable(self) -> bool:
@@ -134,9 +145,10 @@ class Custom(Task):
     def from_pairs(self, pairs: Pairs) -> Puzzles:
         """Pairs as tokens. Raises BadInput for a number that the task does not have, and for broken rules."""
         question, answer = (self._tokens(part, pairs) for part in (pairs.question, pairs.answer))
-        if self.blank and (bad := self._clashing(question)).any():
+        given = self.given(question)
+        if self.blank and (bad := self._clashing(given)).any():
             row = int(bad.argmax())
-            raise BadInput(f"{pairs.places[row]}, question: {self.clash(question[row])}")
+            raise BadInput(f"{pairs.places[row]}, question: {self.clash(given[row])}")
         if (bad := answer.any(1) & ~self.valid(question, answer)).any():
             row = int(bad.argmax())
             raise BadInput(f"{pairs.places[row]}, answer: {self.fault(question[row], answer[row])}")
@@ -145,14 +157,26 @@ class Custom(Task):
 
     def _tokens(self, numbers: Ints, pairs: Pairs) -> Tokens:
         """Tokens [rows, cells] of numbers [rows, cells], 0 where no answer is given. Raises BadInput."""
-        order = np.argsort(self.numbers)
-        at = np.searchsorted(self.numbers, numbers, sorter=order).clip(max=len(order) - 1)
-        index = order[at]
-        wrong = (self.numbers[index] != numbers) & (numbers != NONE)
+        tokens = self._find(numbers)
+        wrong = (tokens == 0) & (numbers != NONE)
         if wrong.any():
             row, cell = (int(at) for at in np.argwhere(wrong)[0])
             raise BadInput(f"{pairs.places[row]}: {self.unknown(cell, int(numbers[row, cell]))}")
-        return np.where(numbers == NONE, 0, index + 1).astype(np.uint8)
+        return tokens
+
+    def _find(self, numbers: Ints) -> Tokens:
+        """The tokens of numbers [...], 0 for one that the task does not have."""
+        order = np.argsort(self.numbers)
+        at = np.searchsorted(self.numbers, numbers, sorter=order).clip(max=len(order) - 1)
+        return np.where(self.numbers[order[at]] == numbers, order[at] + 1, 0).astype(np.uint8)
+
+    def _with(self, first: Tokens, question: Tokens) -> Tokens:
+        """`question` [...] with another first layer, `first` [...], whose tokens are those of its numbers alone."""
+        if self.structure.layers == 1:
+            return first
+        number = np.concatenate([[0], self.numbers])
+        found = self._find(number[question] - number[self.given(question)] + number[first])
+        return np.where(first == 0, 0, found).astype(np.uint8)
 
     def unknown(self, cell: int, number: int) -> str:
         """What is wrong with a number that the task does not have, in words."""
@@ -167,8 +191,13 @@ class Custom(Task):
         if len(self._images) > 1:
             cells = self._images[rng.integers(len(self._images))]
             question, answer = question[cells], answer[cells]
-        vocab, first = self.spec.vocab, self.spec.first_symbol
-        renamed = np.concatenate([np.arange(first), first + rng.permutation(vocab - first)]).astype(np.uint8)
+        if not self.structure.interchangeable:
+            return question, answer
+        tokens = np.arange(self.spec.vocab, dtype=np.uint8)
+        symbols = tokens[FIRST : FIRST + len(self.structure.symbols)]
+        renamed = tokens.copy()
+        renamed[symbols] = symbols[rng.permutation(len(symbols))]
+        renamed = self._with(renamed[self.given(tokens)], tokens)
         return renamed[question], renamed[answer]
 
     @property
@@ -187,9 +216,9 @@ class Custom(Task):
         """
         easier: Tokens = question.copy()
         if self.blank:
-            hidden = np.flatnonzero((question == BLANK) & (answer > BLANK))
+            hidden = np.flatnonzero((self.given(question) == BLANK) & (answer > BLANK))
             shown = rng.permutation(hidden)[: round(share * len(hidden))]
-            easier[shown] = answer[shown]
+            easier[shown] = self._with(answer[shown], question[shown])
         return easier
 
     # Checking and showing
@@ -199,11 +228,31 @@ class Custom(Task):
 
         Without groups this says little: see `checkable`.
         """
-        good: Bools = (answer > 0).all(1) & ~self._clashing(answer)
+        good: Bools = self._answers[answer].all(1) & ~self._clashing(answer) & ~self._moved(question, answer).any(1)
         if self.blank:
-            good &= ((question == BLANK) | (question == answer)).all(1)
             good &= (answer[:, self._filled] != BLANK).all(1)
         return good
+
+    def _moved(self, question: Tokens, answer: Tokens) -> Bools:
+        """Which cells [..., cells] do not keep what the question gives, or hold a fixed number that it does not."""
+        given = self.given(question)
+        bound = self._fixed[given] | self._fixed[answer]
+        if self.blank:
+            bound = bound | (given != BLANK)
+        moved: Bools = bound & (given != answer)
+        return moved
+
+    @cached_property
+    def _answers(self) -> Bools:
+        """[vocab], which tokens an answer can hold: as declared, else all of the first layer but padding."""
+        known = self.structure.answers or self.structure.values
+        found: Bools = np.array([False, *np.isin(self.numbers, known)]) & (self._first == np.arange(self.spec.vocab))
+        return found
+
+    @cached_property
+    def _fixed(self) -> Bools:
+        """[vocab], which tokens stand in an answer where they stand in its question, and nowhere else."""
+        return np.array([False, *np.isin(self.numbers, self.structure.fixed)])
 
     @property
     def blank(self) -> int:
@@ -249,13 +298,15 @@ class Custom(Task):
 
     def faults(self, question: Tokens, answer: Tokens) -> list[Fault]:
         """The cells of an answer [cells] that break the declared rules; none if it is valid."""
-        found = dict[int, str]()
+        found, given = dict[int, str](), self.given(question)
+        for cell in np.flatnonzero(self._moved(question, answer)).tolist():
+            kept = self._fixed[given[cell]] or (self.blank and given[cell] != BLANK)
+            found[cell] = f"{self._named(given[cell])} was given here" if kept else self._misplaced(answer[cell])
+        for cell in np.flatnonzero(~self._answers[answer]).tolist():
+            found[cell] = f"no answer holds {self._named(answer[cell])}" if answer[cell] else "nothing"
         if self.blank:
-            for cell in np.flatnonzero((question != BLANK) & (question != answer)).tolist():
-                found[cell] = f"{self._named(question[cell])} was given here"
             for cell in self._filled[answer[self._filled] == BLANK].tolist():
                 found.setdefault(cell, "blank")
-        found.update((cell, "nothing") for cell in np.flatnonzero(answer == 0).tolist())
         for kind in self.spec.groups:
             for cells in kind:
                 count = Counter(answer[list(cells)].tolist())
@@ -268,16 +319,23 @@ class Custom(Task):
         """What is wrong with an answer [cells], in words; None if it is valid."""
         if self.valid(question[None], answer[None])[0]:
             return None
-        if self.blank:
-            changed = (question != BLANK) & (question != answer)
-            if changed.any():
-                cell = int(changed.argmax())
-                now, was = (self._named(tokens[cell]) for tokens in (answer, question))
-                return f"{self.spec.cell_name(cell)} is {now} where the question gives {was}"
+        changed = self._moved(question, answer)
+        if changed.any():
+            cell = int(changed.argmax())
+            now, was = (self._named(tokens[cell]) for tokens in (answer, self.given(question)))
+            return f"{self.spec.cell_name(cell)} is {now} where the question gives {was}"
+        wrong = (answer > 0) & ~self._answers[answer]
+        if wrong.any():
+            cell = int(wrong.argmax())
+            return f"{self.spec.cell_name(cell)} is {self._named(answer[cell])}, which no answer holds"
         blank = self._filled[answer[self._filled] == BLANK] if self.blank else self._filled[:0]
         if len(blank):
             return self.clash(answer) or f"{self.spec.cell_name(int(blank[0]))} is blank"
         return self.clash(answer) or f"{self.spec.cell_name(int((answer == 0).argmax()))} is nothing"
+
+    def _misplaced(self, token: int | np.integer[Any]) -> str:
+        """What is wrong with a fixed number that the question does not have there, in words."""
+        return f"{self._named(token)} stands only where the question has it"
 
     def _named(self, token: int | np.integer[Any]) -> str:
         """The number of a token in words; a model may also answer with padding, which is none."""

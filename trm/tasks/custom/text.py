@@ -29,6 +29,7 @@ from trm.tasks.text import (
 
 NUMBER = re.compile(r"[0-9]{1,9}")
 BLANKS = "._?"  # a text may use one kind of these
+UNITS = (10, 100, 1000, 10_000)
 NONE = -1  # in place of each number of an answer that is not given
 
 
@@ -40,18 +41,30 @@ class Pairs(NamedTuple):
     answer: Ints  # [rows, cells], NONE where there is none
     places: Sequence[str]  # [rows], where each came from, in words
     left_out: tuple[str, ...] = ()  # of the text, in words
+    layers: int = 1  # of a question, see `Structure`
+    unit: int = 10
+
+    @property
+    def first(self) -> Ints:
+        """The first layer of the questions, [rows, cells]."""
+        return self.question % self.unit if self.layers > 1 else self.question
 
 
 def read_pairs(path: str, structure: Structure) -> Pairs:
     """The pairs of a file: .npz if its name ends so, else CSV or text. Raises BadInput."""
-    return read_npz(path) if path.lower().endswith(".npz") else read_text(read_file(path), structure, Path(path).name)
+    if path.lower().endswith(".npz"):
+        return read_npz(path, structure)
+    return read_text(read_file(path), structure, Path(path).name)
 
 
 # .npz files
 
 
-def read_npz(path: str) -> Pairs:
-    """The arrays `question` and `answer`, whole numbers [rows, height, width] each. Raises BadInput."""
+def read_npz(path: str, structure: Structure) -> Pairs:
+    """The arrays `question` and `answer`, whole numbers [rows, height, width] each. Raises BadInput.
+
+    A question of several layers may be [rows, layers, height, width], too.
+    """
     name = quoted(path, longest=None)
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -64,6 +77,9 @@ def read_npz(path: str) -> Pairs:
         raise BadInput(f"{name} needs two arrays called question and answer, [rows, height, width] each") from None
     except Exception as error:  # numpy, zipfile and zlib raise errors of many classes for damaged files
         raise BadInput(f"{name} is not an .npz file, or it is damaged: {in_one_line(error)}") from None
+    layers, unit = structure.layers, int(structure.unit)
+    if arrays["question"].ndim == 4:
+        arrays["question"], layers, unit = packed(arrays["question"], structure, f"{name}, array question")
     for key, array in arrays.items():
         check_array(array, f"{name}, array {key}")
     question, answer = arrays["question"], arrays["answer"]
@@ -71,7 +87,27 @@ def read_npz(path: str) -> Pairs:
         raise BadInput(f"{name}: question is of shape {question.shape} and answer of {answer.shape}")
     rows, height, width = question.shape
     question, answer = (array.reshape(rows, height * width).astype(np.int64) for array in (question, answer))
-    return Pairs((height, width), question, answer, [f"{printable(Path(path).name)}, row {row}" for row in range(rows)])
+    places = [f"{printable(Path(path).name)}, row {row}" for row in range(rows)]
+    return Pairs((height, width), question, answer, places, layers=layers, unit=unit)
+
+
+def packed(question: np.ndarray[Any, Any], structure: Structure, name: str) -> tuple[Ints, int, int]:
+    """Layers [rows, layers, height, width] as one: the second times the unit is added to the first, and so on.
+
+    -> [rows, height, width], the number of layers, and the unit: the structure's if it declares layers, else the
+    smallest that is possible. Raises BadInput.
+    """
+    rows, layers, height, width = question.shape
+    check_array(question.reshape(rows * layers, height, width), name)
+    if structure.layers > 1 and layers != structure.layers:
+        raise BadInput(f"{name}: {layers} layers, but the structure declares {structure.layers}")
+    highest = int(question.max())
+    unit = structure.unit if structure.layers > 1 else next((one for one in UNITS if one > highest), 0)
+    if highest >= unit or unit**layers > MOST + 1:
+        most = f"less than {unit}, as the structure declares" if unit else f"less than {UNITS[-1]}"
+        raise BadInput(f"{name}: {highest} in one of {layers} layers; numbers of layers are {most}, and few are large")
+    factors = unit ** np.arange(layers, dtype=np.int64).reshape(-1, 1, 1)
+    return (question.astype(np.int64) * factors).sum(1), layers, unit
 
 
 def check_array(array: np.ndarray[Any, Any], name: str) -> None:
@@ -120,7 +156,8 @@ def read_text(text: str, structure: Structure, name: str) -> Pairs:
     question = np.array([row.question for row in rows], np.int64)
     answer = np.array([[NONE] * cells if row.answer is None else row.answer for row in rows], np.int64)
     places = [f"{name}: line {row.line}" for row in rows]
-    return Pairs((height, width), question, answer, places, described(content.left_out))
+    left_out = described(content.left_out)
+    return Pairs((height, width), question, answer, places, left_out, structure.layers, structure.unit)
 
 
 def drawn_shape(text: str) -> tuple[int, int] | None:

@@ -10,8 +10,9 @@ from trm.models.config import ModelConfig
 from trm.remarks import report_once
 from trm.tasks import get_task
 from trm.tasks.custom.inspection import inspect
+from trm.tasks.custom.layers import defined
 from trm.tasks.custom.structure import Structure, read_structure
-from trm.tasks.custom.task import FAMILY, defined
+from trm.tasks.custom.task import FAMILY
 from trm.tasks.custom.text import read_pairs
 from trm.tasks.sampler import Reveal
 from trm.tasks.text import naming
