@@ -48,7 +48,6 @@ class Results:
 
     def __init__(self, path: Path) -> None:
         self.path, self.lock = path, FileLock(path.with_name(f".{path.name}.lock"))
-        self.entries = self.read()
 
     def read(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(self.path.read_text()) if self.path.exists() else []
@@ -57,12 +56,12 @@ class Results:
     def find(self, study: Study, variant: Variant, seed: int, plan: Plan) -> dict[str, Any] | None:
         """The entry of a run with these settings."""
         wanted = head(study, variant, seed, plan)
-        return next((one for one in self.entries if wanted.items() <= one.items()), None)
+        return next((one for one in self.read() if wanted.items() <= one.items()), None)
 
     def add(self, entry: dict[str, Any]) -> None:
         with self.lock:
-            self.entries = [*self.read(), entry]
-            write_text(self.path, "[\n" + ",\n".join(json.dumps(one) for one in self.entries) + "\n]\n")
+            entries = [*self.read(), entry]
+            write_text(self.path, "[\n" + ",\n".join(json.dumps(one) for one in entries) + "\n]\n")
 
 
 def head(study: Study, variant: Variant, seed: int, plan: Plan) -> dict[str, Any]:

@@ -125,7 +125,8 @@ def test_life() -> None:
     pairs = life.puzzles("validation").take(slice(0, 20))
     good = []
     rng = np.random.default_rng(0)
-    answers = np.where(rng.random((20, 1)) < 0.5, pairs.answer, rng.integers(3, 5, pairs.answer.shape)).astype(np.uint8)
+    other = np.where(rng.random(pairs.answer.shape) < 0.02, 7 - pairs.answer, pairs.answer)
+    answers = np.where(rng.random((20, 1)) < 0.5, pairs.answer, other).astype(np.uint8)
     for question, answer in zip(pairs.question.reshape(-1, 10, 10), answers.reshape(-1, 10, 10), strict=True):
         alive = {(y, x) for y, x in np.argwhere(answer == 4).tolist()}
         around = [(y, x) for y, x in product((-1, 0, 1), repeat=2) if y or x]
@@ -134,7 +135,9 @@ def test_life() -> None:
             for y, x in product(range(10), repeat=2)
         }
         after = {cell for cell, near in count.items() if near == 3 or (near == 2 and cell in alive)}
-        good.append(after == {(y, x) for y, x in np.argwhere(question == 2).tolist()})
+        wanted = {(y, x) for y, x in np.argwhere(np.isin(question, [2, 6, 8])).tolist()}
+        known = [(y, x) in alive for y, x in np.argwhere(question > 4).tolist()]
+        good.append(after == wanted and known == (question[question > 4] > 6).tolist())
     assert life.valid(pairs.question, answers).tolist() == good
     assert 0 < sum(good) < 20
     assert life.valid(pairs.question, pairs.answer).all()
@@ -145,3 +148,9 @@ def test_life() -> None:
     assert life.valid(*moved).all()
     assert all((one != other).any() for one, other in combinations(moved[0], 2))
     assert life.read(life.draw(moved[0][3])).question.tolist() == [moved[0][3].tolist()]
+    question, answer = pairs.question[0], pairs.answer[0]
+    easier = life.reveal(question, answer, 0.4, rng)
+    assert ((question < 3).sum(), (easier < 3).sum()) == (25, 15)
+    assert life.valid(easier[None], answer[None])[0]
+    np.testing.assert_array_equal(np.isin(easier, [2, 6, 8]), np.isin(question, [2, 6, 8]))
+    np.testing.assert_array_equal(life.shown(question, answer)[question > 4], question[question > 4])

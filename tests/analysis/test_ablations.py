@@ -114,7 +114,7 @@ def test_two_commands_may_add_to_one_file(tmp_path: Path) -> None:
     first.add(entry(VARIANTS[0], 0, (400, 400)))
     second.add(entry(VARIANTS[0], 1, (410, 410)))
     first.add(entry(VARIANTS[0], 2, (420, 420)))
-    assert [one["seed"] for one in Results(tmp_path / "results.json").entries] == [0, 1, 2]
+    assert [one["seed"] for one in Results(tmp_path / "results.json").read()] == [0, 1, 2]
 
 
 def test_a_run_is_done_once(

@@ -98,7 +98,7 @@ def test_answers_are_those_of_python(served: Served, solvers: dict[str, trm.Solv
     expected = solvers["my-latin"].solve(ROWS, steps=4)
     found = served.post("solve", {"task": "my-latin", "puzzle": puzzle, "steps": 4}).json()
     assert found["grid"] == expected.grid.tolist()
-    assert (found["solved"], found["steps"]) == (expected.solved, expected.steps)
+    assert (found["solved"], found["steps"], found["weights"]) == (expected.solved, expected.steps, "my-latin")
     assert found["confidence"] == pytest.approx(expected.confidence, abs=1e-6)
     checked = served.post("check", {"task": "my-latin", "puzzle": puzzle}).json()
     assert (checked["ok"], checked["grid"]) == (True, ROWS)

@@ -157,6 +157,7 @@ def test_solving(served: Served, puzzle: Any) -> None:
     assert solution is not None
     assert found["grid"] == NINE.to_grid(solution).tolist()
     assert (found["text"], found["solved"], found["valid"], found["faults"]) == (NINE.draw(solution), True, True, [])
+    assert (found["weights"], found["version"]) == ("sudoku", trm.__version__)
 
 
 def test_what_is_asked_for_is_done(served: Served, sudoku: trm.Solver) -> None:

@@ -139,7 +139,7 @@ def test_a_model_is_told_of_each_layer(task: Custom) -> None:
     assert (x[1] - x[0]).norm() > 0.1
     assert read_spec({**vars(task.spec), "features": features.tolist()}) == task.spec
     for bad in (features[1:], features[:, :0], features * np.nan):
-        with pytest.raises(ValueError, match="damaged"):
+        with pytest.raises(ValueError, match="features must"):
             read_spec({**vars(task.spec), "features": bad.tolist()})
 
 
@@ -170,7 +170,7 @@ def test_numbers_that_answers_hold_or_keep(tmp_path: Path, call: Call) -> None:
     question = task.from_grid(np.array([[1, 0, 2]]))
     words = {
         (3, 3, 3): "r1c1 is 3 where the question gives 1",
-        (1, 1, 3): "r1c2 is 1 where the question gives 0",
+        (1, 1, 3): "r1c2 is 1, which stands only where the question has it",
         (1, 3, 2): "r1c3 is 2, which no answer holds",
     }
     for answer, fault in words.items():
@@ -178,7 +178,7 @@ def test_numbers_that_answers_hold_or_keep(tmp_path: Path, call: Call) -> None:
     found = task.faults(question, task.from_grid(np.array([[3, 1, 2]])))
     assert [one.what for one in found] == [
         "1 was given here",
-        "1 stands only where the question has it",
+        "1, which stands only where the question has it",
         "no answer holds 2",
     ]
     # Pairs that contradict it are named by their row.
@@ -223,9 +223,13 @@ def test_bad_layers(tmp_path: Path) -> None:
 
     two = np.zeros((1, 2, 1, 2), int)
     refused("2 layers, but the structure declares 3", two, layers=3)
-    refused("10 in one of 2 layers; numbers of layers are less than 10", two + 10, layers=2)
+    refused(
+        "a number of one of 2 layers must be less than the unit, which the structure declares as 10, and there is 10",
+        two + 10,
+        layers=2,
+    )
     refused("is negative", two - 1)
-    refused("numbers of layers are less than 10000", two + 10_000)
+    refused("a number of one of 2 layers must be less than 10000, and there is 10000", two + 10_000)
     refused(
         "combinations of the layers' numbers, but",
         two + np.array([[[3, 3]], [[5, 6]]]),
@@ -233,7 +237,7 @@ def test_bad_layers(tmp_path: Path) -> None:
         unit=100,
         values=[*range(90)],
     )
-    refused("each number of the first layer must be among the values", two[:, 0], layers=2, values=[0, 12])
+    refused("values has numbers of 2 layers, but not 2: give all combinations", two[:, 0], layers=2, values=[0, 12])
 
 
 def test_what_is_found_in_layers(stacked: Path, call: Call) -> None:
@@ -261,6 +265,7 @@ def test_a_model_of_layers_everywhere(stacked: Path, tmp_path: Path, call: Call)
     answer = solver.solve(packed)
     assert answer.grid.shape == (2, 2)
     assert answer.tokens.tolist() == solver.solve("10 .\n. 1").tokens.tolist()
+    assert answer.tokens.tolist() == solver.solve(question[0]).tokens.tolist()  # [layers, height, width]
     assert call("export", run, "--to", str(tmp_path / "m.onnx"))[0] == 0
     exported = trm.Solver("custom", str(tmp_path / "m.onnx"), backend="onnx", steps=2).solve(packed)
     assert exported.tokens.tolist() == answer.tokens.tolist()

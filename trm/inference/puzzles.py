@@ -93,9 +93,10 @@ def read_array(puzzle: Any, task_name: str) -> list[SizedPuzzle]:
         grid = whole(grid)
     if grid.dtype.kind in "iu" and grid.ndim == 1 and (shape := flat(grid, task_name)):
         grid = grid.reshape(shape)
-    if grid.dtype.kind not in "iu" or grid.ndim != 2:
+    most = 2 if family.any_size else 3  # layers of a question
+    if grid.dtype.kind not in "iu" or not 2 <= grid.ndim <= most:
         raise BadInput(f"a puzzle is text, lines of text, or rows of whole numbers (0: blank), not {described(grid)}")
-    task = family.sized(task_name, grid.shape)
+    task = family.sized(task_name, grid.shape[-2:])
     return [SizedPuzzle(task, task.from_grid(grid))]
 
 

@@ -236,7 +236,7 @@ def paint_numbers(place: Place, moment: Moment) -> None:
     chances = np.ones((board.rows, board.columns)) if moment.step is None else moment.step.cells
     size = min(0.55, 1.1 / max(1, *(len(sign.text) for sign in board.signs))) * board.cell
     for cell, (row, column) in enumerate(np.ndindex(board.rows, board.columns)):
-        sign, shade = board.signs[int(shown[cell]) - 1], looks.visible(float(chances[row, column]))
+        sign, shade = board.signs[max(1, int(shown[cell])) - 1], looks.visible(float(chances[row, column]))
         ground = tint(place, moment, row, column, sign.colour, shade)
         colour = writing(place, moment, row, column, ground, sign.colour)
         given = shown[cell] == question[cell] and colour == look.model

@@ -143,8 +143,11 @@ class Service:
         if problem == NO_SOLUTION:  # further starts would find none either
             options["restarts"] = 0
         # As a grid, not as text: the text of a board with few digits does not show its size.
-        steps = self.solvers[question.task].watch(to_json(task, tokens), **options)
-        parts = step_events(task.given(tokens), steps, remarks) if events else answer_json(steps, remarks)
+        solver = self.solvers[question.task]
+        steps = solver.watch(to_json(task, tokens), **options)
+        weights = solver.stored.name if question.task in FAMILIES else question.task
+        given = task.given(tokens)
+        parts = step_events(given, steps, remarks, weights) if events else answer_json(steps, remarks, weights)
         return WorkResponse(self.queue, parts, media_type, question.seconds + GRACE, error_part)
 
 

@@ -21,22 +21,24 @@ from trm.tasks.base import Tokens
 from trm.tools.functions import arc_solution
 
 
-def step_events(given: Tokens, steps: Iterator[answers.Step], remarks: Sequence[str]) -> Generator[bytes, None, None]:
+def step_events(
+    given: Tokens, steps: Iterator[answers.Step], remarks: Sequence[str], weights: str
+) -> Generator[bytes, None, None]:
     """Server-sent events: `step` for each supervision step on a question that gives `given` [cells], then `answer` with
-    the remarks.
+    the remarks and the model's name.
     """
     before = given
     for step in steps:
         yield event("step", step_message(step, before))
         before = step.tokens
         if step.answer is not None:
-            yield event("answer", answer_message(step.answer, remarks))
+            yield event("answer", answer_message(step.answer, remarks, weights))
 
 
-def answer_json(steps: Iterator[answers.Step], remarks: Sequence[str]) -> Generator[bytes, None, None]:
-    """An empty part for each supervision step, then the answer with the remarks as JSON."""
+def answer_json(steps: Iterator[answers.Step], remarks: Sequence[str], weights: str) -> Generator[bytes, None, None]:
+    """An empty part for each supervision step, then the answer with the remarks and the model's name as JSON."""
     for step in steps:
-        yield b"" if step.answer is None else answer_message(step.answer, remarks).model_dump_json().encode()
+        yield b"" if step.answer is None else answer_message(step.answer, remarks, weights).model_dump_json().encode()
 
 
 def arc_events(task: ArcTask, seconds: float) -> Generator[bytes, None, None]:
@@ -92,8 +94,8 @@ def rounded(probabilities: npt.NDArray[np.float32]) -> Any:
     return np.round(probabilities.astype(np.float64), 3).tolist()
 
 
-def answer_message(answer: answers.Answer, remarks: Sequence[str]) -> Answer:
-    """An answer as the API writes it, with the remarks on the text of the request."""
+def answer_message(answer: answers.Answer, remarks: Sequence[str], weights: str) -> Answer:
+    """An answer as the API writes it, with the remarks on the text of the request and the name of the model."""
     return Answer(
         solved=answer.solved,
         valid=answer.valid,
@@ -104,4 +106,5 @@ def answer_message(answer: answers.Answer, remarks: Sequence[str]) -> Answer:
         text=answer.text,
         faults=answer_faults(answer.task, answer.question, answer.tokens),
         remarks=[*remarks],
+        weights=weights,
     )

@@ -14,6 +14,7 @@ from trm.inference.loop import Thinking, Until
 from trm.serve.limits import MAX_FAULTS, MAX_GUESSES, MAX_NOISE, MAX_RESTARTS, MAX_SECONDS, MAX_STEPS
 from trm.tasks.custom.structure import MOST, SIDE
 from trm.tools.functions import DEFAULT_ARC_SECONDS, MAX_ARC_SECONDS
+from trm.version import __version__
 
 Text: TypeAlias = Annotated[
     str, Field(description="As `trm solve` reads it: one line, several lines, or a drawn grid.")
@@ -198,6 +199,8 @@ class Answer(BaseModel):
     grid: Grid
     text: str = Field(description="The grid drawn.")
     faults: list[Fault] = Field(description=f"The cells that break the rules, {UP_TO_FAULTS}.")
+    weights: str = Field(description="The name of the model.")
+    version: str = Field(__version__, description="Of trm.")
     remarks: list[str] = Field(
         [], description="What was left out of the puzzle's text, and whether the puzzle has no solution or several."
     )

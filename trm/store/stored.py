@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -29,6 +28,7 @@ from trm.store.shipped import WEIGHTS as WEIGHTS
 from trm.store.torch_files import not_finite
 from trm.tasks import family_name
 from trm.tasks.arc.identifiers import FILE as IDENTIFIERS
+from trm.tasks.base import features_fault
 from trm.tasks.custom.family import remember
 from trm.tasks.custom.task import FAMILY, task_of_run
 from trm.tasks.text import printable
@@ -36,7 +36,6 @@ from trm.tasks.text import printable
 FORMAT = 1
 MOST_CELLS, MOST_TOKENS = 1 << 20, 1 << 8  # of a board, and in a vocabulary: a token is a byte
 MOST_OFFSETS = 1 << 10  # of the cells that a cell depends on
-MOST_FEATURES = 1 << 10  # of a token
 NEWER = {"halt_probability", "hints", "turns", "turn_steps"}  # settings of a model that older files lack
 SEAL = "sha256"  # of the tensors, in the metadata of a file of weights
 CHECKPOINT = "checkpoint.pt"  # in a run's folder
@@ -208,13 +207,6 @@ def as_tuples(value: Any) -> Any:
     return tuple(as_tuples(part) for part in value) if isinstance(value, list | tuple) else value
 
 
-def described(features: tuple[tuple[float, ...], ...], vocab: int) -> bool:
-    """Whether there are as many features of each of `vocab` tokens, all of them finite."""
-    lengths = {len(row) for row in features}
-    number = [type(one) in (int, float) and math.isfinite(one) for row in features for one in row]
-    return len(features) == vocab and len(lengths) == 1 and 0 < max(lengths) <= MOST_FEATURES and all(number)
-
-
 def read_spec(values: dict[str, Any]) -> Spec:
     """A `Spec` from its JSON form, in which tuples are lists. Raises KeyError, TypeError or ValueError."""
     groups, related = (as_tuples(values.get(name, ())) for name in ("groups", "related"))
@@ -231,8 +223,8 @@ def read_spec(values: dict[str, Any]) -> Spec:
     whole = whole and all(abs(step) <= MOST_TOKENS for step in moves) and len(offsets) <= MOST_OFFSETS
     if not whole or min(sizes) < 1 or spec.cells > MOST_CELLS or not spec.first_symbol <= spec.vocab <= MOST_TOKENS:
         raise ValueError(f"the task in {CONFIG} is damaged")
-    if features and not described(features, spec.vocab):
-        raise ValueError(f"the tokens of the task in {CONFIG} are described in a damaged way")
+    if fault := features_fault(features, spec.vocab):
+        raise ValueError(f"the task in {CONFIG}: {fault}")
     if any(not 0 <= cell < spec.cells for cell in cells):
         raise ValueError(f"the groups of the task in {CONFIG} are damaged")
     return spec

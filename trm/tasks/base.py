@@ -24,6 +24,7 @@ A = TypeVar("A")
 Groups = tuple[tuple[int, ...], ...]  # of one kind: the cells of each
 Offsets = tuple[tuple[int, int], ...]  # rows down and columns to the right
 Part = Literal["train", "validation", "minimal"]  # of a set of puzzles
+MOST_FEATURES = 1 << 10  # of a token
 NO_SOLUTION = "it has no solution"  # a `Task.problem`
 
 
@@ -55,6 +56,18 @@ class Spec:
     def cell_name(self, cell: int) -> str:
         """The cell as messages name it: 'r2c8' for cell 16 of a board of nine columns."""
         return f"r{cell // self.width + 1}c{cell % self.width + 1}"
+
+
+def features_fault(features: Any, vocab: int) -> str:
+    """What is wrong with the `features` of a `Spec`, in words; empty: nothing."""
+    if not isinstance(features, tuple) or not all(isinstance(row, tuple) for row in features):
+        return "features must be a tuple of tuples"
+    lengths = {len(row) for row in features}
+    if features and not (len(features) == vocab and len(lengths) == 1 and 0 < max(lengths) <= MOST_FEATURES):
+        return f"features must have as many numbers, 1 to {MOST_FEATURES}, for each of the {vocab} tokens"
+    if not all(type(one) in (int, float) and abs(one) <= 1e6 for row in features for one in row):
+        return "features must be numbers from -1e6 to 1e6"
+    return ""
 
 
 @dataclass(frozen=True)

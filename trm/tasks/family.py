@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from trm.errors import BadInput, in_one_line
-from trm.tasks.base import Part, Puzzles, Task
+from trm.tasks.base import Part, Puzzles, Task, features_fault
 from trm.tasks.text import naming
 
 if TYPE_CHECKING:
@@ -167,6 +167,8 @@ class RegisteredFamily(Family):
             raise BadInput(
                 f"task {self.name!r} has {task.spec.vocab} tokens, but the characters {known!r}: one for each"
             )
+        if fault := features_fault(task.spec.features, task.spec.vocab):
+            raise BadInput(f"task {self.name!r}: {fault}")
         return task
 
     def task(self, name: str) -> Task:

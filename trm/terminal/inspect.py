@@ -36,7 +36,7 @@ def run(data: str, against: str | None, declared: Path | None, write: Path | Non
         Custom(defined(data, structure)).read_file(data)  # refuses the first pair that contradicts it
     common = None
     if against is not None:
-        other = read_pairs(against, structure)
+        other = read_pairs(against, structure.model_copy(update={"layers": pairs.layers, "unit": pairs.unit}))
         with naming(against):
             common = leaks(pairs, other, found)
     if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -14,7 +14,9 @@ from pydantic import BeforeValidator, Field
 from trm.errors import BadInput
 from trm.tasks import family_name, find_family, get_task, resizable
 from trm.tasks.base import Task
+from trm.tasks.custom.structure import Structure
 from trm.tasks.custom.task import Custom
+from trm.tasks.text import quoted
 from trm.tools.arguments import as_numbers, as_text
 from trm.tools.calls import TITLES, TOOLS
 from trm.tools.functions import (
@@ -124,6 +126,7 @@ def described(task: Task) -> str:
     ]
     if structure.blank is not None:
         parts.append("The other numbers of the puzzle are given, and the answer keeps them.")
+    parts += [*of_layers(structure)]
     for kind in structure.groups[:LISTED]:
         own = sum(not isinstance(group, str) for group in kind)
         named = [
@@ -132,6 +135,20 @@ def described(task: Task) -> str:
         ]
         parts.append(f"No number occurs twice in the same one of these: {', '.join(named)}.")
     return " ".join([*parts, verdict_of(task)])
+
+
+def of_layers(structure: Structure) -> Iterator[str]:
+    """What is said of further layers of a puzzle, and of numbers that answers hold or keep."""
+    if structure.layers > 1:
+        unit = structure.unit
+        more = [f"{unit**layer} times layer {layer + 1}" for layer in range(1, structure.layers)]
+        yield f"A number in the puzzle is that of the cell, plus {', plus '.join(more)}."
+    for layer, signs in enumerate(structure.layer_signs, 2):
+        yield f"In layer {layer} {', '.join(f'{number} means {quoted(sign)}' for number, sign in signs[:LISTED])}."
+    if structure.answers:
+        yield f"Only {', '.join(map(str, structure.answers[:LISTED]))} can be in an answer."
+    if structure.fixed:
+        yield f"{', '.join(map(str, structure.fixed[:LISTED]))} stays where it is, and stands nowhere else."
 
 
 def verdict_of(task: Task) -> str:

@@ -23,7 +23,11 @@ export function numbers(task) {
   // An answer is about the first layer of a question; the others stay in sight.
   const plain = values.filter(({ value }) => !task.unit || value < task.unit);
   const rest = (value) => (task.unit ? value - (value % task.unit) : 0);
-  const onto = (given, sign) => (task.unit && given !== undefined ? signOf((valueOf(sign).value % task.unit) + rest(valueOf(given).value)) : sign);
+  const onto = (given, sign) => {
+    if (!task.unit || given === undefined || rest(valueOf(sign).value)) return sign; // an answer may be wrong, and is shown as it is
+    return signOf(valueOf(sign).value + rest(valueOf(given).value));
+  };
+  const isBlank = (sign) => blank !== null && valueOf(sign).value - rest(valueOf(sign).value) === blank;
   const longest = Math.max(1, ...values.map(({ text }) => text.length));
   return {
     ...verdicts,
@@ -63,7 +67,7 @@ export function numbers(task) {
       const called = spoken(valueOf(sign));
       if (sign === ".") return { text, colour, classes: [], label: "blank" };
       if (sure === undefined) return { text, colour, classes: [given === sign ? "given" : "made"], label: called };
-      if (given !== "." && given === sign) return { text, colour, classes: ["given"], label: `${called}, given` };
+      if (given === sign && !isBlank(given)) return { text, colour, classes: ["given"], label: `${called}, given` };
       const open = sure < SURE && symbols.length ? marks(chances) : [];
       const candidates = open.map(({ value, chance }) => ({ text: symbols[value - 1].text, place: value - 1, chance }));
       const others = candidates.map((one) => one.text).filter((one) => one !== text);

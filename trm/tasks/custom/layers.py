@@ -27,7 +27,7 @@ def defined(data: str, structure: Structure) -> Structure:
     if not values:
         values = {int(value) for part in (pairs.first, pairs.answer) for value in np.unique(part)} - {NONE}
         values |= set() if structure.blank is None else {structure.blank}
-    if pairs.layers > 1 and max(values) < pairs.unit:  # those of the first layer
+    if pairs.layers > 1 and max(values) < pairs.unit:  # only those of the first layer
         values = {sum(cell) for cell in product(values, *further(pairs))}
     if len(values) > VALUES:
         what = "combinations of the layers' numbers" if pairs.layers > 1 else "different numbers"

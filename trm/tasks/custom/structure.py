@@ -141,7 +141,11 @@ class Structure(Settings):
             raise ValueError("radius and wrap are about neighbours: declare neighbours = 4 or neighbours = 8")
         if self.ordered and self.interchangeable:
             raise ValueError("numbers that may be renamed have no order: declare one of ordered and interchangeable")
-        if len(self.layer_signs) >= self.layers > 1:
+        if self.interchangeable and (self.answers or self.fixed):
+            raise ValueError(
+                "numbers that may be renamed are all alike: declare no answers and nothing fixed with them"
+            )
+        if len(self.layer_signs) >= self.layers and (self.layers > 1 or self.values):
             raise ValueError(f"layer_signs is for the {self.layers - 1} layers after the first")
         if self.unit**self.layers > MOST + 1:
             raise ValueError(f"{self.layers} layers with unit = {self.unit} make numbers above {MOST}")
@@ -180,6 +184,11 @@ class Structure(Settings):
                     raise ValueError(
                         f"{name}, {number}, is none of the first layer's numbers, which are less than {self.unit}"
                     )
+        for number, _ in (*self.signs, *self.colours, *itertools.chain(*self.layer_signs)):
+            if self.layers > 1 and number >= self.unit:
+                raise ValueError(f"{number} has a sign or a colour, but numbers of a layer are less than {self.unit}")
+        if self.blank is not None and self.blank in self.fixed:
+            raise ValueError(f"the blank, {self.blank}, cannot be fixed")
         if self.answers and (wrong := {*self.fixed} - {*self.answers}):
             raise ValueError(f"{min(wrong)} is fixed, but an answer cannot hold it")
 
@@ -188,7 +197,8 @@ class Structure(Settings):
         if max(cells) >= self.shape[0] * self.shape[1]:
             board = f"a board of {self.shape[0]}x{self.shape[1]} has cells 0 to {self.shape[0] * self.shape[1] - 1}"
             raise ValueError(f"{name} names cell {max(cells)}, but {board}")
-        if differ and self.values and len(cells) > (count := len(self.symbols)):
+        known = [number for number in self.symbols if not self.answers or number in self.answers]
+        if differ and self.values and not self.fixed and len(cells) > (count := len(known)):
             raise ValueError(f"{name} has {len(cells)} cells, but there are only {count} different numbers")
 
     @property

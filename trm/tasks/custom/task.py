@@ -47,9 +47,15 @@ class Custom(Task):
     def __post_init__(self) -> None:
         if not self.structure.shape or not self.structure.values:
             raise BadInput("a custom task is defined by its data: give --data FILE")
-        known = {*self.structure.values}
-        if self.structure.layers > 1 and not known >= {value % self.structure.unit for value in known}:
-            raise BadInput("each number of the first layer must be among the values by itself, too")
+        if self.structure.layers > 1:
+            known, unit = {*self.structure.values}, self.structure.unit
+            first, rest = {value % unit for value in known}, {value - value % unit for value in known}
+            missing = {one + other for one in first for other in {0, *rest}} - known
+            if missing:
+                raise BadInput(
+                    f"values has numbers of {self.structure.layers} layers, but not {min(missing)}: give all "
+                    "combinations, or those of the first layer alone"
+                )
         for name in self.structure.symmetries:
             (_, moved, *_) = images(self._shape, [name])
             for kinds in (self.spec.groups, self.spec.related):
@@ -216,7 +222,8 @@ class Custom(Task):
         """
         easier: Tokens = question.copy()
         if self.blank:
-            hidden = np.flatnonzero((self.given(question) == BLANK) & (answer > BLANK))
+            told = self._answers[answer] & ~self._fixed[answer] & (answer != BLANK)
+            hidden = np.flatnonzero((self.given(question) == BLANK) & told)
             shown = rng.permutation(hidden)[: round(share * len(hidden))]
             easier[shown] = self._with(answer[shown], question[shown])
         return easier
@@ -278,7 +285,8 @@ class Custom(Task):
         clashing = np.zeros(len(tokens), bool)
         for cells in self._groups:
             seen = np.sort(tokens[:, cells], axis=-1)
-            clashing |= ((seen[..., 1:] == seen[..., :-1]) & (seen[..., 1:] > self.blank)).any((1, 2))
+            twice = (seen[..., 1:] == seen[..., :-1]) & (seen[..., 1:] > self.blank) & ~self._fixed[seen[..., 1:]]
+            clashing |= twice.any((1, 2))
         return clashing
 
     def clash(self, tokens: Tokens) -> str | None:
@@ -290,7 +298,7 @@ class Custom(Task):
                 seen: dict[int, int] = {}
                 for cell in cells:
                     token = int(tokens[cell])
-                    if token in seen and token > self.blank:
+                    if token in seen and token > self.blank and not self._fixed[token]:
                         names = f"{self.spec.cell_name(seen[token])} and {self.spec.cell_name(cell)}"
                         return f"{names} of group {number} are both {self._named(token)}"
                     seen[token] = cell
@@ -311,7 +319,7 @@ class Custom(Task):
             for cells in kind:
                 count = Counter(answer[list(cells)].tolist())
                 for cell in cells:
-                    if answer[cell] > self.blank and count[int(answer[cell])] > 1:
+                    if answer[cell] > self.blank and count[int(answer[cell])] > 1 and not self._fixed[answer[cell]]:
                         found.setdefault(cell, f"{self._named(answer[cell])} occurs more than once in a group")
         return [Fault(cell, what) for cell, what in sorted(found.items())]
 
@@ -321,8 +329,10 @@ class Custom(Task):
             return None
         changed = self._moved(question, answer)
         if changed.any():
-            cell = int(changed.argmax())
-            now, was = (self._named(tokens[cell]) for tokens in (answer, self.given(question)))
+            cell, given = int(changed.argmax()), self.given(question)
+            if not (self._fixed[given[cell]] or (self.blank and given[cell] != BLANK)):
+                return f"{self.spec.cell_name(cell)} is {self._misplaced(answer[cell])}"
+            now, was = (self._named(tokens[cell]) for tokens in (answer, given))
             return f"{self.spec.cell_name(cell)} is {now} where the question gives {was}"
         wrong = (answer > 0) & ~self._answers[answer]
         if wrong.any():
@@ -335,7 +345,7 @@ class Custom(Task):
 
     def _misplaced(self, token: int | np.integer[Any]) -> str:
         """What is wrong with a fixed number that the question does not have there, in words."""
-        return f"{self._named(token)} stands only where the question has it"
+        return f"{self._named(token)}, which stands only where the question has it"
 
     def _named(self, token: int | np.integer[Any]) -> str:
         """The number of a token in words; a model may also answer with padding, which is none."""
@@ -343,14 +353,26 @@ class Custom(Task):
 
     def to_grid(self, tokens: Tokens) -> Ints:
         """Tokens [cells] as numbers [height, width]; `from_grid` takes them back."""
-        grid: Ints = self.numbers[tokens.astype(np.int64) - 1].reshape(self.structure.shape)
+        grid: Ints = self.numbers[self._filled_in(tokens) - 1].reshape(self.structure.shape)
         return grid
 
+    @staticmethod
+    def _filled_in(tokens: Tokens) -> Ints:
+        """Tokens with the first one, the blank if there is one, in place of padding, with which a model may answer."""
+        return tokens.astype(np.int64).clip(min=1)
+
     def from_grid(self, grid: npt.NDArray[np.integer[Any]]) -> Tokens:
-        """The tokens [cells] of numbers [height, width]. Raises BadInput that names the cell."""
+        """The tokens [cells] of numbers [height, width], or of [layers, height, width] where questions have layers.
+
+        Raises BadInput that names the cell.
+        """
+        layers, unit = self.structure.layers, self.structure.unit
+        if layers > 1 and grid.ndim == 3 and len(grid) == layers and ((grid >= 0) & (grid < unit)).all():
+            grid = (grid.astype(np.int64) * unit ** np.arange(layers).reshape(-1, 1, 1)).sum(0)
         if grid.shape != self.structure.shape:
             height, width = self.structure.shape
-            raise BadInput(f"expected a grid of {height}x{width} numbers, not one of shape {grid.shape}")
+            each = f", or {layers} layers of them below {unit}" if layers > 1 else ""
+            raise BadInput(f"expected a grid of {height}x{width} numbers{each}, not one of shape {grid.shape}")
         numbers = grid.astype(np.int64).reshape(1, -1)
         if (numbers < 0).any():
             cell = int((numbers < 0).argmax())
@@ -362,7 +384,7 @@ class Custom(Task):
     def _words(self, tokens: Tokens) -> list[str]:
         """Tokens [cells] as text, one word a cell."""
         blank = self.blank or None
-        return ["." if token == blank else str(self.numbers[token - 1]) for token in tokens.tolist()]
+        return ["." if token == blank else str(self.numbers[token - 1]) for token in self._filled_in(tokens).tolist()]
 
     def to_line(self, tokens: Tokens) -> str:
         """Tokens [cells] as one line, '.' for a blank; `read` takes it back."""

@@ -79,10 +79,17 @@ def read_npz(path: str, structure: Structure) -> Pairs:
         raise BadInput(f"{name} is not an .npz file, or it is damaged: {in_one_line(error)}") from None
     layers, unit = structure.layers, int(structure.unit)
     if arrays["question"].ndim == 4:
-        arrays["question"], layers, unit = packed(arrays["question"], structure, f"{name}, array question")
+        check_array(arrays["answer"], f"{name}, array answer")
+        first = structure.values if structure.layers == 1 else ()  # those of a complete structure have all layers
+        highest = max(int(arrays["answer"].max()), structure.blank or 0, *first)
+        arrays["question"], layers, unit = packed(arrays["question"], structure, highest, f"{name}, array question")
     for key, array in arrays.items():
         check_array(array, f"{name}, array {key}")
     question, answer = arrays["question"], arrays["answer"]
+    if layers > 1 and (answer >= unit).any():
+        row, y, x = (int(at) for at in np.argwhere(answer >= unit)[0])
+        high = f"r{y + 1}c{x + 1} is {answer[row, y, x]}"
+        raise BadInput(f"{name}, array answer, row {row}: {high}, but numbers of a layer are less than unit = {unit}")
     if question.shape != answer.shape:
         raise BadInput(f"{name}: question is of shape {question.shape} and answer of {answer.shape}")
     rows, height, width = question.shape
@@ -91,21 +98,28 @@ def read_npz(path: str, structure: Structure) -> Pairs:
     return Pairs((height, width), question, answer, places, layers=layers, unit=unit)
 
 
-def packed(question: np.ndarray[Any, Any], structure: Structure, name: str) -> tuple[Ints, int, int]:
+def packed(
+    question: np.ndarray[Any, Any], structure: Structure, highest: int, name: str
+) -> tuple[np.ndarray[Any, Any], int, int]:
     """Layers [rows, layers, height, width] as one: the second times the unit is added to the first, and so on.
 
-    -> [rows, height, width], the number of layers, and the unit: the structure's if it declares layers, else the
-    smallest that is possible. Raises BadInput.
+    -> [rows, height, width], the number of layers, and the unit: a declared one, else the smallest that is above all
+    numbers of the question and above `highest`. Raises BadInput.
     """
-    rows, layers, height, width = question.shape
-    check_array(question.reshape(rows * layers, height, width), name)
+    layers = question.shape[1]
     if structure.layers > 1 and layers != structure.layers:
         raise BadInput(f"{name}: {layers} layers, but the structure declares {structure.layers}")
-    highest = int(question.max())
-    unit = structure.unit if structure.layers > 1 else next((one for one in UNITS if one > highest), 0)
-    if highest >= unit or unit**layers > MOST + 1:
-        most = f"less than {unit}, as the structure declares" if unit else f"less than {UNITS[-1]}"
-        raise BadInput(f"{name}: {highest} in one of {layers} layers; numbers of layers are {most}, and few are large")
+    for layer in range(layers):
+        check_array(question[:, layer], f"{name}, layer {layer + 1}")
+    if layers < 2:  # 0 layers are refused as what they are: an array without numbers
+        return question[:, 0] if layers else question.reshape(0, 0, 0), 1, UNITS[0]
+    declared, highest = structure.layers > 1 or structure.unit != UNITS[0], max(highest, int(question.max()))
+    unit = int(structure.unit) if declared else next((one for one in UNITS if one > highest), 0)
+    if not highest < unit:
+        least = f"the unit, which the structure declares as {unit}" if declared else f"{UNITS[-1]}"
+        raise BadInput(f"{name}: a number of one of {layers} layers must be less than {least}, and there is {highest}")
+    if unit**layers > MOST + 1:
+        raise BadInput(f"{name}: {layers} layers with unit = {unit} make numbers above {MOST}")
     factors = unit ** np.arange(layers, dtype=np.int64).reshape(-1, 1, 1)
     return (question.astype(np.int64) * factors).sum(1), layers, unit
 

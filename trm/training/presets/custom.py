@@ -51,7 +51,7 @@ def suited(structure: Structure) -> ModelConfig:
     are all that matters, else `relations`.
     """
     near = structure.neighbours is not None
-    if structure.groups and structure.interchangeable and not near and not structure.related:
+    if structure.groups and structure.interchangeable and structure.layers == 1 and not near and not structure.related:
         return GROUPS
     plain = structure.neighbours == 4 and structure.radius == 1 and not structure.wrap
     return LOCAL if plain and not structure.groups and not structure.related else RELATIONS
