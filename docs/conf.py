@@ -23,7 +23,7 @@ html_theme_options = {"navigation_with_keys": True}
 GROUPS = {
     "Tutorial": ["quickstart"],
     "How to": [
-        *("reproduce", "change", "deploy", "custom", "adapt"),
+        *("reproduce", "change", "deploy", "custom", "examples", "adapt"),
         *("training", "evaluation", "export", "serve", "site", "tools"),
     ],
     "Reference": ["commands", "settings", "reference", "tasks", "results"],

@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import bench_paper
 import bench_precision
+import bench_sizes
 import bench_step
 
 
@@ -23,6 +24,19 @@ def test_calls_a_second_by_any_clock() -> None:
     calls, seconds = list[int](), iter(range(100))
     found = bench_step.rate(lambda: calls.append(1), 1, 5.0, lambda: float(next(seconds)))
     assert found * 6 == pytest.approx(len(calls)) == 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads a process's memory from /proc")
+def test_a_board_in_both_backends(tmp_path: Path) -> None:
+    label, stored = next(bench_sizes.models())
+    bench_sizes.write(tmp_path, stored)
+    assert label == "Sudoku 6x6"
+    for backend in bench_sizes.BACKENDS.values():
+        engine, cells = backend(str(tmp_path))
+        milliseconds, kilobytes = bench_sizes.timed(engine, cells, 1)
+        assert cells == 36
+        assert 0 < milliseconds < 1e5
+        assert kilobytes > 10_000
 
 
 @pytest.mark.parametrize("row", [row for row in bench_precision.table() if "tokens" not in row])

@@ -23,6 +23,7 @@ import trm
 from trm.cli.main import app
 from trm.store import SHIPPED, load
 from trm.store.onnx_export import describe_file
+from trm.tasks.family import REGISTERED, RegisteredFamily
 from trm.training.config import override
 from trm.training.presets import custom_run, get_preset
 from trm.training.run import train
@@ -179,7 +180,9 @@ def check_command(line: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_the_commands_parse(page: Path) -> None:
+def test_the_commands_parse(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    life = runpy.run_path(str(ROOT / "examples" / "life" / "life.py"))["Life"]
+    monkeypatch.setitem(REGISTERED, "life", RegisteredFamily("life", life))  # docs/examples.md installs it
     for line in command_lines(page):
         try:
             check_command(line)
