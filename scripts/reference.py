@@ -25,8 +25,8 @@ SECTIONS = {  # heading -> names in trm; a name without a dot is public API
     "tasks.sampler.Reveal tasks.maze.training.MazeSettings tasks.arc.training.ArcSettings "
     "tasks.custom.structure.Structure",
     "Evaluating": "evaluate inference.evaluate_model inference.Evaluation statistics.interval",
-    "Tasks and mixers of your own": "register_task register_mixer tasks.get_task tasks.load_puzzles Task Spec Puzzles Sign "
-    "tasks.base.Scored tasks.base.Hinted tasks.base.Hint",
+    "Tasks and mixers of your own": "register_task register_mixer tasks.get_task tasks.load_puzzles Task Spec Puzzles "
+    "Sign tasks.base.Scored tasks.base.Hinted tasks.base.Hint",
     "Tools for language models": "tools.call tools.schemas tools.use_weights tools.solve_sudoku tools.solve_maze "
     "tools.solve_arc tools.check_answer tools.Result tools.Solution tools.ArcSolution tools.Progress tools.Stopped",
     "A page without a server": "site.build_site",

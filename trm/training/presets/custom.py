@@ -21,7 +21,9 @@ from trm.training.presets.base import GROUPS, LOCAL, OWN_RUN, Preset
 
 RELATIONS = ModelConfig(mixer="relations", width=64, layers=1, expansion=3, multiple=16, T=1, n=3, positions="none")
 
-LOCAL_WINDOW = 3  # supervision steps in an update, with the mixer `local`
+# Supervision steps in an update, except with the mixer `groups`: what is far away reaches a cell in many calls, through
+# which the gradient has to come back.
+WINDOW = 3
 
 CUSTOM = Preset(
     name="custom",
@@ -62,7 +64,8 @@ def own_preset(task: str) -> Preset:
     spec = get_task(task).spec
     alone = spec.groups and spec.symbols > 1 and not spec.related and not spec.offsets
     model = GROUPS if alone else RELATIONS
-    config = CUSTOM.config.changed(task=task, data="embedded", model=model)
+    window = CUSTOM.config.window if model == GROUPS else WINDOW
+    config = CUSTOM.config.changed(task=task, data="embedded", model=model, window=window)
     return replace(CUSTOM, name=task, config=config, note=f"the task {task} of an installed package or of this program")
 
 
@@ -94,6 +97,4 @@ def custom_run(config: RunConfig, data: str | None, structure: Path | None) -> R
         raise BadInput("a custom task is defined by its data: give --data FILE, an .npz or a CSV")
     known = defined(data, found(data) if structure is None else read_structure(structure))
     model = suited(known)
-    # What is far away reaches a cell in many calls, and the gradient has to come back through them.
-    window = LOCAL_WINDOW if model == LOCAL else config.window
-    return config.changed(data=data, custom=known, model=model, window=window)
+    return config.changed(data=data, custom=known, model=model, window=config.window if model == GROUPS else WINDOW)
