@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from llm_server import ask, model, puzzles  # noqa: F401 -- fixtures
 
 from trm.cli import main as cli
 from trm.tasks import load_puzzles
+from trm.tasks.custom.family import FAMILY
 from trm.tasks.sudoku.search import SudokuSearch, minimal_puzzle, random_solution
 from trm.tasks.sudoku.task import Sudoku
 from trm.training.config import RunConfig, override
@@ -157,3 +158,11 @@ def tiny_run(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     assert train(override(PRESETS["sudoku-mini"].config, [*TINY, f"data={small_csv}", "updates=3"]), folder, "tiny")
     return folder
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """Custom tasks that become known in a test are unknown after it."""
+    yield
+    FAMILY.tasks.clear()
+    FAMILY.sizes.clear()

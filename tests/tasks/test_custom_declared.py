@@ -18,9 +18,12 @@ from trm.tasks.custom.layers import defined
 from trm.tasks.custom.structure import Structure, parse
 from trm.tasks.custom.task import Custom
 from trm.tasks.custom.text import Pairs, read_pairs
+from trm.tasks.family import REGISTERED
 from trm.tools.weights import described
 from trm.training.presets import PRESETS
 from trm.training.presets.custom import custom_run
+
+pytestmark = pytest.mark.usefixtures("forgotten")
 
 RNG = np.random.default_rng(0)
 STACKED: dict[str, Any] = {"shape": [1, 2], "blank": 0, "layers": 2, "values": [0, 1, 2, 10, 11, 12]}
@@ -154,8 +157,6 @@ def test_features_of_a_task_are_checked() -> None:
 
         def valid(self, question: Any, answer: Any) -> Any:
             return np.ones(len(answer), bool)
-
-    from trm.tasks.family import REGISTERED
 
     trm.register_task("bare", Bare)
     try:

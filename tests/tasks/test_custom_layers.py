@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,20 +18,14 @@ from trm.inference.loop import guess
 from trm.models import ModelConfig, build
 from trm.store.stored import read_spec
 from trm.tasks.base import keep_complete
-from trm.tasks.custom.family import FAMILY
 from trm.tasks.custom.layers import defined
 from trm.tasks.custom.structure import Structure, parse
 from trm.tasks.custom.task import Custom
 
+pytestmark = pytest.mark.usefixtures("forgotten")
+
 SIGNED: dict[str, Any] = {"blank": 0, "layers": 3, "unit": 10, "groups": [["rows", "columns"]]}
 RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def _registry() -> Iterator[None]:
-    yield
-    FAMILY.tasks.clear()
-    FAMILY.sizes.clear()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +22,12 @@ from trm.tasks.custom.structure import Structure, parse
 from trm.tasks.custom.task import Custom
 from trm.terminal.boards import verdict
 
+pytestmark = pytest.mark.usefixtures("forgotten")
+
 ANY = {"any_size": True, "shape": [3, 3], "values": [0, 1, 2], "symmetries": ["turned by a quarter", "turned by half"]}
 NEAR = Custom(Structure.model_validate({**ANY, "neighbours": 4}))
 RNG = np.random.default_rng(0)
 WIDE = RNG.integers(0, 3, (4, 5, 6))
-
-
-@pytest.fixture(autouse=True)
-def _registry() -> Iterator[None]:
-    yield
-    FAMILY.tasks.clear()
-    FAMILY.sizes.clear()
 
 
 @pytest.fixture

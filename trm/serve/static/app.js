@@ -111,9 +111,9 @@ function key(cell, event) {
   return sign !== null;
 }
 
-function set(cell, given) {
+function set(cell, wanted) {
   const now = state.grid.join("")[cell];
-  const sign = state.puzzle.merged?.(now, given) ?? given;
+  const sign = state.puzzle.merged?.(now, wanted) ?? wanted;
   if (now !== sign && !(state.puzzle.draws && "SG".includes(now))) edit(put(state.grid, cell, sign));
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from trm.errors import BadInput
-from trm.tasks.base import Ints
+from trm.tasks.base import Ints, Sign
 from trm.tasks.custom.structure import VALUES, Structure
 from trm.tasks.custom.text import NONE, Pairs, read_pairs
 from trm.tasks.text import printable
@@ -40,6 +40,31 @@ def further(pairs: Pairs) -> Iterator[list[int]]:
     for layer in range(1, pairs.layers):
         factor = pairs.unit**layer
         yield sorted({0, *(np.unique(pairs.question // factor % pairs.unit) * factor).tolist()})
+
+
+def check_combinations(structure: Structure) -> None:
+    """Raises BadInput unless every number of the first layer is among the values with all that is said beside it."""
+    if structure.layers > 1:
+        known, unit = {*structure.values}, structure.unit
+        first, rest = {value % unit for value in known}, {value - value % unit for value in known}
+        missing = {one + other for one in first for other in {0, *rest}} - known
+        if missing:
+            raise BadInput(
+                f"values has numbers of {structure.layers} layers, but not {min(missing)}: give all combinations, or "
+                "those of the first layer alone"
+            )
+
+
+def signs_of(structure: Structure, numbers: Ints) -> Iterator[Sign]:
+    """How pictures show each of `numbers`: by the sign of the first layer, and behind it those of further layers."""
+    own, colours = dict(structure.signs), dict(structure.colours)
+    further = [dict(one) for one in structure.layer_signs]
+    unit = structure.unit if structure.layers > 1 else int(numbers.max()) + 1
+    for number in numbers.tolist():
+        first = number % unit
+        text = own.get(first, "" if first == structure.blank else str(first))
+        text += "".join(known.get(number // unit**layer % unit, "") for layer, known in enumerate(further, 1))
+        yield Sign(text if number == first or further else str(number), colours.get(first, ""))
 
 
 def features(structure: Structure, numbers: Ints) -> tuple[tuple[float, ...], ...]:

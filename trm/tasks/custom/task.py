@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from trm.errors import BadInput
 from trm.tasks.base import Bools, Fault, Ints, Puzzles, Sign, Spec, Task, Tokens
-from trm.tasks.custom.layers import features
+from trm.tasks.custom.layers import check_combinations, features, signs_of
 from trm.tasks.custom.structure import SQUARE, Structure
 from trm.tasks.custom.symmetry import images
 from trm.tasks.custom.text import NONE, Pairs, read_pairs, read_text
@@ -47,15 +47,7 @@ class Custom(Task):
     def __post_init__(self) -> None:
         if not self.structure.shape or not self.structure.values:
             raise BadInput("a custom task is defined by its data: give --data FILE")
-        if self.structure.layers > 1:
-            known, unit = {*self.structure.values}, self.structure.unit
-            first, rest = {value % unit for value in known}, {value - value % unit for value in known}
-            missing = {one + other for one in first for other in {0, *rest}} - known
-            if missing:
-                raise BadInput(
-                    f"values has numbers of {self.structure.layers} layers, but not {min(missing)}: give all "
-                    "combinations, or those of the first layer alone"
-                )
+        check_combinations(self.structure)
         for name in self.structure.symmetries:
             (_, moved, *_) = images(self._shape, [name])
             for kinds in (self.spec.groups, self.spec.related):
@@ -114,16 +106,7 @@ class Custom(Task):
     @cached_property
     def signs(self) -> tuple[Sign, ...]:
         """As declared; else the number itself, and nothing for the blank. Those of further layers stand behind it."""
-        signs, colours, found = dict(self.structure.signs), dict(self.structure.colours), []
-        further = [dict(one) for one in self.structure.layer_signs]
-        unit = self.structure.unit if self.structure.layers > 1 else self.numbers.max() + 1
-        for number, first in zip(self.numbers.tolist(), (self.numbers % unit).tolist(), strict=True):
-            text = signs.get(first, "" if first == self.structure.blank else str(first))
-            for layer, known in enumerate(further, 1):
-                text += known.get(number // unit**layer % unit, "")
-            plain = number == first or further
-            found.append(Sign(text if plain else str(number), colours.get(first, "")))
-        return tuple(found)
+        return tuple(signs_of(self.structure, self.numbers))
 
     @property
     def checkable(self) -> bool:
