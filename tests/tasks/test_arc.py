@@ -292,7 +292,7 @@ def test_sampling_is_a_function_of_seed_and_ids() -> None:
     assert sample(ids, 3) == sample(ids[::-1], 3) == ["0000003c", "00000022", "0000001a"]
     assert sample(ids, 3, seed=1) != sample(ids, 3)
     assert len(set(sample(ids, 30))) == 30
-    with pytest.raises(BadInput, match="choose one of arc-agi-1-training"):
+    with pytest.raises(BadInput, match="choose one of arc-agi-1-bench"):
         samples("sample")
 
 
@@ -300,11 +300,15 @@ def test_sampling_is_a_function_of_seed_and_ids() -> None:
 def test_the_fixed_samples() -> None:
     picked = {name: [task.id for task in samples(name)] for name in SAMPLES}
     assert {name: len(ids) for name, ids in picked.items()} == {
+        "arc-agi-1-bench": 80,
         "arc-agi-1-training": 30,
         "arc-agi-1-evaluation": 30,
+        "arc-agi-1-evaluation-100": 100,
         "arc-agi-2-evaluation": 10,
     }
-    assert {name: ids[:2] for name, ids in picked.items()} == {
+    assert not set(picked["arc-agi-1-bench"]) & set(picked["arc-agi-1-training"])
+    assert set(picked["arc-agi-1-evaluation"]) < set(picked["arc-agi-1-evaluation-100"])
+    assert {name: ids[:2] for name, ids in picked.items() if len(ids) <= 30} == {
         "arc-agi-1-training": ["1caeab9d", "1f642eb9"],
         "arc-agi-1-evaluation": ["195ba7dc", "2f0c5170"],
         "arc-agi-2-evaluation": ["20270e3b", "2ba387bc"],

@@ -41,7 +41,15 @@ PRESETS = (  # importing trm.training.presets takes a second; a test compares
 )
 SOLVED = ("sudoku", "maze", "custom")  # tasks of trm solve
 SIZED = ("sudoku", "sudoku-4x4", "sudoku-6x6", "sudoku-16x16", "maze", "maze-20x20", "arc-agi-1", "arc-agi-2")
-BENCHMARKS = ("arc-agi-1", "arc-agi-2", "arc-agi-1-training", "arc-agi-1-evaluation", "arc-agi-2-evaluation")
+BENCHMARKS = (
+    "arc-agi-1",
+    "arc-agi-2",
+    "arc-agi-1-bench",
+    "arc-agi-1-training",
+    "arc-agi-1-evaluation",
+    "arc-agi-1-evaluation-100",
+    "arc-agi-2-evaluation",
+)
 SETS = ("embedded", "minimal", "hub")
 RUNS = "runs"  # the folder in which trm train puts runs by default
 

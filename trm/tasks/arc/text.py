@@ -36,11 +36,14 @@ class Sample(NamedTuple):
     benchmark: str
     part: str
     size: int  # tasks
+    skip: int = 0  # tasks of the order of `sample` that are left out, as another sample has them
 
 
 SAMPLES = {  # what the project measures `trm adapt` on
+    "arc-agi-1-bench": Sample("arc-agi-1", "training", 80, skip=30),  # what is chosen is chosen on these
     "arc-agi-1-training": Sample("arc-agi-1", "training", 30),
     "arc-agi-1-evaluation": Sample("arc-agi-1", "evaluation", 30),
+    "arc-agi-1-evaluation-100": Sample("arc-agi-1", "evaluation", 100),
     "arc-agi-2-evaluation": Sample("arc-agi-2", "evaluation", 10),
 }
 ID_RULE = f"an id must be printable and have 1 to {LONGEST} characters"
@@ -107,7 +110,7 @@ def samples(name: str) -> tuple[ArcTask, ...]:
         raise BadInput(f"no ARC sample {quoted(name)}; choose one of {', '.join(SAMPLES)}")
     fixed = SAMPLES[name]
     tasks: tuple[ArcTask, ...] = getattr(benchmark(fixed.benchmark), fixed.part)
-    chosen = set(sample([task.id for task in tasks], fixed.size))
+    chosen = set(sample([task.id for task in tasks], fixed.skip + fixed.size)[fixed.skip :])
     return tuple(task for task in tasks if task.id in chosen)
 
 

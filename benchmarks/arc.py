@@ -1,0 +1,126 @@
+"""What `trm adapt` solves of 80 training tasks of ARC-AGI-1 (`arc-agi-1-bench`), against the version that landed last.
+
+    python benchmarks/arc.py --seconds 60 --out runs/bench-60 --procs 2      # 80 minutes of one core, or less
+    python benchmarks/arc.py --seconds 60 --out runs/wide-60 --set width=32  # something else than the default
+    python benchmarks/arc.py --seconds 60 --out runs/wide-60 --table         # from the tasks that are done
+    python benchmarks/arc.py --seconds 60 --out runs/bench-60 --land         # keep it in benchmarks/arc.json
+
+Tasks that are done in the folder are not run again. The time is processor time, so other work changes little. The
+table compares task by task (McNemar's exact test), names the tasks that were won and lost, and sorts the failures.
+Test answers are looked at only here, after the task is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from trm.adapt.learn import AdaptSettings, settled
+from trm.adapt.result import Result, is_solved
+from trm.adapt.run import read_done, run_many
+from trm.files import write_text
+from trm.statistics import interval, mcnemar
+from trm.tasks.arc.text import ArcTask, samples
+
+SAMPLE, LANDED = "arc-agi-1-bench", Path(__file__).with_suffix(".json")
+SOLVED = "solved"
+FAILURES = {
+    "no size rule": "no rule for the size of the answer holds",
+    "not learnt": "no model learned the demonstrations by heart",
+    "wrong size": "learned, and no answer has the right size",
+    "wrong": "learned, and the right answer is never among the votes",
+    "outvoted": "learned, and the right answer is among the votes, behind two others",
+}
+
+
+def kind(task: ArcTask, result: Result) -> str:
+    """`SOLVED`, or how the task failed: the first of `FAILURES` that fits one of its tests."""
+    if is_solved(task, result):
+        return SOLVED
+    if not result.models:
+        return "no size rule"
+    if not any(model.known for model in result.models):
+        return "not learnt"
+    truths = [pair.answer for pair in task.test if pair.answer is not None]
+    tests = [[answer.grid for answer in answers] for answers in result.tests]
+    if any(
+        all((len(grid), len(grid[0])) != truth.shape for grid in grids)
+        for truth, grids in zip(truths, tests, strict=True)
+    ):
+        return "wrong size"
+    return (
+        "wrong" if any(truth.tolist() not in grids for truth, grids in zip(truths, tests, strict=True)) else "outvoted"
+    )
+
+
+def report(kinds: Mapping[str, str], landed: Mapping[str, str]) -> str:
+    """The table, from the kind of every task that is done, by id."""
+    solved, tasks = sum(kind == SOLVED for kind in kinds.values()), len(kinds)
+    low, high = interval(solved, tasks)
+    lines = [f"{solved} of {tasks} tasks solved: {solved / tasks:.1%} ({low:.1%} - {high:.1%})"]
+    counts = Counter(kinds.values())
+    lines += [f"{counts[name]:4}  {what}" for name, what in FAILURES.items()]
+    both = sorted(kinds.keys() & landed.keys())
+    won = [id for id in both if kinds[id] == SOLVED != landed[id]]
+    lost = [id for id in both if kinds[id] != SOLVED == landed[id]]
+    if both:
+        lines.append(f"against what landed, on {len(both)} tasks: p = {mcnemar(len(won), len(lost)):.3f}")
+        lines += [f"  {word} {len(ids)}: {' '.join(ids)}" for word, ids in (("won", won), ("lost", lost))]
+    return "\n".join(lines)
+
+
+def changed(settings: AdaptSettings, given: Sequence[str]) -> AdaptSettings:
+    """The settings with `name=value` for some of them."""
+    types = get_type_hints(AdaptSettings)
+    values: dict[str, Any] = {}
+    for one in given:
+        name, _, value = one.partition("=")
+        if name not in types:
+            raise SystemExit(f"no setting {name}; choose one of {', '.join(types)}")
+        try:
+            values[name] = TypeAdapter(types[name]).validate_strings(value)
+        except ValidationError as error:
+            raise SystemExit(f"{name}={value}: {error.errors()[0]['msg']}") from None
+    return replace(settings, **values)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of processor time for a task")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the results, one file a task")
+    parser.add_argument("--procs", type=int, default=1)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting")
+    parser.add_argument("--table", action="store_true", help="run nothing")
+    parser.add_argument("--land", action="store_true", help="keep the outcome in benchmarks/arc.json")
+    asked = parser.parse_args()
+
+    settings = settled(changed(AdaptSettings(seconds=asked.seconds), asked.set))
+    tasks = {task.id: task for task in samples(SAMPLE)}
+    results = read_done(tasks.values(), settings, asked.out)
+    waiting = [task for id, task in tasks.items() if id not in results]
+    for result in [] if asked.table else run_many(waiting, settings, asked.out, asked.procs):
+        results[result.task] = result
+        print(f"{len(results)}/{len(tasks)} {result.task}: {kind(tasks[result.task], result)}", flush=True)
+    if not results:
+        raise SystemExit(f"no task is done in {asked.out}")
+    kinds = {id: kind(tasks[id], results[id]) for id in sorted(results)}
+    record: dict[str, Any] = json.loads(LANDED.read_text()) if LANDED.exists() else {}
+    name = f"{asked.seconds:g}"
+    print(report(kinds, record.get(name, {}).get("tasks", {})))
+    if asked.land:
+        if len(kinds) < len(tasks):
+            raise SystemExit(f"only {len(kinds)} of {len(tasks)} tasks are done")
+        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+        write_text(LANDED, json.dumps(record | {name: {"commit": commit, "tasks": kinds}}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
