@@ -26,7 +26,7 @@ from trm.tasks.custom.structure import Structure
 from trm.tasks.custom.task import Custom
 
 TASK = Custom(Structure.model_validate(
-    {"groups": [["rows", "columns"]], "blank": 0, "interchangeable": True, "shape": [3, 3], "values": [0, 5, 7, 11]}
+    {"groups": [["rows", "columns"]], "blank": 0, "shape": [3, 3], "values": [0, 5, 7, 11]}
 ))  # fmt: skip
 PUZZLES = ["5 . .\n. . 11\n. 7 .", ". " * 9, "11 7 . . . . . . ."]
 
@@ -36,7 +36,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model, exported too: tracing takes seconds."""
     folder = tmp_path_factory.mktemp("made")
     torch.manual_seed(0)
-    config = ModelConfig(mixer="groups", width=8, layers=1, multiple=8, T=1, n=1, positions="none")
+    # With `groups` numbers may be equally likely to an untrained model, and rounding would decide.
+    config = ModelConfig(mixer="relations", width=8, layers=1, multiple=8, T=1, n=1, positions="none")
     run = {"task": "custom", "custom": TASK.structure.model_dump(mode="json"), "max_steps": 4}
     store.save_model(folder / "run", build(config, TASK.spec), config, TASK.spec, "latin", {"run": run})
     export_onnx(str(folder / "run"), folder / "latin.onnx")
@@ -66,7 +67,7 @@ def test_it_solves_as_torch_does(model: Path, file: Path, call: Call) -> None:
         assert (there.grid == here.grid).all()
         assert here.confidence == pytest.approx(torch_answer.confidence, abs=1e-5)
         assert here.steps == torch_answer.steps
-    assert set(np.unique([answer.grid for answer in answers[0]])) <= {5, 7, 11}
+    assert set(np.unique([answer.grid for answer in answers[0]])) <= {0, 5, 7, 11}
     FAMILY.tasks.clear()
     done = call("solve", "custom", PUZZLES[0], "--weights", str(file), "--backend", "onnx", "--steps", "5", "--json")
     (found,) = json.loads(done.out)["answers"]
