@@ -178,6 +178,8 @@ def test_flat_boards_of_every_size(solver: trm.Solver, size: int) -> None:
         (np.zeros(0), "no puzzle found"),
         ([[]], "no puzzle found"),
         (5, "of type int"),
+        ("examples/three-sudokus.txt", "is taken for a puzzle; of a file give what is in it"),
+        ("pairs.NPZ", "is taken for a puzzle; of a file give what is in it"),
         (Path("x.txt"), "PosixPath" if os.name == "posix" else "WindowsPath"),
         (EASY.encode(), "of type bytes"),
         ({1: 2}, "of type dict"),

@@ -138,6 +138,7 @@ def test_without_rules_the_model_says_when_it_is_done(served: Served, solvers: d
         ({"puzzle": "5 . . . . . . . .\n7 . . . . . . . ."}, 422, "there are 2 puzzles"),
         ({"puzzle": [[-1]]}, 400, "row 1, column 1"),
         ({"puzzle": [[True]]}, 400, "row 1, column 1"),
+        ({"puzzle": [[[1, 0], [0, 0]]]}, 400, "row 1, column 1: a cell is one number, not a list"),
         ({"puzzle": {}}, 400, "a puzzle is text, lines of text, or rows of numbers"),
         ({"task": "latin"}, 400, "'my-latin', 'rule'"),
         ({"steps": 0}, 400, "steps"),

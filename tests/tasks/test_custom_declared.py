@@ -136,10 +136,8 @@ def test_a_language_model_is_told_of_the_layers() -> None:
     signs = [{"1": "<", "2": ">"}]
     task = Custom(parse({**STACKED, "layer_signs": signs, "answers": [1, 2], "fixed": [1]}, "s"))
     text = described(task)
-    assert (
-        "A number in the puzzle is that of the cell, plus 10 times layer 2. In layer 2 1 means '<', 2 means '>'."
-        in text
-    )
+    assert "plus 10 * second layer." in text
+    assert "In layer 2 1 means '<', 2 means '>'." in text
     assert "Only 1, 2 can be in an answer. 1 stays where it is, and stands nowhere else." in text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,26 @@ def test_layers_are_read_and_written(stacked: Path, task: Custom, tmp_path: Path
     np.testing.assert_array_equal(task.read_file(str(packed)).question, puzzles.question)
     assert Custom(defined(str(packed), parse(SIGNED, "s"))).spec == task.spec
     assert defined(str(stacked), Structure()).layers == 3  # the file says so itself
+
+
+def test_layers_in_json(task: Custom, stacked: Path) -> None:
+    """One question layer by layer, several of them, and questions whose numbers hold all layers."""
+    question = np.load(stacked)["question"]
+    tokens = task.read_file(str(stacked)).question
+    read = task.read(json.dumps(question[0].tolist()))
+    np.testing.assert_array_equal(read.question, tokens[:1])
+    assert not read.answer.any()
+    np.testing.assert_array_equal(task.read(json.dumps(question.tolist())).question, tokens)
+    packed = (question * np.array([1, 10, 100]).reshape(3, 1, 1)).sum(1)[:3]
+    np.testing.assert_array_equal(task.read(json.dumps(packed.tolist())).question, tokens[:3])
+    for grids, words in (
+        (np.zeros((3, 2, 3), int), "layers of 2x3, but the task has grids of 2x2"),
+        (np.full((3, 2, 2), 9), "r1c1 is 999"),
+    ):
+        with pytest.raises(BadInput, match=words):
+            task.read(json.dumps(grids.tolist()))
+    assert "4 lines" not in task.form
+    assert task.form.endswith("each is first + 10 * second + 100 * third of a cell's 3 layers")
 
 
 def test_an_answer_keeps_the_first_layer(task: Custom, stacked: Path) -> None:

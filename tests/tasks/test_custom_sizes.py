@@ -68,6 +68,11 @@ def test_it_is_measured_at_the_size_of_the_file(model: str, call: Call, tmp_path
     np.savez(tmp_path / "wide.npz", question=WIDE, answer=WIDE)
     done = call("eval", model, "--data", str(tmp_path / "wide.npz"), "--steps", "2", "--json")
     found = json.loads(done.out)
+    done = call("solve", "custom", str(tmp_path / "wide.npz"), "--weights", model, "--steps", "2", "--json")
+    solved = [one["grid"] for one in json.loads(done.out)["answers"]]
+    assert np.shape(solved) == WIDE.shape
+    refusal = call("solve", "sudoku", str(tmp_path / "wide.npz"))
+    assert (refusal.code, "an .npz file, which only custom tasks have" in refusal.err) == (2, True)
     solver = trm.Solver("custom", model, steps=2, until="end")
     right = [bool((answer.grid == true).all()) for answer, true in zip(solver.solve_many(WIDE), WIDE, strict=True)]
     assert (found["rows"], round(found["exact"][-1] * 4)) == (4, sum(right))

@@ -17,6 +17,8 @@ from mcp_client import ask, text
 from trm import tools
 from trm.errors import BadInput
 from trm.tasks.custom.family import FAMILY
+from trm.tasks.custom.structure import Structure
+from trm.tasks.custom.task import Custom
 from trm.tools import Solution, calls
 from trm.tools.mcp import make_server
 
@@ -91,6 +93,26 @@ def test_malformed_puzzles_are_one_line(tmp_path: Path, puzzle: Any, words: str)
         tools.call("solve_latin", {"puzzle": puzzle})
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_layers_are_explained_and_read(tmp_path: Path) -> None:
+    """With layers a dot would drop what the other layers say, so the words do not offer it."""
+    values = [100 * b + 10 * a + n for n in range(4) for a in range(3) for b in (0, 1)]
+    declared = {"shape": [2, 2], "blank": 0, "layers": 3, "groups": [["rows"], ["columns"]], "values": sorted(values)}
+    tools.use_weights(write_model(tmp_path / "signs", Custom(Structure.model_validate(declared))))
+    said = f"{calls.description('solve_signs')} {calls.arguments_of('solve_signs').model_json_schema()}"
+    for words in (
+        "Cells hold 1, 2, 3.",
+        "where 0 is an unknown cell, plus 10 * second, plus 100 * third layer",
+        "For example 120 is an unknown cell with 2 in layer 2 and 1 in layer 3.",
+        "Layer 2 holds 0, 1, 2. Layer 3 holds 0, 1.",
+        "first + 10 * second + 100 * third of a cell's 3 layers",
+    ):
+        assert words in said
+    assert "; ." not in said
+    grid, layers = [[120, 0], [0, 10]], [[[0, 0], [0, 0]], [[2, 0], [0, 1]], [[1, 0], [0, 0]]]
+    found = [solve("solve_signs", puzzle=one, steps=2) for one in (grid, layers, json.dumps(layers), "120 0\n0 10")]
+    assert len({(one.best_attempt, one.answer) for one in found}) == 1
 
 
 def test_what_no_rule_checks_is_not_called_solved(tmp_path: Path) -> None:

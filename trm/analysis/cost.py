@@ -34,7 +34,6 @@ class Cost(NamedTuple):
 
     flops: int
     bytes: int  # read and written
-    saved: int = 0  # bytes that the forward pass keeps for the backward pass
 
 
 class Memory(NamedTuple):
@@ -111,31 +110,46 @@ def forward_cost(config: ModelConfig, spec: Spec) -> Cost:
 @functools.cache
 def training_cost(run: RunConfig, spec: Spec) -> Cost:
     """The cost of one supervision step on one puzzle with its backward pass, without the optimiser's own work."""
-    sizes: dict[int, int] = {}  # storage -> bytes
-    kept: list[Tensor] = []  # keeps the storages alive, so that no two of them share a key
+    with torch.device("meta"):
+        model = build(run.model, spec)
+        with Meter() as meter:
+            loss_of(model, run, spec, 1).backward()  # type: ignore[no-untyped-call]
+    return Cost(meter.flops, meter.bytes)
 
-    def keep(tensor: Tensor) -> Tensor:
-        if not isinstance(tensor, torch.nn.Parameter):
+
+def loss_of(model: TRM, run: RunConfig, spec: Spec, puzzles: int) -> Tensor:
+    """The loss of a supervision step on a batch without content."""
+    question = torch.zeros(puzzles, spec.cells, dtype=torch.uint8)
+    ids = torch.zeros(puzzles, dtype=torch.long)
+    output = model(model.start(puzzles), question, ids)
+    losses = step_loss(output, question, model.first_token, run.loss)
+    if run.continue_loss:  # the bootstrapped target needs one more step
+        with torch.no_grad():
+            model(output.state, question, ids)
+    return (losses.answer + losses.halt).sum()
+
+
+@functools.cache
+def saved_bytes(run: RunConfig, spec: Spec) -> int:
+    """What a supervision step keeps for its backward pass, for each further puzzle of a batch."""
+
+    def total(puzzles: int) -> int:
+        sizes: dict[int, int] = {}  # storage -> bytes
+        kept: list[Tensor] = []  # keeps the storages alive, so that no two of them share a key
+
+        def keep(tensor: Tensor) -> Tensor:
             storage = tensor.untyped_storage()
             sizes[storage._cdata] = storage.nbytes()
             kept.append(tensor)
-        return tensor
+            return tensor
+
+        with saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss_of(model, run, spec, puzzles)
+        return sum(sizes.values())
 
     with torch.device("meta"):
         model = build(run.model, spec)
-        question = torch.zeros(1, spec.cells, dtype=torch.uint8)
-        ids = torch.zeros(1, dtype=torch.long)
-        state = model.start(1)
-        with Meter() as meter:
-            with saved_tensors_hooks(keep, lambda tensor: tensor):
-                output = model(state, question, ids)
-                losses = step_loss(output, question, model.first_token, run.loss)
-                total = (losses.answer + losses.halt).sum()
-            if run.continue_loss:  # the bootstrapped target needs one more step
-                with torch.no_grad():
-                    model(output.state, question, ids)
-            total.backward()  # type: ignore[no-untyped-call]
-    return Cost(meter.flops, meter.bytes, sum(sizes.values()))
+        return total(2) - total(1)  # the weights are kept once, however many puzzles there are
 
 
 def run_flops(run: RunConfig, spec: Spec, updates: int) -> int:
@@ -154,5 +168,5 @@ def memory(run: RunConfig, spec: Spec, processes: int = 1) -> Memory:
     table = sum(module.table.numel() for module in model.modules() if isinstance(module, PuzzleEmbedding))
     width = 8 if run.precision == "float64" else 4
     slots = run.micro or run.batch // processes
-    saved = training_cost(run, spec).saved * max(part.window for part in run.plan()) * (width // 4)
+    saved = saved_bytes(run, spec) * max(part.window for part in run.plan()) * (width // 4)
     return Memory(weights * copies * width, table * width, saved * min(slots, run.batch // processes))

@@ -18,7 +18,7 @@ from trm.inference.sizes import PuzzlesRead, SizedPuzzle, read_sizes
 from trm.store.shipped import check_is_task
 from trm.tasks import find_family, resizable
 from trm.tasks.family import HOMES, REGISTERED, registered
-from trm.tasks.text import TwoReadings, decode, naming, read_file
+from trm.tasks.text import TwoReadings, decode, naming, quoted, read_file
 
 __all__ = [
     "Puzzle",
@@ -33,6 +33,7 @@ __all__ = [
 
 FOREIGN = re.compile(r"[h-nq-rt-wyzH-NP-RT-WYZ]")  # letters that no puzzle is written with
 SUFFIX = re.compile(r"\.[A-Za-z][\w-]{1,15}$")  # of a file
+NPZ = ".npz"
 SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".sdk", ".sdm", ".ss", ".opensudoku")
 # A str is a line, too.
 Puzzle: TypeAlias = str | Sequence[Sequence[str]] | Sequence[Sequence[int]] | Sequence[int] | npt.NDArray[Any]
@@ -70,7 +71,14 @@ def read_puzzle(puzzle: Puzzle, task_name: str) -> list[SizedPuzzle]:
     """
     if not isinstance(puzzle, str):
         return read_array(puzzle, task_name)
-    boards, remarks = read_text(puzzle, task_name)
+    try:
+        boards, remarks = read_text(puzzle, task_name)
+    except TwoReadings:
+        raise
+    except BadInput as error:
+        if "\n" not in puzzle and puzzle.lower().endswith((*SUFFIXES, NPZ)):
+            raise BadInput(f"{quoted(puzzle)} is taken for a puzzle; of a file give what is in it") from error
+        raise
     return [board._replace(remarks=remarks) for board in boards]
 
 
@@ -143,6 +151,8 @@ def read_argument(
         there = ", ".join([*resizable(), *REGISTERED])
         raise BadInput(f"task {family!r} is unknown; choose {there} or custom")
     is_file = argument != "-" and looks_like_path(argument)
+    if is_file and argument.lower().endswith(NPZ):
+        return read_pairs(argument, family, weights, exported)
     if argument == "-":
         text = decode(sys.stdin.buffer.read(), "standard input")
     else:
@@ -150,6 +160,16 @@ def read_argument(
     name = custom_task(weights, exported) if family == "custom" else family
     with naming(argument) if is_file else nullcontext():
         return read_text(text, name)
+
+
+def read_pairs(path: str, family: str, weights: str | None, exported: bool) -> PuzzlesRead:
+    """The questions of an .npz file for a custom task. Raises BadInput, also for any other task."""
+    found = find_family(family)
+    if family != "custom":
+        raise BadInput(f"{quoted(path)} is an .npz file, which only custom tasks have; give text, CSV or JSON")
+    task = found.sized_by_file(found.task(custom_task(weights, exported)), path)
+    puzzles = task.read_file(path)
+    return PuzzlesRead([SizedPuzzle(task, row) for row in puzzles.question], puzzles.remarks)
 
 
 def custom_task(weights: str | None, exported: bool) -> str:
@@ -166,7 +186,7 @@ def looks_like_path(argument: str) -> bool:
         return True
     if "\n" in argument or "://" in argument:
         return False
-    if argument.lower().endswith(SUFFIXES):
+    if argument.lower().endswith((*SUFFIXES, NPZ)):
         return True
     foreign, cells = FOREIGN.search(argument), sum(letter in "0123456789._*" for letter in argument)
     if os.sep in argument:

@@ -89,6 +89,8 @@ async def invalid(request: Request, error: Exception) -> JSONResponse:
         return refusal(400, why)
     first = error.errors()[0]
     what = str(first["msg"])
+    if first["type"] == "int_type" and isinstance(first["input"], list):
+        what = "a cell is one number, not a list; where a task has layers it holds them all, see unit in GET tasks"
     if first["type"] == "json_invalid":
         return refusal(400, f"not JSON: {first['ctx']['error']}, at character {first['loc'][1]}")
     names = [part for part in first["loc"] if isinstance(part, str) and part not in UNNAMED]

@@ -49,6 +49,8 @@ def as_numbers(value: Any) -> Any:
     if not isinstance(value, list):
         return value
     rows = value if any(isinstance(row, list) for row in value) else [value]
+    if any(isinstance(cell, list) for row in rows if isinstance(row, list) for cell in row):  # layer by layer
+        return json.dumps(value)
     if any(isinstance(row, str) and len(row.split()) > 1 for row in value):
         return "\n".join(map(str, value))
     return "\n".join(" ".join(word_of(cell) for cell in row) if isinstance(row, list) else str(row) for row in rows)

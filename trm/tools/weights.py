@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 from trm.errors import BadInput
 from trm.tasks import family_name, find_family, get_task, resizable
 from trm.tasks.base import Task
+from trm.tasks.custom.layers import of_layer, terms
 from trm.tasks.custom.structure import Structure
 from trm.tasks.custom.task import Custom
 from trm.tasks.text import quoted
@@ -118,11 +119,9 @@ def described(task: Task) -> str:
         return " ".join([f"{trained}.", *own_words.split(), verdict_of(task)])
     structure = task.structure
     height, width = structure.shape
-    numbers = [str(value) for value in structure.symbols]
-    listed = ", ".join(numbers) if len(numbers) <= LISTED else f"{numbers[0]} to {numbers[-1]}"
     parts = [
         f"{trained}: a grid of {height}x{width} cells.",
-        f"Cells hold {listed}.",
+        f"Cells hold {listed(structure.symbols)}.",
     ]
     if structure.blank is not None:
         parts.append("The other numbers of the puzzle are given, and the answer keeps them.")
@@ -137,12 +136,22 @@ def described(task: Task) -> str:
     return " ".join([*parts, verdict_of(task)])
 
 
+def listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers)) if len(numbers) <= LISTED else f"{numbers[0]} to {numbers[-1]}"
+
+
 def of_layers(structure: Structure) -> Iterator[str]:
     """What is said of further layers of a puzzle, and of numbers that answers hold or keep."""
     if structure.layers > 1:
-        unit = structure.unit
-        more = [f"{unit**layer} times layer {layer + 1}" for layer in range(1, structure.layers)]
-        yield f"A number in the puzzle is that of the cell, plus {', plus '.join(more)}."
+        most = [of_layer(structure, layer)[-1] for layer in range(structure.layers)]
+        example = sum(number * structure.unit**layer for layer, number in enumerate(most) if layer)
+        said = " and ".join(f"{number} in layer {layer}" for layer, number in enumerate(most, 1) if layer > 1)
+        unknown = "" if structure.blank is None else f", where {structure.blank} is an unknown cell"
+        yield f"A number in the puzzle is the cell's own{unknown}, plus {', plus '.join(terms(structure))} layer."
+        if structure.blank is not None:
+            yield f"For example {example + structure.blank} is an unknown cell with {said}."
+        for layer in range(1, structure.layers):
+            yield f"Layer {layer + 1} holds {listed(of_layer(structure, layer))}."
     for layer, signs in enumerate(structure.layer_signs, 2):
         yield f"In layer {layer} {', '.join(f'{number} means {quoted(sign)}' for number, sign in signs[:LISTED])}."
     if structure.answers:

@@ -42,6 +42,18 @@ def further(pairs: Pairs) -> Iterator[list[int]]:
         yield sorted({0, *(np.unique(pairs.question // factor % pairs.unit) * factor).tolist()})
 
 
+def terms(structure: Structure) -> Iterator[str]:
+    """What is added to the first layer's number: `10 * second`, ..."""
+    names = ("second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
+    for layer in range(1, structure.layers):
+        yield f"{structure.unit**layer} * {names[layer - 1]}"
+
+
+def of_layer(structure: Structure, layer: int) -> list[int]:
+    """The numbers that a layer, counted from 0, can hold."""
+    return sorted({value // structure.unit**layer % structure.unit for value in structure.values})
+
+
 def check_combinations(structure: Structure) -> None:
     """Raises BadInput unless every number of the first layer is among the values with all that is said beside it."""
     if structure.layers > 1:

@@ -25,6 +25,14 @@ COLOUR = re.compile("#[0-9a-fA-F]{6}")
 LONGEST_SIGN = 4  # characters
 SQUARE = ("turned by a quarter", "rows and columns exchanged", "exchanged along the other diagonal")
 Cells = tuple[int, ...]
+FORMS = {  # how a value is written that is no plain list
+    "shape": "[rows, columns]",
+    "groups": 'kinds of groups, [["rows", "columns"]]',
+    "related": 'kinds of groups, [["rows"], ["columns"]]',
+    "signs": 'an object of texts by number, {"1": "o"}',
+    "colours": 'an object of colours by number, {"1": "#ffd75e"}',
+    "layer_signs": 'a list of objects, [{"1": "<"}]',
+}
 
 
 def group(value: Any) -> Any:
@@ -235,9 +243,12 @@ def parse(content: Any, name: str) -> Structure:
         known = ", ".join(Structure.model_fields)
         where = "".join(f"[{part}]" if isinstance(part, int) else quoted(part)[1:-1] for part in first["loc"][:3])
         message = first["msg"].removeprefix("Value error, ")
-        what = {"extra_forbidden": f"is not a key of a structure; the keys are {known}"}.get(
-            first["type"], message[:1].lower() + message[1:]
-        )
+        what = {
+            "extra_forbidden": f"is not a key of a structure; the keys are {known}",
+            "tuple_type": f"write {FORMS.get(str(first['loc'][0]) if first['loc'] else '', 'a list')}",
+            "too_short": "a list with nothing in it",
+            "model_type": "a structure is an object of keys and values",
+        }.get(first["type"], message[:1].lower() + message[1:])
         raise BadInput(f"{name}: {where}{': ' if where else ''}{what}") from None
 
 

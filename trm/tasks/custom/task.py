@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from trm.errors import BadInput
 from trm.tasks.base import Bools, Fault, Ints, Puzzles, Sign, Spec, Task, Tokens
-from trm.tasks.custom.layers import check_combinations, features, signs_of
+from trm.tasks.custom.layers import check_combinations, features, signs_of, terms
 from trm.tasks.custom.structure import SQUARE, Structure
 from trm.tasks.custom.symmetry import images
 from trm.tasks.custom.text import NONE, Pairs, read_pairs, read_text
@@ -41,8 +41,10 @@ class Custom(Task):
 
     @property
     def form(self) -> str:
-        blank = "" if self.structure.blank is None else "; . for an unknown cell"
-        return f"{super().form}{blank}"
+        blank, layers = self.structure.blank, self.structure.layers
+        if layers > 1:
+            return f"{super().form}; each is first + {' + '.join(terms(self.structure))} of a cell's {layers} layers"
+        return super().form + ("" if blank is None else "; . for an unknown cell")
 
     def __post_init__(self) -> None:
         if not self.structure.shape or not self.structure.values:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -91,7 +92,8 @@ def read_npz(path: str, structure: Structure) -> Pairs:
         high = f"r{y + 1}c{x + 1} is {answer[row, y, x]}"
         raise BadInput(f"{name}, array answer, row {row}: {high}, but numbers of a layer are less than unit = {unit}")
     if question.shape != answer.shape:
-        raise BadInput(f"{name}: question is of shape {question.shape} and answer of {answer.shape}")
+        merged = " after its layers were put together" if layers > 1 else ""
+        raise BadInput(f"{name}: question is of shape {question.shape}{merged} and answer of {answer.shape}")
     rows, height, width = question.shape
     question, answer = (array.reshape(rows, height * width).astype(np.int64) for array in (question, answer))
     places = [f"{printable(Path(path).name)}, row {row}" for row in range(rows)]
@@ -148,6 +150,8 @@ def read_text(text: str, structure: Structure, name: str) -> Pairs:
     number. A dot, or another of BLANKS, is a blank. Lines that begin with # are comments. JSON is read, too. Raises
     BadInput, and TwoReadings.
     """
+    if structure.layers > 1 and (stacked := read_layers(text, structure, name)):
+        return stacked
     cells = math.prod(structure.shape)
     with naming(name):
         content = without_comments(text_lines(text, narrowed=True), lambda words: _holds(words, cells))
@@ -172,6 +176,30 @@ def read_text(text: str, structure: Structure, name: str) -> Pairs:
     places = [f"{name}: line {row.line}" for row in rows]
     left_out = described(content.left_out)
     return Pairs((height, width), question, answer, places, left_out, structure.layers, structure.unit)
+
+
+def read_layers(text: str, structure: Structure, name: str) -> Pairs | None:
+    """Questions that JSON gives layer by layer: [layers, height, width] numbers, or several of these. None: other text.
+
+    Where the numbers of the grids are no layer's, the grids are questions. Raises BadInput for another shape.
+    """
+    try:
+        given = np.asarray(json.loads(text)) if text.lstrip().startswith("[") else np.empty(0)
+    except (ValueError, RecursionError):  # no JSON, or lists of different lengths
+        return None
+    grids = given[None] if given.ndim == 3 else given
+    if grids.ndim != 4 or grids.shape[1] != structure.layers or grids.dtype.kind != "i":
+        return None
+    if int(grids.min()) < 0 or int(grids.max()) >= structure.unit:
+        return None
+    rows, _, height, width = grids.shape
+    if (height, width) != structure.shape:
+        wanted = "x".join(map(str, structure.shape))
+        raise BadInput(f"{printable(name)}: layers of {height}x{width}, but the task has grids of {wanted}")
+    question = packed(grids, structure, 0, printable(name))[0].reshape(rows, -1)
+    places = [f"{printable(name)}: puzzle {number}" for number in range(1, rows + 1)]
+    none = np.full_like(question, NONE)
+    return Pairs((height, width), question, none, places, layers=structure.layers, unit=structure.unit)
 
 
 def drawn_shape(text: str) -> tuple[int, int] | None:
