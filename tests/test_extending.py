@@ -21,6 +21,7 @@ from trm.errors import BadInput
 from trm.models import ModelConfig, build, mixers, register_mixer
 from trm.models.frames import GridFrame, SymbolFrame, TokenFrame
 from trm.serve import Limits, load_solvers
+from trm.serve.examples import own_examples
 from trm.serve.offers import offer
 from trm.tasks import Part, family, get_task, load_puzzles, register_task
 from trm.tasks.base import Bools, Spec, Tokens
@@ -224,6 +225,10 @@ def test_every_command_knows_the_task_of_an_installed_package(call: Call) -> Non
     offered = next(task for task in offer(solvers, Limits()).tasks if task.name == "latin")
     assert [value.value for value in offered.values] == [*".12345"]
     assert offered.symbols == [*"12345"]
+    shown = next(own_examples(solvers, {}))  # those for validation
+    task = get_task("latin")
+    assert (shown.task, shown.name) == ("latin", "validation")
+    assert "\n".join(map(str, shown.puzzle)) == task.draw(task.puzzles("validation").question[0])
     with serving({"latin": solvers["latin"]}) as served:
         solved = served.post("solve", {"task": "latin", "puzzle": ["12345", *["....."] * 4], "steps": 2}).json()
     assert solved["grid"] == ["".join(row) for row in answer["grid"]]

@@ -93,7 +93,9 @@ def test_keys_pad_and_faults(show: Open) -> None:
     for key in ("5", "ArrowRight", "7", "ArrowRight", "5"):
         page.keyboard.press(key)
     expect(page.locator("#blame")).to_contain_text("r1c1 and r1c3 of group 1 are both 5")
-    page.get_by_role("button", name="11 (XI)").click()
+    wide = page.get_by_role("button", name="11 (XI)")
+    assert wide.evaluate("one => [one.style.backgroundColor, one.style.color]") == ["rgb(255, 215, 94)", "rgb(0, 0, 0)"]
+    wide.click()
     expect(page.locator("#blame")).to_have_text("")
     assert cells(page)[:4] == ["V", "7", "XI", "."]
     expect(page).to_have_url(re.compile(r"#latin=3x3\.1_2_3_._._._._._\.$"))

@@ -43,7 +43,7 @@ def examples() -> list[Example]:
 
 def own_examples(solvers: Mapping[str, Solver], files: Mapping[str, str]) -> Iterator[Example]:
     """Puzzles of the tasks that are known by their model: from `files`, by the name of the task, or else from the file
-    that the model was trained on, if it can still be read.
+    that the model was trained on, if it can still be read, or else those that the task itself has for validation.
 
     Raises BadInput for a file that cannot be read, or for a task that is not there.
     """
@@ -55,16 +55,16 @@ def own_examples(solvers: Mapping[str, Solver], files: Mapping[str, str]) -> Ite
         task = get_task(solver.task)
         file = files.get(name)
         chosen = file or trained_on(solver)
-        if chosen is None:
-            continue
-        task = find_family(task.spec.name).sized_by_file(task, chosen)
         try:
-            puzzles = task.read_file(chosen)
+            if chosen is None:
+                label, puzzles = "validation", task.puzzles("validation")
+            else:
+                task = find_family(task.spec.name).sized_by_file(task, chosen)
+                label, puzzles = printable(Path(chosen).name), task.read_file(chosen)
         except BadInput:
             if file:
                 raise
             continue
-        label = printable(Path(chosen).name)
         for question in puzzles.question[:SHOWN]:
             yield Example(task=name, name=label, puzzle=to_json(task, question))
 

@@ -1,5 +1,7 @@
 // A grid of cells that the user can move through with the arrow keys (one tab stop), click, and paint on.
 
+import { dark } from "./elements.js";
+
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
 export class Board {
@@ -130,12 +132,6 @@ export class Board {
     }
     this.last = to;
   }
-}
-
-/** Whether white is easier to read on a colour, #rrggbb, than black. */
-function dark(colour) {
-  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
-  return 0.299 * red + 0.587 * green + 0.114 * blue <= 140;
 }
 
 /** Write candidates into a cell, with the marks that are there already where they are of the same values. */

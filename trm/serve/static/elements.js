@@ -16,6 +16,12 @@ export function fill(select, options) {
   select.replaceChildren(...options.map(([value, label]) => Object.assign(document.createElement("option"), { value, textContent: label })));
 }
 
+/** Whether white is easier to read on a colour, #rrggbb, than black. */
+export function dark(colour) {
+  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  return 0.299 * red + 0.587 * green + 0.114 * blue <= 140;
+}
+
 export function say(text, mood = "") {
   find("verdict").textContent = text;
   find("verdict").className = mood;
@@ -59,15 +65,16 @@ export function introduce({ parameters, bytes }) {
   } }));
 }
 
-/** Fill the pad with buttons {sign, label}; tool: the sign whose button is pressed, if there are tools; use(sign) is called. */
+/** Fill the pad with buttons {sign, label, text?, colour?}; tool: the sign whose button is pressed, if there are tools; use(sign) is called. */
 export function fillPad(signs, tool, use) {
   const count = signs.length;
   find("pad").style.setProperty("--across", count > 10 ? 9 : count);
   find("pad").style.setProperty("--narrow", count > 10 ? 6 : count > 6 ? Math.ceil(count / 2) : count);
-  const buttons = signs.map(({ sign, label, text }) => {
+  const buttons = signs.map(({ sign, label, text, colour }) => {
     const button = element("button", "", sign === "." && !tool ? "⌫" : text || label);
     button.type = "button";
     button.setAttribute("aria-label", label);
+    if (colour) Object.assign(button.style, { backgroundColor: colour, color: dark(colour) ? "#fff" : "#000" });
     if (tool) button.setAttribute("aria-pressed", String(tool === sign));
     button.addEventListener("click", () => {
       use(sign);

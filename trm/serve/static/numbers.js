@@ -81,7 +81,7 @@ export function numbers(task) {
       return found === now && sign === "." ? "." : found;
     },
     pad: () => (plain.length > MOST_BUTTONS ? [] : plain.map((one) => ({
-      sign: signOf(one.value), label: one.value === blank ? "Clear cell" : spoken(one), text: one.text }))),
+      sign: signOf(one.value), label: one.value === blank ? "Clear cell" : spoken(one), text: one.text, colour: one.colour }))),
     padLabel: "Values for the selected cell",
     /** The sign that a key stands for, or null. now: the sign in the cell, which another digit makes longer. */
     sign(key, _, now) {
