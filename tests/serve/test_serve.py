@@ -99,7 +99,7 @@ def test_what_is_offered(served: Served) -> None:
     assert tasks["sudoku"]["parameters"] == sum(part.numel() for part in stored.model.parameters())
     assert (tasks["sudoku"]["starts"], tasks["sudoku"]["seconds"], tasks["arc"]["parameters"]) == (101, 30, None)
     assert (tasks["maze"]["weights"], tasks["maze"]["sizes"], tasks["maze"]["side"]) == ("pathfinder", [], 50)
-    assert (tasks["arc"]["solves"], tasks["arc"]["weights"]) == (True, None)
+    assert (tasks["arc"]["solves"], tasks["arc"]["weights"], tasks["arc"]["checkable"]) == (True, None, False)
     assert offer["limits"] | {"steps": 256, "seconds": 30, "body_bytes": 262144, "workers": 2} == offer["limits"]
     assert len(offer["colours"]) == 10
 

@@ -68,6 +68,11 @@ def test_the_printed_command_goes_on(
     evaluation = printed(done.err, "next: ")
     assert evaluation == ["trm", "eval", ODD, "--data", "own data.csv"]  # there is no other set of 4x4 Sudokus
     assert call(*evaluation[1:]).code == 0
+    done = call(*command[1:])  # once more
+    assert done.code == 0
+    more = printed(done.err, "this run is finished; to train on from its weights: ")
+    assert more == ["trm", "train", "sudoku-mini", "--set", f"init={ODD}", "--out", "OTHER"]
+    assert call(*more[1:], "--updates", "1", *common).code == 0
 
 
 def test_a_run_keeps_its_processes_and_threads(

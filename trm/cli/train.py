@@ -44,7 +44,7 @@ class TrainCommand(Command):
     cls=TrainCommand,
     examples=[
         "trm train list",
-        "trm train sudoku-mini --minutes 5 --out runs/mine",
+        "trm train sudoku-mini --out runs/mine",
         "trm train sudoku-mini --out runs/mine --resume",
     ],
 )

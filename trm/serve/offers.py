@@ -76,7 +76,7 @@ def offer(solvers: Mapping[str, Solver], limits: Limits) -> Served:
     ]
     tasks += [own_task(name, solver, limits.side) for name, solver in solvers.items() if name not in FAMILIES]
     arc = {"solves": True, "why": "", "weights": None, "sizes": [], "side": SIDE, "seconds": DEFAULT_ARC_SECONDS}
-    tasks.append(TaskInfo(name="arc", kind="arc", **arc))
+    tasks.append(TaskInfo(name="arc", kind="arc", checkable=False, **arc))
     numbers = {
         "steps": MAX_STEPS,
         "restarts": MAX_RESTARTS,

@@ -305,14 +305,18 @@ def solution_of(answer: Answer, board: str, message: str, solutions: Solutions) 
     )
 
 
+def in_steps(answer: Answer) -> str:
+    return f"{answer.steps} step{'s' if answer.steps != 1 else ''}"
+
+
 def outcome(task: Sudoku | Maze, answer: Answer, solutions: Solutions) -> str:
     """The outcome of a Sudoku or a maze in one line."""
     several = " The puzzle has several solutions; this is one of them." if solutions == "several" else ""
     if answer.solved:
-        return f"Solved in {answer.steps} steps and checked: every rule is obeyed.{several}"
+        return f"Solved in {in_steps(answer)} and checked: every rule is obeyed.{several}"
     fault = f"Wrong: {task.fault(answer.question, answer.tokens)}." if not answer.valid else NOT_SHORTEST
     several = " The puzzle has several solutions." if several else ""
-    return f"Not solved in {answer.steps} steps; do not use the best attempt. {fault}{several}"
+    return f"Not solved in {in_steps(answer)}; do not use the best attempt. {fault}{several}"
 
 
 def arc_solution(found: AdaptResult) -> ArcSolution:

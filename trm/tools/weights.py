@@ -26,6 +26,7 @@ from trm.tools.functions import (
     Seconds,
     Steps,
     chosen_weights,
+    in_steps,
     read_one,
     solution_of,
     think,
@@ -97,13 +98,13 @@ def custom_tool(name: str, weights: str, task: Task) -> Callable[..., Solution]:
         read_one(task, puzzle)
         answer = think(family, puzzle, steps, clock, stop, tell, weights)
         if not task.checkable:
-            sure = f"the model is {answer.confidence:.0%} sure of its best attempt, after {answer.steps} steps"
+            sure = f"the model is {answer.confidence:.0%} sure of its best attempt, after {in_steps(answer)}"
             message = f"Not checked, as no rules are known for this task: {sure}."
         elif answer.solved:
-            message = f"Solved in {answer.steps} steps and checked: every declared rule is obeyed."
+            message = f"Solved in {in_steps(answer)} and checked: every declared rule is obeyed."
         else:
             fault = task.fault(answer.question, answer.tokens)
-            message = f"Not solved in {answer.steps} steps; do not use the best attempt. Wrong: {fault}."
+            message = f"Not solved in {in_steps(answer)}; do not use the best attempt. Wrong: {fault}."
         return solution_of(answer, answer.text, message, "not counted")
 
     solve.__name__, solve.__doc__ = name, described(task)

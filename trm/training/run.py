@@ -144,6 +144,9 @@ class Run:
         except checkpoint.Damage as error:
             raise checkpoint.damaged(out, str(error)) from None
         trainer.load_state_dict(content["trainer"])
+        if trainer.update_count >= config.updates:
+            more = f"trm train {content['name']} --set {shlex.quote(f'init={out}')} --out OTHER"
+            report(f"this run is finished; to train on from its weights: {more}")
         self = cls.opened(trainer, config, DataPaths.of(located), puzzles, out, content["name"], command)
         self.seconds = content["seconds"]
         self.about |= {key: value for key, value in content["about"].items() if key in ("command", "init")}

@@ -33,7 +33,10 @@ class CustomFamily(Family):
     def task(self, name: str) -> Task:
         found = self.tasks.get(name) or self.sizes.get(name)
         if found is None:
-            raise BadInput(f"task {name!r} is unknown: a custom task is defined by a model that was trained for it")
+            raise BadInput(
+                f"task {name!r} is unknown: a custom task is defined by the model that was trained for it, in the size "
+                "of its training"
+            )
         return found
 
     def sized(self, name: str, shape: tuple[int, ...]) -> Task:
