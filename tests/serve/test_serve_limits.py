@@ -50,7 +50,8 @@ def client(served: Served) -> Iterator[httpx.Client]:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({}, "Unable to extract tag using discriminator 'task'"),
+        ({}, "task is missing; name one of those that are: "),
+        ({"task": "nope", "puzzle": "1"}, "task 'nope' is not served; name one of those that are: 'sudoku'"),
         ({"task": "chess", "puzzle": ""}, "chess"),
         ({"task": "sudoku"}, "puzzle: Field required"),
         ({"task": "sudoku", "puzzle": EASY, "step": 3}, "step: Extra inputs are not permitted"),
@@ -72,6 +73,12 @@ def test_bodies_that_are_not_as_described(served: Served, body: Any, message: st
         answer = served.post(path, body)
         assert answer.status_code == 400
         assert message in answer.json()["message"]
+
+
+def test_a_body_that_is_no_text(client: httpx.Client) -> None:
+    body = b'{"task": "sudoku", "puzzle": "\xff"}'
+    answer = client.post("/api/solve", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["message"]) == (400, "the body cannot be read: send JSON in UTF-8")
 
 
 def test_a_number_that_is_no_digit_is_found(served: Served) -> None:

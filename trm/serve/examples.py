@@ -50,7 +50,9 @@ def own_examples(solvers: Mapping[str, Solver], files: Mapping[str, str]) -> Ite
     own = {name: solver for name, solver in solvers.items() if name not in resizable()}
     for name in files:
         if name not in own:
-            raise BadInput(f"examples of {name}: no such model; there are {', '.join(own) or 'none'}")
+            raise BadInput(
+                f"examples of {name}: no such model; there are {', '.join(own) or 'none: name it by --weights'}"
+            )
     for name, solver in own.items():
         task = get_task(solver.task)
         file = files.get(name)

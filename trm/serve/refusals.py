@@ -63,7 +63,9 @@ def faults_of(error: Exception) -> list[Fault]:
 
 async def http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return refusal(error.status_code, str(error.detail), dict(error.headers or {}))
+    unread = error.detail == "There was an error parsing the body"  # FastAPI's words for bytes that are no text
+    message = "the body cannot be read: send JSON in UTF-8" if unread else str(error.detail)
+    return refusal(error.status_code, message, dict(error.headers or {}))
 
 
 async def bad_input(request: Request, error: Exception) -> JSONResponse:
@@ -93,6 +95,10 @@ async def invalid(request: Request, error: Exception) -> JSONResponse:
         what = "a cell is one number, not a list; where a task has layers it holds them all, see unit in GET tasks"
     if first["type"] == "json_invalid":
         return refusal(400, f"not JSON: {first['ctx']['error']}, at character {first['loc'][1]}")
+    if first["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        served = first.get("ctx", {}).get("expected_tags", "see GET tasks")
+        why = f"{quoted(str(first['ctx']['tag']))} is not served" if "tag" in first["ctx"] else "is missing"
+        return refusal(400, f"task {why}; name one of those that are: {served}")
     names = [part for part in first["loc"] if isinstance(part, str) and part not in UNNAMED]
     numbers = [part + 1 for part in first["loc"] if isinstance(part, int)]
     place = ", ".join(names[-1:] + [f"{kind} {at}" for kind, at in zip(("row", "column"), numbers, strict=False)])

@@ -106,7 +106,14 @@ PUBLISHED = (
         note="on 422,786 test rows, as all published Sudoku scores; others: 84.8; nano-trm, validation rows: 87",
     ),
     Preset("sudoku-extreme-trm-attention", SUDOKU, _L40S, "under 36 hours", "74.7 % exact"),
-    Preset("maze-hard-trm", MAZE, _4_L40S, "under 24 hours", "85.3 % exact", note="others: 78.7; nano-trm, validation rows: 75"),
+    Preset(
+        "maze-hard-trm",
+        MAZE,
+        _4_L40S,
+        "under 24 hours",
+        "85.3 % exact",
+        note="others: 78.7; nano-trm, validation rows: 75",
+    ),
     Preset("arc-agi-1-trm", ARC, _H100, "3 days", "44.6 % pass@2", note=f"{_VOTES}; ARC Prize's own check: 40"),
     Preset("arc-agi-2-trm", ARC2, _H100, "3 days", "7.8 % pass@2", note=f"{_VOTES}; ARC Prize's own check: 6.2"),
     Preset(
