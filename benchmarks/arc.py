@@ -5,6 +5,8 @@
     python benchmarks/arc.py --seconds 60 --out runs/wide-60 --table         # from the tasks that are done
     python benchmarks/arc.py --seconds 60 --out runs/bench-60 --land         # keep it in benchmarks/arc.json
 
+Where only some tasks are kept there, only these are compared.
+
 Tasks that are done in the folder are not run again. The time is processor time, so other work changes little. The
 table compares task by task (McNemar's exact test), names the tasks that were won and lost, and sorts the failures.
 Test answers are looked at only here, after the task is done.
@@ -116,8 +118,6 @@ def main() -> None:
     name = f"{asked.seconds:g}"
     print(report(kinds, record.get(name, {}).get("tasks", {})))
     if asked.land:
-        if len(kinds) < len(tasks):
-            raise SystemExit(f"only {len(kinds)} of {len(tasks)} tasks are done")
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
         write_text(LANDED, json.dumps(record | {name: {"commit": commit, "tasks": kinds}}, indent=1) + "\n")
 
