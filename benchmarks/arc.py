@@ -52,15 +52,11 @@ def kind(task: ArcTask, result: Result) -> str:
     if not any(model.known for model in result.models):
         return "not learnt"
     truths = [pair.answer for pair in task.test if pair.answer is not None]
-    tests = [[answer.grid for answer in answers] for answers in result.tests]
-    if any(
-        all((len(grid), len(grid[0])) != truth.shape for grid in grids)
-        for truth, grids in zip(truths, tests, strict=True)
-    ):
+    voted = [[answer.grid for answer in answers] for answers in result.tests]
+    tests = list(zip(truths, voted, strict=True))
+    if any(all((len(grid), len(grid[0])) != truth.shape for grid in grids) for truth, grids in tests):
         return "wrong size"
-    return (
-        "wrong" if any(truth.tolist() not in grids for truth, grids in zip(truths, tests, strict=True)) else "outvoted"
-    )
+    return "wrong" if any(truth.tolist() not in grids for truth, grids in tests) else "outvoted"
 
 
 def report(kinds: Mapping[str, str], landed: Mapping[str, str]) -> str:

@@ -152,7 +152,7 @@ def read_argument(
         raise BadInput(f"task {family!r} is unknown; choose {there} or custom")
     is_file = argument != "-" and looks_like_path(argument)
     if is_file and argument.lower().endswith(NPZ):
-        return read_pairs(argument, family, weights, exported)
+        return questions_of_npz(argument, family, weights, exported)
     if argument == "-":
         text = decode(sys.stdin.buffer.read(), "standard input")
     else:
@@ -162,7 +162,7 @@ def read_argument(
         return read_text(text, name)
 
 
-def read_pairs(path: str, family: str, weights: str | None, exported: bool) -> PuzzlesRead:
+def questions_of_npz(path: str, family: str, weights: str | None, exported: bool) -> PuzzlesRead:
     """The questions of an .npz file for a custom task. Raises BadInput, also for any other task."""
     found = find_family(family)
     if family != "custom":
