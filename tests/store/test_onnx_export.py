@@ -39,3 +39,8 @@ def test_a_model_too_large_for_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_export, "LIMIT", 1000)
     with pytest.raises(BadInput, match="MB of weights; an ONNX file holds"):
         onnx_export.to_onnx(store.load("sudoku-mini"))
+
+
+def test_networks_that_take_turns() -> None:
+    with pytest.raises(BadInput, match="4 networks that take turns, and has no ONNX form; export one network"):
+        onnx_export.to_onnx(store.load("sudoku-search-x4"))

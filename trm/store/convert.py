@@ -198,5 +198,8 @@ def to_published(config: ModelConfig, state: Mapping[str, Tensor], prefix: str =
     if foreign or config.memory != "yz" or config.mixer not in ("attention", "mlp"):
         what = f"kind {config.kind!r}, mixer {config.mixer!r}, memory {config.memory!r}, networks {config.networks!r}"
         what += f", turns {config.turns}" if config.turns > 1 else ""
-        raise BadInput(f"export: the published code has no model of {what}; it has TRM and HRM, attention and mlp")
+        raise BadInput(
+            f"export: the published code has no model of {what}; it has TRM and HRM, attention and mlp. "
+            "For ONNX give a name that ends in .onnx"
+        )
     return {prefix + published_name(ours): tensor for ours, tensor in state.items()}

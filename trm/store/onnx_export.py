@@ -104,7 +104,8 @@ def to_onnx(stored: Stored, sha256: str = "") -> bytes:
 
     model = stored.model
     if model.config.turns > 1:
-        raise BadInput(f"model {stored.name!r} is {model.config.turns} networks that take turns; export one of them")
+        why = f"is {model.config.turns} networks that take turns, and has no ONNX form"
+        raise BadInput(f"model {stored.name!r} {why}; export one network, such as sudoku-search")
     size = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
     if size > LIMIT:
         raise BadInput(f"model {stored.name!r} has {size >> 20} MB of weights; an ONNX file holds {LIMIT >> 20} MB")
