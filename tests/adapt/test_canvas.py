@@ -61,9 +61,10 @@ def test_an_object_cut_out() -> None:
     assert [pair.question.shape == (9, 10) for pair in task.train] == [True] * 2
     (best, *_) = canvases(task)
     assert best.name.startswith("cut out")
-    size, planes = best.rule(questions[2]) or ((0, 0), [])
-    assert size == (4, 4)
-    assert any(same(plane, task.test[0].answer) for plane in planes)
+    layout = best.rule(questions[2])
+    assert layout is not None
+    assert layout.size == (4, 4)
+    assert any(same(plane, task.test[0].answer) for plane in layout.planes)
 
 
 def test_no_rule_for_the_size() -> None:

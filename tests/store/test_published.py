@@ -124,7 +124,7 @@ def test_settings_that_make_no_sense_are_refused() -> None:
 @pytest.mark.parametrize("change", [{"kind": "direct"}, {"memory": "single"}, {"networks": "separate"}])
 def test_what_was_never_published_is_not_exported(change: dict[str, str]) -> None:
     config = SMALL.changed(**change)
-    with pytest.raises(BadInput, match="the published code has no model of .* ends in .onnx"):
+    with pytest.raises(BadInput, match=r"the published code has no model of .* ends in \.onnx"):
         to_published(config, tensors(config, SPEC))
 
 

@@ -170,7 +170,7 @@ class Elsewhere(nn.Module):
     [
         (build(ModelConfig(mixer="groups", width=8, layers=2, multiple=8, positions="none"), Sudoku(2, 2).spec), 2 * 6),
         (build(ModelConfig(width=8, heads=1, multiple=8, networks="separate"), Sudoku(2, 2).spec), 2 * 2 * 4),
-        (AdaptModel(8, 1, 2, 3, [0, 1]), 5),
+        (AdaptModel(8, 1, 2, 3, 2, 1), 5),
         (Elsewhere(), 4),
     ],
 )

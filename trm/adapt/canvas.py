@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trm.adapt.objects import Box, background, bounding_box, named_boxes, objects
+from trm.adapt.marks import marks, sights
+from trm.adapt.objects import Box, Mask, background, bounding_box, named_boxes, objects
 from trm.tasks.arc.augment import turn
 from trm.tasks.arc.text import SIDE, ArcTask, Grid
 
@@ -33,6 +34,8 @@ class Layout(NamedTuple):
 
     size: Size  # of the answer
     planes: list[Grid]  # they lie at the top left of the canvas
+    marks: Sequence[Mask] = ()  # they lie there too: what is seen in the question, see `trm.adapt.marks`
+    sights: Sequence[Grid] = ()
 
 
 Rule = Callable[[Grid], Layout | None]  # None: the rule does not apply to the question
@@ -76,7 +79,7 @@ def _holds(rule: Rule, task: ArcTask) -> bool:
 def _candidates(task: ArcTask) -> Iterator[Canvas]:
     square = all(pair.question.shape[0] == pair.question.shape[1] for pair in (*task.train, *task.test))
     ways = _ways(square)
-    yield Canvas(QUESTION_SIZE, lambda q: Layout(q.shape, turned(q, ways)))
+    yield Canvas(QUESTION_SIZE, lambda q: Layout(q.shape, turned(q, ways), marks(q), sights(q)))
     yield Canvas(f"{QUESTION_SIZE}, transposed", lambda q: Layout(q.shape[::-1], turned(q, TRANSPOSED)))
     first = task.train[0]
     assert first.answer is not None
@@ -143,7 +146,10 @@ def _crop(name: str, ways: Sequence[int]) -> Canvas:
 
     def rule(grid: Grid) -> Layout | None:
         box = named_boxes(grid).get(name)
-        return None if box is None else Layout((box.height, box.width), turned(box.crop(grid), ways))
+        if box is None:
+            return None
+        marked, seen = [box.crop(mark) for mark in marks(grid)], [box.crop(sight) for sight in sights(grid)]
+        return Layout((box.height, box.width), turned(box.crop(grid), ways), marked, seen)
 
     return Canvas(f"cut out: {name}", rule)
 
@@ -212,7 +218,7 @@ def _corners(task: ArcTask) -> Iterator[Canvas]:
     def rule(grid: Grid) -> Layout | None:
         read = readings(grid)
         size = (height(read), width(read))
-        return Layout(size, turned(grid, SAME_SHAPE)) if min(size) > 0 else None
+        return Layout(size, turned(grid, SAME_SHAPE), marks(grid), sights(grid)) if min(size) > 0 else None
 
     yield Canvas(f"over the question: {height} x {width}", rule)
 
@@ -229,8 +235,8 @@ def readings(grid: Grid) -> dict[str, int]:
         "all colours": len(np.unique(grid)),
         "coloured cells": int((grid != ground).sum()),
         "commonest colour's cells": int(counts[-1]),
-        "objects": sum(1 for _ in objects(grid, ground, False)),
-        "objects of one colour": sum(1 for _ in objects(grid, ground, True)),
+        "objects": len(objects(grid, ground, False)),
+        "objects of one colour": len(objects(grid, ground, True)),
         "coloured height": box.height if box else 0,
         "coloured width": box.width if box else 0,
     }

@@ -11,37 +11,28 @@ import numpy.typing as npt
 import torch
 
 from trm.adapt.canvas import Canvas
+from trm.adapt.marks import EMPTY, roles
 from trm.adapt.model import Batch
 from trm.tasks.arc.augment import turn
 from trm.tasks.arc.text import COLOURS, ArcTask, Grid
 
 S = TypeVar("S", bound=np.generic)
-EMPTY = 255  # where a board has no colour
 TILES = 3  # rows and columns of tiles that have a place of their own
-PLACES = 2 + 2 * TILES
 
 
-def palette(task: ArcTask) -> list[int]:
-    """The colours that a model may answer with, sorted: black, and all colours of the task except in test answers."""
-    grids = [pair.question for pair in (*task.train, *task.test)]
-    grids += [pair.answer for pair in task.train if pair.answer is not None]
-    return sorted({0}.union(*(np.unique(grid).tolist() for grid in grids)))
-
-
-def named_colours(task: ArcTask, colours: Sequence[int], few: bool) -> list[int]:
+def named_colours(task: ArcTask, few: bool) -> list[int]:
     """Which colours a model may tell apart by a name.
 
     Args:
         task: its demonstrations decide.
-        colours: the palette.
         few: whether to name only black, the colours that some answer has and its question has not (a model could not
             give them without a name), and those that come or go in every demonstration. Otherwise every colour that
             all demonstrations have is named.
 
     Returns:
-        For each colour, the number of its name; 1 is black, 0 means no name.
+        The colours, black first.
     """
-    made, always, moving = set[int](), set(colours), set(colours)
+    made, always, moving = set[int](), set(range(COLOURS)), set(range(COLOURS))
     for pair in task.train:
         question, answer = pair.question, pair.answer
         assert answer is not None
@@ -53,23 +44,24 @@ def named_colours(task: ArcTask, colours: Sequence[int], few: bool) -> list[int]
             moving &= set(np.unique(question[changed]).tolist()) | set(np.unique(answer[changed]).tolist())
         else:
             moving.clear()
-    chosen = sorted({0} | made | (moving if few else always))
-    return [chosen.index(colour) + 1 if colour in chosen else 0 for colour in colours]
+    return sorted({0} | made | (moving if few else always))
 
 
 @dataclass(frozen=True)
 class Example:
-    """A question on its canvas. All boards have one size; they hold colours as numbers in the task's palette."""
+    """A question on its canvas. All boards have one size; they hold colours as numbers in `colours`."""
 
     planes: list[Grid]  # EMPTY where a plane has no colour
-    places: list[Grid]  # PLACES boards of 0 and 1: in the answer, in the first plane, in each row and column of tiles
+    places: list[Grid]  # boards of 0 and 1: in the answer, in the first plane, in each row and column of tiles; marks
     target: Grid  # the answer, EMPTY around it and where it is not known
+    colours: list[int]  # those that the answer may have, by their number: the named ones, and those of the question
+    roles: npt.NDArray[np.float32]  # [colours, ROLES]
     view: int = 0  # the symmetry of the square that the boards are turned by
 
     def turned(self, dihedral: int) -> Example:
         """The upright example turned by one of the eight symmetries."""
         planes, places = ([turn(board, dihedral) for board in boards] for boards in (self.planes, self.places))
-        return Example(planes, places, turn(self.target, dihedral), dihedral)
+        return Example(planes, places, turn(self.target, dihedral), self.colours, self.roles, dihedral)
 
     def crop(self, board: npt.NDArray[S]) -> npt.NDArray[S]:
         """The part of a board where the answer lies."""
@@ -78,12 +70,12 @@ class Example:
         return part
 
 
-def example(canvas: Canvas, colours: Sequence[int], question: Grid, answer: Grid | None) -> Example | None:
+def example(canvas: Canvas, named: Sequence[int], question: Grid, answer: Grid | None) -> Example | None:
     """A pair on its canvas.
 
     Args:
         canvas: the rule that gives the answer's size and the planes.
-        colours: the palette.
+        named: the colours that have a name (see `named_colours`).
         question: [height, width].
         answer: None where it is not known.
 
@@ -95,8 +87,9 @@ def example(canvas: Canvas, colours: Sequence[int], question: Grid, answer: Grid
         return None
     shapes = [layout.size, *(plane.shape for plane in layout.planes)]
     height, width = (max(lengths) for lengths in zip(*shapes, strict=True))
-    number = np.zeros(COLOURS, np.uint8)
-    number[list(colours)] = range(len(colours))
+    colours = [*named, *(c for c in np.unique(question).tolist() if c not in named)]
+    number = np.full(256, EMPTY, np.uint8)
+    number[colours] = range(len(colours))
 
     def board(grid: Grid, fill: int = EMPTY) -> Grid:
         return np.pad(grid, ((0, height - grid.shape[0]), (0, width - grid.shape[1])), constant_values=fill)
@@ -104,8 +97,15 @@ def example(canvas: Canvas, colours: Sequence[int], question: Grid, answer: Grid
     places = [board(np.ones(shape, np.uint8), 0) for shape in (layout.size, layout.planes[0].shape)]
     for index, length in zip(np.indices((height, width)), question.shape, strict=True):
         places += [(index // length == tile).astype(np.uint8) for tile in range(TILES)]
+    places += [board(mark.astype(np.uint8), 0) for mark in layout.marks]
     target = np.full((1, 1), EMPTY, np.uint8) if answer is None else number[answer]
-    return Example([board(number[plane]) for plane in layout.planes], places, board(target))
+    return Example(
+        [board(number[plane]) for plane in (*layout.planes, *layout.sights)],
+        places,
+        board(target),
+        colours,
+        roles(question, colours),
+    )
 
 
 def collate(examples: Sequence[Example]) -> Batch:
@@ -118,12 +118,16 @@ def collate(examples: Sequence[Example]) -> Batch:
             to[: board.shape[0], : board.shape[1]] = np.where(board == EMPTY, -1, board.astype(np.int64))
         return out
 
+    count = max(len(one.colours) for one in examples)  # with fewer, the last are colours that are nowhere
     planes = [stack(boards, -1) for boards in zip(*(one.planes for one in examples), strict=True)]
     places = [stack(boards, 0) for boards in zip(*(one.places for one in examples), strict=True)]
     return Batch(
         planes=torch.from_numpy(np.stack(planes, 1)),
         places=torch.from_numpy(np.stack(places, -1)).float(),
         canvas=torch.from_numpy(stack([np.ones_like(one.target) for one in examples], 0) > 0),
+        roles=torch.from_numpy(
+            np.stack([np.pad(one.roles, ((0, count - len(one.roles)), (0, 0))) for one in examples])
+        ),
         view=torch.tensor([one.view for one in examples]),
         target=torch.from_numpy(stack([one.target for one in examples], -1)),
     )

@@ -20,9 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trm.adapt.canvas import Canvas, canvases
-from trm.adapt.examples import PLACES, collate, example, named_colours, palette
+from trm.adapt.examples import Example, collate, example, named_colours
+from trm.adapt.marks import ROLES
 from trm.adapt.model import AdaptModel, Batch
-from trm.arc.votes import Guess, Votes, collect
+from trm.arc.votes import Ballot, Guess, Votes, collect
 from trm.models.precision import pick_precision, set_precision
 from trm.tasks.arc.augment import DIHEDRAL, Augmentation
 from trm.tasks.arc.text import ArcTask, Grid, Pair
@@ -34,7 +35,9 @@ KNOWN = 20  # consecutive batches without a wrong cell after which the demonstra
 TRAINING = 0.97  # share of the time that is spent on training; the rest is for the votes
 FIRST = 0.6  # share of the training time that the first model may use
 ENOUGH = 0.9  # share of the training time after which no further model is begun
-ROWS = 4000  # (cell, colour) pairs in a batch, about
+AGREED, AGREEING = 0.9, 3  # no further model is begun when so many know the demonstrations and give so many equal votes
+SETTLING, SLOWEST = 0.05, 0.1  # running mean of the loss below which the learning rate falls, and to which share
+ROWS = 1500  # (cell, colour) pairs in a batch, about
 SMALLEST, LARGEST = 2, 16  # examples in a batch
 
 
@@ -44,7 +47,7 @@ class AdaptSettings:
 
     seconds: float | None = 240.0  # processor time for all models of a task together; None: no limit
     updates: int | None = None  # optimiser updates of each model, at most; None: no limit
-    models: int = 6  # at most
+    models: int = 12  # at most
     seed: int = 0
     width: int = 24
     n: int = 3  # latent updates in a supervision step
@@ -125,6 +128,12 @@ def _votes(task: ArcTask, models: Sequence[TaskModel]) -> Votes:
     return collect(predict, [task], lambda _: VIEWS * len(voters))
 
 
+def _agreed(ballots: Sequence[Ballot]) -> bool:
+    """Whether nearly all votes are for one answer, in every test."""
+    counts = [[len(votes) for votes in ballot.values()] for ballot in ballots]
+    return all(max(count) >= AGREED * sum(count) for count in counts)
+
+
 def _train_models(task: ArcTask, settings: AdaptSettings, began: float, tick: Tick, tell: Tell) -> list[TaskModel]:
     """Train models one after the other, until there are enough or the time is up. Each then answers the tests."""
     rules, models = canvases(task), list[TaskModel]()
@@ -139,7 +148,10 @@ def _train_models(task: ArcTask, settings: AdaptSettings, began: float, tick: Ti
         model.train(until, partial(_report, tick, settings, began, number))
         model.answers = [model.guesses(pair.question) for pair in task.test]
         models.append(model)
-        tell(_votes(task, models))
+        votes = _votes(task, models)
+        tell(votes)
+        if sum(model.fit.known for model in models) >= AGREEING and _agreed(votes.ballots[task.id]):
+            break
     return models
 
 
@@ -159,12 +171,13 @@ class TaskModel:
 
     def __init__(self, task: ArcTask, rules: Sequence[Canvas], number: int, settings: AdaptSettings) -> None:
         round, canvas = divmod(number, len(rules))
-        self.number, self.settings, self.canvas, self.colours = number, settings, rules[canvas], palette(task)
-        upright = [example(self.canvas, self.colours, pair.question, pair.answer) for pair in task.train]
+        self.number, self.settings, self.canvas = number, settings, rules[canvas]
+        self.named = named_colours(task, few=round % 2 == 0)
+        upright = [self._example(pair) for pair in task.train]
         self.examples = [one.turned(way) for one in upright if one is not None for way in range(len(VIEWS))]
         torch.manual_seed(1000 * settings.seed + number)
-        named = named_colours(task, self.colours, few=round % 2 == 0)
-        self.model = AdaptModel(settings.width, settings.n, len(self.examples[0].planes), PLACES, named)
+        planes, places = len(self.examples[0].planes), len(self.examples[0].places)
+        self.model = AdaptModel(settings.width, settings.n, planes, places, ROLES, len(self.named))
         set_precision(self.model, pick_precision(settings.precision, torch.device("cpu"), settings.width))
         self.fit = Fit(self.canvas.name, 0, math.inf, False)
         self.answers: list[list[Guess]] = []  # to each test, once it is trained
@@ -186,11 +199,19 @@ class TaskModel:
             logits, loss = self._learn(batch, optimizers, ema)
             right = right + 1 if exact(logits, batch) else 0
             fit.loss = loss if fit.loss == math.inf else 0.95 * fit.loss + 0.05 * loss
+            self._set_rate(optimizers)
             fit.known = right >= KNOWN
             tick(fit)
             if fit.known or fit.updates >= (settings.updates or math.inf) or time.process_time() >= until:
                 break
         copy_weights(self.model, ema.average)
+
+    def _set_rate(self, optimizers: Sequence[torch.optim.Optimizer]) -> None:
+        """Lower the learning rate with the loss, so that a model settles when it has nearly learned."""
+        rate = self.settings.lr * min(1.0, max(SLOWEST, math.sqrt(self.fit.loss / SETTLING)))
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
 
     def _learn(self, batch: Batch, optimizers: Sequence[torch.optim.Optimizer], ema: Ema) -> tuple[Tensor, float]:
         """Supervision steps on a batch, each with an update. -> logits and loss of the last one"""
@@ -207,8 +228,11 @@ class TaskModel:
             self.fit.updates += 1
         return logits, loss
 
+    def _example(self, pair: Pair) -> Example | None:
+        return example(self.canvas, self.named, pair.question, pair.answer)
+
     def _batch_size(self) -> int:
-        rows = max(one.target.size for one in self.examples) * len(self.colours)
+        rows = max(one.target.size * len(one.colours) for one in self.examples)
         return max(SMALLEST, min(LARGEST, ROWS // rows))
 
     @torch.inference_mode()
@@ -218,7 +242,7 @@ class TaskModel:
         Returns:
             For each symmetry, the answer grid, still turned, and the model's probability that all its cells are right.
         """
-        upright = example(self.canvas, self.colours, question, None)
+        upright = self._example(Pair(question, None))
         assert upright is not None  # `canvases` only returns rules that hold on every test question
         guesses: list[Guess] = []
         for view in VIEWS:
@@ -228,7 +252,7 @@ class TaskModel:
             for _ in range(self.settings.supervised):
                 state, logits = self.model(state, batch)
             best = logits[0].log_softmax(-1).max(-1)
-            grid = np.array(self.colours, np.uint8)[one.crop(best.indices.numpy())]
+            grid = np.array(one.colours, np.uint8)[one.crop(best.indices.numpy())]
             guesses.append(Guess(grid, math.exp(float(one.crop(best.values.numpy()).sum()))))
         return guesses
 

@@ -1,8 +1,9 @@
 """The tiny recursive model that is trained on one ARC task: its state has a vector for every cell and colour.
 
-All weights are shared over cells and colours. Two things tell colours apart: the cells that they are in, and a name (a
-learned embedding) for black and the colours with a role of their own. Exchanging two colours without a name exchanges
-them in the answer and changes nothing else.
+All weights are shared over cells and colours. Three things tell colours apart: the cells that they are in; roles, such
+as that of the rarest; and a name (a learned embedding) for black and the colours that the task is about. Exchanging two
+colours without a name exchanges them in the answer and changes nothing else. A colour that a question has not, and that
+has no name, cannot be answered, so an example has no layer for it.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from trm.models.precision import Precision, in_precision
 class Batch(NamedTuple):
     """Examples of one task on canvases of one size; smaller canvases are padded."""
 
-    planes: Tensor  # [batch, planes, height, width] int64: number of the colour in the palette, -1 where there is none
-    places: Tensor  # [batch, height, width, places] float32: where on the canvas a cell lies, each number 0 or 1
+    planes: Tensor  # [batch, planes, height, width] int64: number of the colour, -1 where there is none
+    places: Tensor  # [batch, height, width, places] float32: where a cell lies and what marks it, 0 or 1
     canvas: Tensor  # [batch, height, width] bool: false in the padding
+    roles: Tensor  # [batch, colours, roles] float32: what distinguishes a colour in the question, 0 or 1
     view: Tensor  # [batch] int64: which of the eight symmetries of the square
     target: Tensor  # [batch, height, width] int64: the answer's colours, -1 where there is none
 
@@ -70,23 +72,22 @@ class AdaptModel(nn.Module):
     Args:
         width: channels of a (cell, colour).
         n: latent updates.
-        planes, places: how many of them a batch has.
-        names: for each colour of the palette, the number of its name, from 1; 0: it has no name.
+        planes, places, roles: how many of them a batch has.
+        named: how many colours have a name; they are the first ones of every example.
     """
 
-    names: Tensor
     start_y: Tensor  # [width]
     start_z: Tensor  # [width]
 
-    def __init__(self, width: int, n: int, planes: int, places: int, names: list[int]) -> None:
+    def __init__(self, width: int, n: int, planes: int, places: int, roles: int, named: int) -> None:
         super().__init__()
         self.n = n
         self.precision: Precision = "float32"  # of matrix products, see trm/models/precision.py
-        self.register_buffer("names", torch.tensor(names), persistent=False)
         self.w_planes = Linear(planes, width)
         self.w_places = Linear(places, width)
         self.w_empty = Linear(planes, width)
-        self.named = nn.Parameter(truncated_normal((max(names) + 1, width), 1.0))
+        self.w_roles = Linear(roles, width)
+        self.named = nn.Parameter(truncated_normal((named + 1, width), 1.0))
         self.view = nn.Parameter(torch.zeros(8, width))  # zero: at first the answer does not depend on the direction
         self.blocks = nn.Sequential(Block(width))
         self.head = Linear(width, 1)
@@ -96,7 +97,8 @@ class AdaptModel(nn.Module):
 
     def embed(self, batch: Batch) -> Tensor:
         """Embed the questions. -> x [batch, colours, height, width, C]"""
-        colours = torch.arange(len(self.names))
+        count = batch.roles.shape[1]
+        colours = torch.arange(count)
         planes = batch.planes.permute(0, 2, 3, 1).unsqueeze(1)
         here = (planes == colours.view(-1, 1, 1, 1)).to(self.named.dtype)
         x = (
@@ -104,7 +106,8 @@ class AdaptModel(nn.Module):
             + self.w_empty((planes >= 0).to(here.dtype))
             + self.w_places(batch.places).unsqueeze(1)
         )
-        x = x + self.named[self.names].view(1, -1, 1, 1, x.shape[-1])
+        names = torch.where(colours < len(self.named) - 1, colours + 1, 0)
+        x = x + (self.named[names] + self.w_roles(batch.roles)).view(-1, count, 1, 1, x.shape[-1])
         out: Tensor = x + self.view[batch.view].view(-1, 1, 1, 1, x.shape[-1])
         return out
 

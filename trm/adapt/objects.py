@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from trm.tasks.arc.text import COLOURS, Grid
 
 Mask = npt.NDArray[np.bool_]  # [height, width]
 T = TypeVar("T")
 S = TypeVar("S", bound=np.generic)
+CONNECTED = np.ones((3, 3), bool)  # to the eight cells around a cell
 
 
 class Box(NamedTuple):
@@ -47,7 +49,7 @@ def named_boxes(grid: Grid) -> dict[str, Box]:
         if (chosen := _only_maximum(list(counts), {c: sign * n for c, n in counts.items()}.__getitem__)) is not None:
             found[f"the {name} colour"] = bounding_box(grid == chosen)
     for kind, same in (("object", False), ("object of one colour", True)):
-        masks = list(objects(grid, ground, same))
+        masks = objects(grid, ground, same)
         for name, measure in _measures(grid, masks).items():
             if (mask := _only_maximum(masks, measure)) is not None:
                 found[f"the {name} {kind}"] = bounding_box(mask)
@@ -71,7 +73,7 @@ def bounding_box(mask: Mask) -> Box | None:
     return Box(top, left, int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left)
 
 
-def objects(grid: Grid, ground: int, same: bool) -> Iterator[Mask]:
+def objects(grid: Grid, ground: int, same: bool) -> list[Mask]:
     """Connected cells that are not background, in the order of their first cells.
 
     Args:
@@ -79,22 +81,12 @@ def objects(grid: Grid, ground: int, same: bool) -> Iterator[Mask]:
         ground: the background's colour.
         same: whether the cells of an object must have one colour. Cells that share an edge or a corner are connected.
     """
-    height, width = grid.shape
-    free = grid != ground
-    for start in zip(*(axis.tolist() for axis in free.nonzero()), strict=True):
-        if not free[start]:
-            continue
-        mask, waiting = np.zeros_like(free), [start]
-        free[start] = False
-        while waiting:
-            row, column = waiting.pop()
-            mask[row, column] = True
-            for r in range(max(0, row - 1), min(height, row + 2)):
-                for c in range(max(0, column - 1), min(width, column + 2)):
-                    if free[r, c] and (not same or grid[r, c] == grid[row, column]):
-                        free[r, c] = False
-                        waiting.append((r, c))
-        yield mask
+    layers = [grid == colour for colour in np.unique(grid) if colour != ground] if same else [grid != ground]
+    found: list[Mask] = []
+    for layer in layers:
+        labels, count = ndimage.label(layer, CONNECTED)
+        found += [labels == number for number in range(1, count + 1)]
+    return sorted(found, key=lambda mask: int(mask.argmax()))
 
 
 def _measures(grid: Grid, masks: list[Mask]) -> dict[str, Callable[[Mask], float]]:
