@@ -219,7 +219,7 @@ def test_what_networks_that_take_turns_cannot_do(runs: Path, tmp_path: Path, cal
     assert call("turns", both, str(runs / "a"), str(runs / "a/update-2")).code == 0
     train = ["train", "sudoku-mini", "--procs", "1", "--data", str(small_csv), "--out", out]
     for arguments, message in (
-        (["export", both, "--to", f"{out}.onnx"], "export one of them"),
+        (["export", both, "--to", f"{out}.onnx"], "has no ONNX form; export one network"),
         (["export", both, "--to", f"{out}.safetensors"], "turns 2"),
         ([*train, *settings("model.turns=2")], "`trm turns`"),
         ([*train, *settings(f"init={both}")], "init: tensor others.0"),
