@@ -9,7 +9,7 @@ import pytest
 from adapt_cases import MIRROR, RECOLOUR, SMALL
 from arc_cases import grid, same
 
-from trm.adapt.learn import adapt
+from trm.adapt.learn import _agreed, adapt
 from trm.arc.votes import rank
 from trm.tasks.arc.text import ArcTask, Pair
 
@@ -42,3 +42,10 @@ def test_the_time_limit_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < sum(fit.updates for fit in found.fits) <= 2 * 20
     assert found.seconds < 30
     assert found.votes.ballots["mirror"] != [{}]
+
+
+def test_when_models_agree() -> None:
+    """Nine of ten votes, in every test."""
+    nine, eight = {b"a": [0.5] * 9, b"b": [0.9]}, {b"a": [0.5] * 8, b"b": [0.9] * 2}
+    assert _agreed([nine, nine])
+    assert not _agreed([nine, eight])

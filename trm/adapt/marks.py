@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from trm.adapt.objects import Mask, background, objects
+from trm.adapt.objects import Mask, as_key, background, content, is_symmetric, objects
 from trm.tasks.arc.text import COLOURS, Grid
 
 EMPTY = 255  # where a board has no colour
@@ -43,15 +43,15 @@ def _object_marks(grid: Grid, masks: Sequence[Mask], edge: Mask) -> list[Mask]:
     """
     sizes = [int(mask.sum()) for mask in masks]
     boxes = [ndimage.find_objects(mask.astype(np.int8))[0] for mask in masks]
-    looks = [np.where(mask[box], grid[box], EMPTY) for mask, box in zip(masks, boxes, strict=True)]
-    keys = [bytes(look.shape) + look.tobytes() for look in looks]
+    looks = [content(grid, mask) for mask in masks]
+    keys = [as_key(look) for look in looks]
     seen, ranks = Counter(keys), sorted(set(sizes))
     tests = [[size == wanted for size in sizes] for wanted in SIZES]
     tests += [[size in ranks[-1:] for size in sizes], [size in ranks[:1] for size in sizes]]
     tests += [[size in ranks[1:-1][-1:] for size in sizes]]
     tests += [[bool((mask & edge).any()) for mask in masks]]
     tests += [[bool((ndimage.binary_fill_holes(mask) & ~mask).any()) for mask in masks]]
-    tests += [[np.array_equal(look, look[::-1]) or np.array_equal(look, look[:, ::-1]) for look in looks]]
+    tests += [[is_symmetric(look) for look in looks]]
     tests += [[seen[key] == 1 for key in keys]]
     boards = [np.zeros(grid.shape, bool) for _ in range(len(tests) + 1)]
     for board, test in zip(boards, tests, strict=False):

@@ -89,24 +89,34 @@ def objects(grid: Grid, ground: int, same: bool) -> list[Mask]:
     return sorted(found, key=lambda mask: int(mask.argmax()))
 
 
+def content(grid: Grid, mask: Mask) -> Grid:
+    """The box around an object, with black in the place of everything else."""
+    box = bounding_box(mask)
+    assert box is not None
+    return np.where(box.crop(mask), box.crop(grid), np.uint8(0))
+
+
+def as_key(part: Grid) -> bytes:
+    """Equal for equal grids only."""
+    return bytes(part.shape) + part.tobytes()
+
+
+def is_symmetric(part: Grid) -> bool:
+    """Whether a grid is its own mirror image, upside down or left to right."""
+    return np.array_equal(part, part[::-1]) or np.array_equal(part, part[:, ::-1])
+
+
 def _measures(grid: Grid, masks: list[Mask]) -> dict[str, Callable[[Mask], float]]:
     """Ways in which one object may stand out from the others: name -> how much an object has of it."""
-
-    def content(mask: Mask) -> Grid:
-        box = bounding_box(mask)
-        assert box is not None
-        return np.where(box.crop(mask), box.crop(grid), np.uint8(0))
-
-    def appearance(mask: Mask) -> bytes:
-        part = content(mask)
-        return bytes(part.shape) + part.tobytes()
 
     def colours(mask: Mask) -> float:
         return len(np.unique(grid[mask]))
 
     def symmetric(mask: Mask) -> float:
-        part = content(mask)
-        return float(np.array_equal(part, part[::-1]) or np.array_equal(part, part[:, ::-1]))
+        return float(is_symmetric(content(grid, mask)))
+
+    def appearance(mask: Mask) -> bytes:
+        return as_key(content(grid, mask))
 
     seen = Counter(appearance(mask) for mask in masks)
     return {
