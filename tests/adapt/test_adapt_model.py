@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trm.adapt.canvas import canvases
-from trm.adapt.examples import collate, example, named_colours
-from trm.adapt.marks import EMPTY, ROLES
+from trm.adapt.examples import OUTSIDE, collate, example, namings
+from trm.adapt.marks import ROLES
 from trm.adapt.model import AdaptModel, Batch
+from trm.adapt.symmetry import EMPTY
 from trm.tasks.arc.augment import turn
 from trm.tasks.arc.text import ArcTask, Grid, Pair
 
@@ -26,19 +27,22 @@ def test_a_turned_example_holds_the_turned_answer(one: Grid, way: int) -> None:
     small = one[:6, :5]
     task = ArcTask("x", (Pair(one, small), Pair(one, small)), (Pair(one, None),))
     for canvas in canvases(task):
-        made = example(canvas, [0], one, small)
+        made = example(canvas, [0] + [OUTSIDE] * canvas.drawn, one, small)
         assert made is not None
         turned = made.turned(way)
-        assert same(np.array(made.colours, np.uint8)[turned.crop(turned.target)], turn(small, way))
-        assert (turned.target != EMPTY).sum() == small.size
+        assert same(turned.answer(turned.target.astype(np.int64)), turn(small, way))
+        outside = turned.target == made.colours.index(OUTSIDE) if canvas.drawn else turned.target == EMPTY
+        assert (~outside).sum() == small.size
 
 
 def test_names_of_colours() -> None:
     task = ArcTask("x", (Pair(grid("013"), grid("023")), Pair(grid("143"), grid("223"))), (Pair(grid("056"), None),))
-    assert named_colours(task, few=True) == [0, 1, 2]  # 1 becomes 2 each time
-    assert named_colours(task, few=False) == [0, 1, 2, 3]  # and 3 is in every demonstration
+    few, more, most = namings(task)
+    assert few == [0, 1, 2]  # 1 becomes 2 each time
+    assert more == [0, 1, 2, 3]  # and 3 is in every demonstration
+    assert most == [0, 1, 2, 3, 4]
     larger = ArcTask("x", (Pair(grid("13"), grid("1", "2")), Pair(grid("13"), grid("1", "1"))), task.test)
-    assert named_colours(larger, few=True) == [0, 2]  # 2 is made from nothing
+    assert namings(larger) == [[0, 2], [0, 1, 2, 3]]  # 2 is made from nothing
 
 
 def batch_of(*questions: Grid, named: Sequence[int] = (0,)) -> Batch:
@@ -65,6 +69,39 @@ def test_colours_without_a_name_are_interchangeable() -> None:
         plain = logits(batch_of(question, named=named), len(named))
         moved = logits(batch_of(exchanged, named=named), len(named))
         assert torch.allclose(plain, moved[..., order], atol=1e-4) is equal
+
+
+def test_shrinking_shortens_groups_of_weights() -> None:
+    """By the amount, and matrices by three times as much, as numpy says; to zero where they are shorter."""
+    torch.manual_seed(0)
+    model = AdaptModel(8, 2, 3, 4, ROLES, 1)
+    torch.nn.init.normal_(model.w_places.weight)
+    with torch.no_grad():
+        model.w_places.weight[:, 1] *= 0.01
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    model.shrink(0.1)
+    groups = {
+        "w_planes.weight": (8, 3),
+        "w_empty.weight": (8, 3),
+        "w_places.weight": (8, 4),
+        "w_roles.weight": (8, ROLES),
+    }
+    large = {"block.w_near.weight": (8, 8, 9), "block.w_far.weight": (6, 8, 8), "view": (8, 8)}
+    for name, p in model.named_parameters():
+        old, new = (x.detach().numpy() for x in (before[name], p))
+        if name in groups:
+            length = np.linalg.norm(old, axis=0)
+            want = old * np.maximum(0, length - 0.1) / np.maximum(length, 1e-9)
+        elif name in large:
+            axes = {"block.w_near.weight": (0, 1), "block.w_far.weight": (1, 2), "view": (0, 1)}[name]
+            old = old.reshape(large[name])
+            length = np.sqrt((old**2).sum(axes, keepdims=True))
+            want = old * np.maximum(0, length - 0.3) / np.maximum(length, 1e-9)
+        else:
+            want = old
+        np.testing.assert_allclose(new.reshape(want.shape), want, atol=1e-6)
+    assert not model.w_places.weight[:, 1].any()
+    assert not model.view.any()  # it began as zero
 
 
 def test_padding_changes_nothing() -> None:

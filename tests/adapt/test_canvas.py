@@ -7,15 +7,16 @@ from collections.abc import Callable
 import hypothesis
 import numpy as np
 import pytest
-from adapt_cases import SMALL, noise, task_of
+from adapt_cases import noise, task_of
 from arc_cases import grid, random_task, same
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trm.adapt.canvas import canvases
-from trm.adapt.learn import adapt
-from trm.adapt.objects import named_boxes, objects
-from trm.tasks.arc.text import Grid
+from trm.adapt.canvas import DRAWN, canvases
+from trm.adapt.examples import OUTSIDE, example
+from trm.adapt.objects import Box, named_boxes, objects
+from trm.tasks.arc.augment import turn
+from trm.tasks.arc.text import ArcTask, Grid
 
 PANELS = [np.insert(one, 3, 9, axis=1) for one in noise((2, 6), (4, 6), (3, 6))]
 
@@ -67,12 +68,39 @@ def test_an_object_cut_out() -> None:
     assert any(same(plane, task.test[0].answer) for plane in layout.planes)
 
 
-def test_no_rule_for_the_size() -> None:
+def odd_sizes() -> ArcTask:
     sizes = iter([(3, 5), (7, 2), (1, 9), (1, 1)])
-    task = task_of(lambda q: np.zeros(next(sizes), np.uint8), *[grid("00", "00")] * 4)
-    assert canvases(task) == []
-    found = adapt(task, SMALL)
-    assert (found.fits, found.votes.ballots) == ([], {"made": [{}]})
+    return task_of(lambda q: np.ones(next(sizes), np.uint8), *[grid("00", "00")] * 4)
+
+
+def test_where_no_rule_holds_the_size_is_drawn() -> None:
+    task = odd_sizes()
+    (canvas,) = canvases(task)
+    assert (canvas.name, canvas.drawn) == (DRAWN, True)
+    laid = canvas.rule(task.test[0].question)
+    assert laid is not None
+    assert laid.size == (7, 9)  # holds every answer
+    for pair in task.train:
+        made = example(canvas, [0, 1, OUTSIDE], pair.question, pair.answer)
+        assert made is not None
+        assert pair.answer is not None
+        for way in range(8):
+            turned = made.turned(way)
+            assert same(turned.answer(turned.target.astype(np.int64)), turn(pair.answer, way))
+        holes = made.target.astype(np.int64)
+        holes[0, 0] = made.colours.index(OUTSIDE)
+        assert same(made.answer(np.full_like(holes, made.colours.index(OUTSIDE))), grid("0"))
+        if min(pair.answer.shape) > 1:
+            assert made.answer(holes)[0, 0] == 0  # not outside, as the answer is around it
+
+
+def test_halves_and_quarters_of_a_box() -> None:
+    halves = Box(1, 2, 4, 6).halves()
+    assert len(halves) == 8
+    assert halves["the top part"] == Box(1, 2, 2, 6)
+    assert halves["the bottom right part"] == Box(3, 5, 2, 3)
+    assert set(Box(0, 0, 3, 4).halves()) == {"the left part", "the right part"}
+    assert Box(0, 0, 3, 5).halves() == {}
 
 
 @hypothesis.settings(max_examples=25, deadline=None)
@@ -85,7 +113,8 @@ def test_rules_hold_on_every_demonstration(seed: int, side: int) -> None:
             laid = canvas.rule(pair.question)
             assert laid is not None
             counts.add(len(laid.planes))
-            assert pair in task.test or (pair.answer is not None and laid.size == pair.answer.shape)
+            answered = pair.answer is not None and (canvas.drawn or laid.size == pair.answer.shape)
+            assert pair in task.test or answered
         assert len(counts) == 1
 
 

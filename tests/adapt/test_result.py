@@ -11,7 +11,7 @@ import pytest
 from adapt_cases import MIRROR, SMALL
 from arc_cases import grid
 
-from trm.adapt.learn import Adaptation, Fit
+from trm.adapt.learn import Adaptation, Fit, Moment
 from trm.adapt.result import Result, is_solved, make_folder, read_result, result_path, write_result
 from trm.arc.votes import Votes
 from trm.errors import BadInput
@@ -26,7 +26,8 @@ def result(task: ArcTask) -> Result:
     assert answer is not None
     right, wrong = (bytes(one.shape) + one.tobytes() for one in (np.ascontiguousarray(answer), grid("12")))
     votes = Votes({task.id: [{wrong: [0.9], right: [0.25, 0.5]}]})
-    return Result.of(task, Adaptation(votes, [Fit("a canvas", 7, 0.5, True)], 1.234), SETTINGS)
+    moments = [Moment(0.514, [[grid("12")]]), Moment(1.2, [[answer, grid("12")]])]
+    return Result.of(task, Adaptation(votes, [Fit("a canvas", 7, 0.5, True)], 1.234, moments), SETTINGS)
 
 
 def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from trm.adapt.learn import AdaptSettings, Fit
-from trm.adapt.result import GridVotes, Result
+from trm.adapt.result import GridVotes, Moment, Result
 from trm.tasks.arc.text import ArcTask, Pair
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -27,13 +28,13 @@ def pair() -> Pair:
 TASK = ArcTask("mirror", (pair(),), (pair(), pair()))
 
 
-def result(*tests: list[list[list[int]]], known: bool = True, models: int = 1) -> Result:
+def result(*tests: list[list[list[int]]], known: bool = True, canvas: str = "the question's size") -> Result:
     return Result(
         task=TASK.id,
         asked="",
         settings={},
         seconds=1.0,
-        models=[Fit("the question's size", 3, 0.1, known)] * models,
+        models=[Fit(canvas, 3, 0.1, known)],
         tests=[[GridVotes(grid=grid, confidences=[0.5] * (9 - at)) for at, grid in enumerate(test)] for test in tests],
     )
 
@@ -42,7 +43,8 @@ def result(*tests: list[list[list[int]]], known: bool = True, models: int = 1) -
     ("made", "expected"),
     [
         (result([RIGHT], [WRONG, RIGHT]), "solved"),
-        (result([], [], models=0), "no size rule"),
+        (result([], [], canvas="drawn"), "no size rule"),
+        (result([RIGHT], [RIGHT], canvas="drawn"), "solved"),
         (result([RIGHT], [WRONG], known=False), "not learnt"),
         (result([RIGHT], [RIGHT], known=False), "solved"),
         (result([RIGHT], [TALL]), "wrong size"),
@@ -52,6 +54,32 @@ def result(*tests: list[list[list[int]]], known: bool = True, models: int = 1) -
 )
 def test_kinds(made: Result, expected: str) -> None:
     assert arc.kind(TASK, made) == expected
+
+
+def test_when_a_task_was_solved() -> None:
+    made = result([RIGHT], [RIGHT])
+    moments = [
+        (5, [[WRONG], [RIGHT]]),
+        (7, [[RIGHT], [RIGHT]]),
+        (9, [[WRONG], [RIGHT]]),
+        (20, [[WRONG, RIGHT], [RIGHT]]),
+    ]
+    made.moments = [Moment(seconds=seconds, tests=tests) for seconds, tests in moments]
+    assert arc.solved_after(TASK, made) == 20
+    made.moments = made.moments[:2]
+    assert arc.solved_after(TASK, made) == 7
+    made.moments = made.moments[:1]
+    assert arc.solved_after(TASK, made) == math.inf
+
+
+def test_confidence_and_whether_first_attempts_are_right(tmp_path: Path) -> None:
+    made = result([RIGHT], [WRONG, RIGHT])
+    pairs = arc.first_attempts(TASK, made)
+    assert [right for _, right in pairs] == [True, False]
+    assert [round(sure, 3) for sure, _ in pairs] == [0.5, round(0.5 * 9 / 17, 3)]
+    pytest.importorskip("matplotlib")
+    arc.draw({"mirror": TASK}, {"mirror": made}, 60, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_report_names_what_was_won_and_lost() -> None:

@@ -48,13 +48,14 @@ def test_arc_attempts_are_unchecked_and_see_no_answer() -> None:
     assert "\n51\n02" in found.text
 
 
-def test_an_arc_task_without_a_rule_for_the_size_has_no_attempts() -> None:
+def test_an_arc_task_without_a_rule_for_the_size() -> None:
     odd = [[[1]], [[1, 1]], [[1], [1]]]
     task = {"train": [{"input": [[1, 2], [3, 4]], "output": grid} for grid in odd], "test": [{"input": [[1, 2]]}]}
     found = call("solve_arc", {"task": json.dumps(task), "seconds": 5})
     assert isinstance(found, ArcSolution)
-    assert (found.valid, found.models, found.attempts) == (False, 0, [[]])
-    assert found.text == "No attempt: no rule for the size of the answer holds for all demonstrations."
+    assert found.models > 0
+    assert len(found.attempts) == 1
+    assert found.valid is (found.models_that_know > 0 and bool(found.attempts[0]))
 
 
 @pytest.mark.parametrize("form", ["object", "fence", "twice"])

@@ -16,6 +16,7 @@ import numpy as np
 
 from trm.adapt.marks import marks, sights
 from trm.adapt.objects import Box, Mask, background, bounding_box, named_boxes, objects
+from trm.adapt.symmetry import mirrored, repaired
 from trm.tasks.arc.augment import turn
 from trm.tasks.arc.text import SIDE, ArcTask, Grid
 
@@ -26,7 +27,7 @@ PANELS = 9  # at most so many panels of a question become planes
 CANVASES = 3  # at most so many for a task
 LIKELY = 0.6  # share of the answer's cells that a box must have right to be tried early
 FACTORS = (2, 3, 4, 5)  # by which a number is multiplied or divided to give a length
-QUESTION_SIZE = "the question's size"
+QUESTION_SIZE, DRAWN = "the question's size", "drawn"
 
 
 class Layout(NamedTuple):
@@ -34,8 +35,8 @@ class Layout(NamedTuple):
 
     size: Size  # of the answer
     planes: list[Grid]  # they lie at the top left of the canvas
-    marks: Sequence[Mask] = ()  # they lie there too: what is seen in the question, see `trm.adapt.marks`
-    sights: Sequence[Grid] = ()
+    marks: Sequence[Mask] = ()  # they lie there too: what is read off the question, see `trm.adapt.marks`
+    derived: Sequence[Grid] = ()  # planes that are
 
 
 Rule = Callable[[Grid], Layout | None]  # None: the rule does not apply to the question
@@ -47,6 +48,7 @@ class Canvas:
 
     name: str
     rule: Rule
+    drawn: bool = False  # whether the model draws the border of the answer, on a board that may be larger
 
 
 def canvases(task: ArcTask) -> list[Canvas]:
@@ -55,7 +57,7 @@ def canvases(task: ArcTask) -> list[Canvas]:
     Test answers are not looked at.
 
     Returns:
-        At most `CANVASES`, the most likely first; empty where no rule holds.
+        At most `CANVASES`, the most likely first; where no rule holds, one on which the size is drawn.
     """
     found: list[Canvas] = []
     for canvas in _candidates(task):
@@ -63,7 +65,7 @@ def canvases(task: ArcTask) -> list[Canvas]:
             found.append(canvas)
             if len(found) == CANVASES or canvas.name == QUESTION_SIZE:
                 break
-    return found
+    return found or [_drawn(task)]
 
 
 def _holds(rule: Rule, task: ArcTask) -> bool:
@@ -79,7 +81,7 @@ def _holds(rule: Rule, task: ArcTask) -> bool:
 def _candidates(task: ArcTask) -> Iterator[Canvas]:
     square = all(pair.question.shape[0] == pair.question.shape[1] for pair in (*task.train, *task.test))
     ways = _ways(square)
-    yield Canvas(QUESTION_SIZE, lambda q: Layout(q.shape, turned(q, ways), marks(q), sights(q)))
+    yield Canvas(QUESTION_SIZE, lambda q: Layout(q.shape, turned(q, ways), _marks(q), _derived(q)))
     yield Canvas(f"{QUESTION_SIZE}, transposed", lambda q: Layout(q.shape[::-1], turned(q, TRANSPOSED)))
     first = task.train[0]
     assert first.answer is not None
@@ -101,6 +103,26 @@ def _ways(square: bool) -> tuple[int, ...]:
 def turned(grid: Grid, ways: Sequence[int]) -> list[Grid]:
     """The grid under each of these symmetries."""
     return [turn(grid, way) for way in ways]
+
+
+def _marks(grid: Grid) -> list[Mask]:
+    return list(marks(grid).values())
+
+
+def _derived(grid: Grid) -> list[Grid]:
+    return [*sights(grid), repaired(grid), *mirrored(grid)]
+
+
+def _drawn(task: ArcTask) -> Canvas:
+    """The answer lies at the top left of a board that holds the question and the largest answer."""
+    answers = [pair.answer.shape for pair in task.train if pair.answer is not None]
+    height, width = (max(lengths) for lengths in zip(*answers, strict=True))
+
+    def rule(grid: Grid) -> Layout:
+        size = (max(height, grid.shape[0]), max(width, grid.shape[1]))
+        return Layout(size, turned(grid, SAME_SHAPE), _marks(grid), _derived(grid))
+
+    return Canvas(DRAWN, rule, drawn=True)
 
 
 # The answer is a multiple of the question, or a part of it
@@ -148,8 +170,8 @@ def _crop(name: str, ways: Sequence[int]) -> Canvas:
         box = named_boxes(grid).get(name)
         if box is None:
             return None
-        marked, seen = [box.crop(mark) for mark in marks(grid)], [box.crop(sight) for sight in sights(grid)]
-        return Layout((box.height, box.width), turned(box.crop(grid), ways), marked, seen)
+        marked, derived = [box.crop(mark) for mark in _marks(grid)], [box.crop(plane) for plane in _derived(grid)]
+        return Layout((box.height, box.width), turned(box.crop(grid), ways), marked, derived)
 
     return Canvas(f"cut out: {name}", rule)
 
@@ -158,21 +180,22 @@ def _crop_agreement(task: ArcTask) -> tuple[dict[str, float], tuple[int, ...]]:
     """The boxes that have the answer's size in every demonstration, and are in every test.
 
     Returns:
-        By the box's name, the mean share of cells in which its content equals the answer; names of the same boxes are
-        there once. Then the symmetries for all of these boxes.
+        By the box's name, the mean share of cells in which its content equals the answer, repaired or not; names of the
+        same boxes are there once. Then the symmetries for all of these boxes.
     """
     trains = [named_boxes(pair.question) for pair in task.train]
     tests = [named_boxes(pair.question) for pair in task.test]
+    repairs = [repaired(pair.question) for pair in task.train]
     agreement: dict[str, float] = {}
     seen = set[tuple[Box, ...]]()
     for name in trains[0]:
         if not all(name in boxes for boxes in (*trains, *tests)):
             continue
         same = []
-        for pair, boxes in zip(task.train, trains, strict=True):
-            crop = boxes[name].crop(pair.question)
-            if pair.answer is not None and pair.answer.shape == crop.shape:
-                same.append(float((crop == pair.answer).mean()))
+        for pair, boxes, repair in zip(task.train, trains, repairs, strict=True):
+            crops = [boxes[name].crop(board) for board in (pair.question, repair)]
+            if pair.answer is not None and pair.answer.shape == crops[0].shape:
+                same.append(max(float((crop == pair.answer).mean()) for crop in crops))
         key = tuple(boxes[name] for boxes in (*trains, *tests))
         if len(same) == len(trains) and key not in seen:
             agreement[name] = float(np.mean(same))
@@ -218,7 +241,7 @@ def _corners(task: ArcTask) -> Iterator[Canvas]:
     def rule(grid: Grid) -> Layout | None:
         read = readings(grid)
         size = (height(read), width(read))
-        return Layout(size, turned(grid, SAME_SHAPE), marks(grid), sights(grid)) if min(size) > 0 else None
+        return Layout(size, turned(grid, SAME_SHAPE), _marks(grid), _derived(grid)) if min(size) > 0 else None
 
     yield Canvas(f"over the question: {height} x {width}", rule)
 

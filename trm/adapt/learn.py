@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,14 +20,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trm.adapt.canvas import Canvas, canvases
-from trm.adapt.examples import Example, collate, example, named_colours
+from trm.adapt.examples import OUTSIDE, Example, collate, example, namings
 from trm.adapt.marks import ROLES
 from trm.adapt.model import AdaptModel, Batch
-from trm.arc.votes import Ballot, Guess, Votes, collect
+from trm.arc.votes import ATTEMPTS, Ballot, Guess, Votes, collect, grid_key, rank
 from trm.models.precision import pick_precision, set_precision
 from trm.tasks.arc.augment import DIHEDRAL, Augmentation
 from trm.tasks.arc.text import ArcTask, Grid, Pair
-from trm.training.ema import Ema, copy_weights
+from trm.training.ema import Ema
 from trm.training.optim import make_optimizers
 
 VIEWS = tuple(Augmentation(number) for number in range(len(DIHEDRAL)))  # the eight symmetries of the square
@@ -37,6 +37,7 @@ FIRST = 0.6  # share of the training time that the first model may use
 ENOUGH = 0.9  # share of the training time after which no further model is begun
 AGREED, AGREEING = 0.9, 3  # no further model is begun when so many know the demonstrations and give so many equal votes
 SETTLING, SLOWEST = 0.05, 0.1  # running mean of the loss below which the learning rate falls, and to which share
+FIRST_LOOK, LOOKS = 5.0, 2.0  # seconds after which a model in training first answers the tests; then at so many times
 ROWS = 1500  # (cell, colour) pairs in a batch, about
 SMALLEST, LARGEST = 2, 16  # examples in a batch
 
@@ -53,6 +54,7 @@ class AdaptSettings:
     n: int = 3  # latent updates in a supervision step
     supervised: int = 3  # supervision steps on each batch, with an optimiser update after each
     lr: float = 0.01
+    shrink: float = 0.003  # by which each update shortens groups of weights, at the full learning rate
     ema: float = 0.98
     precision: str = "auto"  # see `trm.models.precision.pick_precision`
 
@@ -72,13 +74,21 @@ class Fit:
     known: bool  # whether the model learned the demonstrations by heart
 
 
+class Moment(NamedTuple):
+    """When the attempts changed, and to what."""
+
+    seconds: float  # of processor time
+    attempts: list[list[Grid]]  # for each test, at most two grids, best first
+
+
 @dataclass(frozen=True)
 class Adaptation:
     """The outcome of `adapt`."""
 
     votes: Votes
-    fits: list[Fit]  # one per model; empty: no rule for the size of the answer holds
+    fits: list[Fit]  # one per model
     seconds: float  # of processor time
+    moments: list[Moment]
 
 
 Tick = Callable[[float, str], object]  # called with the share of the work that is done, and with what is being done
@@ -101,31 +111,77 @@ def adapt(
 ) -> Adaptation:
     """Train models on a task's demonstrations and let them vote on its tests.
 
-    Where no rule for the size of the answer holds, there are no votes. The time limit is for the processor time of
-    this process, so give torch one thread.
+    The time limit is for the processor time of this process, so give torch one thread.
     """
-    began = time.process_time()
     blind = ArcTask(task.id, task.train, tuple(Pair(pair.question, None) for pair in task.test))
-    models = _train_models(blind, settings, began, tick, tell)
-    votes = _votes(blind, models)
-    return Adaptation(votes, [model.fit for model in models], time.process_time() - began)
+    work = _Work(blind, settings, tick, tell)
+    work.train()
+    return Adaptation(work.votes(), [model.fit for model in work.models], work.used(), work.moments)
 
 
-def _votes(task: ArcTask, models: Sequence[TaskModel]) -> Votes:
-    """The votes of models on the tests of a task.
+class _Work:
+    """The models of a task, one after the other, and their votes as they form."""
 
-    Models that could not learn even the demonstrations vote only where none could.
-    """
-    voters = [model for model in models if model.fit.known] or models
-    if not voters:
-        return Votes({task.id: [{} for _ in task.test]})
-    tests = iter(range(len(task.test)))
+    def __init__(self, task: ArcTask, settings: AdaptSettings, tick: Tick, tell: Tell) -> None:
+        self.task, self.settings, self._tick, self._tell = task, settings, tick, tell
+        self.models: list[TaskModel] = []
+        self.moments: list[Moment] = []
+        self._keys: list[list[bytes]] = []  # of the last attempts
+        self._began, self._look = time.process_time(), FIRST_LOOK
 
-    def predict(asked: ArcTask, question: Grid, augmentations: Sequence[Augmentation]) -> list[Guess]:
-        test = next(tests)
-        return [guess for model in voters for guess in model.answers[test]]
+    def used(self) -> float:
+        """Processor time since the beginning, in seconds."""
+        return time.process_time() - self._began
 
-    return collect(predict, [task], lambda _: VIEWS * len(voters))
+    def train(self) -> None:
+        """Train models until there are enough or the time is up. Each then answers the tests."""
+        settings, rules = self.settings, canvases(self.task)
+        limit = math.inf if settings.seconds is None else TRAINING * settings.seconds
+        for number in range(settings.models):
+            if number and self.used() > ENOUGH * limit:
+                break
+            # What the first model has not learned in its share of the time may be easier for the next one.
+            until = self._began + (FIRST * limit if number == 0 else limit)
+            model = TaskModel(self.task, rules, number, settings)
+            self.models.append(model)
+            model.train(until, self._report)
+            votes = self._answer()
+            if sum(model.fit.known for model in self.models) >= AGREEING and _agreed(votes.ballots[self.task.id]):
+                break
+
+    def votes(self) -> Votes:
+        """The votes so far. Models that could not learn even the demonstrations vote only where none could."""
+        voters = [model for model in self.models if model.fit.known] or self.models
+        tests = iter(range(len(self.task.test)))
+
+        def predict(asked: ArcTask, question: Grid, augmentations: Sequence[Augmentation]) -> list[Guess]:
+            test = next(tests)
+            return [guess for model in voters for guess in model.answers[test]]
+
+        return collect(predict, [self.task], lambda _: VIEWS * len(voters))
+
+    def _answer(self) -> Votes:
+        """Let the last model answer the tests, and tell the votes."""
+        self.models[-1].answer(self.task)
+        votes = self.votes()
+        attempts = [rank(ballot)[:ATTEMPTS] for ballot in votes.ballots[self.task.id]]
+        keys = [[grid_key(grid) for grid in test] for test in attempts]
+        if keys != self._keys:
+            self.moments.append(Moment(self.used(), attempts))
+        self._keys = keys
+        self._tell(votes)
+        return votes
+
+    def _report(self, fit: Fit) -> None:
+        settings, number = self.settings, len(self.models) - 1
+        share = (number + fit.updates / (settings.updates or math.inf)) / settings.models
+        if settings.seconds is not None:
+            share = max(share if settings.updates else 0.0, self.used() / settings.seconds)
+        self._tick(share, f"model {number + 1} ({fit.canvas}): update {fit.updates}, loss {fit.loss:.4f}")
+        if self.used() >= self._look:  # a model in training answers where none has learned the demonstrations
+            self._look = LOOKS * self.used()
+            if not any(model.fit.known for model in self.models):
+                self._answer()
 
 
 def _agreed(ballots: Sequence[Ballot]) -> bool:
@@ -134,45 +190,17 @@ def _agreed(ballots: Sequence[Ballot]) -> bool:
     return all(max(count) >= AGREED * sum(count) for count in counts)
 
 
-def _train_models(task: ArcTask, settings: AdaptSettings, began: float, tick: Tick, tell: Tell) -> list[TaskModel]:
-    """Train models one after the other, until there are enough or the time is up. Each then answers the tests."""
-    rules, models = canvases(task), list[TaskModel]()
-    limit = math.inf if settings.seconds is None else TRAINING * settings.seconds
-    for number in range(settings.models if rules else 0):
-        used = time.process_time() - began
-        if number and used > ENOUGH * limit:
-            break
-        # What the first model has not learned in its share of the time may be easier for the next one.
-        until = began + (FIRST * limit if number == 0 else limit)
-        model = TaskModel(task, rules, number, settings)
-        model.train(until, partial(_report, tick, settings, began, number))
-        model.answers = [model.guesses(pair.question) for pair in task.test]
-        models.append(model)
-        votes = _votes(task, models)
-        tell(votes)
-        if sum(model.fit.known for model in models) >= AGREEING and _agreed(votes.ballots[task.id]):
-            break
-    return models
-
-
-def _report(tick: Tick, settings: AdaptSettings, began: float, number: int, fit: Fit) -> None:
-    share = (number + fit.updates / (settings.updates or math.inf)) / settings.models
-    if settings.seconds is not None:
-        share = max(share if settings.updates else 0.0, (time.process_time() - began) / settings.seconds)
-    tick(share, f"model {number + 1} ({fit.canvas}): update {fit.updates}, loss {fit.loss:.4f}")
-
-
 class TaskModel:
     """Model `number` of a task, with the demonstrations that it is trained on.
 
-    Successive models use the canvases in turn. After each round of all canvases, the number of colours that have a
-    name changes between few and many.
+    Successive models use the canvases in turn; after each round of all canvases, other colours have a name.
     """
 
     def __init__(self, task: ArcTask, rules: Sequence[Canvas], number: int, settings: AdaptSettings) -> None:
         round, canvas = divmod(number, len(rules))
         self.number, self.settings, self.canvas = number, settings, rules[canvas]
-        self.named = named_colours(task, few=round % 2 == 0)
+        choices = namings(task)
+        self.named = choices[round % len(choices)] + [OUTSIDE] * self.canvas.drawn
         upright = [self._example(pair) for pair in task.train]
         self.examples = [one.turned(way) for one in upright if one is not None for way in range(len(VIEWS))]
         torch.manual_seed(1000 * settings.seed + number)
@@ -180,7 +208,8 @@ class TaskModel:
         self.model = AdaptModel(settings.width, settings.n, planes, places, ROLES, len(self.named))
         set_precision(self.model, pick_precision(settings.precision, torch.device("cpu"), settings.width))
         self.fit = Fit(self.canvas.name, 0, math.inf, False)
-        self.answers: list[list[Guess]] = []  # to each test, once it is trained
+        self.answers: list[list[Guess]] = []  # to each test, once it was asked
+        self._ema = Ema(self.model, settings.ema)
 
     def train(self, until: float, tick: Callable[[Fit], object]) -> None:
         """Train until the demonstrations are known by heart, or a limit is reached; on one batch at least.
@@ -192,11 +221,10 @@ class TaskModel:
         settings, fit = self.settings, self.fit
         rng = np.random.default_rng([settings.seed, self.number])
         optimizers = make_optimizers(self.model, "muon", settings.lr, (0.9, 0.95), 0.01)
-        ema = Ema(self.model, settings.ema)
         size, right = self._batch_size(), 0
         while True:
             batch = collate([self.examples[at] for at in rng.permutation(len(self.examples))[:size]])
-            logits, loss = self._learn(batch, optimizers, ema)
+            logits, loss = self._learn(batch, optimizers)
             right = right + 1 if exact(logits, batch) else 0
             fit.loss = loss if fit.loss == math.inf else 0.95 * fit.loss + 0.05 * loss
             self._set_rate(optimizers)
@@ -204,7 +232,11 @@ class TaskModel:
             tick(fit)
             if fit.known or fit.updates >= (settings.updates or math.inf) or time.process_time() >= until:
                 break
-        copy_weights(self.model, ema.average)
+
+    def answer(self, task: ArcTask) -> None:
+        """Answer every test with the averaged weights."""
+        with self._ema.applied(self.model):
+            self.answers = [self.guesses(pair.question) for pair in task.test]
 
     def _set_rate(self, optimizers: Sequence[torch.optim.Optimizer]) -> None:
         """Lower the learning rate with the loss, so that a model settles when it has nearly learned."""
@@ -213,7 +245,7 @@ class TaskModel:
             for group in optimizer.param_groups:
                 group["lr"] = rate
 
-    def _learn(self, batch: Batch, optimizers: Sequence[torch.optim.Optimizer], ema: Ema) -> tuple[Tensor, float]:
+    def _learn(self, batch: Batch, optimizers: Sequence[torch.optim.Optimizer]) -> tuple[Tensor, float]:
         """Supervision steps on a batch, each with an update. -> logits and loss of the last one"""
         state, logits, loss = self.model.begin(self.model.embed(batch).detach()), torch.empty(0), math.nan
         for _ in range(self.settings.supervised):
@@ -223,7 +255,8 @@ class TaskModel:
             for optimizer in optimizers:
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
-            ema.update(self.model)
+            self.model.shrink(self.settings.shrink * optimizers[0].param_groups[0]["lr"] / self.settings.lr)
+            self._ema.update(self.model)
             state, loss = state.detach(), value.item()
             self.fit.updates += 1
         return logits, loss
@@ -252,8 +285,9 @@ class TaskModel:
             for _ in range(self.settings.supervised):
                 state, logits = self.model(state, batch)
             best = logits[0].log_softmax(-1).max(-1)
-            grid = np.array(one.colours, np.uint8)[one.crop(best.indices.numpy())]
-            guesses.append(Guess(grid, math.exp(float(one.crop(best.values.numpy()).sum()))))
+            guesses.append(
+                Guess(one.answer(best.indices.numpy()), math.exp(float(one.crop(best.values.numpy()).sum())))
+            )
         return guesses
 
 

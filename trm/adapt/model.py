@@ -19,6 +19,8 @@ from trm.models.kernels.fused import swiglu_norm
 from trm.models.layers import Linear, RecursiveBlock, SwiGLU, truncated_normal
 from trm.models.precision import Precision, in_precision
 
+LARGE = 3.0  # groups of weights that are matrices shrink by so many times the amount
+
 
 class Batch(NamedTuple):
     """Examples of one task on canvases of one size; smaller canvases are padded."""
@@ -66,6 +68,12 @@ class Block(RecursiveBlock):
         return swiglu_norm(mixed, self.mlp.w_in.weight, self.mlp.w_out.weight)
 
 
+def _shorten(weights: Tensor, group: tuple[int, ...], amount: float) -> None:
+    """Shorten each group in place; `group` are the axes that run through one."""
+    norm = weights.norm(dim=group, keepdim=True).clamp(min=amount)
+    weights.mul_(1 - amount / norm)
+
+
 class AdaptModel(nn.Module):
     """One supervision step: n latent updates and an answer update, all with gradient (T = 1).
 
@@ -89,8 +97,10 @@ class AdaptModel(nn.Module):
         self.w_roles = Linear(roles, width)
         self.named = nn.Parameter(truncated_normal((named + 1, width), 1.0))
         self.view = nn.Parameter(torch.zeros(8, width))  # zero: at first the answer does not depend on the direction
-        self.blocks = nn.Sequential(Block(width))
+        self.block = Block(width)
         self.head = Linear(width, 1)
+        for weights in (self.w_places.weight, self.w_roles.weight):
+            nn.init.zeros_(weights)  # what a rule does not need shall not take part
         start_y, start_z = truncated_normal((2, width), 1.0)
         self.register_buffer("start_y", start_y)
         self.register_buffer("start_z", start_z)
@@ -111,13 +121,27 @@ class AdaptModel(nn.Module):
         out: Tensor = x + self.view[batch.view].view(-1, 1, 1, 1, x.shape[-1])
         return out
 
+    @torch.no_grad()
+    def shrink(self, amount: float) -> None:
+        """Shorten every group of weights by `amount`, or to zero: a proximal step of a group lasso (Yuan, Lin 2006).
+
+        A group is what one plane, place or role gives to the embedding; the map of one neighbour or sum; and all that
+        the eight symmetries differ in. So a model comes to use few of them. The larger groups shrink more.
+        """
+        width, block = len(self.start_y), self.block
+        for column in (self.w_planes, self.w_empty, self.w_places, self.w_roles):
+            _shorten(column.weight, (0,), amount)
+        _shorten(block.w_near.weight.view(width, width, 9), (0, 1), LARGE * amount)
+        _shorten(block.w_far.weight.view(6, width, width), (1, 2), LARGE * amount)
+        _shorten(self.view, (0, 1), LARGE * amount)
+
     def begin(self, x: Tensor) -> State:
         """The state before the first supervision step, for the embedded questions x."""
         return State(y=self.start_y.expand_as(x), z=self.start_z.expand_as(x))
 
     def forward(self, state: State, batch: Batch) -> tuple[State, Tensor]:
         """Make one supervision step. -> the next state, and logits [batch, height, width, colours]"""
-        y, z, x, block = state.y, state.z, self.embed(batch), self.blocks[0]
+        y, z, x, block = state.y, state.z, self.embed(batch), self.block
         inside = batch.canvas[:, None, :, :, None].to(x.dtype)
         context = x + y
         with in_precision(self.precision, x.device):

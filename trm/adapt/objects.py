@@ -16,6 +16,7 @@ Mask = npt.NDArray[np.bool_]  # [height, width]
 T = TypeVar("T")
 S = TypeVar("S", bound=np.generic)
 CONNECTED = np.ones((3, 3), bool)  # to the eight cells around a cell
+HALVED = ("all but the background", "the largest object")
 
 
 class Box(NamedTuple):
@@ -34,12 +35,25 @@ class Box(NamedTuple):
         """The box without its border, which is one cell wide."""
         return Box(self.top + 1, self.left + 1, self.height - 2, self.width - 2)
 
+    def halves(self) -> dict[str, Box]:
+        """Halves and quarters, of sides that are even."""
+        height, width = self.height // 2, self.width // 2
+        downs = {"top": (self.top, height), "bottom": (self.top + height, height)} if self.height % 2 == 0 else {}
+        acrosses = {"left": (self.left, width), "right": (self.left + width, width)} if self.width % 2 == 0 else {}
+        rows, columns = {**downs, "": (self.top, self.height)}, {**acrosses, "": (self.left, self.width)}
+        parts = {
+            " ".join(filter(None, (down, across))): Box(top, left, tall, wide)
+            for down, (top, tall) in rows.items()
+            for across, (left, wide) in columns.items()
+        }
+        return {f"the {name} part": box for name, box in parts.items() if name}
+
 
 def named_boxes(grid: Grid) -> dict[str, Box]:
     """The boxes in a grid, by name.
 
     A name that fits nothing, or several things, is left out. Larger boxes are also there without their border, as
-    `inside ...`.
+    `inside ...`; the halves and quarters of `HALVED` are there where its sides are even.
     """
     found = {f"colour {colour}": bounding_box(grid == colour) for colour in np.unique(grid).tolist()}
     ground = background(grid)
@@ -55,7 +69,10 @@ def named_boxes(grid: Grid) -> dict[str, Box]:
                 found[f"the {name} {kind}"] = bounding_box(mask)
     whole = {name: box for name, box in found.items() if box is not None}
     inner = {f"inside {name}": box.inner() for name, box in whole.items() if min(box.height, box.width) > 2}
-    return whole | inner
+    halves = {
+        f"{part} of {name}": box for name in HALVED if name in whole for part, box in whole[name].halves().items()
+    }
+    return whole | inner | halves
 
 
 def background(grid: Grid) -> int:

@@ -32,6 +32,15 @@ class GridVotes(BaseModel):
     confidences: list[float]  # one per vote: the model's probability that every cell is right
 
 
+class Moment(BaseModel):
+    """When the attempts changed, and to what."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seconds: float  # of processor time
+    tests: list[list[list[list[int]]]]  # for each test its attempts
+
+
 class Result(BaseModel):
     """The result of one task, as its file holds it. The first two answers to a test are the attempts at it."""
 
@@ -42,8 +51,9 @@ class Result(BaseModel):
     asked: str  # the task's `fingerprint`
     settings: dict[str, Any]  # as `trm.adapt.learn.Settings` names them, perhaps those of another version
     seconds: float  # of processor time
-    models: list[Fit]  # empty: no rule for the size of the answer holds on the demonstrations
+    models: list[Fit]  # empty in files of earlier versions where no rule for the size of the answer holds
     tests: list[list[GridVotes]]  # for each test, best answer first
+    moments: list[Moment] = []  # earlier versions noted none
 
     @model_validator(mode="before")
     @classmethod
@@ -72,6 +82,10 @@ class Result(BaseModel):
             seconds=round(adaptation.seconds, 2),
             models=adaptation.fits,
             tests=tests,
+            moments=[
+                Moment(seconds=round(seconds, 2), tests=[[grid.tolist() for grid in test] for test in attempts])
+                for seconds, attempts in adaptation.moments
+            ],
         )
 
     def ballots(self) -> list[dict[bytes, list[float]]]:

@@ -111,7 +111,6 @@ class Summary(NamedTuple):
     """The outcome of a set of tasks."""
 
     tasks: int
-    attempted: int  # tasks with an attempt at every test
     score: Score | None  # over the tasks whose answers are known; None where there are none
     submission: Path  # the competition's file
 
@@ -143,7 +142,7 @@ def summarise(tasks: Sequence[ArcTask], results: Mapping[str, Result], out: Path
     write_submission(submission, votes, tasks)
     known = answered(tuple(tasks))
     scored = score(votes, known, passes=range(1, ATTEMPTS + 1)) if known else None
-    return Summary(len(tasks), sum(all(results[task.id].tests) for task in tasks), scored, submission)
+    return Summary(len(tasks), scored, submission)
 
 
 def _submission_path(out: Path) -> Path:

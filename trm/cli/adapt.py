@@ -78,9 +78,8 @@ def adapt_command(
 ) -> None:
     """Solve an ARC task: train tiny models on its demonstrations alone, and let them vote on two attempts.
 
-    Test answers, where the file has them, are only used to say whether an attempt is right. Exit code 0: there is an
-    attempt at every test; 1: a test has none; 2: bad input. With --all, submission.json is written to the folder of
-    --out.
+    Test answers, where the file has them, are only used to say whether an attempt is right. With --all, submission.json
+    is written to the folder of --out.
     """
     check_precision(precision, "--precision")
     updates = renamed_steps(steps, updates)
@@ -103,8 +102,8 @@ def adapt_command(
         assert out is not None
         check_outside(out, task)
         adapt_all(many_tasks(task, limit, seed), settings, out, procs, as_json, quiet)
-    elif not adapt_one(one_task(task), settings, out, plot, as_json, quiet):
-        raise typer.Exit(1)
+    else:
+        adapt_one(one_task(task), settings, out, plot, as_json, quiet)
 
 
 def renamed_steps(steps: int | None, updates: int | None) -> int | None:

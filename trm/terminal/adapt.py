@@ -22,7 +22,7 @@ VERDICTS = {True: "solved", False: "not solved", None: "answered"}
 
 def adapt_one(
     task: ArcTask, settings: AdaptSettings, out: Path | None, plot: Path | None, as_json: bool, quiet: bool
-) -> bool:
+) -> None:
     """Adapt to a task and print the result.
 
     Args:
@@ -32,9 +32,6 @@ def adapt_one(
         plot: the PNG to draw.
         as_json: print one JSON object and nothing else.
         quiet: print no grids and no progress.
-
-    Returns:
-        Whether there is an attempt at every test.
 
     Raises:
         BadInput: `out` or `plot` cannot be written, or the result in `out` is damaged or has other settings.
@@ -56,7 +53,6 @@ def adapt_one(
     if plot is not None:
         picture(plot, task, result.attempts())
         report_written(plot)
-    return all(result.tests)
 
 
 def print_one(task: ArcTask, result: Result, quiet: bool) -> None:
@@ -66,14 +62,12 @@ def print_one(task: ArcTask, result: Result, quiet: bool) -> None:
         console.print(TaskView(task, result.attempts()))
     for number, confidence in enumerate(result.confidence(), 1):
         attempts = [f"attempt {rank} with confidence {one:.0%}" for rank, one in enumerate(confidence, 1)]
-        console.print(f"test {number}: {', '.join(attempts) or 'no attempt'}")
+        console.print(f"test {number}: {', '.join(attempts)}")
     console.print(described(result), soft_wrap=True)
 
 
 def described(result: Result) -> str:
     """How training went, in one line."""
-    if not result.models:
-        return "no rule for the size of the answer holds on the demonstrations, so there is no attempt"
     known = sum(model.known for model in result.models)
     names = "; ".join(dict.fromkeys(model.canvas for model in result.models))
     return (
@@ -108,22 +102,22 @@ def adapt_all(
     waiting = {task.id: task for task in tasks if task.id not in results}
     for result in run_many(list(waiting.values()), settings, out, procs):
         results[result.task] = result
-        verdict = VERDICTS[is_solved(waiting[result.task], result)] if result.models else "no attempt"
+        verdict = VERDICTS[is_solved(waiting[result.task], result)]
         line = f"{len(results)}/{len(tasks)} {result.task}: {verdict}; {described(result)}"
         console.print(line, soft_wrap=True)
     summary = summarise(tasks, results, out)
     if as_json:
         score = None if summary.score is None else summary.score.as_dict()
-        head = {"tasks": summary.tasks, "attempted": summary.attempted, "settings": asdict(settings)}
+        head = {"tasks": summary.tasks, "settings": asdict(settings)}
         print(json.dumps({**head, "score": score}))
     else:
         print_summary(summary)
 
 
 def print_summary(summary: Summary) -> None:
-    """Print how many tasks have attempts, and the scores where answers are known."""
+    """Print how many tasks there are, and the scores where answers are known."""
     console = plain_console()
-    console.print(f"{summary.tasks} tasks, {summary.attempted} with attempts at every test; {summary.submission}")
+    console.print(f"{summary.tasks} tasks; {summary.submission}")
     score = summary.score
     for k, one in score.passes.items() if score is not None else ():
         assert score is not None

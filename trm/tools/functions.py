@@ -339,8 +339,6 @@ def arc_solution(found: AdaptResult) -> ArcSolution:
 
 def arc_outcome(models: int, know: int) -> str:
     """The outcome of an ARC task in one line; `know` of `models` reproduce every demonstration."""
-    if not models:
-        return "No attempt: no rule for the size of the answer holds for all demonstrations."
     if not know:
         return "Not to be trusted: no model learned the demonstrations in the given time, so the attempts are guesses."
     return f"Not checked: {know} of {models} models reproduce every demonstration; these are their votes."
