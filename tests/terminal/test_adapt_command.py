@@ -63,7 +63,7 @@ def test_a_set_is_gone_on_with(call: Call, tmp_path: Path, monkeypatch: pytest.M
     assert second.out == first.out
     assert "2 of 3 tasks are done already" in second.err
     sampled = call(*few(str(data)), "--all", "--out", str(out), "--limit", "2")
-    assert "2 tasks, " in sampled.out
+    assert "2 tasks; " in sampled.out
     assert asked[4:] == []
 
     refused = call("adapt", str(data), "--all", "--out", str(out), "--updates", "3", "--models", "1")

@@ -181,7 +181,7 @@ def test_muon_takes_the_matrices_of_blocks_and_adamw_the_rest(model: nn.Module, 
     assert (type(muon).__name__, type(adamw).__name__, len(taken)) == ("Muon", "AdamW", matrices)
     order = list(names.values())
     assert sorted(taken + rest) == sorted(order)
-    block = "layer." if isinstance(model, Elsewhere) else "blocks."
+    block = "layer." if isinstance(model, Elsewhere) else "block"
     assert taken == [name for name in order if block in name and name.endswith("weight")]
     assert rest == [name for name in order if name not in taken]
 
