@@ -4,7 +4,7 @@
     python benchmarks/arc.py --seconds 60 --out runs/wide-60 --set width=32  # something else than the default
     python benchmarks/arc.py --seconds 60 --out runs/wide-60 --table         # from the tasks that are done
     python benchmarks/arc.py --seconds 60 --out runs/bench-60 --land         # keep it in benchmarks/arc.json
-    python benchmarks/arc.py --seconds 60 --out runs/bench-60 --table --plot docs/images/arc_seconds.png
+    python benchmarks/arc.py --seconds 60 --out runs/bench-60 --table --plot docs/arc-seconds.png
 
 Where only some tasks are kept there, only these are compared.
 
@@ -33,7 +33,7 @@ from trm.adapt.learn import AdaptSettings, settled
 from trm.adapt.result import Result, is_solved
 from trm.adapt.run import read_done, run_many
 from trm.files import write_text
-from trm.plot import COLOURS, new_figure, plain, save
+from trm.plot import COLOURS, check, new_figure, plain, save
 from trm.statistics import interval, mcnemar
 from trm.tasks.arc.text import ArcTask, samples
 
@@ -153,6 +153,8 @@ def main() -> None:
     parser.add_argument("--land", action="store_true", help="keep the outcome in benchmarks/arc.json")
     asked = parser.parse_args()
 
+    if asked.plot:
+        check(asked.plot)
     settings = settled(changed(AdaptSettings(seconds=asked.seconds), asked.set))
     tasks = {task.id: task for task in samples(SAMPLE)}
     results = read_done(tasks.values(), settings, asked.out)

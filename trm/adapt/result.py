@@ -49,7 +49,7 @@ class Result(BaseModel):
     format: Literal[2] = 2
     task: str  # its id
     asked: str  # the task's `fingerprint`
-    settings: dict[str, Any]  # as `trm.adapt.learn.Settings` names them, perhaps those of another version
+    settings: dict[str, Any]  # as `trm.adapt.learn.AdaptSettings` names them, perhaps those of another version
     seconds: float  # of processor time
     models: list[Fit]  # empty in files of earlier versions where no rule for the size of the answer holds
     tests: list[list[GridVotes]]  # for each test, best answer first
